@@ -1,0 +1,94 @@
+"""One evaluator for every channel, on draws that no estimator has seen.
+
+``audit`` picks the method by the kind of the reproduction marginal: exact sums for atoms,
+quadrature for energies in d <= 2 and gated annealed importance sampling above, the plug-in of
+the paper's Appendix A for everything that can only be sampled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from rdbench.audit.annealed import annealed
+from rdbench.audit.evaluation import Evaluation, audited
+from rdbench.audit.quadrature import quadrature
+from rdbench.audit.size import SIZES, AuditSize
+from rdbench.audit.sums import atoms, plug_in
+from rdbench.types import (
+    Atoms,
+    Audited,
+    Energy,
+    HasSupport,
+    Problem,
+    Reference,
+    TestChannel,
+)
+
+__all__ = ["SIZES", "AuditSize", "audit"]
+
+_QUADRATURE_DIM = 2
+# The plug-in carries a rate while every symbol still has this many effective draws of q.
+_PLUG_IN_MIN_DRAWS = 20.0
+
+
+def audit(
+    channel: TestChannel,
+    problem: Problem,
+    reference: Reference,
+    *,
+    size: AuditSize,
+    generator: Generator,
+) -> Audited:
+    """Evaluate F(q), R and D of a channel and its gap to the truth, in nats.
+
+    A finite source is summed over exactly; any other is drawn afresh from ``generator``, whose
+    stream must not be the training stream.
+    """
+    source = problem.source
+    if isinstance(source, HasSupport):
+        x = source.support.to(generator.device).double()
+        probabilities = source.pmf.to(generator.device).double()
+    else:
+        x, probabilities = source.sample(size.symbols, generator), None
+    evaluation = _evaluate(channel, problem, x, probabilities, size, generator)
+    result = audited(evaluation, reference, x, channel.beta)
+    n = size.paper_draws
+    if n == 0:
+        return result
+    protocol = plug_in(
+        channel.marginal.sample(n, generator).double(),
+        problem.distortion,
+        x[:n],
+        None if probabilities is None else probabilities,
+        channel.beta,
+        exact_draws=False,
+    )
+    gap = audited(protocol, reference, x, channel.beta).gap
+    return dataclasses.replace(result, gap_paper_protocol=gap, n_paper_protocol=n)
+
+
+def _evaluate(
+    channel: TestChannel,
+    problem: Problem,
+    x: Float[Tensor, "n d"],
+    probabilities: Float[Tensor, " n"] | None,
+    size: AuditSize,
+    generator: Generator,
+) -> Evaluation:
+    marginal, distortion, beta = channel.marginal, problem.distortion, channel.beta
+    if isinstance(marginal, Atoms):
+        return atoms(marginal, distortion, x, probabilities, beta, size.kernel_evaluations)
+    if isinstance(marginal, Energy) and probabilities is None:
+        if x.shape[1] <= _QUADRATURE_DIM:
+            return quadrature(channel, marginal, distortion, x, generator)
+        if distortion.name == "squared_error":
+            return annealed(channel, marginal, x, size, generator)
+    draws = marginal.sample(size.plug_in_draws, generator).double()
+    exact = not isinstance(marginal, Energy)
+    evaluation = plug_in(draws, distortion, x, probabilities, beta, exact_draws=exact)
+    if not exact and evaluation.ess * len(draws) < _PLUG_IN_MIN_DRAWS:
+        return dataclasses.replace(evaluation, accepted=False)
+    return evaluation

@@ -1,0 +1,34 @@
+"""How much work an audit may do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AuditSize:
+    """Numbers of draws; an audit's budget never depends on what it finds, except by its gates."""
+
+    symbols: int
+    """Fresh source symbols."""
+    kernel_evaluations: float
+    """Bound on symbols times atoms; fewer symbols are used where there are many atoms."""
+    plug_in_draws: int
+    """Draws of q for the plug-in estimate."""
+    paper_draws: int
+    """N of the paper's protocol (Appendix A; the paper does not print its N)."""
+    chains: int
+    """Annealed chains for log Z, forward and reverse each."""
+    conditional_chains: int
+    """Annealed chains for log Z_x, per symbol."""
+    max_steps: int
+    """Longest annealing schedule."""
+
+
+SIZES: Mapping[str, AuditSize] = {
+    "quick": AuditSize(2000, 1e8, 10_000, 2000, 8000, 4, 60),
+    "default": AuditSize(4000, 3e8, 20_000, 4000, 16_000, 8, 200),
+    "full": AuditSize(16_000, 1e9, 40_000, 10_000, 32_000, 8, 800),
+}
+"""By the name of the budget."""

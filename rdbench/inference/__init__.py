@@ -1,0 +1,1 @@
+"""What several estimators and the audit share: mixtures, Langevin samplers, networks."""

@@ -1,0 +1,249 @@
+"""The linear operators behind Blahut-Arimoto: Z = K w and c = K^T u, K_ij = exp(-beta rho_ij).
+
+``n`` counts source points, ``m`` reproduction points. Every operator holds K with its rows
+divided by their largest entry, exp(-beta min_j rho_ij), whose logarithm is ``-shift``. Nothing
+that matters can then underflow: at the optimum c_j <= 1 for every j, so that Z_i >= p_i at the
+point j that is nearest to i, and an entry far below p_i has no influence on Z_i.
+
+NumPy float64 throughout. An operator with the method ``factor`` can also solve the Newton system
+(K^T diag(u) K + diag(d)) x = r of the interior point in reasonable time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, cast, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.linalg import cho_factor, cho_solve, cho_solve_banded, cholesky_banded
+from scipy.linalg.blas import dsyrk
+
+Solve = Callable[[ndarray], ndarray]
+
+# An entry below this fraction of its row's largest is dropped from a banded kernel. With
+# Z_i >= p_i it changes Z_i by a relative 1e-60 / p_i, nothing wherever the source has nodes.
+_NEGLIGIBLE = 1e-60
+
+_JITTER = (0.0, 1e-14, 1e-12, 1e-10)
+
+
+class Kernel(Protocol):
+    """A non-negative operator K of shape (n, m) with rows scaled to a maximum of about one."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, m)."""
+
+    @property
+    def shift(self) -> Float[ndarray, " n"] | float:
+        """What was divided out, beta min_j rho_ij: -log Z_i = shift_i - log (K w)_i."""
+
+    def forward(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
+        """K w."""
+
+    def adjoint(self, u: Float[ndarray, " n"]) -> Float[ndarray, " m"]:
+        """K^T u."""
+
+    def cost(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
+        """sum_j K_ij rho_ij w_j, the numerator of the expected distortion of row i."""
+
+
+@runtime_checkable
+class HasFactor(Protocol):
+    """A kernel whose Newton system can be solved."""
+
+    def factor(self, u: Float[ndarray, " n"], d: Float[ndarray, " m"]) -> Solve:
+        """A function that solves (K^T diag(u) K + diag(d)) x = r for x.
+
+        Raises:
+            numpy.linalg.LinAlgError: the system is not positive definite to working precision.
+        """
+
+
+def banded_cholesky(lower: ndarray) -> Solve:
+    """Cholesky of a symmetric band in lower form; jitter where it fails."""
+    diagonal = lower[0].copy()
+    for jitter in _JITTER:
+        lower[0] = diagonal * (1.0 + jitter)
+        try:
+            factor = cholesky_banded(lower, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            continue
+        return lambda r: cast(ndarray, cho_solve_banded((factor, True), r, check_finite=False))
+    raise np.linalg.LinAlgError("the Newton matrix is not positive definite")
+
+
+def _cholesky(a: ndarray) -> Solve:
+    """Cholesky of the lower triangle of ``a``; a last digit's worth of jitter where it fails."""
+    diagonal = a.diagonal().copy()
+    for jitter in _JITTER:
+        if jitter:
+            np.fill_diagonal(a, diagonal * (1.0 + jitter))
+        try:
+            factor = cho_factor(a, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            continue
+        return lambda r: cast(ndarray, cho_solve(factor, r, check_finite=False))
+    raise np.linalg.LinAlgError("the Newton matrix is not positive definite")
+
+
+@dataclass(frozen=True)
+class DenseKernel:
+    """K from a matrix of distortions, for any distortion and at most some thousand points."""
+
+    matrix: Float[ndarray, "n m"]
+    shift: Float[ndarray, " n"]
+    rho: Float[ndarray, "n m"]
+    # K^T r on a transposed view is several times slower than on memory of its own.
+    transpose: Float[ndarray, "m n"] = field(repr=False)
+
+    @classmethod
+    def build(cls, rho: Float[ndarray, "n m"], beta: float) -> DenseKernel:
+        """exp(-beta (rho - min_j rho)).
+
+        Raises:
+            ValueError: beta is negative, or a distortion is not a finite number.
+        """
+        if not (beta >= 0 and np.isfinite(beta)):
+            raise ValueError(f"beta must be finite and >= 0, got {beta}")
+        if rho.size == 0 or not np.isfinite(rho).all():
+            raise ValueError("the matrix of distortions must be non-empty and finite")
+        least = rho.min(axis=1)
+        matrix = np.exp(-beta * (rho - least[:, None]))
+        return cls(matrix, beta * least, rho, np.ascontiguousarray(matrix.T))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.matrix.shape[0], self.matrix.shape[1]
+
+    def forward(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
+        return cast(ndarray, self.matrix @ w)
+
+    def adjoint(self, u: Float[ndarray, " n"]) -> Float[ndarray, " m"]:
+        return cast(ndarray, self.transpose @ u)
+
+    def cost(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
+        return cast(ndarray, np.einsum("ij,ij,j->i", self.matrix, self.rho, w))
+
+    def factor(self, u: Float[ndarray, " n"], d: Float[ndarray, " m"]) -> Solve:
+        """The smaller of the m x m system and, by Woodbury's identity, the n x n one."""
+        n, m = self.shape
+        if m <= n:
+            # A^T A of the scaled rows; dsyrk fills one triangle, at half the price of a product.
+            scaled = self.transpose * np.sqrt(u)
+            normal = dsyrk(1.0, scaled.T, trans=1, lower=1)
+            np.fill_diagonal(normal, normal.diagonal() + d)
+            return _cholesky(normal)
+        a = self.matrix * np.sqrt(u)[:, None]
+        b = a / np.sqrt(d)
+        inner = dsyrk(1.0, b.T, trans=1, lower=1)
+        np.fill_diagonal(inner, inner.diagonal() + 1.0)
+        solve = _cholesky(inner)
+        return lambda r: cast(ndarray, r / d - (a.T @ solve(a @ (r / d))) / d)
+
+
+@dataclass(frozen=True)
+class BandedKernel:
+    """Squared error between the nodes of one uniform grid in 1-D: a banded Toeplitz matrix.
+
+    Memory and time grow like n times the width of the band, which is short when beta is large,
+    just where a fine grid is needed.
+    """
+
+    taps: Float[ndarray, " k"]
+    costs: Float[ndarray, " k"]
+    nodes: int
+    shift: float = 0.0
+
+    @staticmethod
+    def half_width(step: float, beta: float) -> int:
+        """How many entries on each side of the diagonal are kept."""
+        return int(np.sqrt(-np.log(_NEGLIGIBLE) / beta) / step) + 1
+
+    @classmethod
+    def build(cls, nodes: int, step: float, beta: float) -> BandedKernel:
+        """exp(-beta (step (i - j))^2) for |i - j| up to the half width.
+
+        Raises:
+            ValueError: beta is not positive or the band would be wider than the matrix.
+        """
+        if not (beta > 0 and np.isfinite(beta)):
+            raise ValueError(f"a banded kernel needs beta > 0, got {beta}")
+        half = cls.half_width(step, beta)
+        if 2 * half + 1 > nodes:
+            raise ValueError(f"a band of {2 * half + 1} does not fit {nodes} nodes")
+        rho = (step * np.arange(-half, half + 1.0)) ** 2
+        taps = np.exp(-beta * rho)
+        return cls(taps, taps * rho, nodes)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.nodes, self.nodes
+
+    def forward(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
+        return np.convolve(w, self.taps, mode="same")
+
+    def adjoint(self, u: Float[ndarray, " n"]) -> Float[ndarray, " m"]:
+        return np.convolve(u, self.taps, mode="same")
+
+    def cost(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
+        return np.convolve(w, self.costs, mode="same")
+
+    def factor(self, u: Float[ndarray, " n"], d: Float[ndarray, " m"]) -> Solve:
+        """Banded Cholesky; entry (j, j + l) of K^T diag(u) K is sum_s u_{j+s} k_s k_{s-l}."""
+        half, n = len(self.taps) // 2, self.nodes
+        lower = np.zeros((2 * half + 1, n))
+        padded = np.concatenate([np.zeros(half), u, np.zeros(half)])
+        for lag in range(2 * half + 1):
+            product = self.taps[lag:] * self.taps[: len(self.taps) - lag]
+            # position j + lag - half .. j + half of u, which starts at j + lag in ``padded``
+            lower[lag, : n - lag] = np.correlate(padded[lag:], product, mode="valid")[: n - lag]
+        lower[0] += d
+        return banded_cholesky(lower)
+
+
+@dataclass(frozen=True)
+class SeparableKernel:
+    """A distortion that adds up over two coordinates, on product grids: K = A (x) B.
+
+    Vectors over the grid run over the second coordinate fastest. A 256 x 256 grid costs two
+    products of 256 x 256 matrices; the dense K would fill 32 GiB.
+    """
+
+    first: Float[ndarray, "n1 m1"]
+    second: Float[ndarray, "n2 m2"]
+    first_cost: Float[ndarray, "n1 m1"]
+    second_cost: Float[ndarray, "n2 m2"]
+    shift: float = 0.0
+
+    @classmethod
+    def build(
+        cls, rho_first: Float[ndarray, "n1 m1"], rho_second: Float[ndarray, "n2 m2"], beta: float
+    ) -> SeparableKernel:
+        """exp(-beta (rho_first_ik + rho_second_jl)); some node must be near every source node."""
+        first, second = np.exp(-beta * rho_first), np.exp(-beta * rho_second)
+        return cls(first, second, first * rho_first, second * rho_second)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n1, m1 = self.first.shape
+        n2, m2 = self.second.shape
+        return n1 * n2, m1 * m2
+
+    def _grid(self, w: ndarray) -> ndarray:
+        return w.reshape(self.first.shape[1], self.second.shape[1])
+
+    def forward(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
+        return cast(ndarray, (self.first @ self._grid(w) @ self.second.T).ravel())
+
+    def adjoint(self, u: Float[ndarray, " n"]) -> Float[ndarray, " m"]:
+        grid = u.reshape(self.first.shape[0], self.second.shape[0])
+        return cast(ndarray, (self.first.T @ grid @ self.second).ravel())
+
+    def cost(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
+        grid = self._grid(w)
+        total = (self.first_cost @ grid) @ self.second.T + self.first @ (grid @ self.second_cost.T)
+        return cast(ndarray, total.ravel())

@@ -1,0 +1,73 @@
+"""The Metropolis-adjusted Langevin algorithm, preconditioned and batched.
+
+From y with potential U, gradient g and preconditioner C C^T, propose
+
+    y' = y - tau C C^T g + sqrt(2 tau) C z,   z ~ N(0, I),
+
+and accept with the Metropolis probability, so that exp(-U) is left invariant whatever the step.
+(Roberts and Tweedie 1996; Roberts and Stramer 2002.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+Potential = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Maps y (..., d) to U (...,) and its gradient (..., d)."""
+
+TARGET_ACCEPTANCE = 0.6
+
+
+@torch.no_grad()
+def mala(
+    potential: Potential,
+    y: Float[Tensor, "*b n d"],
+    steps: int,
+    step_size: Float[Tensor, "*b"],
+    factor: Float[Tensor, "*b d d"],
+    generator: Generator,
+) -> tuple[Float[Tensor, "*b n d"], Float[Tensor, "*b"]]:
+    """Run ``steps`` transitions; return the states and the mean acceptance of each batch.
+
+    Args:
+        potential: U and its gradient.
+        y: the states; leading axes are batches with a step size and a preconditioner each.
+        steps: how many transitions.
+        step_size: tau.
+        factor: C, a square root of the preconditioner.
+        generator: the source of randomness.
+    """
+    tau = step_size[..., None]
+    tau_wide = tau[..., None]
+    transposed = factor.transpose(-1, -2)
+    value, gradient = potential(y)
+    drift = gradient @ factor
+    accepted = torch.zeros_like(step_size)
+    for _ in range(steps):
+        z = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+        move = (2.0 * tau_wide).sqrt() * z - tau_wide * drift
+        proposal = y + move @ transposed
+        new_value, new_gradient = potential(proposal)
+        new_drift = new_gradient @ factor
+        back = tau_wide * new_drift - move
+        log_ratio = value - new_value - back.square().sum(-1) / (4.0 * tau)
+        log_ratio += 0.5 * z.square().sum(-1)
+        u = torch.rand(log_ratio.shape, generator=generator, device=y.device, dtype=y.dtype)
+        accept = u.log() < log_ratio
+        wide = accept[..., None]
+        y = torch.where(wide, proposal, y)
+        drift = torch.where(wide, new_drift, drift)
+        value = torch.where(accept, new_value, value)
+        accepted += accept.to(y.dtype).mean(-1)
+    return y, accepted / max(steps, 1)
+
+
+def adapted(
+    step_size: Float[Tensor, "*b"], acceptance: Float[Tensor, "*b"], gain: float = 0.2
+) -> Float[Tensor, "*b"]:
+    """Move log tau towards the acceptance that suits MALA (0.57; Roberts and Rosenthal 1998)."""
+    return (step_size * torch.exp(gain * (acceptance - TARGET_ACCEPTANCE))).clamp(1e-5, 3.0)

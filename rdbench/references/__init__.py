@@ -1,0 +1,1 @@
+"""References: what the truth is, as closed forms."""

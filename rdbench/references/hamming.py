@@ -1,0 +1,131 @@
+"""Finite sources under Hamming distortion, for any probabilities (Erokhin 1958; Gray 1971).
+
+With a = exp(-beta) the optimum puts q_y = (p_y / theta - a) / (1 - a) on the letters with
+p_y > a theta and nothing on the others, theta = P_S / (1 - a + |S| a) for the set S of those
+letters; then Z(x) = p_x / theta on S and a off S, and F* = -sum_x p_x log Z(x).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.optimize import brentq
+from torch import Generator, Tensor
+
+from rdbench.sources.finite import FiniteSource
+from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteHamming:
+    """R(D) of a finite source whose letters are scalars and all different."""
+
+    kind: ClassVar[str] = "closed form"
+
+    source: FiniteSource
+
+    def __post_init__(self) -> None:
+        if self.source.dim != 1:
+            raise RdbenchError("the Hamming closed form takes scalar letters")
+        if len(torch.unique(self.source.support)) != len(self.source.support):
+            raise RdbenchError("the Hamming closed form takes letters that are all different")
+
+    @property
+    def citation(self) -> str:
+        """Where the formula comes from."""
+        return "Gray, Conditional rate-distortion theory (1971); Erokhin (1958)"
+
+    @property
+    def validity(self) -> str:
+        """Every slope."""
+        return "every beta >= 0"
+
+    @cached_property
+    def _p(self) -> np.ndarray:
+        return self.source.pmf.numpy()
+
+    def _solve(self, beta: float) -> tuple[np.ndarray, np.ndarray]:
+        """The optimal marginal q and the partition function Z, letter by letter."""
+        p, a = self._p, math.exp(-beta)
+        if beta == 0.0:
+            return (np.arange(len(p)) == p.argmax()).astype(float), np.ones_like(p)
+        ordered = np.sort(p)[::-1]
+        k = np.arange(1, len(p) + 1)
+        # 1 - a without cancellation at small beta
+        theta_k = np.cumsum(ordered) / (-math.expm1(-beta) + k * a)
+        valid = ordered > a * theta_k
+        size = int(np.flatnonzero(valid)[-1]) + 1
+        theta = theta_k[size - 1]
+        active = p > a * theta
+        z = np.where(active, p / theta, a)
+        q = np.where(active, (p / theta - a) / -math.expm1(-beta), 0.0)
+        return q / q.sum(), z
+
+    def point(self, beta: float) -> TruthPoint:
+        """F*, R*, D* at slope beta."""
+        if not beta >= 0.0:
+            raise OutOfRange(f"beta must be >= 0, got {beta}")
+        q, z = self._solve(beta)
+        p = self._p
+        positive = p > 0
+        lagrangian = -float(p[positive] @ np.log(z[positive]))
+        distortion = float(p[positive] @ ((z - q)[positive] / z[positive]))
+        return TruthPoint.exact(beta, max(0.0, lagrangian - beta * distortion), distortion)
+
+    def rate(self, distortion: float) -> Bracket:
+        """R(D), from the slope at which D* = D."""
+        highest = 1.0 - float(self._p.max())
+        if distortion >= highest:
+            return Bracket.exact(0.0)
+        if distortion < 0.0:
+            raise OutOfRange(f"a distortion must be >= 0, got {distortion}")
+        if distortion == 0.0:
+            positive = self._p[self._p > 0]
+            return Bracket.exact(-float(positive @ np.log(positive)))
+        beta = _root(lambda b: self.point(b).distortion.mid - distortion)
+        return Bracket.exact(self.point(beta).lagrangian.mid - beta * distortion)
+
+    def slope(self, rate: float) -> float:
+        """beta at R* = rate."""
+        entropy = self.rate(0.0).mid
+        if not 0.0 <= rate < entropy:
+            raise OutOfRange(f"the rate must lie in [0, {entropy:.6g}) nats, got {rate}")
+        return _root(lambda b: rate - self.point(b).rate.mid)
+
+    def potential(self, x: Float[Tensor, "n 1"], beta: float) -> Float[Tensor, " n"]:
+        """-log Z*(x)."""
+        _, z = self._solve(beta)
+        return -torch.from_numpy(z).log().to(x.device)[self._index(x)]
+
+    def sample_conditional(
+        self, x: Float[Tensor, "n 1"], k: int, beta: float, generator: Generator
+    ) -> Float[Tensor, "n k 1"]:
+        """p*(y|x) = q_y exp(-beta 1[x != y]) / Z(x)."""
+        q, _ = self._solve(beta)
+        letters = self.source.support.to(x.device)
+        kernel = torch.exp(-beta * (x.double() != letters[:, 0]).double())
+        weights = kernel * torch.from_numpy(q).to(x.device)
+        return letters[torch.multinomial(weights, k, replacement=True, generator=generator)]
+
+    def _index(self, x: Tensor) -> Tensor:
+        return (x.double() == self.source.support[:, 0].to(x.device)).double().argmax(1)
+
+
+def _root(decreasing: Callable[[float], float]) -> float:
+    """The zero of a function of beta > 0 that falls from >= 0 to <= 0."""
+    hi = 1.0
+    while decreasing(hi) > 0.0 and hi < 1e6:
+        hi *= 2.0
+    lo = 1.0
+    while decreasing(lo) < 0.0 and lo > 1e-12:
+        lo *= 0.5
+    if decreasing(lo) <= 0.0:
+        return lo
+    return float(brentq(decreasing, lo, hi, xtol=1e-15, rtol=1e-15))

@@ -1,0 +1,399 @@
+"""Names -> estimators and suites: the files of the two folders and the entry points of others.
+
+Listing imports nothing heavy: names come from file names and package metadata, summaries from
+the first line of a module's docstring. A module is imported when something in it is asked for.
+
+A name is unique across estimators and suites. A file ``estimators/<name>.py`` holds a constant
+``ESTIMATOR`` (the class), a file ``suites/<name>.py`` a constant ``SUITE``; a distribution of
+somebody else's registers ``module:ATTR`` under the entry-point groups ``rdbench.estimators`` and
+``rdbench.suites``.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+if TYPE_CHECKING:
+    from rdbench.types import Estimator, RdbenchError, Suite
+
+Kind = Literal["estimator", "suite"]
+
+_GROUPS: dict[Kind, str] = {"estimator": "rdbench.estimators", "suite": "rdbench.suites"}
+_ATTRIBUTES: dict[Kind, str] = {"estimator": "ESTIMATOR", "suite": "SUITE"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered name, not yet imported."""
+
+    kind: Kind
+    name: str
+    module: str
+    attribute: str
+    origin: str
+    """``rdbench``, or the distribution that registers it, with its version."""
+    summary: str
+
+
+@dataclass(frozen=True)
+class EstimatorChoice:
+    """An estimator as it was asked for: a name, a preset, overrides, and the instance."""
+
+    name: str
+    preset: str
+    params: dict[str, Any]
+    """The overrides alone, already of the fields' types."""
+    estimator: Estimator
+    digest: str
+    """sha256 of the source file that defines the class (for a plug-in: and its version)."""
+
+    @property
+    def label(self) -> str:
+        """The specification that gives this choice again, e.g. ``ebrd:paper[particles=4000]``."""
+        return label(self.name, self.preset, self.params)
+
+
+def label(name: str, preset: str, params: dict[str, Any]) -> str:
+    """``name:preset[key=value,...]``, without the parts that say nothing."""
+    head = name if preset == "default" else f"{name}:{preset}"
+    if not params:
+        return head
+    return f"{head}[{','.join(f'{k}={_written(v)}' for k, v in sorted(params.items()))}]"
+
+
+# --------------------------------------------------------------------------------------------
+# what is there
+
+
+def entries() -> dict[str, Entry]:
+    """Everything registered, by name, suites and estimators together.
+
+    Raises:
+        RdbenchError: two registrations share a name.
+    """
+    found: dict[str, Entry] = {}
+    for entry in _registered():
+        other = found.get(entry.name)
+        if other is not None:
+            raise _error(
+                f"the name {entry.name} is registered twice: {_where(other)} and {_where(entry)}"
+            )
+        found[entry.name] = entry
+    return found
+
+
+def names(kind: Kind) -> list[str]:
+    """The registered names of one kind, sorted."""
+    return sorted(e.name for e in entries().values() if e.kind == kind)
+
+
+def find(kind: Kind, name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        RdbenchError: there is none; the line lists the valid names.
+    """
+    entry = entries().get(name)
+    if entry is None or entry.kind != kind:
+        hint = f"{name} is a {entry.kind}" if entry is not None else ""
+        raise unknown(kind, name, names(kind), hint)
+    return entry
+
+
+def unknown(what: str, given: str, valid: Iterable[str], hint: str = "") -> RdbenchError:
+    """The one-line error for a name that is not among the valid ones."""
+    choices = list(valid)
+    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.6)
+    hint = hint or (f"did you mean {near[0]}?" if near else "")
+    listed = ", ".join(choices) if choices else "(there are none)"
+    return _error(f"unknown {what} {given!r}{f' ({hint})' if hint else ''}; valid: {listed}")
+
+
+def _registered() -> Iterable[Entry]:
+    kinds: tuple[Kind, ...] = ("suite", "estimator")
+    for kind in kinds:
+        yield from _built_in(kind)
+    for kind in kinds:
+        yield from _plugged_in(kind)
+
+
+def _built_in(kind: Kind) -> Iterable[Entry]:
+    package = _GROUPS[kind]
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or []) if spec is not None else []
+    for module in sorted(pkgutil.iter_modules(folders), key=lambda m: m.name):
+        if module.name.startswith("_"):
+            continue
+        file = next(
+            (p for f in folders if (p := Path(f) / f"{module.name}.py").is_file()), None
+        )
+        yield Entry(
+            kind=kind,
+            name=module.name,
+            module=f"{package}.{module.name}",
+            attribute=_ATTRIBUTES[kind],
+            origin="rdbench",
+            summary=_first_line(file),
+        )
+
+
+def _plugged_in(kind: Kind) -> Iterable[Entry]:
+    for point in importlib.metadata.entry_points(group=_GROUPS[kind]):
+        dist = point.dist
+        origin = f"{dist.name} {dist.version}" if dist is not None else "an entry point"
+        yield Entry(
+            kind=kind,
+            name=point.name,
+            module=point.module,
+            attribute=point.attr,
+            origin=origin,
+            summary=f"from {origin}",
+        )
+
+
+def _first_line(file: Path | None) -> str:
+    if file is None:
+        return ""
+    try:
+        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return "(its source cannot be read)"
+    return doc.splitlines()[0] if doc else ""
+
+
+def _where(entry: Entry) -> str:
+    return f"{entry.kind} {entry.module}:{entry.attribute} ({entry.origin})"
+
+
+def _error(line: str) -> RdbenchError:
+    from rdbench.types import RdbenchError  # imports torch: only when something is wrong
+
+    return RdbenchError(line)
+
+
+# --------------------------------------------------------------------------------------------
+# suites
+
+
+def load_suite(name: str) -> Suite:
+    """Import one suite.
+
+    Raises:
+        RdbenchError: unknown, cannot be imported, or is no suite.
+    """
+    from rdbench.types import Suite
+
+    entry = find("suite", name)
+    suite = _load(entry)
+    if not isinstance(suite, Suite):
+        raise _error(f"{_where(entry)} is a {type(suite).__name__}, not a rdbench.types.Suite")
+    if suite.name != name:
+        raise _error(f"{_where(entry)} is registered as {name} but calls itself {suite.name!r}")
+    return suite
+
+
+def load_suites(spec: str) -> list[Suite]:
+    """``a,b`` or ``all`` -> the suites, each once."""
+    if spec.strip() == "all":
+        chosen = names("suite")
+    else:
+        chosen = list(dict.fromkeys(p.strip() for p in spec.split(",") if p.strip()))
+    if not chosen:
+        raise _error(f"no suite given; valid: all, {', '.join(names('suite'))}")
+    return [load_suite(name) for name in chosen]
+
+
+def _load(entry: Entry) -> Any:
+    try:
+        return getattr(importlib.import_module(entry.module), entry.attribute)
+    except Exception as problem:
+        if type(problem).__name__ == "RdbenchError":
+            raise
+        raise _error(
+            f"cannot load {_where(entry)}: {type(problem).__name__}: {_one_line(problem)}"
+        ) from problem
+
+
+# --------------------------------------------------------------------------------------------
+# estimators
+
+
+def load_estimator(name: str) -> type[Estimator]:
+    """Import one estimator's class.
+
+    Raises:
+        RdbenchError: unknown, cannot be imported, or is no frozen dataclass with info and fit.
+    """
+    import dataclasses
+
+    entry = find("estimator", name)
+    cls: Any = _load(entry)
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise _error(f"{_where(entry)} is not a dataclass with info and fit")
+    lacking = [a for a in ("info", "fit") if not hasattr(cls, a)]
+    if lacking:
+        raise _error(f"{_where(entry)} lacks {' and '.join(lacking)}")
+    return cast("type[Estimator]", cls)
+
+
+def choose(spec: str) -> EstimatorChoice:
+    """``name``, ``name:preset`` or ``name:preset[key=value,...]`` -> the estimator.
+
+    Raises:
+        RdbenchError: an unknown name, preset or key, a value of the wrong type, or bad brackets.
+    """
+    name, preset, texts = _parse(spec)
+    entry = find("estimator", name)
+    cls = load_estimator(name)
+    presets = cls.info.presets
+    if preset != "default" and preset not in presets:
+        raise unknown(
+            f"preset of {name}", preset, dict.fromkeys(["default", *presets])
+        )
+    fields = field_types(cls)
+    params: dict[str, Any] = {}
+    for key, text in texts.items():
+        if key not in fields:
+            raise unknown(f"parameter of {name}", key, fields)
+        params[key] = _convert(name, key, text, fields[key])
+    try:
+        estimator = cls(**{**presets.get(preset, {}), **params})
+    except (TypeError, ValueError) as problem:
+        raise _error(f"{spec}: {_one_line(problem)}") from problem
+    return EstimatorChoice(name, preset, params, estimator, _digest(cls, entry))
+
+
+def rebuild(name: str, fields: dict[str, Any]) -> Estimator:
+    """The estimator with these hyper-parameters, as plain JSON values (a worker's way in)."""
+    import msgspec
+
+    cls = load_estimator(name)
+    types = field_types(cls)
+    return cls(**{key: msgspec.convert(value, types[key]) for key, value in fields.items()})
+
+
+def choose_all(specs: str | None) -> list[EstimatorChoice]:
+    """A comma-separated list of specifications; None means every registered estimator.
+
+    Raises:
+        RdbenchError: as `choose`; also where a specification is given twice or none is given.
+    """
+    parts = names("estimator") if specs is None else split_list(specs)
+    if not parts:
+        valid = names("estimator")
+        raise _error(f"no estimator given; valid: {', '.join(valid) or '(there are none)'}")
+    choices = [choose(part) for part in parts]
+    labels = [c.label for c in choices]
+    twice = next((one for one in labels if labels.count(one) > 1), None)
+    if twice is not None:
+        raise _error(f"estimator {twice} is given twice")
+    return choices
+
+
+def split_list(text: str) -> list[str]:
+    """Split at the commas outside brackets; empty parts are dropped."""
+    parts: list[str] = []
+    depth, start = 0, 0
+    for i, char in enumerate(text):
+        depth += (char in "[(") - (char in "])")
+        if char == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    return [p for part in [*parts, text[start:]] if (p := part.strip())]
+
+
+def field_types(cls: type) -> dict[str, Any]:
+    """The hyper-parameters of an estimator and their types."""
+    import dataclasses
+
+    hints = typing.get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.init}
+
+
+def _parse(spec: str) -> tuple[str, str, dict[str, str]]:
+    head, bracket, rest = spec.strip().partition("[")
+    if "]" in head or (bracket and not rest.endswith("]")):
+        raise _error(f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]")
+    name, colon, preset = head.partition(":")
+    name, preset = name.strip(), preset.strip()
+    if not name or (colon and not preset):
+        raise _error(f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]")
+    texts: dict[str, str] = {}
+    for pair in split_list(rest[:-1]):
+        key, equals, value = pair.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise _error(f"bad parameter {pair!r} in {spec!r}; write key=value")
+        if key in texts:
+            raise _error(f"parameter {key} is given twice in {spec!r}")
+        texts[key] = value.strip()
+    return name, preset or "default", texts
+
+
+def _convert(name: str, key: str, text: str, wanted: Any) -> Any:
+    """Text -> a value of the field's type: as JSON, as it stands, or as msgspec reads words."""
+    import math
+
+    import msgspec
+
+    readings: tuple[Callable[[], Any], ...] = (
+        lambda: msgspec.json.decode(text, type=wanted),
+        lambda: msgspec.convert(text, wanted),
+        lambda: msgspec.convert(None if text.lower() == "none" else text, wanted, strict=False),
+    )
+    for read in readings:
+        try:
+            value = read()
+        except msgspec.MsgspecError:
+            continue
+        break
+    else:
+        raise _error(f"parameter {key} of {name} takes {type_name(wanted)}, got {text!r}")
+    if isinstance(value, float) and math.isnan(value):
+        raise _error(f"parameter {key} of {name} takes {type_name(wanted)}, got {text!r}")
+    return value
+
+
+def type_name(wanted: Any) -> str:
+    """A type as a person would write it."""
+    if typing.get_origin(wanted) is Literal:
+        return " | ".join(map(str, typing.get_args(wanted)))
+    return wanted.__name__ if isinstance(wanted, type) else str(wanted).replace("typing.", "")
+
+
+def _written(value: Any) -> str:
+    """The text that `_convert` reads back as this value."""
+    import msgspec
+
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _digest(cls: type, entry: Entry) -> str:
+    found = hashlib.sha256(_source_bytes(cls.__module__))
+    if entry.origin != "rdbench":
+        found.update(entry.origin.encode())  # its other modules are covered by its version alone
+    return found.hexdigest()
+
+
+@functools.cache
+def _source_bytes(module: str) -> bytes:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return b""
+    return Path(spec.origin).read_bytes()
+
+
+def _one_line(problem: BaseException) -> str:
+    return " ".join(str(problem).split())

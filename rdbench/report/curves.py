@@ -1,0 +1,160 @@
+"""The upper panels: audited points (D, R) over the true curve."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.interpolate import CubicHermiteSpline
+
+from rdbench.report.series import Panel, Series, Truth
+from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR, SeriesStyle
+from rdbench.report.summary import SCORED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LOG_SPAN = 8.0
+"""From this ratio of distortions on, the axis is logarithmic."""
+HEADROOM = 1.35
+"""The rate axis ends at this multiple of the largest true rate; points beyond sit on its edge."""
+
+
+def draw_curve(
+    axes: Axes, panel: Panel, styles: Mapping[str, SeriesStyle], scale: float, units: str
+) -> None:
+    """Draw one case: the truth as a black line with its bracket, the audited points on it.
+
+    Args:
+        axes: where to draw.
+        panel: the case.
+        styles: the looks of the series, by label.
+        scale: nats per unit of rate.
+        units: the name of that unit.
+    """
+    points = {series.label: _pairs(series) for series in panel.series}
+    known = [pairs for pairs in points.values() if len(pairs)]
+    distortions = np.concatenate([panel.truth.distortion.ravel(), *(p[:, 0] for p in known)])
+    if not distortions.size:
+        axes.text(0.5, 0.5, "no points", transform=axes.transAxes, **_NOTE)
+        axes.set(xticks=[], yticks=[])
+        return
+    positive = distortions[distortions > 0]
+    logarithmic = positive.size == distortions.size and np.ptp(np.log(positive)) > np.log(LOG_SPAN)
+    if logarithmic:
+        axes.set_xscale("log")
+    _draw_truth(axes, panel.truth, scale, logarithmic=bool(logarithmic))
+    top = _rate_top(panel.truth, known) / scale
+    axes.set_ylim(0.0, top)
+    _set_distortion_limits(axes, panel.truth, known, logarithmic=bool(logarithmic))
+
+    outside = 0
+    for label, pairs in points.items():
+        if not len(pairs):
+            continue
+        style, rate = styles[label], pairs[:, 1] / scale
+        beyond = rate > top
+        outside += int(beyond.sum())
+        face = style.colour if style.filled else "white"
+        look: dict[str, Any] = {"color": style.colour, "linestyle": "none", "zorder": 3}
+        axes.plot(
+            pairs[~beyond, 0], rate[~beyond], marker=style.marker, markersize=5.5,
+            markerfacecolor=face, markeredgewidth=1.1, **look,
+        )  # fmt: skip
+        if beyond.any():
+            edge = np.full(int(beyond.sum()), top)
+            arrows = axes.plot(pairs[beyond, 0], edge, marker=6, clip_on=False, **look)
+            # Unclipped, they would count as decoration that the layout has to make room for.
+            arrows[0].set_in_layout(False)
+    if outside:
+        note = f"{outside} point{'s' if outside > 1 else ''} above"
+        axes.text(
+            0.98, 0.97, note, transform=axes.transAxes, **(_NOTE | {"ha": "right", "va": "top"})
+        )
+    axes.set_xlabel(f"distortion D ({panel.distortion.replace('_', ' ')})")
+    axes.set_ylabel(f"rate R ({units})")
+
+
+_NOTE: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": NOTE_COLOUR}
+
+
+def _pairs(series: Series) -> Float[ndarray, "n 2"]:
+    """The audited (D, R) of the points whose numbers count."""
+    found = [
+        (point.distortion, point.rate)
+        for point in series.points
+        if point.status in SCORED and point.distortion is not None and point.rate is not None
+    ]
+    return np.array(found, dtype=np.float64).reshape(-1, 2)
+
+
+def _rate_top(truth: Truth, known: list[Float[ndarray, "n 2"]]) -> float:
+    """The end of the rate axis in nats: all points, unless a few would squash the curve."""
+    largest = max((float(pairs[:, 1].max()) for pairs in known), default=0.0)
+    if not truth.rate.size:
+        return 1.08 * max(largest, 1e-12)
+    true = float(truth.rate.max())
+    return max(1.08 * min(max(largest, true), HEADROOM * true), 1e-12)
+
+
+def _set_distortion_limits(
+    axes: Axes, truth: Truth, known: list[Float[ndarray, "n 2"]], *, logarithmic: bool
+) -> None:
+    """All points on the axis, with a margin; a single one in the middle of a wide axis."""
+    values = np.concatenate([truth.distortion.ravel(), *(pairs[:, 0] for pairs in known)])
+    lo, hi = float(values.min()), float(values.max())
+    if logarithmic:
+        pad = (hi / lo) ** 0.06
+        axes.set_xlim(lo / pad, hi * pad)
+    elif lo == hi:
+        axes.set_xlim(0.0, 2.0 * hi if hi > 0 else 1.0)
+    else:
+        axes.set_xlim(max(0.0, lo - 0.06 * (hi - lo)), hi + 0.06 * (hi - lo))
+
+
+def _draw_truth(axes: Axes, truth: Truth, scale: float, *, logarithmic: bool) -> None:
+    if not truth.beta.size:
+        return
+    rate, distortion = truth.rate / scale, truth.distortion
+    d, r = interpolate_truth(truth, logarithmic=logarithmic)
+    alone = truth.beta.size == 1
+    axes.plot(
+        d, r / scale, color=TRUTH_COLOUR, linewidth=1.4, zorder=2,
+        marker="+" if alone else None, markersize=9,
+    )  # fmt: skip
+    # The curve falls, so it lies between the lower left and the upper right corners of the boxes.
+    corners = np.concatenate(
+        [
+            np.stack([distortion[:, 0], rate[:, 0]], 1),
+            np.stack([distortion[:, 1], rate[:, 1]], 1)[::-1],
+        ]
+    )
+    axes.fill(corners[:, 0], corners[:, 1], color=TRUTH_COLOUR, alpha=0.18, linewidth=0, zorder=1)
+
+
+def interpolate_truth(
+    truth: Truth, *, logarithmic: bool, per_piece: int = 24
+) -> tuple[Float[ndarray, " k"], Float[ndarray, " k"]]:
+    """The true curve between the known slopes, as pairs D, R (nats) from low to high distortion.
+
+    Besides the points the slopes are known, dR/dD = -beta, so that the cubic through both is far
+    closer to the curve than straight lines. Where wide brackets make it rise, straight lines it is.
+    """
+    middle_d, middle_r = truth.distortion.mean(axis=1), truth.rate.mean(axis=1)
+    d, first = np.unique(middle_d, return_index=True)
+    r, beta = middle_r[first], truth.beta[first]
+    if d.size < 2:
+        return d, r
+    x = np.log(d) if logarithmic else d
+    slope = -beta * d if logarithmic else -beta
+    fine = np.concatenate(
+        [np.linspace(a, b, per_piece, endpoint=False) for a, b in itertools.pairwise(x)] + [x[-1:]]
+    )
+    smooth = CubicHermiteSpline(x, r, slope)(fine)
+    if np.any(np.diff(smooth) > 1e-9 * max(1.0, float(np.abs(r).max()))):
+        smooth = np.interp(fine, x, r)
+    return (np.exp(fine) if logarithmic else fine), smooth

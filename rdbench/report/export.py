@@ -1,0 +1,235 @@
+"""Records as tidy tables: one row per point, per cell or per checkpoint.
+
+Numbers stay as they are stored: nats per symbol, summed distortion, seconds. What is not known is
+empty (NaN or NA). ``wall_s``, ``cpu_s``, ``peak_rss_mb`` and the counts belong to the whole fit of
+a cell and repeat on its rows: never sum them over rows.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from rdbench.run.records import CellRecord
+from rdbench.types import RdbenchError
+
+What = Literal["points", "cells", "traces"]
+Format = Literal["csv", "parquet"]
+
+_CELL_HEAD = (
+    "suite", "suite_version", "case", "cell", "dim", "distortion", "estimator", "preset",
+    "params", "seed", "budget", "n_train",
+)  # fmt: skip
+_POINT = (
+    "beta", "target_rate", "status", "reason", "claimed_rate", "claimed_distortion",
+    "claimed_side", "rate", "distortion_value", "lagrangian", "gap", "gap_lo", "gap_hi",
+    "gap_paper_protocol", "n_paper_protocol", "truth_lo", "truth_hi", "truth_kind", "rate_lo",
+    "rate_hi", "dist_lo", "dist_hi", "side", "audit_method", "ess", "rate_error",
+    "conditional_kind", "conditional_error",
+)  # fmt: skip
+_COST_COUNTS = ("n_source_samples", "gradient_steps", "n_parameters")
+_MACHINE = ("device", "threads", "jobs", "commit", "dirty", "schema", "versions")
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "points": (
+        *_CELL_HEAD, *_POINT, "wall_s", "cpu_s", "audit_s", "peak_rss_mb", *_COST_COUNTS,
+        *_MACHINE,
+    ),
+    "cells": (
+        *_CELL_HEAD, "status", "reason", "n_points", "n_ok", "wall_s", "cpu_s", "audit_s",
+        "peak_rss_mb", *_COST_COUNTS, *_MACHINE, "processor", "platform", "started", "finished",
+        "fields", "traceback",
+    ),
+    "traces": (
+        *_CELL_HEAD, "beta", "wall_s", "cpu_s", "gap", "gap_lo", "gap_hi", *_MACHINE,
+    ),
+}  # fmt: skip
+"""The columns of every table, in order."""
+
+_TEXT = frozenset(
+    {
+        "suite", "case", "cell", "distortion", "estimator", "preset", "params", "budget", "status",
+        "reason", "claimed_side", "truth_kind", "side", "audit_method", "conditional_kind",
+        "device", "commit", "versions", "processor", "platform", "started", "finished", "fields",
+        "traceback",
+    }
+)  # fmt: skip
+_WHOLE = frozenset(
+    {
+        "suite_version", "dim", "seed", "n_train", "n_paper_protocol", "threads", "jobs",
+        "schema", "n_points", "n_ok", *_COST_COUNTS,
+    }
+)  # fmt: skip
+
+
+def compact_json(value: Mapping[str, Any]) -> str:
+    """The mapping on one line, keys sorted, so that equal mappings give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def frame(records: Sequence[CellRecord], what: str = "points") -> pd.DataFrame:
+    """The tidy table of ``records``.
+
+    Args:
+        records: finished cells, in any order; the rows keep it.
+        what: ``points`` (one row per slope, failed ones too), ``cells`` (one per cell, with its
+            traceback) or ``traces`` (one per checkpoint).
+
+    Returns:
+        The columns ``COLUMNS[what]``, with the same types whether or not there are rows.
+
+    Raises:
+        RdbenchError: ``what`` is none of these.
+    """
+    rows: Iterable[dict[str, Any]]
+    match what:
+        case "points":
+            rows = (row for record in records for row in _point_rows(record))
+        case "cells":
+            rows = (_cell_row(record) for record in records)
+        case "traces":
+            rows = (row for record in records for row in _trace_rows(record))
+        case _:
+            raise RdbenchError(f"cannot export {what!r}; choose from {', '.join(COLUMNS)}")
+    columns = COLUMNS[what]
+    table = pd.DataFrame(list(rows), columns=pd.Index(columns), dtype=object)
+    # Typed by hand: a column that is empty in one export and full in another must not change type.
+    return table.astype({column: _dtype(column) for column in columns})
+
+
+def write(table: pd.DataFrame, format: str, out: Path | None = None) -> None:
+    """Write ``table`` to ``out``, or as CSV to standard output when ``out`` is None.
+
+    The file appears whole or not at all.
+
+    Raises:
+        RdbenchError: the format is unknown, needs a file or a package that is missing, or the
+            file cannot be written.
+    """
+    if format not in ("csv", "parquet"):
+        raise RdbenchError(f"unknown format {format!r}; choose from csv, parquet")
+    if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise RdbenchError("parquet needs pyarrow: pip install 'rdbench[parquet]'")
+    if out is None:
+        if format == "parquet":
+            raise RdbenchError("parquet is binary and needs a file: give --out FILE")
+        table.to_csv(sys.stdout, index=False)
+        return
+    try:
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    except OSError as error:
+        raise RdbenchError(f"cannot write {out}: {error.strerror}") from error
+    part = Path(name)
+    try:
+        os.close(handle)
+        if format == "csv":
+            table.to_csv(part, index=False)
+        else:
+            table.to_parquet(part, index=False, engine="pyarrow")
+        part.chmod(0o666 & ~_umask())
+        part.replace(out)
+    except OSError as error:
+        raise RdbenchError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The process's file mask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _dtype(column: str) -> str:
+    if column in _TEXT:
+        return "string"
+    if column in _WHOLE:
+        return "Int64"
+    return "boolean" if column == "dirty" else "float64"
+
+
+def _head(record: CellRecord) -> dict[str, Any]:
+    """What every row of a cell has in common."""
+    made = record.provenance
+    return {
+        "suite": record.suite,
+        "suite_version": record.suite_version,
+        "case": record.case,
+        "cell": record.cell,
+        "dim": record.dim,
+        "distortion": record.distortion,
+        "estimator": record.estimator,
+        "preset": record.preset,
+        "params": compact_json(record.params),
+        "seed": record.seed,
+        "budget": record.budget,
+        "n_train": record.n_train,
+        "device": made.device,
+        "threads": made.threads,
+        "jobs": made.jobs,
+        "commit": made.commit,
+        "dirty": made.dirty,
+        "schema": record.schema,
+        "versions": compact_json(made.versions),
+    }
+
+
+def _cost(record: CellRecord) -> dict[str, Any]:
+    cost = record.cost
+    return {
+        "wall_s": cost.wall_s,
+        "cpu_s": cost.cpu_s,
+        "peak_rss_mb": cost.peak_rss_mb,
+        "n_source_samples": cost.n_source_samples,
+        "gradient_steps": cost.gradient_steps,
+        "n_parameters": cost.n_parameters,
+    }
+
+
+def _point_rows(record: CellRecord) -> Iterable[dict[str, Any]]:
+    common = _head(record) | _cost(record)
+    # In a point ``distortion`` is a number; in the table that name is the measure's.
+    names = [name for name in (*_POINT, "audit_s") if name != "distortion_value"]
+    for point in record.points:
+        own = {name: getattr(point, name) for name in names}
+        yield common | own | {"distortion_value": point.distortion}
+
+
+def _cell_row(record: CellRecord) -> dict[str, Any]:
+    made = record.provenance
+    audits = [point.audit_s for point in record.points if point.audit_s is not None]
+    return (
+        _head(record)
+        | _cost(record)
+        | {
+            "status": record.status,
+            "reason": record.reason,
+            "n_points": len(record.points),
+            "n_ok": sum(point.status == "ok" for point in record.points),
+            "audit_s": sum(audits) if audits else None,
+            "processor": made.processor,
+            "platform": made.platform,
+            "started": made.started,
+            "finished": made.finished,
+            "fields": compact_json(record.fields),
+            "traceback": record.traceback,
+        }
+    )
+
+
+def _trace_rows(record: CellRecord) -> Iterable[dict[str, Any]]:
+    common = _head(record)
+    for mark in record.trace:
+        yield common | {
+            name: getattr(mark, name)
+            for name in ("beta", "wall_s", "cpu_s", "gap", "gap_lo", "gap_hi")
+        }

@@ -1,0 +1,106 @@
+"""What the rows of a table stand for: the columns to group by, their order and their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from rdbench.report.export import compact_json
+from rdbench.report.style import estimator_label
+from rdbench.run.records import CellRecord, PointRecord
+
+Value = str | int | float | None
+SortKey = tuple[tuple[int, float, str], ...]
+CaseName = Callable[[CellRecord], str]
+
+
+def case_namer(records: Iterable[CellRecord]) -> CaseName:
+    """How to name a case: ``suite/case`` where two suites share a case name, else ``case``."""
+    suites: dict[str, set[str]] = {}
+    for record in records:
+        suites.setdefault(record.case, set()).add(record.suite)
+    return lambda record: (
+        f"{record.suite}/{record.case}" if len(suites[record.case]) > 1 else record.case
+    )
+
+
+CELL_COLUMNS: Mapping[str, Callable[[CellRecord], Value]] = {
+    "suite": lambda r: r.suite,
+    "suite_version": lambda r: r.suite_version,
+    "case": lambda r: r.case,
+    "dim": lambda r: r.dim,
+    "distortion": lambda r: r.distortion,
+    "estimator": estimator_label,
+    "preset": lambda r: r.preset,
+    "params": lambda r: compact_json(r.params),
+    "seed": lambda r: r.seed,
+    "budget": lambda r: r.budget,
+    "n_train": lambda r: r.n_train,
+    "device": lambda r: r.provenance.device,
+    "threads": lambda r: r.provenance.threads,
+    "jobs": lambda r: r.provenance.jobs,
+    "commit": lambda r: r.provenance.commit,
+}
+POINT_COLUMNS: Mapping[str, Callable[[PointRecord], Value]] = {
+    "beta": lambda p: p.beta,
+    "target_rate": lambda p: p.target_rate,
+    "status": lambda p: p.status,
+    "side": lambda p: p.side,
+    "audit_method": lambda p: p.audit_method,
+}
+SETTINGS = ("suite_version", "budget", "n_train", "device")
+"""Settings that no mean may mix: they become columns wherever the records differ in them."""
+TIMING_SETTINGS = ("threads", "jobs")
+
+
+def varying(records: Sequence[CellRecord], names: Iterable[str]) -> list[str]:
+    """Those of the columns ``names`` in which the records differ."""
+    return [name for name in names if len({CELL_COLUMNS[name](r) for r in records}) > 1]
+
+
+def sort_key(values: Sequence[Value]) -> SortKey:
+    """Missing first, then numbers by size, then texts; numbers within texts are not parsed."""
+    return tuple(
+        (0, 0.0, "")
+        if value is None
+        else (2, 0.0, value)
+        if isinstance(value, str)
+        else (1, value, "")
+        for value in values
+    )
+
+
+TEXT_COLUMNS = frozenset(
+    {
+        "suite", "case", "distortion", "estimator", "preset", "params", "budget", "device",
+        "commit", "status", "side", "audit_method",
+    }
+)  # fmt: skip
+"""The columns set flush left."""
+
+
+def column_value(
+    name: str,
+    record: CellRecord,
+    point: PointRecord | None,
+    case_name: CaseName,
+) -> Value:
+    """The value of the column ``name`` in a row of points, or of cells (``point`` None)."""
+    if name == "case":
+        return case_name(record)
+    if name in CELL_COLUMNS or point is None:
+        return CELL_COLUMNS[name](record)
+    return POINT_COLUMNS[name](point)
+
+
+def number(value: float | None, scale: float, *, sign: bool = False) -> str:
+    """Three significant digits in the unit of ``scale`` nats."""
+    if value is None:
+        return "-"
+    return f"{value / scale:{'+' if sign else ''}.3g}"
+
+
+def text_of(value: Value) -> str:
+    """The value of a column as text."""
+    if value is None:
+        return "-"
+    return f"{value:g}" if isinstance(value, float) else str(value)

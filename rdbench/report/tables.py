@@ -1,0 +1,254 @@
+"""Tables for people: the summary after a run, and one metric in a markup of choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rdbench.report.grouping import (
+    CELL_COLUMNS,
+    POINT_COLUMNS,
+    SETTINGS,
+    TEXT_COLUMNS,
+    TIMING_SETTINGS,
+    CaseName,
+    SortKey,
+    Value,
+    case_namer,
+    column_value,
+    number,
+    sort_key,
+    text_of,
+    varying,
+)
+from rdbench.report.markup import render
+from rdbench.report.metrics import METRICS, Metric, reduce
+from rdbench.report.style import estimator_label
+from rdbench.report.summary import SCORED, Interval, Summary, Trouble, summarise, troubles
+from rdbench.report.units import nats_per
+from rdbench.run.records import CellRecord, PointRecord
+from rdbench.types import RdbenchError
+
+
+def print_summary(records: Sequence[CellRecord], units: str, console: Console) -> None:
+    """Print how far every estimator is from the truth, and below it what went wrong.
+
+    One row per case and estimator over all slopes and seeds. The interval of the mean gap is
+    [mean gap_lo, mean gap_hi]: valid however the errors of the points are correlated, so wider
+    than need be where they are independent. CPU seconds are of one fit (one ladder), averaged
+    over seeds.
+
+    Args:
+        records: the cells to show.
+        units: ``nats`` or ``bits``, for gaps and rates.
+        console: where to print; lines are not cut where it is no terminal.
+
+    Raises:
+        RdbenchError: the unit is unknown.
+    """
+    scale = nats_per(units)
+    if not records:
+        console.print("nothing to show: no cell has finished")
+        return
+    case_name = case_namer(records)
+    settings = varying(records, SETTINGS)
+    groups: dict[tuple[Value, ...], list[CellRecord]] = {}
+    order: dict[tuple[Value, ...], SortKey] = {}
+    for record in records:
+        hidden = [CELL_COLUMNS[name](record) for name in settings]
+        key = (case_name(record), estimator_label(record), *hidden)
+        groups.setdefault(key, []).append(record)
+        order[key] = sort_key((record.suite, record.dim, *key))
+    rows = [(key, summarise(groups[key])) for key in sorted(groups, key=order.__getitem__)]
+    table = _summary_table(rows, settings, units, scale, stacked=False)
+    natural = console.measure(table, options=console.options.update(max_width=10_000)).maximum
+    if natural <= console.width:
+        console.print(table)
+    elif console.is_terminal:
+        console.print(_summary_table(rows, settings, units, scale, stacked=True))
+    else:
+        console.print(table, width=natural, crop=False, no_wrap=True, overflow="ignore")
+    for note in _notes(records, case_name, units, scale):
+        console.print(note, soft_wrap=True, highlight=False)
+
+
+def _summary_table(
+    rows: Sequence[tuple[tuple[Value, ...], Summary]],
+    settings: Sequence[str],
+    units: str,
+    scale: float,
+    *,
+    stacked: bool,
+) -> Table:
+    """The table; ``stacked`` puts intervals below their means, for narrow terminals."""
+    table = Table(
+        title=f"Gap F(q) - F* and rates in {units} per symbol",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for title in ("case", "estimator", *settings):
+        table.add_column(title, overflow="fold")
+    for title in ("seeds", "ok", "mean gap", *([] if stacked else ["95% interval"])):
+        table.add_column(title, justify="right", no_wrap=True)
+    for title in ("worst gap", *([] if stacked else ["at R"]), "R - R(D)"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("side", overflow="fold")
+    table.add_column("CPU s", justify="right", no_wrap=True)
+
+    previous: Value = None
+    for key, found in rows:
+        if previous is not None and key[0] != previous:
+            table.add_section()
+        gap = number(found.gap.mean, scale)
+        if found.scored != found.ok and found.scored:
+            gap += f" (of {found.scored})"
+        worst, at = "-", "-"
+        if found.worst is not None:
+            worst = ("≥ " if found.worst.is_bound else "") + number(found.worst.gap, scale)
+            at = number(found.worst.rate, scale)
+        interval = _interval(found.gap, scale)
+        texts = [
+            "" if key[0] == previous else text_of(key[0]),
+            *map(text_of, key[1:]),
+            str(found.seeds),
+            f"{found.ok}/{found.points}",
+            *([f"{gap}\n{interval}"] if stacked else [gap, interval]),
+            *([f"{worst}\nat R = {at}"] if stacked else [worst, at]),
+            number(found.rate_error, scale, sign=True),
+            ", ".join(found.sides) or "-",
+            number(found.cpu_s, 1.0),
+        ]
+        # As Text: a label such as name[key=1] would be read as markup.
+        table.add_row(*map(Text, texts))
+        previous = key[0]
+    return table
+
+
+def _interval(gap: Interval, scale: float) -> str:
+    if gap.mean is None or (gap.lo is None and gap.hi is None):
+        return "-"
+    if gap.lo is None:
+        return f"≤ {number(gap.hi, scale)}"
+    if gap.hi is None:
+        return f"≥ {number(gap.lo, scale)}"
+    return f"[{number(gap.lo, scale)}, {number(gap.hi, scale)}]"
+
+
+def _notes(
+    records: Sequence[CellRecord],
+    case_name: CaseName,
+    units: str,
+    scale: float,
+) -> list[Text]:
+    """What went wrong, one line each, and how the timings were taken."""
+    notes = [
+        _trouble_note(trouble, units, scale)
+        for trouble in sorted(troubles(records, case_name), key=lambda t: (t.estimator, t.status))
+    ]
+    jobs = {record.provenance.jobs for record in records}
+    if jobs != {1}:
+        notes.append(Text(f"CPU seconds were measured with up to {max(jobs)} cells at a time"))
+    return notes
+
+
+def _trouble_note(trouble: Trouble, units: str, scale: float) -> Text:
+    where = f"{', '.join(trouble.cases)}"
+    if trouble.rates is not None:
+        lo, hi = (number(rate, scale) for rate in trouble.rates)
+        where += f"; R = {lo}" + (f" to {hi}" if hi != lo else "") + f" {units}"
+    if len(trouble.seeds) > 1 or trouble.seeds != (0,):
+        where += f"; seed {', '.join(map(str, trouble.seeds))}"
+    reason = trouble.reason if len(trouble.reason) <= 300 else trouble.reason[:299] + "…"
+    kept = " (numbers kept)" if trouble.status == "not_converged" else ""
+    style = "yellow" if trouble.status in (*SCORED, "unsupported", "no gap") else "red"
+    plural = "point" if trouble.points == 1 else "points"
+    return Text.assemble(
+        trouble.estimator,
+        ": ",
+        (trouble.status, style),
+        f"{kept}, {trouble.points} {plural} ({where})",
+        f": {reason}" if reason else "",
+    )
+
+
+def metric_table(
+    records: Sequence[CellRecord],
+    metric: str = "gap",
+    by: str = "case,estimator",
+    fmt: str = "md",
+    units: str = "nats",
+) -> str:
+    """One metric, averaged within groups.
+
+    ``estimator`` stands for the whole label with preset and overrides. Columns for the suite's
+    version, the budget, the number of training points and the device (for seconds also threads
+    and jobs) are added where the records differ in them, so that no mean mixes settings.
+
+    Args:
+        records: the cells to show.
+        metric: one of ``METRICS``.
+        by: the columns that make a group, a comma list out of ``CELL_COLUMNS`` and, for metrics
+            of points, ``POINT_COLUMNS``.
+        fmt: ``md``, ``latex`` (booktabs), ``csv`` or ``html``; CSV keeps every digit.
+        units: ``nats`` or ``bits``, for rates and gaps.
+
+    Returns:
+        The table as text. Its last two columns count the values in the mean and all values there
+        could be; the gap has its interval as in ``print_summary``.
+
+    Raises:
+        RdbenchError: an unknown metric, column, format or unit.
+    """
+    scale = nats_per(units)
+    if metric not in METRICS:
+        raise RdbenchError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
+    chosen = METRICS[metric]
+    columns = _parse_by(by, metric, chosen)
+    settings = SETTINGS + (TIMING_SETTINGS if chosen.unit == "s" else ())
+    columns += [name for name in varying(records, settings) if name not in columns]
+
+    case_name = case_namer(records)
+    groups: dict[tuple[Value, ...], list[tuple[CellRecord, PointRecord | None]]] = {}
+    order: dict[tuple[Value, ...], SortKey] = {}
+    for record in records:
+        for point in record.points if chosen.of == "point" else [None]:
+            key = tuple(column_value(name, record, point, case_name) for name in columns)
+            groups.setdefault(key, []).append((record, point))
+            # Cases in order of their dimension: ramp-d10 comes after ramp-d2.
+            ahead = (record.suite, record.dim) if "case" in columns else ()
+            order.setdefault(key, sort_key((*ahead, *key)))
+
+    unit = units if chosen.unit == "rate" else chosen.unit
+    factor = scale if chosen.unit == "rate" else 1.0
+    ends = ["gap_lo", "gap_hi"] if metric == "gap" else []
+    title = metric + (f" ({unit})" if unit else "")
+    header = [*columns, title, *ends, "n", "of"]
+
+    def show(value: float | None) -> str:
+        if value is None:
+            return "" if fmt == "csv" else "-"
+        return repr(value / factor) if fmt == "csv" else number(value, factor)
+
+    rows = []
+    for key in sorted(groups, key=order.__getitem__):
+        values, count = reduce(metric, chosen, groups[key])
+        texts = [text_of(value) for value in key]
+        rows.append([*texts, *map(show, values), str(count), str(len(groups[key]))])
+    return render(header, rows, [name not in TEXT_COLUMNS for name in header], fmt)
+
+
+def _parse_by(by: str, metric: str, chosen: Metric) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
+    choices = [*CELL_COLUMNS, *(POINT_COLUMNS if chosen.of == "point" else ())]
+    unknown = [name for name in names if name not in choices]
+    if unknown or not names:
+        what = f"cannot group {metric} by {unknown[0]!r}" if unknown else "no columns to group by"
+        raise RdbenchError(f"{what}; choose from {', '.join(choices)}")
+    return names

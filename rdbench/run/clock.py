@@ -1,0 +1,110 @@
+"""The stop-watch of a fit: wall seconds, CPU seconds, peak memory, and the deadline.
+
+It runs while the estimator works and stands still during audits. While it runs with a timeout, an
+interval timer is armed whose signal, SIGALRM, is left at its default action: it kills the process
+even where C code holds the interpreter lock, and the parent reads the timeout off the exit code.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+class FitClock:
+    """A stop-watch that is started and stopped many times."""
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self._timeout = timeout
+        # A fit that listens to its monitor ends by itself shortly before it would be killed.
+        self._soft = None if timeout is None else timeout - min(0.1 * timeout, 2.0)
+        self._wall = 0.0
+        self._cpu = 0.0
+        self._since: tuple[float, float] | None = None
+        self.peak_rss_mb = 0.0
+
+    @property
+    def wall_s(self) -> float:
+        """Wall seconds of fitting."""
+        now = 0.0 if self._since is None else time.perf_counter() - self._since[0]
+        return self._wall + now
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of fitting, all threads of this process."""
+        now = 0.0 if self._since is None else time.process_time() - self._since[1]
+        return self._cpu + now
+
+    @property
+    def spent(self) -> bool:
+        """Whether the fit should stop now."""
+        return self._soft is not None and self.wall_s >= self._soft
+
+    @property
+    def expired(self) -> bool:
+        """Whether the timeout has passed."""
+        return self._timeout is not None and self.wall_s >= self._timeout
+
+    def start(self) -> None:
+        """Run, and arm the deadline."""
+        if self._since is not None:
+            raise RuntimeError("the clock runs already")
+        _reset_peak()
+        self._since = (time.perf_counter(), time.process_time())
+        if self._timeout is not None:
+            # a timer of zero would disarm it
+            signal.setitimer(signal.ITIMER_REAL, max(self._timeout - self._wall, 1e-3))
+
+    def stop(self) -> None:
+        """Stand still, and disarm the deadline."""
+        if self._since is None:
+            return
+        if self._timeout is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+        wall, cpu = self.wall_s, self.cpu_s
+        self._since = None
+        self._wall, self._cpu = wall, cpu
+        self.peak_rss_mb = max(self.peak_rss_mb, _peak_rss_mb())
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run for the length of the block."""
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stand still for the length of the block."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+
+def _reset_peak() -> None:
+    """Set the kernel's high-water mark to the present size, so that audits do not count."""
+    with suppress(OSError):  # not Linux, or not allowed: the peak is then the life-time's
+        _CLEAR_REFS.write_text("5")
+
+
+def _peak_rss_mb() -> float:
+    try:
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024.0
+    except (OSError, ValueError, IndexError):
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024.0 * 1024.0 if sys.platform == "darwin" else 1024.0)

@@ -1,0 +1,128 @@
+"""From what a worker left behind to the record of its cell."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+
+import msgspec
+from pebble import ProcessExpired
+
+from rdbench.run.plan import Cell
+from rdbench.run.points import ended
+from rdbench.run.records import CellRecord, PointRecord, Provenance
+from rdbench.run.spool import End, Spool
+from rdbench.types import Status
+
+FINAL: frozenset[Status] = frozenset({"ok", "unsupported", "not_converged"})
+"""Statuses that are results; a cell with any other is run again."""
+
+_WORST_FIRST: tuple[Status, ...] = ("crashed", "out_of_memory", "timeout", "error")
+
+
+def compose(
+    cell: Cell,
+    spool: Spool,
+    problem: BaseException | None,
+    timeout: float | None,
+    provenance: Provenance,
+) -> CellRecord:
+    """The record of a cell whose process has ended.
+
+    Args:
+        cell: the cell.
+        spool: all that the worker wrote.
+        problem: how the process ended, None where it returned.
+        timeout: the seconds of fitting it had.
+        provenance: where and by what it ran.
+    """
+    end = spool.end or _end_of(problem, spool, timeout)
+    failure = end.status
+    rows = [_row(cell, spool, i, end) for i in range(len(cell.betas))]
+    cost = spool.cost
+    if failure == "timeout" and spool.end is None:  # killed: the last note is older than that
+        cost = msgspec.structs.replace(cost, wall_s=timeout)
+    status = _worse(cell_status(rows), failure)
+    return CellRecord(
+        cell=cell.id,
+        suite=cell.suite,
+        suite_version=cell.suite_version,
+        case=cell.case,
+        dim=cell.dim,
+        distortion=cell.distortion,
+        estimator=cell.estimator,
+        preset=cell.preset,
+        params=cell.params,
+        fields=cell.fields,
+        seed=cell.seed,
+        budget=cell.budget,
+        n_train=cell.n_train,
+        status=status,
+        reason=end.reason or _first_reason(rows, status),
+        traceback=end.traceback,
+        points=rows,
+        trace=spool.trace,
+        cost=cost,
+        provenance=provenance,
+    )
+
+
+def cell_status(rows: Sequence[PointRecord]) -> Status:
+    """The worst failure among the rows; without one, ok before not_converged, unsupported."""
+    found = {row.status for row in rows}
+    for status in _WORST_FIRST:
+        if status in found:
+            return status
+    if "ok" in found:
+        return "ok"
+    return "not_converged" if "not_converged" in found else "unsupported"
+
+
+def _worse(status: Status, failure: Status | None) -> Status:
+    if failure is None or (status in _WORST_FIRST and failure not in _WORST_FIRST):
+        return status
+    if status in _WORST_FIRST:
+        return min(status, failure, key=_WORST_FIRST.index)
+    return failure
+
+
+def _row(cell: Cell, spool: Spool, index: int, end: End) -> PointRecord:
+    beta, rate = cell.betas[index], cell.target_rates[index]
+    if beta in spool.points:
+        return spool.points[beta]
+    blank = spool.expected.get(beta) or PointRecord(beta=beta, target_rate=rate, status="error")
+    return ended(blank, end.status or "error", end.reason or "no result at this slope")
+
+
+def _first_reason(rows: Sequence[PointRecord], status: Status) -> str:
+    return next((row.reason for row in rows if row.status == status and row.reason), "")
+
+
+def _end_of(problem: BaseException | None, spool: Spool, timeout: float | None) -> End:
+    """Why a worker left no last line."""
+    during = "" if spool.stage.name == "fit" else f" during the {spool.stage.name}"
+    if isinstance(problem, ProcessExpired):
+        code = problem.exitcode
+        if code == -signal.SIGALRM:
+            return End("timeout", f"killed after {timeout:g} s of fitting")
+        if code == -signal.SIGKILL:
+            return End(
+                "crashed", f"killed by SIGKILL{during}; the kernel does this when memory runs out"
+            )
+        if code is not None and code < 0:
+            return End("crashed", f"died of {_signal_name(-code)}{during}")
+        return End("crashed", f"the process ended by itself{during} (exit code {code})")
+    if isinstance(problem, FutureTimeout):
+        return End("error", f"stopped: far too long{during or ' during the fit'}")
+    if problem is not None:
+        what = " ".join(f"{type(problem).__name__}: {problem}".split())
+        return End("error", what[:500], getattr(problem, "traceback", None))
+    return End("crashed", f"the process ended{during} without a word")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,109 @@
+"""Rows of one slope: the truth, an estimator's answer, its audit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from rdbench.run.records import PointRecord
+from rdbench.types import Audited, Case, OutOfRange, Status, TestChannel
+
+
+def number(value: float | None) -> float | None:
+    """None for what JSON cannot say: NaN and infinities."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def expected(case: Case, beta: float, target_rate: float | None) -> PointRecord:
+    """The row of a slope before the estimator answered it: the truth alone."""
+    blank = PointRecord(
+        beta=beta,
+        target_rate=target_rate,
+        status="error",
+        reason="no result at this slope",
+        truth_kind=case.reference.kind,
+    )
+    try:
+        truth = case.reference.point(beta)
+    except OutOfRange:
+        return blank
+    return msgspec.structs.replace(
+        blank,
+        truth_lo=number(truth.lagrangian.lo),
+        truth_hi=number(truth.lagrangian.hi),
+        rate_lo=number(truth.rate.lo),
+        rate_hi=number(truth.rate.hi),
+        dist_lo=number(truth.distortion.lo),
+        dist_hi=number(truth.distortion.hi),
+    )
+
+
+def ended(row: PointRecord, status: Status, reason: str) -> PointRecord:
+    """The row with a status and a reason."""
+    return msgspec.structs.replace(row, status=status, reason=reason)
+
+
+def claimed(row: PointRecord, channel: TestChannel) -> PointRecord:
+    """The row with what the estimator says itself."""
+    return msgspec.structs.replace(
+        row,
+        status=channel.status,
+        reason=channel.reason,
+        claimed_rate=number(channel.claim.rate),
+        claimed_distortion=number(channel.claim.distortion),
+        claimed_side=channel.claim.side,
+        conditional_kind=channel.conditional_kind,
+    )
+
+
+def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
+    """The row with what the audit found."""
+    return msgspec.structs.replace(
+        row,
+        rate=number(found.rate),
+        distortion=number(found.distortion),
+        lagrangian=number(found.lagrangian),
+        gap=number(found.gap),
+        gap_lo=number(found.gap_lo),
+        gap_hi=number(found.gap_hi),
+        gap_paper_protocol=number(found.gap_paper_protocol),
+        n_paper_protocol=found.n_paper_protocol,
+        side=found.side,
+        audit_method=found.method,
+        ess=number(found.ess),
+        rate_error=number(found.rate_error),
+        conditional_error=number(found.conditional_error),
+        audit_s=audit_s,
+    )
+
+
+def fault_of(channel: Any) -> str:
+    """What is wrong with the form of a channel, in words; empty where nothing is."""
+    from rdbench.types import Atoms, Density, Energy, Pushforward
+
+    if channel.status not in ("ok", "not_converged"):
+        return f"its status is {channel.status!r}, not ok or not_converged"
+    if not isinstance(channel.marginal, (Atoms, Density, Energy, Pushforward)):
+        return (
+            f"its marginal is a {type(channel.marginal).__name__}, "
+            "not Atoms, Density, Energy or Pushforward"
+        )
+    if channel.claim.side not in ("exact", "upper", "lower", "estimate"):
+        return f"its claim's side is {channel.claim.side!r}"
+    return ""
+
+
+def bad_numbers(channel: TestChannel, found: Audited | None) -> str:
+    """What is not finite and ought to be; empty where nothing is."""
+    for what, value in (("rate", channel.claim.rate), ("distortion", channel.claim.distortion)):
+        if not math.isfinite(value):
+            return f"its claimed {what} is {value}"
+    if found is None:
+        return ""
+    # an audit whose gate failed has no point, but still knows a bracket
+    known = (found.lagrangian, found.gap_lo, found.gap_hi)
+    if not any(math.isfinite(value) for value in known):
+        return f"its audited Lagrangian is {found.lagrangian}"
+    return ""

@@ -1,0 +1,117 @@
+"""The schema of what is stored: one line of JSON per finished cell.
+
+A cell is one suite, case, estimator with parameters and seed over its whole ladder of slopes.
+``None`` in a numeric field means that the number is not known (JSON has no NaN).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rdbench.types import Status
+
+SCHEMA = 1
+
+
+class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One slope of one cell: what was claimed, what the audit found, what is true (nats)."""
+
+    beta: float
+    target_rate: float | None = None
+    status: Status
+    reason: str = ""
+    # what the estimator says itself
+    claimed_rate: float | None = None
+    claimed_distortion: float | None = None
+    claimed_side: str | None = None
+    # what the audit finds
+    rate: float | None = None
+    distortion: float | None = None
+    lagrangian: float | None = None
+    gap: float | None = None
+    gap_lo: float | None = None
+    gap_hi: float | None = None
+    gap_paper_protocol: float | None = None
+    n_paper_protocol: int | None = None
+    side: str | None = None
+    audit_method: str | None = None
+    ess: float | None = None
+    rate_error: float | None = None
+    conditional_kind: str | None = None
+    conditional_error: float | None = None
+    audit_s: float | None = None
+    # the truth: F*(beta), R*, D*
+    truth_lo: float | None = None
+    truth_hi: float | None = None
+    truth_kind: str | None = None
+    rate_lo: float | None = None
+    rate_hi: float | None = None
+    dist_lo: float | None = None
+    dist_hi: float | None = None
+
+
+class TracePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint: the gap at ``beta`` after so much fitting, the audit's time taken out."""
+
+    beta: float
+    wall_s: float
+    cpu_s: float
+    gap: float | None = None
+    gap_lo: float | None = None
+    gap_hi: float | None = None
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What the whole fit (one ladder) consumed, without the audit."""
+
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    peak_rss_mb: float | None = None
+    n_source_samples: int | None = None
+    gradient_steps: int | None = None
+    n_parameters: int | None = None
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and by what a record was made."""
+
+    commit: str
+    dirty: bool | None
+    versions: dict[str, str]
+    processor: str
+    platform: str
+    device: str
+    threads: int
+    jobs: int
+    started: str
+    finished: str
+
+
+class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished cell, failures included."""
+
+    schema: int = SCHEMA
+    cell: str
+    suite: str
+    suite_version: int
+    case: str
+    dim: int
+    distortion: str
+    estimator: str
+    preset: str
+    params: dict[str, Any]
+    """The overrides given on the command line."""
+    fields: dict[str, Any]
+    """Every hyper-parameter as it was used."""
+    seed: int
+    budget: str
+    n_train: int | None = None
+    status: Status
+    reason: str = ""
+    traceback: str | None = None
+    points: list[PointRecord]
+    trace: list[TracePoint] = []
+    cost: Cost
+    provenance: Provenance

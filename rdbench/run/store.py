@@ -1,0 +1,236 @@
+"""The results folder: ``records.jsonl``, one line per finished cell, appended and never rewritten.
+
+A line is written whole by one ``write`` under an inter-process lock and synced, so that two runs
+may share a folder and a power cut tears at most the last line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock
+
+from rdbench.run.records import SCHEMA, CellRecord
+from rdbench.types import RdbenchError
+
+RECORDS = "records.jsonl"
+_LOCK = ".records.lock"
+_CLAIMS = ".claims.lock"
+
+
+class StoreError(Exception):
+    """A record could not be kept (a full disk, say); told in one line, exit code 1."""
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+@dataclass
+class Loaded:
+    """The newest record of every cell, and what had to be left out."""
+
+    records: dict[str, CellRecord] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+class Store:
+    """One results folder, open for appending."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open a folder, creating it where needed.
+
+        Raises:
+            RdbenchError: it cannot be created, or nothing can be written in it.
+        """
+        self.folder = folder
+        self.path = folder / RECORDS
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+            with self.path.open("ab"):
+                pass
+            self._claims = os.open(folder / _CLAIMS, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as problem:
+            why = problem.strerror or problem
+            raise RdbenchError(
+                f"cannot write in the results folder {folder}: {why}; give another one by --results"
+            ) from problem
+        self._lock = FileLock(folder / _LOCK)
+        self._loaded = Loaded()
+        self._offset = 0
+        self._lines = 0
+        self.refresh()
+
+    @property
+    def records(self) -> dict[str, CellRecord]:
+        """The newest record of every cell, as of the last refresh."""
+        return self._loaded.records
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be read, each with file and line."""
+        return self._loaded.warnings
+
+    def refresh(self) -> None:
+        """Read what was appended since, by this run or another."""
+        try:
+            with self._lock, self.path.open("rb") as file:
+                file.seek(self._offset)
+                raw = file.read()
+        except OSError as problem:
+            raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
+        self._offset += len(raw)
+        self._lines = _take(raw, self.path, self._lines, self._loaded)
+
+    def append(self, record: CellRecord) -> None:
+        """Write one record and sync it.
+
+        Raises:
+            StoreError: it could not be written whole; earlier records are intact.
+        """
+        line = msgspec.json.encode(record) + b"\n"
+        try:
+            with self._lock:
+                _append(self.path, line)
+        except OSError as problem:
+            raise StoreError(
+                f"cannot write to {self.path}: {problem.strerror}; earlier records are intact"
+            ) from problem
+
+    def claim(self, cell: str) -> bool:
+        """Whether this run may work on a cell, i.e. no other run does at this moment.
+
+        A claim is a lock on one byte of a file, at an offset that names the cell: the system
+        releases it when the process ends, however it ends.
+        """
+        try:
+            fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset_of(cell))
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # a file system without locks: work may be doubled, not lost
+        return True
+
+    def release(self, cell: str) -> None:
+        """Give a claim back."""
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, _offset_of(cell))
+
+    def close(self) -> None:
+        """Release all claims."""
+        os.close(self._claims)
+
+
+def load(folder: Path) -> Loaded:
+    """Read a results folder; the newest row of a cell wins.
+
+    Raises:
+        RdbenchError: there are no results.
+    """
+    path = folder / RECORDS
+    try:
+        raw = path.read_bytes()
+    except OSError as problem:
+        raise RdbenchError(
+            f"no results in {folder} ({problem.strerror}: {path.name}); give a folder that "
+            "`rdbench run` wrote by --results"
+        ) from problem
+    loaded = Loaded()
+    _take(raw, path, 0, loaded)
+    return loaded
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did with one folder."""
+
+    folder: Path
+    read: int
+    new: int
+    newer: int
+    skipped: int
+    warnings: Sequence[str]
+
+
+def merge(folders: Iterable[Path], into: Path) -> list[Merged]:
+    """Append to ``into`` every cell that it lacks or holds in an older version.
+
+    The newest by ``provenance.finished`` wins, whatever the order of the folders.
+    """
+    sources = [(folder, load(folder)) for folder in folders]  # all readable, before any writing
+    store = Store(into)
+    try:
+        return [_merge_one(folder, loaded, store) for folder, loaded in sources]
+    finally:
+        store.close()
+
+
+def _merge_one(folder: Path, loaded: Loaded, store: Store) -> Merged:
+    new = newer = 0
+    for cell, record in loaded.records.items():
+        held = store.records.get(cell)
+        if held is not None and held.provenance.finished >= record.provenance.finished:
+            continue
+        new += held is None
+        newer += held is not None
+        store.append(record)
+    store.refresh()
+    read = len(loaded.records)
+    return Merged(folder, read, new, newer, read - new - newer, loaded.warnings)
+
+
+def _append(path: Path, line: bytes) -> None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            line = b"\n" + line  # a power cut tore the last line: leave it behind, alone
+        try:
+            written = os.write(fd, line)
+            if written != len(line):
+                os.write(fd, line[written:])  # says why: the disk is full
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, size)
+            raise
+    finally:
+        os.close(fd)
+
+
+def _take(raw: bytes, path: Path, lines: int, loaded: Loaded) -> int:
+    """Read lines into ``loaded``; ``lines`` counts those before. Returns the new count."""
+    parts = raw.split(b"\n")
+    for i, text in enumerate(parts):
+        if not text.strip():
+            continue
+        where = f"{path} line {lines + i + 1}"
+        torn = i == len(parts) - 1  # no newline after it
+        try:
+            schema = msgspec.json.decode(text, type=_Head).schema
+            if schema != SCHEMA:
+                age = "newer" if schema > SCHEMA else "older"
+                loaded.warnings.append(
+                    f"{where}: its schema {schema} is {age} than this version's {SCHEMA}; skipped"
+                )
+                continue
+            record = msgspec.json.decode(text, type=CellRecord)
+        except msgspec.MsgspecError as problem:
+            what = "torn last line" if torn else "not a record"
+            loaded.warnings.append(f"{where}: {what} ({problem}); skipped")
+            continue
+        loaded.records.pop(record.cell, None)  # so that the order is that of the newest rows
+        loaded.records[record.cell] = record
+    return lines + len(parts) - 1
+
+
+def _offset_of(cell: str) -> int:
+    return int(cell[:15], 16)

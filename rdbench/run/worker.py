@@ -1,0 +1,262 @@
+"""One cell in a process of its own: fit, audit what is yielded, note it at once.
+
+`run_cell` returns nothing; everything it finds is in the spool, because the process may be gone
+before it could return.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator
+
+from rdbench import registry
+from rdbench.run import points
+from rdbench.run.clock import FitClock
+from rdbench.run.monitor import CellMonitor
+from rdbench.run.plan import BUDGETS, Cell, find_case
+from rdbench.run.process import is_out_of_memory, lift_memory_limit, set_up
+from rdbench.run.records import Cost, PointRecord, TracePoint
+from rdbench.run.seeds import seed_for
+from rdbench.run.spool import End, Expected, Point, Spent, SpoolWriter, Stage
+from rdbench.run.views import Counter, make_view
+from rdbench.types import Audited, Case, Estimator, Refusal, Status, TestChannel
+
+AuditFunction = Callable[..., Audited]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell and how to run it; none of the latter is part of its identity."""
+
+    cell: Cell
+    spool: Path
+    threads: int = 1
+    timeout: float | None = None
+    memory_limit: int | None = None
+    """Bytes of data this process may add to what it has; None for no limit."""
+
+
+def run_cell(job: Job) -> None:
+    """Run one cell in this process, which it makes its own (signals, limits, threads)."""
+    set_up(job.threads, job.memory_limit)
+    from rdbench.audit import SIZES, audit
+
+    solve(job, audit, SIZES)
+
+
+def solve(job: Job, audit: AuditFunction, sizes: Any) -> None:
+    """Fit and audit; whatever goes wrong is a line of the spool.
+
+    Args:
+        job: the cell.
+        audit: `rdbench.audit.audit`.
+        sizes: budget name -> size of the audit.
+    """
+    spool = SpoolWriter(job.spool)
+    try:
+        end = _solve(job, spool, audit, sizes)
+    except BaseException as problem:  # SystemExit too: an estimator may not end the worker mutely
+        lift_memory_limit()
+        spool.write(_failure(problem))
+    else:
+        spool.write(end)
+    finally:
+        spool.close()
+
+
+def _solve(job: Job, spool: SpoolWriter, audit: AuditFunction, sizes: Any) -> End:
+    cell = job.cell
+    case = find_case(registry.load_suite(cell.suite), cell.case, cell.build_dim)
+    rows = {
+        beta: points.expected(case, beta, rate)
+        for beta, rate in zip(cell.betas, cell.target_rates, strict=True)
+    }
+    for row in rows.values():
+        spool.write(Expected(row), sync=False)
+    estimator = registry.rebuild(cell.estimator, cell.fields)
+    return _CellRun(job, case, rows, spool, audit, sizes).fit(estimator)
+
+
+def _failure(problem: BaseException) -> End:
+    what = f"{type(problem).__name__}: {' '.join(str(problem).split())}".rstrip(": ")
+    status: Status = "out_of_memory" if is_out_of_memory(problem) else "error"
+    return End(status, what[:500], "".join(traceback.format_exception(problem)))
+
+
+class _CellRun:
+    """What the steps of one cell share."""
+
+    def __init__(
+        self,
+        job: Job,
+        case: Case,
+        rows: dict[float, PointRecord],
+        spool: SpoolWriter,
+        audit: AuditFunction,
+        sizes: Any,
+    ) -> None:
+        self.cell = job.cell
+        self.case = case
+        self.rows = rows
+        self.spool = spool
+        self.audit = audit
+        self.sizes = sizes
+        self.device = torch.device(job.cell.device)
+        self.clock = FitClock(job.timeout)
+        self.monitor = CellMonitor(
+            BUDGETS[job.cell.budget], self.clock, spool, self.look
+        )
+        self.drawn = Counter()
+        self.answered: set[float] = set()
+
+    def stream(self, *purpose: Any) -> Generator:
+        """The generator of one purpose; no two purposes share one."""
+        names = (self.cell.suite, self.cell.case, self.cell.seed, *purpose)
+        return Generator(device=self.device).manual_seed(seed_for(*names))
+
+    def fit(self, estimator: Estimator) -> End:
+        """Take the estimator's answers one by one until it has no more."""
+        cell = self.cell
+        view, self.drawn = make_view(
+            self.case.problem, estimator.info.needs, self.stream("data"), self.device, cell.n_train
+        )
+        own = self.stream(cell.estimator, cell.fields, "fit")
+        faults: list[str] = []
+        yielded = 0
+        self.spool.write(Stage("fit"), sync=False)
+        try:
+            with self.clock.running():
+                answers: Iterator[Any] = iter(
+                    estimator.fit(view, list(cell.betas), own, self.monitor)
+                )
+            while not self.clock.expired:
+                with self.clock.running():
+                    try:
+                        answer = next(answers)
+                    except StopIteration:
+                        break
+                yielded += 1
+                self.spool.write(Stage("audit", len(self.answered) / len(cell.betas)), sync=False)
+                fault = self.take(answer)
+                if fault:
+                    faults.append(fault)
+                if yielded > 2 * len(cell.betas) + 8:
+                    faults.append(f"it yielded {yielded} answers for {len(cell.betas)} slopes")
+                    break
+                self.note_cost()
+                self.spool.write(Stage("fit", len(self.answered) / len(cell.betas)), sync=False)
+        finally:
+            self.clock.stop()
+            self.note_cost()
+        if faults:
+            return End("error", "; ".join(faults)[:500])
+        unanswered = len(self.answered) < len(cell.betas)
+        if unanswered and (self.clock.expired or self.monitor.told_to_stop):
+            return End("timeout", f"stopped by the time budget after {self.clock.wall_s:.3g} s")
+        return End()
+
+    def take(self, answer: Any) -> str:
+        """Audit and note one answer; return what is wrong with it as a whole, if anything."""
+        if not isinstance(answer, (TestChannel, Refusal)):
+            return f"it yielded a {type(answer).__name__}, not a TestChannel or a Refusal"
+        beta = self.on_ladder(answer.beta)
+        if beta is None:
+            return f"it yielded beta {answer.beta!r}, which is not among the slopes asked for"
+        if beta in self.answered:
+            row = points.ended(self.rows[beta], "error", "it yielded this slope twice")
+        elif isinstance(answer, Refusal):
+            row = self.refused(beta, answer)
+        else:
+            row = self.judged(beta, answer)
+        self.answered.add(beta)
+        self.rows[beta] = row
+        self.spool.write(Point(row))
+        return ""
+
+    def on_ladder(self, beta: Any) -> float | None:
+        """The slope that is meant; float32 arithmetic on the way is forgiven."""
+        try:
+            value = float(beta)
+        except (TypeError, ValueError):
+            return None
+        near = min(self.cell.betas, key=lambda b: abs(b - value))
+        return near if math.isclose(near, value, rel_tol=1e-6) else None
+
+    def refused(self, beta: float, refusal: Refusal) -> PointRecord:
+        """The row of a refusal."""
+        if refusal.status not in ("unsupported", "not_converged", "error"):
+            reason = f"it refused with status {refusal.status!r}: {refusal.reason}"
+            return points.ended(self.rows[beta], "error", reason)
+        return points.ended(self.rows[beta], refusal.status, refusal.reason)
+
+    def judged(self, beta: float, channel: TestChannel) -> PointRecord:
+        """The row of a channel: its claim and its audit."""
+        blank = self.rows[beta]
+        fault = points.fault_of(channel)
+        if fault:
+            return points.ended(blank, "error", fault)
+        row = points.claimed(blank, channel)
+        found: Audited | None = None
+        began = time.perf_counter()
+        try:
+            found = self.audit(
+                channel,
+                self.case.problem,
+                self.case.reference,
+                size=self.sizes[self.cell.budget],
+                generator=self.stream(beta, "audit", 0),
+            )
+        except Exception as problem:
+            status: Status = "out_of_memory" if is_out_of_memory(problem) else "error"
+            what = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
+            row = points.ended(row, status, f"audit: {what}"[:500])
+        else:
+            row = points.audited(row, found, time.perf_counter() - began)
+        fault = points.bad_numbers(channel, found)
+        if fault and row.status in ("ok", "not_converged"):
+            row = points.ended(row, "error", fault)
+        if row.status == "ok" and self.monitor.told_to_stop:
+            row = points.ended(row, "timeout", "stopped early by the time budget")
+        return row
+
+    def look(self, channel: TestChannel, wall: float, cpu: float) -> TracePoint:
+        """A cheap audit of a checkpoint, on a stream of its own."""
+        beta = float(channel.beta)
+        try:
+            found = self.audit(
+                channel,
+                self.case.problem,
+                self.case.reference,
+                size=self.sizes["quick"],
+                generator=self.stream(beta, "trace"),
+            )
+        except Exception:  # a checkpoint is a look, not a result: it may fail
+            return TracePoint(beta=beta, wall_s=wall, cpu_s=cpu)
+        return TracePoint(
+            beta=beta,
+            wall_s=wall,
+            cpu_s=cpu,
+            gap=points.number(found.gap),
+            gap_lo=points.number(found.gap_lo),
+            gap_hi=points.number(found.gap_hi),
+        )
+
+    def note_cost(self) -> None:
+        """Write what the fit has consumed so far."""
+        cost = Cost(
+            wall_s=self.clock.wall_s,
+            cpu_s=self.clock.cpu_s,
+            peak_rss_mb=self.clock.peak_rss_mb,
+            n_source_samples=self.drawn.drawn,
+            gradient_steps=self.monitor.gradient_steps,
+            n_parameters=self.monitor.parameters,
+        )
+        self.spool.write(Spent(cost), sync=False)

@@ -1,0 +1,1 @@
+"""Sources: one file per family, each with its own sampler and density."""

@@ -1,0 +1,178 @@
+"""Gaussian mixtures: a source, and the algebra under squared error that several parts share.
+
+If q = sum_k w_k N(m_k, S_k), then with v = 1 / (2 beta)
+
+    Z(x) = E_q exp(-beta ||x - Y||^2) = (pi / beta)^(d/2) sum_k w_k N(x; m_k, S_k + v I),
+
+and p(y|x), proportional to q(y) exp(-beta ||x - y||^2), is again a mixture: component k has
+weight proportional to w_k N(x; m_k, S_k + v I), mean m_k + G_k (x - m_k) and covariance v G_k
+with the gain G_k = S_k (S_k + v I)^-1. Everything is computed in the eigenbasis of S_k, so that
+singular covariances (atoms, inactive directions) need no special case.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from rdbench.types import RdbenchError
+
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianMixture:
+    """sum_k weights_k N(means_k, covs_k) on R^d, float64; covariances may be singular."""
+
+    weights: Float[Tensor, " k"]
+    means: Float[Tensor, "k d"]
+    covs: Float[Tensor, "k d d"]
+    name: str = "Gaussian mixture"
+
+    def __post_init__(self) -> None:
+        if not bool((self.weights >= 0).all()) or abs(float(self.weights.sum()) - 1.0) > 1e-9:
+            raise RdbenchError("the weights of a mixture must be non-negative and sum to one")
+
+    @property
+    def dim(self) -> int:
+        """d."""
+        return self.means.shape[1]
+
+    @property
+    def size(self) -> int:
+        """The number of components."""
+        return self.means.shape[0]
+
+    @cached_property
+    def _eigen(self) -> tuple[Tensor, Tensor]:
+        values, vectors = torch.linalg.eigh(self.covs)
+        return values.clamp(min=0.0), vectors
+
+    @property
+    def variances(self) -> Float[Tensor, "k d"]:
+        """Eigenvalues of the covariances, ascending."""
+        return self._eigen[0]
+
+    def to(self, device: torch.device) -> GaussianMixture:
+        """The same mixture on another device."""
+        if self.means.device == device:
+            return self
+        return GaussianMixture(
+            self.weights.to(device), self.means.to(device), self.covs.to(device), self.name
+        )
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draw n points."""
+        mixture = self.to(generator.device)
+        labels = torch.multinomial(mixture.weights, n, replacement=True, generator=generator)
+        z = _randn(n, self.dim, generator)
+        values, vectors = mixture._eigen
+        out = torch.empty_like(z)
+        for k in range(self.size):
+            rows = labels == k
+            out[rows] = mixture.means[k] + (z[rows] * values[k].sqrt()) @ vectors[k].T
+        return out
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Log density in nats."""
+        return torch.logsumexp(self.log_joint(x), 1)
+
+    def log_joint(self, x: Float[Tensor, "n d"], noise: float = 0.0) -> Float[Tensor, "n k"]:
+        """log w_k N(x; m_k, S_k + noise I)."""
+        mixture = self.to(x.device)
+        values, vectors = mixture._eigen
+        x = x.double()
+        columns = []
+        for k in range(self.size):
+            total = values[k] + noise
+            z = (x - mixture.means[k]) @ vectors[k]
+            quadratic = (z.square() / total).sum(1) + total.log().sum() + self.dim * LOG_2PI
+            columns.append(mixture.weights[k].log() - 0.5 * quadratic)
+        return torch.stack(columns, 1)
+
+    def energy_and_grad(
+        self, y: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
+        """-log q(y) and its gradient."""
+        joint = self.log_joint(y)
+        responsibilities = torch.softmax(joint, 1)
+        mixture = self.to(y.device)
+        values, vectors = mixture._eigen
+        grad = torch.zeros_like(y)
+        for k in range(self.size):
+            z = ((y - mixture.means[k]) @ vectors[k]) / values[k]
+            grad += responsibilities[:, k, None] * (z @ vectors[k].T)
+        return -torch.logsumexp(joint, 1), grad
+
+    def log_partition(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
+        """log E_q exp(-beta ||x - Y||^2)."""
+        if beta == 0.0:
+            return torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
+        joint = self.log_joint(x, noise=0.5 / beta)
+        return torch.logsumexp(joint, 1) + 0.5 * self.dim * math.log(math.pi / beta)
+
+    def sample_conditional(
+        self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator
+    ) -> Float[Tensor, "n k d"]:
+        """k exact draws of p(y|x), proportional to q(y) exp(-beta ||x - y||^2), per row of x."""
+        n = x.shape[0]
+        if beta == 0.0:
+            return self.sample(n * k, generator).reshape(n, k, self.dim)
+        mixture = self.to(x.device)
+        x = x.double()
+        v = 0.5 / beta
+        responsibilities = torch.softmax(self.log_joint(x, noise=v), 1)
+        labels = torch.multinomial(responsibilities, k, replacement=True, generator=generator)
+        rows = torch.arange(n, device=x.device)[:, None].expand(n, k).reshape(-1)
+        labels = labels.reshape(-1)
+        z = _randn(n * k, self.dim, generator)
+        values, vectors = mixture._eigen
+        out = torch.empty_like(z)
+        for j in range(self.size):
+            chosen = labels == j
+            gain = values[j] / (values[j] + v)
+            centred = (x[rows[chosen]] - mixture.means[j]) @ vectors[j]
+            local = centred * gain + z[chosen] * (v * gain).sqrt()
+            out[chosen] = mixture.means[j] + local @ vectors[j].T
+        return out.reshape(n, k, self.dim)
+
+    def deconvolved(self, noise: float, floor: float = 0.0) -> GaussianMixture:
+        """The mixture with ``noise`` I taken out of every covariance.
+
+        Eigenvalues are clipped from below at ``floor`` times the largest eigenvalue of all.
+        """
+        values, vectors = self._eigen
+        clipped = (values - noise).clamp(min=floor * float(values.max()))
+        covs = (vectors * clipped[:, None, :]) @ vectors.transpose(1, 2)
+        return GaussianMixture(self.weights, self.means, covs, self.name)
+
+
+def _randn(n: int, dim: int, generator: Generator) -> Tensor:
+    return torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
+
+
+def isotropic_mixture(
+    means: Float[Tensor, "k d"], std: float = 1.0, name: str = "Gaussian mixture"
+) -> GaussianMixture:
+    """Equal weights and covariances std^2 I around the given means."""
+    if not (std > 0.0 and math.isfinite(std)):
+        raise RdbenchError(f"a standard deviation must be positive and finite, got {std}")
+    size, dim = means.shape
+    return GaussianMixture(
+        weights=torch.full((size,), 1.0 / size, dtype=torch.float64),
+        means=means.double(),
+        covs=(std**2 * torch.eye(dim, dtype=torch.float64)).expand(size, dim, dim).clone(),
+        name=name,
+    )
+
+
+def paper_mixture() -> GaussianMixture:
+    """The EBRD paper's section IV-C: three unit-variance components on a circle of radius 6."""
+    angles = 2.0 * math.pi * torch.arange(3, dtype=torch.float64) / 3.0
+    means = 6.0 * torch.stack([angles.cos(), angles.sin()], 1)
+    return isotropic_mixture(means, 1.0, "three components on a circle of radius 6")

@@ -1,0 +1,462 @@
+"""The vocabulary of the package: what a problem, a reference, an estimator and its result are.
+
+This module imports nothing from rdbench. Shapes use jaxtyping: ``n`` counts draws, ``d`` is the
+dimension of the source, ``m`` counts atoms. Unless a docstring says otherwise, rates are in nats
+per source symbol, distortion is summed over dimensions, and beta is the slope -dR/dD >= 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+Status = Literal[
+    "ok", "not_converged", "unsupported", "timeout", "crashed", "error", "out_of_memory"
+]
+Side = Literal["exact", "upper", "lower", "estimate"]
+ConditionalKind = Literal["boltzmann", "encoder"]
+Grant = Literal["density", "support"]
+
+
+class RdbenchError(Exception):
+    """A mistake of the caller, told in one line; the command line exits with code 2."""
+
+
+class OutOfRange(ValueError):
+    """A reference was asked about a slope or a distortion that it does not cover."""
+
+
+# --------------------------------------------------------------------------------------------
+# the problem
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A memoryless source X on R^d."""
+
+    @property
+    def name(self) -> str:
+        """A short name with the parameters in it."""
+
+    @property
+    def dim(self) -> int:
+        """The dimension d of one symbol."""
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draw n independent symbols in float64 on the generator's device."""
+
+
+@runtime_checkable
+class HasDensity(Protocol):
+    """A source with a density with respect to Lebesgue measure."""
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Log density in nats."""
+
+
+@runtime_checkable
+class HasSupport(Protocol):
+    """A source on finitely many points; the audit of it is an exact sum."""
+
+    @property
+    def support(self) -> Float[Tensor, "m d"]:
+        """The points."""
+
+    @property
+    def pmf(self) -> Float[Tensor, " m"]:
+        """Their probabilities; they sum to one."""
+
+
+@runtime_checkable
+class Distortion(Protocol):
+    """A distortion measure rho(x, y) >= 0, summed over dimensions."""
+
+    name: ClassVar[str]
+
+    def pairwise(
+        self, x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]
+    ) -> Float[Tensor, "n m"]:
+        """rho(x_i, y_j); never through an expanded square that cancels."""
+
+    def value_and_grad(
+        self, x: Float[Tensor, "*b d"], y: Float[Tensor, "*b d"]
+    ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b d"]]:
+        """rho(x, y) and its gradient (or a subgradient) in y, row by row."""
+
+    def noise(
+        self, beta: float, n: int, dim: int, generator: Generator
+    ) -> Float[Tensor, "n d"]:
+        """Draws of the noise with density proportional to exp(-beta rho(0, z)).
+
+        Raises:
+            NotImplementedError: this distortion has no such noise on R^d.
+        """
+
+    def log_noise_mass(self, beta: float, dim: int) -> float:
+        """log of the integral of exp(-beta rho(0, z)) dz over R^d."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A source and a distortion; ``alphabet`` limits the reproduction to given points."""
+
+    source: Source
+    distortion: Distortion
+    alphabet: Float[Tensor, "m d"] | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """All that an estimator is shown of a problem.
+
+    It holds closures rather than the source, so that nothing in it tells the parameters, the
+    name or the target rate. ``log_prob``, ``support`` and ``pmf`` are there only for an estimator
+    whose ``info.needs`` asks for them and a source that has them.
+    """
+
+    dim: int
+    distortion: Distortion
+    device: torch.device
+    sample: Callable[[int], Tensor]
+    """``sample(n)``: fresh training draws (n, d) in float64, a stream that depends on the suite,
+    the case and the seed alone. With ``n_train`` set it draws from that many fixed points."""
+    log_prob: Callable[[Tensor], Tensor] | None = None
+    support: Tensor | None = None
+    pmf: Tensor | None = None
+    alphabet: Tensor | None = None
+    n_train: int | None = None
+
+
+# --------------------------------------------------------------------------------------------
+# the truth
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """A number known to lie in [lo, hi]; lo = hi when it is exact."""
+
+    lo: float
+    hi: float
+
+    def __post_init__(self) -> None:
+        if not self.lo <= self.hi:
+            raise ValueError(f"a bracket needs lo <= hi, got [{self.lo}, {self.hi}]")
+
+    @classmethod
+    def exact(cls, value: float) -> Bracket:
+        """A bracket of width zero."""
+        return cls(value, value)
+
+    @property
+    def mid(self) -> float:
+        """The middle."""
+        return 0.5 * (self.lo + self.hi)
+
+    @property
+    def width(self) -> float:
+        """hi - lo."""
+        return self.hi - self.lo
+
+
+@dataclass(frozen=True)
+class TruthPoint:
+    """The optimum at slope beta: F*(beta) = R* + beta D*, each as a bracket, in nats."""
+
+    beta: float
+    lagrangian: Bracket
+    rate: Bracket
+    distortion: Bracket
+
+    @classmethod
+    def exact(cls, beta: float, rate: float, distortion: float) -> TruthPoint:
+        """A point in closed form."""
+        e = Bracket.exact
+        return cls(beta, e(rate + beta * distortion), e(rate), e(distortion))
+
+
+@runtime_checkable
+class Reference(Protocol):
+    """What is known of R(D) for one problem."""
+
+    kind: ClassVar[str]
+    """"closed form", "certified" or "bounds"."""
+
+    @property
+    def citation(self) -> str:
+        """Where the formula comes from."""
+
+    @property
+    def validity(self) -> str:
+        """For which slopes it holds, in words."""
+
+    def point(self, beta: float) -> TruthPoint:
+        """F*, R* and D* at slope beta.
+
+        Raises:
+            OutOfRange: the reference does not cover beta (it never extrapolates).
+        """
+
+    def rate(self, distortion: float) -> Bracket:
+        """R(D) in nats.
+
+        Raises:
+            OutOfRange: the reference does not cover this distortion.
+        """
+
+    def slope(self, rate: float) -> float:
+        """The slope beta at which R* equals ``rate``.
+
+        Raises:
+            OutOfRange: the reference does not cover this rate.
+        """
+
+
+@runtime_checkable
+class HasPotential(Protocol):
+    """A reference that knows the optimal potential: the control variate of the audit."""
+
+    def potential(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
+        """f*(x) = -log Z*(x) = -log E_{q*} exp(-beta rho(x, Y)); its mean is F*(beta)."""
+
+
+@runtime_checkable
+class HasConditional(Protocol):
+    """A reference that can draw from the optimal test channel."""
+
+    def sample_conditional(
+        self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator
+    ) -> Float[Tensor, "n k d"]:
+        """k draws of p*(y|x) for every row of x."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One problem, its truth, and the ladder of target rates (nats) at which it is solved."""
+
+    name: str
+    problem: Problem
+    reference: Reference
+    rates: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named, versioned set of cases.
+
+    ``build(dim)`` gives the cases of one dimension. A suite whose cases have dimensions of their
+    own has ``default_dims = None``: its ``build`` is called once, with ``None``.
+    """
+
+    name: str
+    version: int
+    summary: str
+    build: Callable[[int | None], tuple[Case, ...]]
+    default_dims: tuple[int, ...] | None = None
+    dim_range: tuple[int, int] | None = None
+
+    def cases(self, dims: Sequence[int] | None = None) -> tuple[Case, ...]:
+        """The cases, at ``dims`` or at the default dimensions.
+
+        Raises:
+            RdbenchError: dims were given to a suite without them, or lie outside its range.
+        """
+        if self.default_dims is None or self.dim_range is None:
+            if dims is not None:
+                raise RdbenchError(f"suite {self.name} takes no dimensions (drop --dims)")
+            return self.build(None)
+        chosen = self.default_dims if dims is None else tuple(dict.fromkeys(dims))
+        lo, hi = self.dim_range
+        for dim in chosen:
+            if not lo <= dim <= hi:
+                raise RdbenchError(
+                    f"dimension {dim} is out of range: suite {self.name} takes {lo} to {hi}"
+                )
+        if not chosen:
+            raise RdbenchError(f"no dimensions given: suite {self.name} takes {lo} to {hi}")
+        return tuple(case for dim in chosen for case in self.build(dim))
+
+
+# --------------------------------------------------------------------------------------------
+# what an estimator returns
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """q = sum_j w_j delta(y_j): points in float64 and log weights that sum to one."""
+
+    points: Float[Tensor, "m d"]
+    log_weights: Float[Tensor, " m"]
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draw n points."""
+        picked = torch.multinomial(
+            self.log_weights.exp(), n, replacement=True, generator=generator
+        )
+        return self.points[picked]
+
+
+@dataclass(frozen=True)
+class Density:
+    """q with a normalised log density and an exact sampler."""
+
+    sample: Callable[[int, Generator], Tensor]
+    log_prob: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Energy:
+    """q(y) = exp(-E(y)) / Z with Z unknown.
+
+    ``value_and_grad`` maps (n, d) float64 to E (n,) and its gradient (n, d) in float64;
+    ``sample`` draws from q by Markov chains, so its draws are good, not exact.
+    """
+
+    sample: Callable[[int, Generator], Tensor]
+    value_and_grad: Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Pushforward:
+    """q is the law of ``decode(z)`` for z ~ N(0, I) of dimension ``latent_dim``."""
+
+    decode: Callable[[Tensor], Tensor]
+    latent_dim: int
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draw n points."""
+        z = torch.randn(
+            n, self.latent_dim, generator=generator, device=generator.device, dtype=torch.float64
+        )
+        return self.decode(z)
+
+
+Marginal = Atoms | Density | Energy | Pushforward
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The point an estimator states itself, by its own formula on its own data, in nats."""
+
+    rate: float
+    distortion: float
+    side: Side
+
+
+@dataclass(frozen=True)
+class TestChannel:
+    """One estimate at slope beta: the reproduction marginal q, p(y|x), and what is claimed.
+
+    Every estimator is scored by F(q), whatever its loss was. ``sample_conditional(x, k, g)``
+    draws (n, k, d) of p(y|x); ``boltzmann`` means p(y|x) is proportional to
+    q(y) exp(-beta rho(x, y)) (the paper, Lemma 1), ``encoder`` a density of its own.
+    """
+
+    __test__ = False  # not a test class, whatever pytest makes of the name
+
+    beta: float
+    marginal: Marginal
+    claim: Claim
+    sample_conditional: Callable[[Tensor, int, Generator], Tensor]
+    conditional_kind: ConditionalKind = "boltzmann"
+    status: Literal["ok", "not_converged"] = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An estimator's answer at a slope it cannot handle."""
+
+    beta: float
+    status: Literal["unsupported", "not_converged", "error"]
+    reason: str
+
+
+@runtime_checkable
+class Monitor(Protocol):
+    """The runner as an estimator sees it: progress, checkpoints and the budget.
+
+    Its answers come from time and step budgets alone, never from an audit.
+    """
+
+    @property
+    def effort(self) -> float:
+        """Multiply deterministic units of work (steps, samples) by this; 1 is the default."""
+
+    def advance(self, done: float) -> bool:
+        """Report the fraction of the whole fit that is done; False means stop now."""
+
+    def checkpoint(self, channels: Sequence[TestChannel]) -> bool:
+        """Offer the current channels for the accuracy trace; False means stop now."""
+
+    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
+        """Add gradient steps to the count; state the number of trained parameters."""
+
+
+@dataclass(frozen=True)
+class EstimatorInfo:
+    """What the registry, the tables and the figures need to know of an estimator."""
+
+    summary: str
+    citation: str
+    needs: frozenset[Grant] = frozenset()
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preset_notes: Mapping[str, str] = field(default_factory=dict)
+    not_invariant: frozenset[str] = frozenset()
+    colour: str | None = None
+    marker: str | None = None
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """A frozen dataclass whose fields are its hyper-parameters, and whose ``fit`` does the work.
+
+    ``fit`` takes the whole ladder of slopes at once, so that it may batch or warm-start them, and
+    yields a channel or a refusal as each slope is done, in any order. What it yielded before a
+    failure is audited and kept.
+    """
+
+    info: ClassVar[EstimatorInfo]
+
+    def fit(
+        self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
+    ) -> Iterator[TestChannel | Refusal]:
+        """Estimate the optimal reproduction marginal at every slope of ``betas``."""
+
+
+# --------------------------------------------------------------------------------------------
+# what the audit finds
+
+
+@dataclass(frozen=True)
+class Audited:
+    """An independent evaluation of one channel, in nats.
+
+    ``gap`` = F(q) - F*; ``gap_lo, gap_hi`` combine the 95% sampling interval with the method's
+    own bracket and the truth's. ``side``: ``exact``, the interval is of F(q) itself; ``upper``,
+    the statistic lies above F(q) in expectation and only ``gap_hi`` is meant; ``estimate``,
+    neither is guaranteed. Where a gate failed, ``gap`` is NaN and the bracket is what is known.
+    """
+
+    beta: float
+    lagrangian: float
+    rate: float
+    distortion: float
+    gap: float
+    gap_lo: float
+    gap_hi: float
+    rate_error: float
+    """R - R(D): how far the audited point lies above the true curve."""
+    side: Side
+    method: str
+    ess: float
+    """Effective sample size as a fraction, 1 where nothing was weighted."""
+    gap_paper_protocol: float = math.nan
+    """The gap by the paper's Appendix A (plug-in) with ``n_paper_protocol`` draws."""
+    n_paper_protocol: int = 0
+    conditional_error: float = math.nan

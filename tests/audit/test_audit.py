@@ -1,0 +1,405 @@
+"""The audit against channels whose F is known, and against faults that must be caught."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from rdbench.audit import SIZES, AuditSize, audit
+from rdbench.audit.annealed import annealed
+from rdbench.audit.quadrature import quadrature
+from rdbench.distortions import AbsoluteError, Hamming, SquaredError
+from rdbench.references.gaussian import WaterFilling
+from rdbench.references.hamming import FiniteHamming
+from rdbench.references.laplacian import LaplacianAbsolute
+from rdbench.references.shannon import TightShannonBound
+from rdbench.sources.finite import zipf
+from rdbench.sources.gaussian import GaussianSource, scalar_gaussian, vector_gaussian
+from rdbench.sources.laplacian import LaplacianSource
+from rdbench.sources.mixture import GaussianMixture, isotropic_mixture, paper_mixture
+from rdbench.types import (
+    Atoms,
+    Audited,
+    Claim,
+    Density,
+    Energy,
+    Marginal,
+    Problem,
+    Pushforward,
+    TestChannel,
+)
+
+SMALL = AuditSize(
+    symbols=1000,
+    kernel_evaluations=1e7,
+    plug_in_draws=4000,
+    paper_draws=0,
+    chains=4000,
+    conditional_chains=4,
+    max_steps=60,
+)
+
+
+def _channel(beta: float, marginal: Marginal, conditional: GaussianMixture | None = None):
+    def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
+        assert conditional is not None
+        return conditional.sample_conditional(x, k, beta, g)
+
+    return TestChannel(beta, marginal, Claim(0.0, 0.0, "estimate"), sample_conditional)
+
+
+def _energy(q: GaussianMixture, offset: float = 3.7) -> Energy:
+    """q as an energy with an arbitrary constant, drawn exactly."""
+
+    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
+        value, grad = q.energy_and_grad(y)
+        return value + offset, grad
+
+    return Energy(sample=q.sample, value_and_grad=value_and_grad)
+
+
+def _gaussian_marginal(source: GaussianSource, beta: float, inflation: float) -> GaussianMixture:
+    """The optimal marginal with its covariance inflated, so that F(q) > F*."""
+    v = (source.stds**2 - 0.5 / beta).clamp(min=0.0) * inflation + 1e-3
+    cov = (source.basis * v) @ source.basis.T
+    return GaussianMixture(torch.ones(1).double(), source.mean[None], cov[None])
+
+
+def _gaussian_gap(source: GaussianSource, beta: float, inflation: float) -> float:
+    """F(q) - F* in closed form: sum of log(1 + 2 beta v)/2 + beta s2/(1 + 2 beta v)."""
+    s2 = source.stds**2
+    v = (s2 - 0.5 / beta).clamp(min=0.0) * inflation + 1e-3
+    spread = 1.0 + 2.0 * beta * v
+    value = float((0.5 * spread.log() + beta * s2 / spread).sum())
+    return value - WaterFilling(source).point(beta).lagrangian.mid
+
+
+# ---------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize("beta", [0.3, 2.0, 800.0])
+def test_quadrature_of_a_gaussian_energy(beta: float) -> None:
+    source = scalar_gaussian(3.0, 2.0)
+    q = _gaussian_marginal(source, beta, 1.2)
+    gaps, width = [], 0.0
+    for seed in range(10):
+        result = audit(
+            _channel(beta, _energy(q), q),
+            Problem(source, SquaredError()),
+            WaterFilling(source),
+            size=SMALL,
+            generator=Generator().manual_seed(seed),
+        )
+        gaps.append(result.gap)
+        width = result.gap_hi - result.gap_lo
+        assert result.side == "exact"
+    error = float(np.std(gaps)) / math.sqrt(10)
+    assert abs(np.mean(gaps) - _gaussian_gap(source, beta, 1.2)) < 5 * error + 1e-4
+    assert 0.0 < width < 0.02
+
+
+@pytest.mark.parametrize("mean", [0.0, 100.0])
+def test_quadrature_in_two_dimensions_far_from_the_origin(mean: float) -> None:
+    source = vector_gaussian(2, mean=mean)
+    q = _gaussian_marginal(source, 40.0, 1.1)
+    result = audit(
+        _channel(40.0, _energy(q), q),
+        Problem(source, SquaredError()),
+        WaterFilling(source),
+        size=SMALL,
+        generator=Generator().manual_seed(1),
+    )
+    truth = _gaussian_gap(source, 40.0, 1.1)
+    assert result.gap_lo - 0.002 <= truth <= result.gap_hi + 0.002
+    assert result.gap == pytest.approx(truth, abs=0.01)
+    assert result.rate - WaterFilling(source).rate(result.distortion).mid == pytest.approx(
+        result.rate_error
+    )
+
+
+def test_quadrature_with_absolute_error() -> None:
+    """A Laplacian q: Z is the convolution of two Laplacians, known in closed form."""
+    source = LaplacianSource(3.0, 2.0)
+    reference = LaplacianAbsolute(source)
+    beta, a = 4.0, 1.0 / 1.7
+    energy = Energy(
+        sample=lambda n, g: LaplacianSource(3.0, 1.7).sample(n, g),
+        value_and_grad=lambda y: (a * (y[:, 0] - 3.0).abs(), a * (y - 3.0).sign()),
+    )
+    result = audit(
+        _channel(beta, energy),
+        Problem(source, AbsoluteError()),
+        reference,
+        size=SMALL,
+        generator=Generator().manual_seed(1),
+    )
+    s = np.linspace(0, 120, 2_000_001)
+    z = a * (beta * np.exp(-a * s) - a * np.exp(-beta * s)) / (beta**2 - a**2)
+    value = -np.trapezoid(np.exp(-s / 2) / 2 * np.log(z), s)
+    truth = value - reference.point(beta).lagrangian.mid
+    assert result.gap_lo - 1e-3 <= truth <= result.gap_hi + 1e-3
+
+
+@pytest.mark.parametrize("rate", [1.0, 6.0, 25.0])
+def test_annealing_of_a_gaussian_energy(rate: float) -> None:
+    source = vector_gaussian(10)
+    reference = WaterFilling(source)
+    beta = reference.slope(rate)
+    q = _gaussian_marginal(source, beta, 1.1)
+    truth = _gaussian_gap(source, beta, 1.1)
+    inside, gaps = 0, []
+    for seed in range(5):
+        result = audit(
+            _channel(beta, _energy(q), q),
+            Problem(source, SquaredError()),
+            reference,
+            size=SMALL,
+            generator=Generator().manual_seed(seed),
+        )
+        inside += result.gap_lo <= truth <= result.gap_hi
+        gaps.append(result.gap)
+        assert result.side == "estimate"
+    assert inside >= 4
+    assert np.mean(gaps) == pytest.approx(truth, abs=0.01)
+
+
+def test_annealing_of_a_multimodal_energy() -> None:
+    means = torch.zeros(3, 4, dtype=torch.float64)
+    means[:, :2] = paper_mixture().means
+    source = isotropic_mixture(means)
+    reference = TightShannonBound(source)
+    beta = 3.0
+    q = reference.reproduction(beta)
+    result = audit(
+        _channel(beta, _energy(q), q),
+        Problem(source, SquaredError()),
+        reference,
+        size=SMALL,
+        generator=Generator().manual_seed(3),
+    )
+    assert "3 components" in result.method
+    assert result.gap_lo <= 0.0 <= result.gap_hi
+    assert abs(result.gap) < 0.015
+
+
+def test_exact_marginals_as_atoms_density_and_pushforward() -> None:
+    """One q in three guises, at a rate that the plug-in carries."""
+    source = scalar_gaussian(3.0, 2.0)
+    reference = WaterFilling(source)
+    beta = reference.slope(1.0)
+    q = reference.source.stds[0] ** 2 - 0.5 / beta
+    mixture = GaussianMixture(
+        torch.ones(1).double(), source.mean[None], q.reshape(1, 1, 1).double()
+    )
+    grid = torch.linspace(-12, 18, 600, dtype=torch.float64)[:, None]
+    atoms = Atoms(grid, torch.log_softmax(mixture.log_prob(grid), 0))
+    density = Density(mixture.sample, mixture.log_prob)
+    push = Pushforward(lambda z: source.mean + z * q.sqrt(), 1)
+    sides = []
+    for marginal in (atoms, density, push):
+        result = audit(
+            _channel(beta, marginal, mixture),
+            Problem(source, SquaredError()),
+            reference,
+            size=SIZES["quick"],
+            generator=Generator().manual_seed(1),
+        )
+        sides.append(result.side)
+        assert abs(result.gap) < 0.005
+        assert result.gap_hi > -1e-9
+        assert abs(result.gap_paper_protocol) < 0.02
+        assert result.n_paper_protocol == SIZES["quick"].paper_draws
+    assert sides == ["exact", "upper", "upper"]
+
+
+def test_atoms_on_a_finite_source_are_exact() -> None:
+    source = zipf(20)
+    reference = FiniteHamming(source)
+    beta = 2.0
+    q, _ = reference._solve(beta)
+    atoms = Atoms(source.support, torch.from_numpy(q).log())
+    result = audit(
+        _channel(beta, atoms),
+        Problem(source, Hamming()),
+        reference,
+        size=SMALL,
+        generator=Generator().manual_seed(1),
+    )
+    assert result.gap == pytest.approx(0.0, abs=1e-12)
+    assert result.gap_hi - result.gap_lo < 1e-12
+    assert result.rate == pytest.approx(reference.point(beta).rate.mid, abs=1e-12)
+
+
+# ---------------------------------------------------------------- faults
+
+
+def test_training_points_as_atoms_do_not_beat_the_truth() -> None:
+    """Atoms at 200 draws look good on those draws and bad on fresh ones."""
+    source = vector_gaussian(10)
+    reference = WaterFilling(source)
+    beta = reference.slope(5.0)
+    x = source.sample(200, Generator().manual_seed(5))
+    atoms = Atoms(x, torch.full((200,), -math.log(200), dtype=torch.float64))
+    rho = SquaredError().pairwise(x, x)
+    on_training = float((math.log(200) - torch.logsumexp(-beta * rho, 1)).mean())
+    assert on_training < reference.point(beta).lagrangian.mid - 0.5
+    result = audit(
+        _channel(beta, atoms),
+        Problem(source, SquaredError()),
+        reference,
+        size=SMALL,
+        generator=Generator().manual_seed(1),
+    )
+    assert result.gap_lo > 0.1
+
+
+def _two_modes(dim: int) -> GaussianMixture:
+    means = torch.zeros(2, dim, dtype=torch.float64)
+    means[:, 0] = torch.tensor([-6.0, 6.0])
+    return isotropic_mixture(means)
+
+
+def test_a_missed_mode_is_caught() -> None:
+    """Marginal chains that know one mode of two: both directions agree on a log Z that is ln 2
+    too small, and without the conditional half the energy would score ln 2 below the truth."""
+    source = _two_modes(4)
+    reference = TightShannonBound(source)
+    beta = 5.0
+    q = reference.reproduction(beta)
+
+    def one_mode(n: int, g: Generator) -> Tensor:
+        y = q.sample(n, g)
+        y[:, 0] = y[:, 0].abs()
+        return y
+
+    honest = _channel(beta, _energy(q), q)
+    faulty = dataclasses.replace(
+        honest, marginal=dataclasses.replace(_energy(q), sample=one_mode)
+    )
+    problem = Problem(source, SquaredError())
+    results: list[Audited] = [
+        audit(c, problem, reference, size=SMALL, generator=Generator().manual_seed(1))
+        for c in (honest, faulty)
+    ]
+    assert abs(results[0].gap) < 0.015
+    assert math.isnan(results[1].gap)  # no point is reported
+    assert results[1].gap_hi >= -0.015  # and the bracket does not claim to beat the truth
+    # The fault is real: with both halves blind, the same audit is fooled by ln 2.
+    blind = dataclasses.replace(
+        faulty,
+        sample_conditional=lambda x, k, g: (
+            q.sample_conditional(x, k, beta, g).index_select(
+                0, torch.nonzero(x[:, 0] > 0)[:, 0]
+            )[torch.arange(len(x)) % int((x[:, 0] > 0).sum())]
+        ),
+    )
+    x = source.sample(1000, Generator().manual_seed(1))
+    partition_only = annealed(blind, blind.marginal, x, SMALL, Generator().manual_seed(1))  # type: ignore[arg-type]
+    assert float((partition_only.potential - reference.potential(x, beta)).median()) < -0.5
+
+
+def test_mass_that_no_box_holds_is_refused() -> None:
+    """A flat energy has no Z: quadrature must not report a point."""
+    source = scalar_gaussian()
+    flat = Energy(
+        sample=source.sample,
+        value_and_grad=lambda y: (torch.zeros(len(y)).double(), torch.zeros_like(y)),
+    )
+    result = quadrature(
+        _channel(1.0, flat),
+        flat,
+        SquaredError(),
+        source.sample(100, Generator().manual_seed(1)),
+        Generator().manual_seed(1),
+    )
+    assert not result.accepted
+
+
+def test_a_collapsed_energy_does_not_underflow() -> None:
+    """q at one point, beta huge: exp underflows for every x, the gap is finite and enormous."""
+    source = vector_gaussian(2)
+    reference = WaterFilling(source)
+    q = GaussianMixture(
+        torch.ones(1).double(),
+        torch.full((1, 2), 3.0).double(),
+        (1e-2 * torch.eye(2).double())[None],
+    )
+    beta = 3000.0
+    result = audit(
+        _channel(beta, _energy(q), q),
+        Problem(source, SquaredError()),
+        reference,
+        size=SMALL,
+        generator=Generator().manual_seed(1),
+    )
+    assert math.isfinite(result.gap)
+    assert result.gap > 100.0
+
+
+def test_plug_in_saturates_and_says_upper() -> None:
+    """At 30 nats the exact q scores hundreds of nats by the plug-in, as an upper bound only."""
+    source = vector_gaussian(10)
+    reference = WaterFilling(source)
+    beta = reference.slope(30.0)
+    v = (source.stds**2 - 0.5 / beta).clamp(min=0.0)
+    push = Pushforward(lambda z: (z * v.sqrt()) @ source.basis.T, 10)
+    result = audit(
+        _channel(beta, push),
+        Problem(source, SquaredError()),
+        reference,
+        size=SMALL,
+        generator=Generator().manual_seed(1),
+    )
+    assert result.side == "upper"
+    assert math.isnan(result.gap_lo)
+    assert result.gap_hi > 10.0
+    assert result.rate <= math.log(SMALL.plug_in_draws) + 1e-9
+
+
+def test_same_generator_same_answer() -> None:
+    source = vector_gaussian(3)
+    q = _gaussian_marginal(source, 2.0, 1.1)
+    results = [
+        audit(
+            _channel(2.0, _energy(q), q),
+            Problem(source, SquaredError()),
+            WaterFilling(source),
+            size=SMALL,
+            generator=Generator().manual_seed(7),
+        )
+        for _ in range(2)
+    ]
+    assert repr(results[0]) == repr(results[1])
+
+
+def test_one_symbol_has_an_infinite_interval() -> None:
+    source = scalar_gaussian()
+    q = _gaussian_marginal(source, 2.0, 1.1)
+    result = audit(
+        _channel(2.0, _energy(q), q),
+        Problem(source, SquaredError()),
+        WaterFilling(source),
+        size=dataclasses.replace(SMALL, symbols=1),
+        generator=Generator().manual_seed(7),
+    )
+    assert result.gap_hi - result.gap_lo == math.inf
+
+
+def test_outside_the_reference_there_is_no_gap() -> None:
+    source = paper_mixture()
+    q = source
+    result = audit(
+        _channel(0.2, _energy(q), q),
+        Problem(source, SquaredError()),
+        TightShannonBound(source),
+        size=SMALL,
+        generator=Generator().manual_seed(7),
+    )
+    assert math.isnan(result.gap)
+    assert math.isnan(result.gap_lo)
+    assert math.isfinite(result.lagrangian)

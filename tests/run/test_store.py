@@ -1,0 +1,153 @@
+"""The store: appended whole, synced, shared, and readable after any accident."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rdbench.run.records import SCHEMA, CellRecord, Cost, PointRecord, Provenance
+from rdbench.run.store import RECORDS, Store, StoreError, load
+from rdbench.types import RdbenchError
+
+
+def record(cell: str = "00ff", reason: str = "", points: int = 1) -> CellRecord:
+    return CellRecord(
+        cell=cell,
+        suite="s",
+        suite_version=1,
+        case="c",
+        dim=1,
+        distortion="hamming",
+        estimator="e",
+        preset="default",
+        params={},
+        fields={},
+        seed=0,
+        budget="default",
+        status="ok",
+        reason=reason,
+        points=[PointRecord(beta=float(i), status="ok") for i in range(points)],
+        cost=Cost(),
+        provenance=Provenance(
+            commit="", dirty=None, versions={}, processor="", platform="", device="cpu",
+            threads=1, jobs=1, started="", finished="2030",
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+def test_what_is_appended_is_read_back(store: Store, tmp_path: Path) -> None:
+    store.append(record("a1", points=3))
+    store.append(record("b2"))
+    assert load(tmp_path).records == {"a1": record("a1", points=3), "b2": record("b2")}
+    assert store.records == {}
+    store.refresh()
+    assert list(store.records) == ["a1", "b2"]
+
+
+def test_the_newest_row_of_a_cell_wins(store: Store, tmp_path: Path) -> None:
+    for reason in ("old", "new"):
+        store.append(record(reason=reason))
+    assert load(tmp_path).records["00ff"].reason == "new"
+
+
+def test_a_torn_line_stays_alone_when_the_next_is_appended(store: Store, tmp_path: Path) -> None:
+    store.append(record("a1"))
+    with store.path.open("ab") as file:
+        file.write(b'{"schema":1,"cell":"torn')
+    store.append(record("b2"))
+    loaded = load(tmp_path)
+    assert list(loaded.records) == ["a1", "b2"]
+    assert len(loaded.warnings) == 1
+    assert f"{store.path} line 2" in loaded.warnings[0]
+
+
+@pytest.mark.parametrize(("schema", "age"), [(SCHEMA + 1, "newer"), (SCHEMA - 1, "older")])
+def test_another_schema_is_named(store: Store, tmp_path: Path, schema: int, age: str) -> None:
+    store.append(msgspec.structs.replace(record(), schema=schema))
+    loaded = load(tmp_path)
+    assert loaded.records == {}
+    assert f"schema {schema} is {age}" in loaded.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "line", [b"null", b"[]", b"\xff\xfe", b'{"schema":1}', b'{"schema":"x"}', b"\0" * 64]
+)
+def test_any_rubbish_is_one_warning(store: Store, tmp_path: Path, line: bytes) -> None:
+    store.append(record("a1"))
+    with store.path.open("ab") as file:
+        file.write(line + b"\n")
+    store.append(record("b2"))
+    loaded = load(tmp_path)
+    assert list(loaded.records) == ["a1", "b2"]
+    assert len(loaded.warnings) == 1
+    assert "line 2: not a record" in loaded.warnings[0]
+
+
+@pytest.mark.parametrize("room", [0, 40])
+def test_a_full_disk_is_one_line_and_harms_no_earlier_record(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    store.append(record("a1"))
+    before = store.path.read_bytes()
+    write = os.write
+    left = [room]
+
+    def full(fd: int, data: bytes) -> int:
+        taken = data[: left[0]]
+        if not taken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left[0] -= len(taken)
+        return write(fd, taken)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(StoreError, match="No space left on device; earlier records are intact"):
+            store.append(record("b2"))
+    assert store.path.read_bytes() == before
+    store.append(record("b2"))
+    assert list(load(tmp_path).records) == ["a1", "b2"]
+
+
+def append_many(folder: Path, letter: str) -> None:
+    store = Store(folder)
+    for i in range(20):
+        store.append(record(f"{letter}{i:x}", points=400))  # longer than a pipe or page buffer
+    store.close()
+
+
+def test_many_writers_do_not_mix_their_lines(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=append_many, args=(tmp_path, c)) for c in "ab"]
+    for writer in writers:
+        writer.start()
+    append_many(tmp_path, "c")
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    loaded = load(tmp_path)
+    assert loaded.warnings == []
+    assert len(loaded.records) == 60
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RdbenchError, match="cannot write in the results folder"):
+        Store(tmp_path / "file" / "below")
+
+
+def test_a_folder_without_records_has_no_results(tmp_path: Path) -> None:
+    with pytest.raises(RdbenchError, match=f"no results in .*{RECORDS}"):
+        load(tmp_path)

@@ -1,0 +1,146 @@
+"""The command line's small commands: quick, and plain about what is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rdbench
+from rdbench import cli_parse as parse
+from rdbench.cli import main
+from rdbench.types import RdbenchError
+from rdbench.version import __version__
+
+HOME = Path(rdbench.__file__).parent.parent
+
+
+@pytest.mark.parametrize("args", [["--help"], ["list"], ["list", "estimators"], ["run", "--help"]])
+def test_help_and_list_import_nothing_heavy(args: list[str]) -> None:
+    code = (
+        "import sys; from rdbench.cli import main; code = main(sys.argv[1:]); "
+        "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'scipy'} & set(sys.modules); "
+        "print(sorted(heavy), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, cwd=HOME, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "[]"
+    assert done.stdout
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def test_list_shows_summaries(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "suites"]) == 0
+    out = capsys.readouterr().out
+    assert any(line.startswith("vector_gaussian  ") and len(line) > 30 for line in out.splitlines())
+
+
+def test_list_cases_shows_every_case(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "cases"]) == 0
+    assert "vector_gaussian/ramp-d10" in capsys.readouterr().out
+
+
+def test_info_of_a_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "vector_gaussian"]) == 0
+    out = capsys.readouterr().out
+    for word in ("version 1", "dimensions: 1 to 1000", "ramp-d5", "closed form", "rates (nats)"):
+        assert word in out
+
+
+def test_info_of_an_estimator(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "blahut_arimoto"]) == 0
+    out = capsys.readouterr().out
+    for word in ("solver", "interior_point | squarem | ba", "paper", "density", "citation"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["info", "vector_gausian"], "did you mean vector_gaussian?"),
+        (["list", "suits"], "suites, estimators or cases"),
+        (["export", "--results", "/nowhere/at/all"], "no results in /nowhere/at/all"),
+        (["table", "--results", "/nowhere/at/all"], "no results in /nowhere/at/all"),
+        (["merge", "/nowhere/at/all", "--into", "/nowhere/else"], "no results in /nowhere/at/all"),
+        (["runn"], "run"),
+        (["run"], "--suite"),
+        (["run", "--suite", "scalar_gaussian", "--jobs", "many"], "--jobs"),
+        (["run", "--nope"], "--nope"),
+    ],
+)
+def test_bad_words_get_one_line_and_exit_code_two(
+    capsys: pytest.CaptureFixture[str], args: list[str], says: str
+) -> None:
+    assert main(args) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("rdbench: ")
+    assert said.err.count("\n") == 1
+    assert says in said.err
+
+
+def test_an_unknown_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rdbench import cli_show
+
+    def broken(_: str) -> None:
+        raise ZeroDivisionError("a bug of ours")
+
+    monkeypatch.setattr(cli_show, "show_list", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["list"])
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "abc", "2,,5", "2.5", "2,0"])
+def test_integers_refuse(text: str) -> None:
+    with pytest.raises(RdbenchError, match="--dims takes integers"):
+        parse.integers("--dims", text, 1)
+
+
+def test_integers_are_taken_once_each() -> None:
+    assert parse.integers("--dims", "5, 2,5", 1) == [5, 2]
+
+
+@pytest.mark.parametrize("text", ["", "-1", "0", "nan", "inf", "1,x", "1,,2"])
+def test_positive_numbers_refuse(text: str) -> None:
+    with pytest.raises(RdbenchError, match="--betas takes"):
+        parse.positive_numbers("--betas", text)
+
+
+@pytest.mark.parametrize("text", ["", "3/2", "0/2", "1", "a/b", "1/0", "-1/2"])
+def test_shards_refuse(text: str) -> None:
+    with pytest.raises(RdbenchError, match="--shard takes i/n"):
+        parse.shard(text)
+
+
+def test_a_shard() -> None:
+    assert parse.shard("2/3") == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "says"),
+    [("full disk", 1, "rdbench: full disk\n"), (None, 130, "rdbench: interrupted\n")],
+)
+def test_a_record_that_cannot_be_kept_and_an_early_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    problem: str | None,
+    code: int,
+    says: str,
+) -> None:
+    from rdbench import cli_run
+    from rdbench.run.store import StoreError
+
+    def fails(_: object) -> int:
+        raise KeyboardInterrupt if problem is None else StoreError(problem)
+
+    monkeypatch.setattr(cli_run, "execute", fails)
+    assert main(["run", "--suite", "scalar_gaussian"]) == code
+    assert capsys.readouterr().err == says
