@@ -163,9 +163,7 @@ def _fit_reference(
         yield _channel(task, energy.single(i), i, beta, held, generator)
 
 
-def _train(
-    task: _Task, energy: ReferencedEnergy, generator: Generator, monitor: Monitor
-) -> None:
+def _train(task: _Task, energy: ReferencedEnergy, generator: Generator, monitor: Monitor) -> None:
     """Descend eq. (4) with persistent marginal chains, and keep the running mean of the weights."""
     config, n = task.config, task.config.batch
     network_rate = config.learning_rate or (7e-4 if task.conjugate else 4e-3)
@@ -200,7 +198,7 @@ def _train(
         optimiser.zero_grad()
         under_p, under_q = energy(torch.cat([conditional, marginal], 1)).split(n, 1)
         mean_p = torch.where(chained, under_p.mean(1), (shares * under_q).sum(1))
-        (mean_p - under_q.mean(1)).sum().backward()  # type: ignore[no-untyped-call]
+        (mean_p - under_q.mean(1)).sum().backward()
         optimiser.step()
         decay.step()
         average.update_parameters(energy)
@@ -336,9 +334,7 @@ def _channel(
         return scaling.backward(y[0]).reshape(len(x), k, task.view.dim)
 
     if task.conjugate:
-        rate, spent = _importance_point(
-            energy, reference, scaling.forward(held), slope, generator
-        )
+        rate, spent = _importance_point(energy, reference, scaling.forward(held), slope, generator)
         spent = scaling.distortion(spent)
     else:
         rate, spent = appendix_a(
@@ -407,7 +403,7 @@ def _fit_printed(
         conditional = _langevin(config, view, target, shape, generator)
         marginal = _langevin(config, view, energy.value_and_grad, shape, generator)
         optimiser.zero_grad()
-        (energy(conditional).mean(1) - energy(marginal).mean(1)).sum().backward()  # type: ignore[no-untyped-call]
+        (energy(conditional).mean(1) - energy(marginal).mean(1)).sum().backward()
         optimiser.step()
         monitor.count(gradient_steps=1)
     held = view.sample(_CLAIM_SYMBOLS)

@@ -79,9 +79,7 @@ class Distortion(Protocol):
 
     name: ClassVar[str]
 
-    def pairwise(
-        self, x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]
-    ) -> Float[Tensor, "n m"]:
+    def pairwise(self, x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
         """rho(x_i, y_j); never through an expanded square that cancels."""
 
     def value_and_grad(
@@ -89,9 +87,7 @@ class Distortion(Protocol):
     ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b d"]]:
         """rho(x, y) and its gradient (or a subgradient) in y, row by row."""
 
-    def noise(
-        self, beta: float, n: int, dim: int, generator: Generator
-    ) -> Float[Tensor, "n d"]:
+    def noise(self, beta: float, n: int, dim: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draws of the noise with density proportional to exp(-beta rho(0, z)).
 
         Raises:
@@ -295,9 +291,7 @@ class Atoms:
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""
-        picked = torch.multinomial(
-            self.log_weights.exp(), n, replacement=True, generator=generator
-        )
+        picked = torch.multinomial(self.log_weights.exp(), n, replacement=True, generator=generator)
         return self.points[picked]
 
 

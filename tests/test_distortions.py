@@ -13,9 +13,7 @@ from rdbench.distortions import AbsoluteError, Hamming, SquaredError
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 4, 17])
 @pytest.mark.parametrize("offset", [0.0, 100.0, 1e4])
-def test_squared_error_does_not_cancel(
-    dim: int, offset: float, generator: torch.Generator
-) -> None:
+def test_squared_error_does_not_cancel(dim: int, offset: float, generator: torch.Generator) -> None:
     x = torch.randn(50, dim, generator=generator, dtype=torch.float64)
     y = x[:20] + 1e-3 * torch.randn(20, dim, generator=generator, dtype=torch.float64)
     expected = (x[:, None] - y).square().sum(-1)

@@ -122,9 +122,7 @@ def _partition(
         # Draws of p(y|x) follow q only at the optimum; a burn-in settles them inside their modes.
         for scale in (1e-3, 1e-2, 1e-1):
             tau = torch.full((), scale, dtype=torch.float64, device=starts.device)
-            starts, _ = mala(
-                energy.value_and_grad, starts, _BURN_IN // 3, tau, factor, generator
-            )
+            starts, _ = mala(energy.value_and_grad, starts, _BURN_IN // 3, tau, factor, generator)
         log_w, _ = _anneal(energy, narrow, None, starts, steps, generator, reverse=True)
         halves.append(log_w)
     reverse = torch.cat(halves)
@@ -157,9 +155,7 @@ def _evaluate(
     repeated = x.repeat_interleave(m, 0)
     forward, ends = _anneal(energy, wide, (repeated, beta), starts, steps, generator)
     forward = forward.reshape(n, m)
-    back, _ = _anneal(
-        energy, wide, (x, beta), posterior[:, 0], steps, generator, reverse=True
-    )
+    back, _ = _anneal(energy, wide, (x, beta), posterior[:, 0], steps, generator, reverse=True)
     base = wide.log_partition(x, beta)
     low = base + log_mean_exp(forward, 1)
     high = base + log_mean_exp(torch.cat([forward[:, 1:], back[:, None]], 1), 1)
@@ -236,9 +232,9 @@ def _factor(g: GaussianMixture, beta: float) -> Tensor:
     pooled = (g.weights[:, None, None] * g.covs).sum(0)
     values, vectors = torch.linalg.eigh(pooled)
     values = values.clamp(min=1e-300)
-    return vectors * (values / (1.0 + 2.0 * beta * values)).sqrt()
+    root: Tensor = vectors * (values / (1.0 + 2.0 * beta * values)).sqrt()
+    return root
 
 
 def _scaled(g: GaussianMixture, scale: float) -> GaussianMixture:
     return GaussianMixture(g.weights, g.means, g.covs * scale)
-

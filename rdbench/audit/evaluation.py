@@ -125,9 +125,7 @@ def _standard_error(values: Tensor, weights: Tensor | None) -> float:
     return float(values.std()) / math.sqrt(len(values))
 
 
-def _distortion(
-    evaluation: Evaluation, optimal: Tensor | None, truth: TruthPoint | None
-) -> float:
+def _distortion(evaluation: Evaluation, optimal: Tensor | None, truth: TruthPoint | None) -> float:
     values, weights = evaluation.distortion, evaluation.probabilities
     if weights is not None or optimal is None or truth is None or len(values) < 3:
         return _mean(values, weights)

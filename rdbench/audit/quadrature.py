@@ -69,7 +69,10 @@ def quadrature(
         rows = min(len(fine), len(coarse))
         fine, coarse = fine[:rows], coarse[:rows]
         error = abs(float((fine - coarse).mean()))
-        if error <= _TOLERANCE or grid.log_q.numel() * 2**dim > _MAX_NODES[dim]:
+        # A box that cuts q converges slowly, to a number that will not be accepted anyway.
+        if error <= _TOLERANCE or not contained:
+            break
+        if grid.log_q.numel() * 2**dim > _MAX_NODES[dim]:
             break
         step *= 0.5
     if distortion.name == "absolute_error":
@@ -156,9 +159,7 @@ def _distortion(grid: Grid, distortion: Distortion, x: Tensor, beta: float) -> T
     return (along_1 + (left * second * rho_2).sum(1)) / z
 
 
-def _kernels(
-    grid: Grid, distortion: Distortion, x: Tensor, beta: float
-) -> tuple[Tensor, Tensor]:
+def _kernels(grid: Grid, distortion: Distortion, x: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     """exp(-beta rho) along each of two axes: the kernel of a summed distortion is a product."""
     return (
         torch.exp(-beta * distortion.pairwise(x[:, :1], grid.axes[0][:, None])),

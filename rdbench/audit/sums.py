@@ -86,4 +86,3 @@ def plug_in(
         common_se=float((m * share).std()) / math.sqrt(m) if m > 1 else math.inf,
         ess=float(torch.cat(effective).quantile(0.05)) / m,
     )
-

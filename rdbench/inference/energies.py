@@ -26,6 +26,14 @@ class ReferencedEnergy(torch.nn.Module):
     The network sees y whitened by that mixture's overall mean and covariance.
     """
 
+    means0: Tensor
+    log_weights0: Tensor
+    factor0: Tensor
+    unfactor0: Tensor
+    centre: Tensor
+    whiten: Tensor
+    network: BatchedMLP
+
     def __init__(self, mixtures: Sequence[GaussianMixture], hidden: int, generator: Generator):
         super().__init__()
         batch, size, dim = len(mixtures), mixtures[0].size, mixtures[0].dim
@@ -175,7 +183,8 @@ def _apply(
 def _root(covs: Tensor) -> Tensor:
     """A square root V diag(sqrt(values)) that also exists for singular covariances."""
     values, vectors = torch.linalg.eigh(covs)
-    return vectors * values.clamp(min=0.0).sqrt()[..., None, :]
+    root: Tensor = vectors * values.clamp(min=0.0).sqrt()[..., None, :]
+    return root
 
 
 def _overall(weights: Tensor, means: Tensor, covs: Tensor) -> tuple[Tensor, Tensor]:

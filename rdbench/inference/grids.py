@@ -226,7 +226,9 @@ def _limit_at_zero(points: ndarray, mass: ndarray, distortion: str) -> ndarray:
         centre = mass @ points
     else:
         centre = np.array([_median(points[:, k], mass) for k in range(points.shape[1])])
-    return np.eye(1, len(points), int(np.argmin(np.abs(points - centre).sum(1))))[0]
+    atom = np.zeros(len(points))
+    atom[np.argmin(np.abs(points - centre).sum(1))] = 1.0
+    return atom
 
 
 def _median(x: ndarray, mass: ndarray) -> float:

@@ -30,6 +30,7 @@ _NEGLIGIBLE = 1e-60
 _JITTER = (0.0, 1e-14, 1e-12, 1e-10)
 
 
+@runtime_checkable
 class Kernel(Protocol):
     """A non-negative operator K of shape (n, m) with rows scaled to a maximum of about one."""
 

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-
 Batched = TypeVar("Batched", bound=torch.nn.Module)
 
 
@@ -18,8 +17,8 @@ def single(module: Batched, index: int) -> Batched:
     """Item ``index`` of a module whose parameters and buffers all have a leading batch axis."""
     one = copy.deepcopy(module)
     for part in one.modules():
-        for name, value in list(part.named_parameters(recurse=False)):
-            item = value.detach()[index : index + 1].clone()
+        for name, weight in list(part.named_parameters(recurse=False)):
+            item = weight.detach()[index : index + 1].clone()
             setattr(part, name, torch.nn.Parameter(item, requires_grad=False))
         for name, value in list(part.named_buffers(recurse=False)):
             setattr(part, name, value[index : index + 1].clone())

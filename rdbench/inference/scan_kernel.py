@@ -80,7 +80,7 @@ class ScanKernel:
             before = np.concatenate([np.zeros(1), mass[:-1]])
             moment = self._scan(self._ratio * self.step * before)
             distance = self.step * fractions
-            return cast(ndarray, edge * (moment[:-1, None] + mass[:-1, None] * distance))
+            return edge * (moment[:-1, None] + mass[:-1, None] * distance)
 
         left = one_side(w, self.offsets, self._left)
         right = one_side(w[::-1], 1.0 - self.offsets, self._right)[::-1]

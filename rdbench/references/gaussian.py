@@ -99,7 +99,8 @@ class WaterFilling:
         self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator
     ) -> Float[Tensor, "n k d"]:
         """p*(y|x): independent along the principal axes, N(g_i z_i, g_i / (2 beta)), g_i = 1 -
-        D_i / sigma_i^2."""
+        D_i / sigma_i^2.
+        """
         s2 = self.source.stds.to(x.device).square()
         gain = self._reproduction(beta, x.device) / s2
         z = self.source.principal(x)[:, None, :] * gain

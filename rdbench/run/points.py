@@ -60,8 +60,12 @@ def claimed(row: PointRecord, channel: TestChannel) -> PointRecord:
 
 def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
     """The row with what the audit found."""
+    reason = row.reason
+    if not math.isfinite(found.lagrangian):
+        reason = "; ".join(filter(None, [reason, "the audit's gate failed: only its bracket is meant"]))
     return msgspec.structs.replace(
         row,
+        reason=reason,
         rate=number(found.rate),
         distortion=number(found.distortion),
         lagrangian=number(found.lagrangian),

@@ -33,9 +33,7 @@ class FiniteSource:
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n symbols."""
         dev = generator.device
-        picked = torch.multinomial(
-            self.pmf.to(dev), n, replacement=True, generator=generator
-        )
+        picked = torch.multinomial(self.pmf.to(dev), n, replacement=True, generator=generator)
         return self.support.to(dev)[picked]
 
 

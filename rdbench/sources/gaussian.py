@@ -66,7 +66,7 @@ def scalar_gaussian(mean: float = 0.0, std: float = 1.0) -> GaussianSource:
 
 
 def _ramp(dim: int) -> np.ndarray:
-    return 2.0 ** (-np.arange(1, dim + 1) / 10.0)
+    return np.power(2.0, np.arange(1, dim + 1) / -10.0)
 
 
 def _flat(dim: int) -> np.ndarray:

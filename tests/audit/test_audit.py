@@ -278,9 +278,7 @@ def test_a_missed_mode_is_caught() -> None:
         return y
 
     honest = _channel(beta, _energy(q), q)
-    faulty = dataclasses.replace(
-        honest, marginal=dataclasses.replace(_energy(q), sample=one_mode)
-    )
+    faulty = dataclasses.replace(honest, marginal=dataclasses.replace(_energy(q), sample=one_mode))
     problem = Problem(source, SquaredError())
     results: list[Audited] = [
         audit(c, problem, reference, size=SMALL, generator=Generator().manual_seed(1))
@@ -292,11 +290,9 @@ def test_a_missed_mode_is_caught() -> None:
     # The fault is real: with both halves blind, the same audit is fooled by ln 2.
     blind = dataclasses.replace(
         faulty,
-        sample_conditional=lambda x, k, g: (
-            q.sample_conditional(x, k, beta, g).index_select(
-                0, torch.nonzero(x[:, 0] > 0)[:, 0]
-            )[torch.arange(len(x)) % int((x[:, 0] > 0).sum())]
-        ),
+        sample_conditional=lambda x, k, g: q.sample_conditional(x, k, beta, g).index_select(
+            0, torch.nonzero(x[:, 0] > 0)[:, 0]
+        )[torch.arange(len(x)) % int((x[:, 0] > 0).sum())],
     )
     x = source.sample(1000, Generator().manual_seed(1))
     partition_only = annealed(blind, blind.marginal, x, SMALL, Generator().manual_seed(1))  # type: ignore[arg-type]

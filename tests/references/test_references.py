@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ def test_laplacian_potential_by_quadrature(b: float, rate: float) -> None:
 
         edges = sorted({1.0, x})
         pieces = [(edges[0] - 60 * b, edges[0]), (edges[-1], edges[-1] + 60 * b)]
-        pieces += list(zip(edges[:-1], edges[1:], strict=True))
+        pieces += list(itertools.pairwise(edges))
         smooth = sum(integrate.quad(inner, lo, hi, epsabs=1e-14)[0] for lo, hi in pieces)
         return atom * math.exp(-beta * abs(x - 1.0)) + (1 - atom) * smooth
 
@@ -206,7 +207,9 @@ def test_hamming_slope_inverts_rate_and_ends() -> None:
     with pytest.raises(OutOfRange, match="nats"):
         reference.slope(entropy + 1)
     with pytest.raises(RdbenchError):
-        FiniteHamming(FiniteSource("twice", torch.zeros(2, 1).double(), torch.full((2,), 0.5).double()))
+        FiniteHamming(
+            FiniteSource("twice", torch.zeros(2, 1).double(), torch.full((2,), 0.5).double())
+        )
 
 
 # ---------------------------------------------------------------- Shannon lower bound
@@ -283,7 +286,9 @@ def test_certificate_of_the_mixture_potential() -> None:
         y = torch.linspace(-8, 8, 401, dtype=torch.float64)[:, None]
         log_c = torch.logsumexp(lam[:, None] - beta * (x - y.T).square(), 0) + math.log(28 / 8000)
         assert float(log_c.max()) < 1e-9
-        value = (reference.potential(x, beta) * reference.source.log_prob(x).exp()).sum() * 28 / 8000
+        value = (
+            (reference.potential(x, beta) * reference.source.log_prob(x).exp()).sum() * 28 / 8000
+        )
         assert float(value) == pytest.approx(reference.point(beta).lagrangian.mid, abs=1e-9)
 
 

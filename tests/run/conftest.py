@@ -21,15 +21,17 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def start() -> Start:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
     """``start(*args)``: the real command line in a session of its own, toy plug-in registered."""
     import rdbench
 
+    scratch = str(tmp_path_factory.mktemp("scratch"))  # a killed run leaves its own behind
     home = Path(rdbench.__file__).parent.parent
 
     def start_(*args: str) -> subprocess.Popen[str]:
         paths = [str(PLUGIN), str(home), os.environ.get("PYTHONPATH", "")]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
+        path = os.pathsep.join(p for p in paths if p)
+        env = {**os.environ, "PYTHONPATH": path, "TMPDIR": scratch}
         process: subprocess.Popen[str] = subprocess.Popen(
             [sys.executable, "-m", "rdbench", *args],
             env=env,

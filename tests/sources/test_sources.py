@@ -45,9 +45,7 @@ def test_vector_gaussian(spectrum: str, dim: int, generator: torch.Generator) ->
 
 
 def test_spectra_are_what_they_say() -> None:
-    assert vector_gaussian(3, "ramp").stds.tolist() == pytest.approx(
-        [2**-0.1, 2**-0.2, 2**-0.3]
-    )
+    assert vector_gaussian(3, "ramp").stds.tolist() == pytest.approx([2**-0.1, 2**-0.2, 2**-0.3])
     assert vector_gaussian(3, "flat").stds.tolist() == pytest.approx([2**-0.1] * 3)
     assert vector_gaussian(20, "nerd").stds[4] == pytest.approx(2 * math.exp(-1.0))
     assert vector_gaussian(40, "nerd").stds[4] == pytest.approx(2 * math.exp(-2.0))

@@ -1,0 +1,198 @@
+"""Langevin chains, mixtures fitted by EM, networks and energies against what they stand for."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from rdbench.distortions import AbsoluteError, SquaredError
+from rdbench.inference.em import fit_gaussian, fit_mixture, select_mixture
+from rdbench.inference.energies import ReferencedEnergy, ReferenceSampler, cosine, widened
+from rdbench.inference.langevin import adapted, mala
+from rdbench.inference.networks import BatchedMLP
+from rdbench.inference.plug_in import appendix_a
+from rdbench.inference.scaling import fit_scaling
+from rdbench.sources.mixture import GaussianMixture, isotropic_mixture, paper_mixture
+
+
+def _correlated() -> GaussianMixture:
+    cov = torch.tensor([[4.0, 1.5], [1.5, 1.0]], dtype=torch.float64)
+    return GaussianMixture(
+        torch.ones(1).double(), torch.tensor([[1.0, -2.0]]).double(), cov[None]
+    )
+
+
+@pytest.mark.parametrize("tau", [0.1, 0.8])
+def test_mala_leaves_its_target_invariant(tau: float, generator: Generator) -> None:
+    """Exact draws stay exact whatever the step; without the acceptance they would not."""
+    target = _correlated()
+    y = target.sample(40_000, generator)
+    factor = 0.7 * torch.linalg.cholesky(target.covs[0])
+    step = torch.tensor(tau, dtype=torch.float64)
+    y, rate = mala(target.energy_and_grad, y, 10, step, factor, generator)
+    assert 0.2 < float(rate) <= 1.0
+    assert torch.allclose(y.mean(0), target.means[0], atol=0.06)
+    assert torch.allclose(torch.cov(y.T), target.covs[0], atol=0.12)
+
+
+def test_mala_reaches_its_target(generator: Generator) -> None:
+    target = _correlated()
+    y = torch.zeros(20_000, 2, dtype=torch.float64)
+    factor = torch.linalg.cholesky(target.covs[0])
+    step = torch.tensor(0.5, dtype=torch.float64)
+    y, _ = mala(target.energy_and_grad, y, 40, step, factor, generator)
+    assert torch.allclose(torch.cov(y.T), target.covs[0], atol=0.15)
+
+
+def test_mala_batches_do_not_mix(generator: Generator) -> None:
+    """Two batches with step sizes of their own: a step of zero size does not move."""
+
+    def bowl(y: Tensor) -> tuple[Tensor, Tensor]:
+        return 0.5 * y.square().sum(-1), y
+
+    y = torch.ones(2, 100, 3, dtype=torch.float64)
+    steps = torch.tensor([1e-12, 0.5], dtype=torch.float64)
+    factor = torch.eye(3, dtype=torch.float64).expand(2, 3, 3)
+    out, rate = mala(bowl, y, 5, steps, factor, generator)
+    assert float((out[0] - 1.0).abs().max()) < 1e-4
+    assert float((out[1] - 1.0).abs().mean()) > 0.1
+    assert rate.shape == (2,)
+
+
+def test_step_size_moves_towards_the_acceptance() -> None:
+    tau = torch.tensor([0.3, 0.3])
+    up, down = adapted(tau, torch.tensor([1.0, 0.1])).tolist()
+    assert down < 0.3 < up
+
+
+def test_em_finds_separated_components(generator: Generator) -> None:
+    source = paper_mixture()
+    fitted = fit_mixture(source.sample(6000, generator), 3, generator, restarts=12)
+    order = torch.cdist(source.means, fitted.means).argmin(1)
+    assert sorted(order.tolist()) == [0, 1, 2]
+    assert torch.allclose(fitted.means[order], source.means, atol=0.12)
+    assert torch.allclose(fitted.weights, torch.full((3,), 1 / 3).double(), atol=0.03)
+    assert torch.allclose(fitted.covs[order], source.covs, atol=0.15)
+
+
+def test_selection_counts_components(generator: Generator) -> None:
+    gaussian = _correlated()
+    assert select_mixture(gaussian.sample(5000, generator), 8, generator).size == 1
+    assert select_mixture(paper_mixture().sample(5000, generator), 8, generator).size == 3
+
+
+def test_one_component_is_the_sample_moments(generator: Generator) -> None:
+    x = _correlated().sample(500, generator)
+    fitted = fit_gaussian(x)
+    assert torch.allclose(fitted.covs[0], torch.cov(x.T))
+    assert torch.allclose(fitted.means[0], x.mean(0))
+
+
+def test_network_gradient_and_single(generator: Generator) -> None:
+    network = BatchedMLP(3, 4, 16, generator, output_scale=1.0)
+    with torch.no_grad():
+        for p in network.parameters():
+            p += 0.1 * torch.randn(p.shape, generator=generator)
+    y = torch.randn(3, 7, 4, generator=generator).requires_grad_()
+    (expected,) = torch.autograd.grad(network(y).sum(), y)
+    value, grad = network.value_and_grad(y.detach())
+    assert torch.allclose(value, network(y), atol=1e-6)
+    assert torch.allclose(grad, expected, atol=1e-5)
+    assert torch.allclose(network.single(1)(y[1:2]), network(y)[1:2], atol=1e-6)
+
+
+def _energy(generator: Generator) -> ReferencedEnergy:
+    mixtures = [paper_mixture().deconvolved(0.1), paper_mixture().deconvolved(0.5)]
+    energy = ReferencedEnergy(mixtures, 16, generator)
+    with torch.no_grad():
+        for p in energy.parameters():
+            p += 0.05 * torch.randn(p.shape, generator=generator)
+    return energy
+
+
+def test_untrained_energy_is_its_reference(generator: Generator) -> None:
+    """With the network's last layer at zero, exp(-E) is the mixture's density, normalised."""
+    mixture = paper_mixture()
+    energy = ReferencedEnergy([mixture], 16, generator)
+    with torch.no_grad():
+        energy.network.w3.zero_()
+    y = mixture.sample(100, generator)
+    got = energy.single(0).value_and_grad(y[None])[0][0]
+    assert torch.allclose(got, -mixture.log_prob(y), atol=1e-4)
+
+
+def test_energy_gradient_and_mixtures(generator: Generator) -> None:
+    energy = _energy(generator)
+    y = paper_mixture().sample(50, generator).float().expand(2, 50, 2).clone().requires_grad_()
+    (expected,) = torch.autograd.grad(energy(y).sum(), y)
+    value, grad = energy.value_and_grad(y.detach())
+    assert torch.allclose(value, energy(y).detach(), atol=1e-4)
+    assert torch.allclose(grad, expected, atol=1e-3)
+    for b, mixture in enumerate(energy.mixtures()):
+        reference = -mixture.log_prob(y[b].detach().double())
+        assert torch.allclose(
+            reference + energy.correction(y)[b].detach().double(), value[b].double(), atol=1e-3
+        )
+
+
+def test_reference_sampler_is_conjugate(generator: Generator) -> None:
+    """Its batched draws of p_ref(y|x) have the moments of the mixture's own."""
+    mixtures = _energy(generator).mixtures()
+    betas = torch.tensor([2.0, 0.3], dtype=torch.float64)
+    sampler = ReferenceSampler(mixtures, betas)
+    x = torch.tensor([[2.0, 1.0]])
+    wide = x.expand(2, 20_000, 2)
+    y = sampler.sample_conditional(wide, generator).double()
+    for b, mixture in enumerate(mixtures):
+        exact = mixture.sample_conditional(x.double(), 20_000, float(betas[b]), generator)[0]
+        assert torch.allclose(y[b].mean(0), exact.mean(0), atol=0.06)
+        assert torch.allclose(torch.cov(y[b].T), torch.cov(exact.T), atol=0.06, rtol=0.06)
+        draws = sampler.sample(20_000, generator)[b].double()
+        expected = (mixture.weights[:, None] * mixture.means).sum(0)
+        assert torch.allclose(draws.mean(0), expected, atol=0.15)
+
+
+def test_widened_keeps_the_mean_and_adds_tails() -> None:
+    mixture = isotropic_mixture(torch.tensor([[1.0], [3.0]]).double())
+    wide = widened(mixture)
+    mean = float((wide.weights[:, None] * wide.means).sum())
+    assert mean == pytest.approx(2.0)
+    far = torch.tensor([[12.0]]).double()
+    assert float(wide.log_prob(far)) > float(mixture.log_prob(far))
+
+
+def test_cosine_falls_from_one() -> None:
+    values = [cosine(i / 10) for i in range(11)]
+    assert values[0] == values[3] == 1.0
+    assert values == sorted(values, reverse=True)
+    assert values[-1] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("rho", [SquaredError(), AbsoluteError()])
+def test_scaling_round_trip(rho: SquaredError | AbsoluteError, generator: Generator) -> None:
+    x = 100.0 + 3.0 * torch.randn(5000, 2, generator=generator, dtype=torch.float64)
+    scaling = fit_scaling(x, rho)
+    z = scaling.forward(x)
+    assert torch.allclose(scaling.backward(z), x)
+    assert scaling.scale == pytest.approx(3.0, rel=0.05)
+    # beta rho is the same number in both coordinates
+    spent = rho.pairwise(x[:1], x[1:2])
+    there = rho.pairwise(z[:1], z[1:2])
+    assert float(2.0 * spent) == pytest.approx(scaling.beta(2.0) * float(there))
+    assert scaling.distortion(float(there)) == pytest.approx(float(spent))
+
+
+def test_scaling_of_a_constant() -> None:
+    assert fit_scaling(torch.full((10, 1), 7.0).double(), SquaredError()).scale == 1.0
+
+
+def test_appendix_a_saturates_at_log_n(generator: Generator) -> None:
+    x = torch.randn(500, 8, generator=generator, dtype=torch.float64)
+    y = torch.randn(300, 8, generator=generator, dtype=torch.float64)
+    rate, distortion = appendix_a(SquaredError(), x, y, 1e4)
+    assert rate <= math.log(300) + 1e-9
+    nearest = SquaredError().pairwise(x, y).min(1).values.mean()
+    assert distortion == pytest.approx(float(nearest), rel=1e-3)
