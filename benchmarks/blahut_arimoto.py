@@ -14,6 +14,7 @@ Neither torch nor the rest of rdbench is needed: NumPy, SciPy and jaxtyping will
 
 from __future__ import annotations
 
+# ruff: noqa: E402
 import os
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -83,7 +83,7 @@ class BlahutArimoto:
             "paper": "the classical multiplicative iteration of section II-B; grid, starting "
             "weights and stopping rule are not printed and are ours"
         },
-        colour="#4c72b0",
+        colour="#D55E00",
         marker="s",
     )
 
@@ -186,7 +186,11 @@ class BlahutArimoto:
             iterations=limit,
             go_on=go_on,
         )
-        if name == "interior_point" and not (solution.converged or solution.stopped):
+        if (
+            name == "interior_point"
+            and not (solution.converged or solution.stopped)
+            and solution.iterations < limit
+        ):
             # Rounding ended the Newton steps early: finish with the iteration that cannot fail.
             polished = finite.squarem(
                 kernel,
@@ -196,8 +200,12 @@ class BlahutArimoto:
                 iterations=_POLISH,
                 go_on=lambda _: monitor.advance(done + 1.0 / total),
             )
-            if polished.gap < solution.gap:
-                solution = replace(polished, iterations=solution.iterations + polished.iterations)
+            better = polished if polished.gap < solution.gap else solution
+            solution = replace(
+                better,
+                iterations=solution.iterations + polished.iterations,
+                stopped=polished.stopped,
+            )
         return solution
 
     def _channel(
@@ -258,15 +266,16 @@ def _finite_problem(view: View) -> Callable[[float], grids.Discretised]:
 
 
 def _too_many_dimensions(draws: ndarray, distortion: str) -> Callable[[float], grids.Discretised]:
-    """The refusal of d >= 3, with the number of points that a grid over 6.5 sigma would take."""
+    """The refusal of d >= 3, with the number of points that +-6.5 standard deviations take."""
     widths = 13.0 * draws.std(0)
 
     def refuse(beta: float) -> grids.Discretised:
-        step = min(grids.largest_step(distortion, beta), float(widths.max()))
-        digits = float(np.log10(np.ceil(widths / step) + 1).sum())
+        step = grids.largest_step(distortion, beta)
+        # at small beta the source itself asks for a step, as in two dimensions
+        digits = float(np.log10(np.maximum(widths / step, grids.LEAST_2D)).sum())
         raise grids.GridError(
-            f"a grid in d = {draws.shape[1]} is out of reach: at beta = {beta:.6g} the step may be "
-            f"at most {step:.3g}, which takes about 10^{digits:.1f} points"
+            f"no grids in d = {draws.shape[1]}: at beta = {beta:.6g} the step may be at most "
+            f"{step:.3g}, and it would take about 10^{digits:.1f} points (d = 1, 2 are supported)"
         )
 
     return refuse

@@ -28,12 +28,15 @@ MASS_GOAL, MASS_LIMIT = 1e-6, 1e-3
 second at all. A larger error means that the grid steps over the source."""
 
 _DENSE_ENTRIES = 16_000_000
+LEAST_2D = 97
+"""The fewest points per axis in two dimensions, whatever beta is."""
+
 # Fewest points per axis and how often they may be doubled until the source is resolved.
 _TRIES = {
     ("squared_error", 1): (501, 2),
     ("absolute_error", 1): (2001, 3),
-    ("squared_error", 2): (97, 2),
-    ("absolute_error", 2): (97, 2),
+    ("squared_error", 2): (LEAST_2D, 2),
+    ("absolute_error", 2): (LEAST_2D, 2),
 }
 
 

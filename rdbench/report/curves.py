@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy import ndarray
 from scipy.interpolate import CubicHermiteSpline
 
 from rdbench.report.series import Panel, Series, Truth
 from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.summary import SCORED
+from rdbench.report.ticks import power_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LOG_SPAN = 8.0
+LOG_SPAN = 30.0
 """From this ratio of distortions on, the axis is logarithmic."""
 HEADROOM = 1.35
 """The rate axis ends at this multiple of the largest true rate; points beyond sit on its edge."""
@@ -47,13 +49,17 @@ def draw_curve(
     logarithmic = positive.size == distortions.size and np.ptp(np.log(positive)) > np.log(LOG_SPAN)
     if logarithmic:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(power_label))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     _draw_truth(axes, panel.truth, scale, logarithmic=bool(logarithmic))
     top = _rate_top(panel.truth, known) / scale
     axes.set_ylim(0.0, top)
     _set_distortion_limits(axes, panel.truth, known, logarithmic=bool(logarithmic))
 
     outside = 0
-    for label, pairs in points.items():
+    # Estimators that are right lie on one another: each later one is smaller.
+    sizes = np.linspace(8.0, 4.5, len(points)) if len(points) > 1 else np.array([5.5])
+    for (label, pairs), size in zip(points.items(), sizes, strict=True):
         if not len(pairs):
             continue
         style, rate = styles[label], pairs[:, 1] / scale
@@ -62,7 +68,7 @@ def draw_curve(
         face = style.colour if style.filled else "white"
         look: dict[str, Any] = {"color": style.colour, "linestyle": "none", "zorder": 3}
         axes.plot(
-            pairs[~beyond, 0], rate[~beyond], marker=style.marker, markersize=5.5,
+            pairs[~beyond, 0], rate[~beyond], marker=style.marker, markersize=size,
             markerfacecolor=face, markeredgewidth=1.1, **look,
         )  # fmt: skip
         if beyond.any():

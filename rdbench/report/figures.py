@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rdbench.report.curves import draw_curve
-from rdbench.report.gaps import draw_gaps, gap_scale
+from rdbench.report.gaps import draw_gaps, shared_scale
 from rdbench.report.series import Panel, panels_of
 from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR, Look, SeriesStyle, series_styles
 from rdbench.report.summary import SCORED
@@ -90,7 +90,7 @@ def run_figure(
     figure = Figure(figsize=(max(3.3 * across, 5.0), 5.4 * blocks + 0.9), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(2 * blocks, across, squeeze=False)
-    axis = gap_scale([point for panel in panels for s in panel.series for point in s.points])
+    axis = shared_scale(panels)
     for index in range(blocks * across):
         above = grid[2 * (index // across)][index % across]
         below = grid[2 * (index // across) + 1][index % across]

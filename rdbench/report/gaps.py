@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +15,15 @@ from matplotlib.transforms import offset_copy
 from rdbench.report.series import Panel, Series
 from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.summary import SCORED, abscissa, is_scored
+from rdbench.report.ticks import decades, power_label
 from rdbench.run.records import PointRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LOG_SPAN = 15.0
+LOG_SPAN = 30.0
 """From this ratio of rates on, the rate axis is logarithmic."""
+MOST_NOTES = 6
 RUG = 0.045
 """Height, in parts of the panel, of the strip for points without a gap."""
 
@@ -36,6 +38,16 @@ class GapScale:
     linear: float | None
     lo: float
     hi: float
+    notes: int = 0
+    """Lines of text above the data, at most over the panels."""
+
+
+def shared_scale(panels: Sequence[Panel]) -> GapScale:
+    """The axis that fits every panel, with room for what is written in them."""
+    series = [one for panel in panels for one in panel.series]
+    lines = (sum(len(_missing(one)) for one in panel.series) for panel in panels)
+    axis = gap_scale([point for one in series for point in one.points])
+    return replace(axis, notes=min(max(lines, default=0), MOST_NOTES))
 
 
 def gap_scale(points: Sequence[PointRecord]) -> GapScale:
@@ -106,7 +118,7 @@ def draw_gaps(
         shift = index - 0.5 * (len(panel.series) - 1)
         _draw_series(axes, series, style, shift, scale)
         notes += [(text, style.colour) for text in _missing(series)]
-    for line, (text, colour) in enumerate(notes[:6]):
+    for line, (text, colour) in enumerate(notes[:MOST_NOTES]):
         axes.annotate(
             text, (0.02, 0.97), xycoords="axes fraction", xytext=(0, -9.5 * line),
             textcoords="offset points", fontsize=7.5, color=colour, ha="left", va="top", zorder=5,
@@ -128,12 +140,15 @@ def _draw_series(
     scored = [(x, p, p.gap / scale) for x, p in placed if is_scored(p) and p.gap is not None]
     look: dict[str, Any] = {"color": style.colour, "transform": moved, "zorder": 3}
     if scored:
-        x = [x for x, _, _ in scored]
         for at, point, _ in scored:
             lo, hi = (end / scale for end in _ends(point))
             axes.plot([at, at], [lo, hi], linewidth=1.0, alpha=0.75, **look)
+        # The line joins the means over seeds; a line through every seed would zigzag.
+        means = {at: [gap for x, _, gap in scored if x == at] for at, _, _ in scored}
+        joined = [math.fsum(gaps) / len(gaps) for gaps in means.values()]
+        axes.plot(list(means), joined, linestyle=style.line, linewidth=0.7, alpha=0.75, **look)
         axes.plot(
-            x, [gap for _, _, gap in scored], linestyle=style.line, linewidth=0.7,
+            [at for at, _, _ in scored], [gap for _, _, gap in scored], linestyle="none",
             marker=style.marker, markersize=4.5, markeredgewidth=1.0,
             markerfacecolor=style.colour if style.filled else "white", **look,
         )  # fmt: skip
@@ -172,22 +187,23 @@ def _set_gap_axis(axes: Axes, axis: GapScale, scale: float) -> None:
     lo, hi = axis.lo / scale, axis.hi / scale
     if axis.linear is None:
         axes.set_yscale("log")
-        ticks = _decades(lo, hi, most=7)
+        ticks = decades(lo, hi, most=7)
     else:
         linear = axis.linear / scale
         axes.set_yscale("symlog", linthresh=linear, linscale=0.6)
         start = 10.0 ** math.ceil(math.log10(linear) - 1e-9)
-        negative = [-tick for tick in _decades(start, -lo, most=3)]
-        ticks = [*negative[::-1], 0.0, *_decades(start, hi, most=6)]
+        negative = [-tick for tick in decades(start, -lo, most=3)]
+        ticks = [*negative[::-1], 0.0, *decades(start, hi, most=6)]
         axes.axhline(0.0, color=TRUTH_COLOUR, linewidth=0.9, zorder=1)
-    # Room for the strip of failures below the data.
+    # Room for the strip of failures below the data and the notes above.
     axes.set_ylim(lo, hi)
     to_axis = axes.yaxis.get_transform()
     bottom, top = (float(v) for v in to_axis.transform(np.array([lo, hi])))
-    bottom -= 0.12 * (top - bottom)
-    axes.set_ylim(float(to_axis.inverted().transform(np.array([bottom]))[0]), hi)
+    height = top - bottom
+    room = np.array([bottom - 0.12 * height, top + 0.06 * axis.notes * height])
+    axes.set_ylim(*map(float, to_axis.inverted().transform(room)))
     axes.yaxis.set_major_locator(FixedLocator(ticks))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(power_label))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", color=NOTE_COLOUR, alpha=0.15, linewidth=0.6)
@@ -209,24 +225,3 @@ def _set_rate_axis(axes: Axes, panel: Panel, scale: float) -> None:
     else:
         pad = 0.07 * (hi - lo) or max(0.5 * abs(hi), 0.5)
         axes.set_xlim(lo - pad, hi + pad)
-
-
-def _decades(lo: float, hi: float, *, most: int) -> list[float]:
-    """Powers of ten in [lo, hi], thinned to about ``most``."""
-    if hi < lo:
-        return []
-    first, last = math.ceil(math.log10(lo) - 1e-9), math.floor(math.log10(hi) + 1e-9)
-    step = max(1, math.ceil((last - first + 1) / most))
-    return [10.0**power for power in range(first, last + 1, step)]
-
-
-def _power(value: float) -> str:
-    if value == 0.0:
-        return "0"
-    sign, power = ("-" if value < 0 else ""), round(math.log10(abs(value)))
-    if -3 <= power <= 3:
-        return f"{sign}{10.0**power:g}"
-    return f"{sign}10{str(power).translate(_SUPERSCRIPT)}"
-
-
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

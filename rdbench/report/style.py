@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rdbench.registry import label
 from rdbench.run.records import CellRecord
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -44,13 +45,7 @@ _VARIANTS: tuple[tuple[bool, Line], ...] = ((True, "-"), (False, "--"), (False, 
 
 def estimator_label(record: CellRecord) -> str:
     """``name:preset[key=value,...]``, the way it is written on the command line."""
-    preset = "" if record.preset in ("", "default") else f":{record.preset}"
-    pairs = ",".join(f"{key}={_plain(record.params[key])}" for key in sorted(record.params))
-    return f"{record.estimator}{preset}" + (f"[{pairs}]" if pairs else "")
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return label(record.estimator, record.preset, record.params)
 
 
 def series_styles(
@@ -68,17 +63,17 @@ def series_styles(
     """
     given = looks or {}
     variants: dict[str, list[str]] = {}
-    for name, label in sorted(set(series)):
-        variants.setdefault(name, []).append(label)
+    for name, one in sorted(set(series)):
+        variants.setdefault(name, []).append(one)
     asked = {name: given.get(name, Look()) for name in variants}
     colours = _assign({name: look.colour for name, look in asked.items()}, PALETTE)
     markers = _assign({name: look.marker for name, look in asked.items()}, MARKERS)
     styles = {}
     for name, labels in variants.items():
         # The plain name comes first in sorted order, so it is the filled, solid one.
-        for index, label in enumerate(labels):
+        for index, one in enumerate(labels):
             filled, line = _VARIANTS[min(index, len(_VARIANTS) - 1)]
-            styles[label] = SeriesStyle(colours[name], markers[name], filled, line)
+            styles[one] = SeriesStyle(colours[name], markers[name], filled, line)
     return styles
 
 

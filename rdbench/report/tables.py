@@ -65,13 +65,17 @@ def print_summary(records: Sequence[CellRecord], units: str, console: Console) -
         order[key] = sort_key((record.suite, record.dim, *key))
     rows = [(key, summarise(groups[key])) for key in sorted(groups, key=order.__getitem__)]
     table = _summary_table(rows, settings, units, scale, stacked=False)
-    natural = console.measure(table, options=console.options.update(max_width=10_000)).maximum
+    whole = console.options.update(max_width=10_000)
+    natural = console.measure(table, options=whole).maximum
     if natural <= console.width:
         console.print(table)
     elif console.is_terminal:
         console.print(_summary_table(rows, settings, units, scale, stacked=True))
     else:
-        console.print(table, width=natural, crop=False, no_wrap=True, overflow="ignore")
+        # A file or a pipe has no width: rich would cut the columns to 80 characters.
+        for line in console.render_lines(table, whole.update(width=natural), pad=False):
+            text = "".join(segment.text for segment in line)
+            console.print(Text(text.rstrip()), soft_wrap=True)
     for note in _notes(records, case_name, units, scale):
         console.print(note, soft_wrap=True, highlight=False)
 
@@ -95,40 +99,46 @@ def _summary_table(
     )
     for title in ("case", "estimator", *settings):
         table.add_column(title, overflow="fold")
-    for title in ("seeds", "ok", "mean gap", *([] if stacked else ["95% interval"])):
+    titles = _STACKED if stacked else _WIDE
+    for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
-    for title in ("worst gap", *([] if stacked else ["at R"]), "R - R(D)"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("side", overflow="fold")
-    table.add_column("CPU s", justify="right", no_wrap=True)
 
     previous: Value = None
     for key, found in rows:
         if previous is not None and key[0] != previous:
             table.add_section()
-        gap = number(found.gap.mean, scale)
-        if found.scored != found.ok and found.scored:
-            gap += f" (of {found.scored})"
-        worst, at = "-", "-"
-        if found.worst is not None:
-            worst = ("≥ " if found.worst.is_bound else "") + number(found.worst.gap, scale)
-            at = number(found.worst.rate, scale)
-        interval = _interval(found.gap, scale)
-        texts = [
-            "" if key[0] == previous else text_of(key[0]),
-            *map(text_of, key[1:]),
-            str(found.seeds),
-            f"{found.ok}/{found.points}",
-            *([f"{gap}\n{interval}"] if stacked else [gap, interval]),
-            *([f"{worst}\nat R = {at}"] if stacked else [worst, at]),
-            number(found.rate_error, scale, sign=True),
-            ", ".join(found.sides) or "-",
-            number(found.cpu_s, 1.0),
-        ]
+        case = "" if key[0] == previous else text_of(key[0])
+        texts = [case, *map(text_of, key[1:]), *_cells(found, scale, stacked=stacked)]
         # As Text: a label such as name[key=1] would be read as markup.
         table.add_row(*map(Text, texts))
         previous = key[0]
     return table
+
+
+_WIDE = (
+    "seeds", "ok", "mean gap", "95% interval", "worst gap", "at R", "R - R(D)", "side", "CPU s",
+)  # fmt: skip
+_STACKED = ("ok\nseeds", "mean gap\n95%", "worst gap\nat R", "R - R(D)\nside", "CPU s")
+
+
+def _cells(found: Summary, scale: float, *, stacked: bool) -> list[str]:
+    """The texts of a row after its keys."""
+    gap = number(found.gap.mean, scale)
+    if found.scored not in (0, found.ok):
+        gap += f" (of {found.scored})"
+    worst, at = "-", "-"
+    if found.worst is not None:
+        worst = ("≥ " if found.worst.is_bound else "") + number(found.worst.gap, scale)
+        at = number(found.worst.rate, scale)
+    ok = f"{found.ok}/{found.points}"
+    interval = _interval(found.gap, scale)
+    error = number(found.rate_error, scale, sign=True)
+    sides = ", ".join(found.sides) or "-"
+    cpu = number(found.cpu_s, 1.0)
+    if stacked:
+        pairs = [(ok, str(found.seeds)), (gap, interval), (worst, at), (error, sides)]
+        return [*("\n".join(pair) for pair in pairs), cpu]
+    return [str(found.seeds), ok, gap, interval, worst, at, error, sides, cpu]
 
 
 def _interval(gap: Interval, scale: float) -> str:

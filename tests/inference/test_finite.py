@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ SOLVERS = {"interior_point": finite.interior_point, "squarem": finite.squarem, "
 EACH = pytest.mark.parametrize("name", SOLVERS)
 
 
-def solve(name: str, rho: ndarray, p: ndarray, beta: float, **options: object) -> Solution:
+def solve(name: str, rho: ndarray, p: ndarray, beta: float, **options: Any) -> Solution:
     options.setdefault("tolerance", 1e-8 if name == "interior_point" else 1e-6)
     options.setdefault("iterations", 80 if name == "interior_point" else 50_000)
     return SOLVERS[name](DenseKernel.build(rho, beta), p, **options)

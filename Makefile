@@ -1,0 +1,65 @@
+# Everything a user or a developer does, one name each; `make help` lists them.
+# All of it happens in .venv, which is made on first use from the versions in constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RESULTS ?= rdbench-results
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test accuracy lint types layers wheel bench clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed ## install, then compare the estimators on Gaussian vectors (about 1 minute)
+	@echo "== rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick"
+	$(BIN)/rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick --results $(RESULTS)
+
+test: $(VENV)/installed-test ## install, then run the tests (about 3 minutes)
+	@echo "== the tests"
+	$(BIN)/python -m pytest -m "not wheel and not accuracy"
+
+accuracy: $(VENV)/installed-test ## the estimators' accuracy at full size (about 10 minutes)
+	$(BIN)/python -m pytest -m accuracy
+
+lint: $(VENV)/installed-dev ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev ## mypy, strictly
+	$(BIN)/mypy
+
+layers: $(VENV)/installed-dev ## import-linter: dependencies point downwards
+	$(BIN)/lint-imports
+
+wheel: $(VENV)/installed-dev ## build the wheel, install it elsewhere, test it there
+	$(BIN)/python -m pytest -m wheel
+
+bench: $(VENV)/installed-test ## speed of the Blahut-Arimoto kernels against dit and NumPy
+	$(BIN)/python -m pip install -q dit
+	$(BIN)/python benchmarks/blahut_arimoto.py
+
+clean: ## remove .venv and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/bin/python:
+	@echo "== making $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: constraints.txt pyproject.toml | $(VENV)/bin/python
+	@echo "== installing rdbench and its pinned dependencies into $(VENV) (torch is 200 MB)"
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-test: constraints.txt pyproject.toml | $(VENV)/installed
+	@echo "== installing the test tools into $(VENV)"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[test]"
+	@touch $@
+
+$(VENV)/installed-dev: constraints.txt pyproject.toml | $(VENV)/installed-test
+	@echo "== installing the developers' tools into $(VENV)"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	@touch $@
