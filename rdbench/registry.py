@@ -136,9 +136,7 @@ def _built_in(kind: Kind) -> Iterable[Entry]:
     for module in sorted(pkgutil.iter_modules(folders), key=lambda m: m.name):
         if module.name.startswith("_"):
             continue
-        file = next(
-            (p for f in folders if (p := Path(f) / f"{module.name}.py").is_file()), None
-        )
+        file = next((p for f in folders if (p := Path(f) / f"{module.name}.py").is_file()), None)
         yield Entry(
             kind=kind,
             name=module.name,
@@ -259,9 +257,7 @@ def choose(spec: str) -> EstimatorChoice:
     cls = load_estimator(name)
     presets = cls.info.presets
     if preset != "default" and preset not in presets:
-        raise unknown(
-            f"preset of {name}", preset, dict.fromkeys(["default", *presets])
-        )
+        raise unknown(f"preset of {name}", preset, dict.fromkeys(["default", *presets]))
     fields = field_types(cls)
     params: dict[str, Any] = {}
     for key, text in texts.items():

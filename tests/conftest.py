@@ -8,8 +8,8 @@ import types
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from beartype import BeartypeConf, beartype  # noqa: E402
-from jaxtyping import install_import_hook  # noqa: E402
+from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
 
 # The hook takes the checker by name; ours lets an int stand for a float, as Python does.
 checker = types.ModuleType("rdbench_test_checker")

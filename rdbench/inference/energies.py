@@ -196,14 +196,14 @@ def _overall(weights: Tensor, means: Tensor, covs: Tensor) -> tuple[Tensor, Tens
 
 
 def widened(mixture: GaussianMixture) -> GaussianMixture:
-    """The mixture with three copies of its overall covariance added: wide, narrow, narrowest.
+    """The mixture with copies of its overall covariance added, from wide to nearly an atom.
 
     A start for a reference that must cover heavier tails than the fit and the atom near the
     median that absolute error tends to at low rates.
     """
     centre, overall = _overall(mixture.weights[None], mixture.means[None], mixture.covs[None])
-    added = mixture.weights.new_tensor([0.1, 0.1, 0.05])
-    scales = mixture.weights.new_tensor([6.0, 0.1, 0.003])
+    added = mixture.weights.new_tensor([0.1, 0.2, 0.1, 0.1])
+    scales = mixture.weights.new_tensor([6.0, 0.1, 0.01, 1e-4])
     return GaussianMixture(
         torch.cat([mixture.weights * (1.0 - added.sum()), added]),
         torch.cat([mixture.means, centre.expand(len(scales), -1)]),

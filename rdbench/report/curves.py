@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy import ndarray
 from scipy.interpolate import CubicHermiteSpline
@@ -16,9 +17,6 @@ from rdbench.report.series import Panel, Series, Truth
 from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.summary import SCORED
 from rdbench.report.ticks import power_label
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 LOG_SPAN = 30.0
 """From this ratio of distortions on, the axis is logarithmic."""

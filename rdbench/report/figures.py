@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from rdbench.report.curves import draw_curve
 from rdbench.report.gaps import draw_gaps, shared_scale
@@ -15,9 +20,6 @@ from rdbench.report.summary import SCORED
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
 from rdbench.types import RdbenchError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MOST_PANELS = 12
 """Cases on one picture; a suite with more gets several."""
@@ -48,8 +50,6 @@ def save_run_figures(
     Raises:
         RdbenchError: an unknown unit, or a folder that cannot be written.
     """
-    from matplotlib import rc_context
-
     nats_per(units)
     suites: dict[str, list[CellRecord]] = {}
     for record in records:
@@ -81,9 +81,6 @@ def run_figure(
         units: ``nats`` or ``bits``.
         title: what the cases belong to.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     scale = nats_per(units)
     across = columns_for(len(panels))
     blocks = -(-len(panels) // across)
@@ -119,8 +116,6 @@ def columns_for(panels: int) -> int:
 
 
 def _legend(figure: Figure, panels: Sequence[Panel], styles: Mapping[str, SeriesStyle]) -> None:
-    from matplotlib.lines import Line2D
-
     labels = sorted({series.label for panel in panels for series in panel.series})
     handles = [Line2D([], [], color=TRUTH_COLOUR, linewidth=1.4)]
     for label in labels:
@@ -158,7 +153,7 @@ def _save(figure: Figure, out_dir: Path, stem: str) -> list[Path]:
 
 
 def _rc() -> dict[str, Any]:
-    import seaborn as sns
+    import seaborn as sns  # here: it loads pyplot, and takes a second
 
     return sns.axes_style("ticks") | {
         "font.family": "sans-serif",

@@ -6,9 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from matplotlib.transforms import offset_copy
 
@@ -17,9 +18,6 @@ from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.summary import SCORED, abscissa, is_scored
 from rdbench.report.ticks import decades, power_label
 from rdbench.run.records import PointRecord
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 LOG_SPAN = 30.0
 """From this ratio of rates on, the rate axis is logarithmic."""

@@ -51,7 +51,8 @@ def panels_of(records: Sequence[CellRecord]) -> list[Panel]:
     """
     settings = varying(records, SETTINGS)
     cells: dict[tuple[int, str], list[CellRecord]] = {}
-    for record in records:
+    # By seed rather than in the order in which they finished: equal records, equal picture.
+    for record in sorted(records, key=lambda record: (record.seed, record.cell)):
         cells.setdefault((record.dim, record.case), []).append(record)
     return [
         Panel(

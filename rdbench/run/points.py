@@ -62,7 +62,9 @@ def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
     """The row with what the audit found."""
     reason = row.reason
     if not math.isfinite(found.lagrangian):
-        reason = "; ".join(filter(None, [reason, "the audit's gate failed: only its bracket is meant"]))
+        reason = "; ".join(
+            filter(None, [reason, "the audit's gate failed: only its bracket is meant"])
+        )
     return msgspec.structs.replace(
         row,
         reason=reason,

@@ -72,9 +72,7 @@ def is_done(record: CellRecord | None, *, retry: bool = False) -> bool:
     return not (retry and any(p.status == "not_converged" for p in record.points))
 
 
-def run_cells(
-    cells: Sequence[Cell], store: Store, settings: Settings, reporter: Reporter
-) -> None:
+def run_cells(cells: Sequence[Cell], store: Store, settings: Settings, reporter: Reporter) -> None:
     """Run the cells and append a record of each to the store.
 
     A cell that another run finishes meanwhile is taken from the store; one that another run is

@@ -51,9 +51,7 @@ def make_view(
         counter.drawn = n_train
 
         def sample(n: int) -> Tensor:
-            picked = torch.randint(
-                len(fixed), (n,), generator=generator, device=generator.device
-            )
+            picked = torch.randint(len(fixed), (n,), generator=generator, device=generator.device)
             return fixed[picked]
 
     log_prob = None

@@ -111,9 +111,7 @@ class _CellRun:
         self.sizes = sizes
         self.device = torch.device(job.cell.device)
         self.clock = FitClock(job.timeout)
-        self.monitor = CellMonitor(
-            BUDGETS[job.cell.budget], self.clock, spool, self.look
-        )
+        self.monitor = CellMonitor(BUDGETS[job.cell.budget], self.clock, spool, self.look)
         self.drawn = Counter()
         self.answered: set[float] = set()
 

@@ -66,11 +66,12 @@ def scalar_gaussian(mean: float = 0.0, std: float = 1.0) -> GaussianSource:
 
 
 def _ramp(dim: int) -> np.ndarray:
-    return np.power(2.0, np.arange(1, dim + 1) / -10.0)
+    stds: np.ndarray = 2.0 ** (np.arange(1, dim + 1) / -10.0)
+    return stds
 
 
 def _flat(dim: int) -> np.ndarray:
-    return np.full(dim, 2.0**-0.1)
+    return np.full(dim, math.exp2(-0.1))
 
 
 def _nerd(dim: int) -> np.ndarray:

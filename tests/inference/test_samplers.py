@@ -20,9 +20,7 @@ from rdbench.sources.mixture import GaussianMixture, isotropic_mixture, paper_mi
 
 def _correlated() -> GaussianMixture:
     cov = torch.tensor([[4.0, 1.5], [1.5, 1.0]], dtype=torch.float64)
-    return GaussianMixture(
-        torch.ones(1).double(), torch.tensor([[1.0, -2.0]]).double(), cov[None]
-    )
+    return GaussianMixture(torch.ones(1).double(), torch.tensor([[1.0, -2.0]]).double(), cov[None])
 
 
 @pytest.mark.parametrize("tau", [0.1, 0.8])
@@ -95,7 +93,7 @@ def test_network_gradient_and_single(generator: Generator) -> None:
     network = BatchedMLP(3, 4, 16, generator, output_scale=1.0)
     with torch.no_grad():
         for p in network.parameters():
-            p += 0.1 * torch.randn(p.shape, generator=generator)
+            p.add_(0.1 * torch.randn(p.shape, generator=generator))
     y = torch.randn(3, 7, 4, generator=generator).requires_grad_()
     (expected,) = torch.autograd.grad(network(y).sum(), y)
     value, grad = network.value_and_grad(y.detach())
@@ -109,7 +107,7 @@ def _energy(generator: Generator) -> ReferencedEnergy:
     energy = ReferencedEnergy(mixtures, 16, generator)
     with torch.no_grad():
         for p in energy.parameters():
-            p += 0.05 * torch.randn(p.shape, generator=generator)
+            p.add_(0.05 * torch.randn(p.shape, generator=generator))
     return energy
 
 

@@ -110,9 +110,7 @@ def test_two_runs_in_one_folder_share_the_work(start: Start, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("plugged")
-def test_a_second_run_has_nothing_to_do(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_run_has_nothing_to_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = lines(folder)
     assert main([*GOOD, "--results", str(folder)]) == 0
     assert "2 cells, 2 stored already, 0 to run" in capsys.readouterr().out

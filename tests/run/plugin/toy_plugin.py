@@ -124,7 +124,7 @@ class Toy:
         self,
         view: View,
         betas: Sequence[float],
-        generator: Generator,  # noqa: ARG002 - two atoms need no luck
+        generator: Generator,
         monitor: Monitor,
     ) -> Iterator[TestChannel | Refusal]:
         points = torch.unique(view.sample(self.draws), dim=0)

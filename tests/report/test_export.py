@@ -1,0 +1,171 @@
+"""Tidy rows: the columns promised, nothing lost, types that do not depend on the data."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pytest
+
+from rdbench.report.export import COLUMNS, frame, write
+from rdbench.run.records import CellRecord, PointRecord, TracePoint
+from rdbench.types import RdbenchError
+
+# The promise to whoever reads the export, written out: names and order.
+PROMISED = """suite, suite_version, case, cell, dim, distortion, estimator, preset, params, seed,
+budget, n_train, beta, target_rate, status, reason, claimed_rate, claimed_distortion,
+claimed_side, rate, distortion_value, lagrangian, gap, gap_lo, gap_hi, gap_paper_protocol,
+n_paper_protocol, truth_lo, truth_hi, truth_kind, rate_lo, rate_hi, dist_lo, dist_hi, side,
+audit_method, ess, rate_error, conditional_kind, conditional_error, wall_s, cpu_s, audit_s,
+peak_rss_mb, n_source_samples, gradient_steps, n_parameters, device, threads, jobs, commit, dirty,
+schema, versions""".replace("\n", " ").split(", ")
+
+
+def test_points_have_the_promised_columns_in_order(realistic):
+    assert list(frame(realistic, "points").columns) == PROMISED
+
+
+def test_every_field_of_a_point_is_exported():
+    fields = {field.name for field in msgspec.structs.fields(PointRecord)}
+    renamed = {"distortion": "distortion_value"}
+    assert {renamed.get(name, name) for name in fields} <= set(PROMISED)
+
+
+def test_every_field_of_a_cell_is_exported_in_some_table():
+    columns = set(COLUMNS["points"]) | set(COLUMNS["cells"])
+    elsewhere = {"points", "trace", "cost", "provenance"}
+    assert {field.name for field in msgspec.structs.fields(CellRecord)} - elsewhere <= columns
+
+
+def test_one_row_per_slope_failed_ones_too(realistic):
+    table = frame(realistic, "points")
+    assert len(table) == sum(len(record.points) for record in realistic)
+    assert (table["status"] == "unsupported").sum() == 32
+    assert table["beta"].notna().all()
+    assert table["target_rate"].notna().all()
+    failed = table[table["status"] == "crashed"]
+    assert len(failed) == 2
+    assert failed["gap"].isna().all()
+    assert failed["rate_lo"].notna().all()
+
+
+def test_a_row_says_what_the_record_says(cell, point):
+    record = cell(
+        suite="s", params={"steps": 3, "lr": 0.5}, n_train=100, points=[point(beta=7.5, gap=-1e-9)]
+    )
+    row = frame([record]).iloc[0]
+    assert row["distortion"] == "squared_error"
+    assert row["distortion_value"] == 0.25
+    assert (row["beta"], row["gap"], row["n_train"]) == (7.5, -1e-9, 100)
+    assert row["params"] == '{"lr":0.5,"steps":3}'
+    assert json.loads(row["versions"]) == {"torch": "2.13.0", "numpy": "2.4.6"}
+    assert (row["wall_s"], row["cpu_s"], row["jobs"], row["dirty"]) == (4.0, 3.0, 1, False)
+
+
+@pytest.mark.parametrize("what", list(COLUMNS))
+def test_no_records_give_an_empty_table_of_the_same_types(realistic, what):
+    empty = frame([], what)
+    assert len(empty) == 0
+    assert tuple(empty.columns) == COLUMNS[what]
+    assert (empty.dtypes == frame(realistic, what).dtypes).all()
+
+
+def test_cells_keep_the_traceback_and_count_points(realistic, cell, point, failed):
+    record = cell(
+        status="error",
+        reason="ValueError: no",
+        traceback='Traceback\n  a, "b"\n',
+        points=[point(), failed("error", "no", beta=3.0)],
+    )
+    row = frame([record], "cells").iloc[0]
+    assert row["traceback"] == 'Traceback\n  a, "b"\n'
+    assert (row["n_points"], row["n_ok"], row["status"], row["audit_s"]) == (2, 1, "error", 0.5)
+    assert len(frame(realistic, "cells")) == len(realistic)
+
+
+def test_traces_are_the_checkpoints(cell):
+    trace = [TracePoint(beta=2.0, wall_s=float(k), cpu_s=0.5 * k, gap=1.0 / k) for k in (1, 2, 3)]
+    table = frame([cell(trace=trace), cell(seed=1)], "traces")
+    assert table["gap"].tolist() == [1.0, 0.5, 1.0 / 3.0]
+    assert table["wall_s"].tolist() == [1.0, 2.0, 3.0]
+    assert table["seed"].tolist() == [0, 0, 0]
+
+
+def test_unknown_table_lists_the_choices():
+    with pytest.raises(RdbenchError, match=r"'rows'.*points, cells, traces"):
+        frame([], "rows")
+
+
+def test_csv_comes_back_digit_for_digit(tmp_path: Path, cell, point):
+    odd = point(gap=0.1 + 0.2, reason='a "quoted", comma\nand a new line')
+    table = frame([cell(points=[odd])])
+    write(table, "csv", tmp_path / "points.csv")
+    again = pd.read_csv(tmp_path / "points.csv")
+    assert again["gap"][0] == 0.1 + 0.2
+    assert again["reason"][0] == odd.reason
+    assert list(again.columns) == PROMISED
+    assert [path.name for path in tmp_path.iterdir()] == ["points.csv"]
+
+
+def test_csv_goes_to_standard_output_without_a_file(capsys, realistic):
+    table = frame(realistic)
+    write(table, "csv")
+    again = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert len(again) == len(table)
+
+
+def test_parquet_comes_back(tmp_path: Path, realistic):
+    pytest.importorskip("pyarrow")
+    table = frame(realistic)
+    write(table, "parquet", tmp_path / "points.parquet")
+    again = pd.read_parquet(tmp_path / "points.parquet")
+    assert list(again.columns) == PROMISED
+    assert again["gap"].equals(table["gap"])
+
+
+def test_parquet_without_its_package_says_what_to_install(tmp_path, monkeypatch, realistic):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "pyarrow" else find(name, *a)
+    )
+    with pytest.raises(RdbenchError, match=r"pip install 'rdbench\[parquet\]'"):
+        write(frame(realistic), "parquet", tmp_path / "points.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fmt", "name", "message"),
+    [
+        ("xls", "a.xls", "'xls'.*csv, parquet"),
+        ("csv", "missing/a.csv", "cannot write .*missing/a.csv"),
+    ],
+)
+def test_what_cannot_be_written_is_said_in_one_line(tmp_path, fmt, name, message):
+    with pytest.raises(RdbenchError, match=message) as caught:
+        write(frame([]), fmt, tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, realistic):
+    out = tmp_path / "points.csv"
+    out.write_text("old")
+
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    with pytest.raises(RdbenchError, match="No space left"):
+        write(frame(realistic), "csv", out)
+    assert out.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["points.csv"]
+
+
+def test_parquet_needs_a_file(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: sys)
+    with pytest.raises(RdbenchError, match="--out FILE"):
+        write(frame([]), "parquet")

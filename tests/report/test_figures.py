@@ -1,0 +1,272 @@
+"""Figures: what is drawn stands where the records say, and nothing disappears."""
+
+from __future__ import annotations
+
+import math
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rdbench.report.curves import interpolate_truth
+from rdbench.report.figures import MOST_PANELS, columns_for, run_figure, save_run_figures
+from rdbench.report.gaps import gap_scale
+from rdbench.report.series import Truth, panels_of
+from rdbench.report.style import MARKERS, PALETTE, Look, series_styles
+from rdbench.report.ticks import decades, power_label
+from rdbench.types import RdbenchError
+
+
+def draw(records: Any, units: str = "nats") -> Figure:
+    panels = panels_of(records)
+    styles = series_styles((s.estimator, s.label) for panel in panels for s in panel.series)
+    return run_figure(panels, styles, units, "title")
+
+
+def points_in(axes: Any) -> set[tuple[float, float]]:
+    """Everything drawn as a marker, in data coordinates."""
+    found = set()
+    for line in axes.get_lines():
+        if line.get_marker() not in ("None", None, "", "x", 6):
+            found |= {(float(x), float(y)) for x, y in zip(*line.get_data(), strict=True)}
+    return found
+
+
+def texts_in(axes: Any) -> str:
+    return "\n".join(text.get_text() for text in axes.texts)
+
+
+def test_files_are_pictures_named_after_the_suite(tmp_path: Path, realistic):
+    paths = save_run_figures(realistic, tmp_path / "new" / "figures")
+    assert [path.name for path in paths] == ["vector_gaussian.png", "vector_gaussian.svg"]
+    head = paths[0].read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", head[16:24])
+    assert width > 1000
+    assert height > 600
+    svg = paths[1].read_text()
+    assert "ramp-d10" in svg
+    assert "blahut_arimoto: all unsupported" in svg
+
+
+def test_the_same_records_give_the_same_svg(tmp_path: Path, realistic):
+    texts = [
+        save_run_figures(records, tmp_path / name)[1].read_text()
+        for name, records in (("a", realistic), ("b", realistic[::-1]))
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_points_stand_where_the_records_say(cell, point):
+    figure = draw([cell(points=[point(rate=0.5, distortion=0.3, gap=0.07)])])
+    curve, gaps = figure.axes
+    assert (0.3, 0.5) in points_in(curve)
+    assert points_in(gaps) == {(math.log(2.0), 0.07)}
+
+
+def test_bits_scale_rates_and_gaps(cell, point):
+    log2 = math.log(2.0)
+    figure = draw([cell(points=[point(rate=log2, distortion=0.3, gap=3.0 * log2)])], "bits")
+    curve, gaps = figure.axes
+    assert (0.3, 1.0) in points_in(curve)
+    assert list(points_in(gaps)) == [pytest.approx((1.0, 3.0))]
+    assert "bits" in curve.get_ylabel() + gaps.get_ylabel()
+    assert "nats" not in curve.get_ylabel() + gaps.get_ylabel() + gaps.get_xlabel()
+
+
+def _size(lines: list[Any]) -> int:
+    return sum(len(line.get_xdata()) for line in lines)
+
+
+def test_every_scored_point_is_drawn_and_every_other_one_is_named(realistic):
+    figure = draw(realistic)
+    below = figure.axes[3:]
+    lines = [line for axes in below for line in axes.get_lines()]
+    crosses = [line for line in lines if line.get_marker() == "x"]
+    marked = [line for line in lines if line.get_marker() not in ("None", None, "", "x")]
+    points = [p for record in realistic for p in record.points]
+    assert _size(marked) == sum(p.gap is not None for p in points)
+    assert _size(crosses) == sum(p.status in ("unsupported", "crashed") for p in points)
+    assert "ebrd: 2 of 16 no gap" in texts_in(below[1])
+    assert "ebrd: 2 of 16 crashed" in texts_in(below[2])
+    assert "2 points above" in texts_in(figure.axes[2])
+
+
+def test_everything_lies_within_the_axes(realistic):
+    for axes in draw(realistic).axes:
+        (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+        for x, y in points_in(axes):
+            assert x0 < x < x1
+            assert y0 < y < y1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"gap": 0.0, "gap_lo": 0.0, "gap_hi": 0.0},
+        {"gap": -0.5, "gap_lo": -0.6, "gap_hi": -0.4},
+        {"gap": 1e-9, "gap_lo": 1e-10, "gap_hi": 1e-8},
+        {"gap": 1e6, "gap_lo": -1e6, "gap_hi": 1e7},
+        {"gap_lo": None, "gap_hi": None},
+        {"gap": None, "gap_lo": None, "gap_hi": 3.0},
+        {"rate": None, "distortion": None},
+        {"rate_lo": None, "rate_hi": None, "dist_lo": None, "dist_hi": None, "target_rate": None},
+        {"rate_lo": 0.0, "rate_hi": 0.0, "rate": 0.0, "target_rate": 0.0},
+        {"side": "upper"},
+    ],
+)
+def test_one_point_of_any_kind_can_be_drawn(tmp_path: Path, cell, point, changes):
+    # Warnings are errors here, so an empty or degenerate axis would show.
+    assert len(save_run_figures([cell(points=[point(**changes)])], tmp_path)) == 2
+
+
+def test_nothing_but_failures_can_be_drawn(tmp_path: Path, cell, failed):
+    unknown = dict.fromkeys(("rate_lo", "rate_hi", "dist_lo", "dist_hi", "target_rate"))
+    cells = [
+        cell(points=[failed("unsupported", "no")]),
+        cell(case="toy-d3", dim=3, points=[failed("error", "no", **unknown)]),
+        cell(case="toy-d4", dim=4, points=[]),
+    ]
+    assert len(save_run_figures(cells, tmp_path)) == 2
+    figure = draw(cells)
+    assert "good: all unsupported" in texts_in(figure.axes[3])
+    assert "good: all error" in texts_in(figure.axes[4])
+
+
+def test_no_records_draw_nothing(tmp_path: Path):
+    assert save_run_figures([], tmp_path) == []
+
+
+def test_labels_are_literal(tmp_path: Path, cell):
+    odd = cell(case="$x_1^2", estimator="a_b", params={"cost": "$5"})
+    paths = save_run_figures([odd], tmp_path)
+    assert "a_b[cost=$5]" in paths[1].read_text()
+
+
+def test_two_suites_give_two_pictures_with_safe_names(tmp_path: Path, cell):
+    paths = save_run_figures([cell(suite="one"), cell(suite="../two/x")], tmp_path)
+    assert all(path.parent == tmp_path for path in paths)
+    assert len({path.name for path in paths}) == 4
+
+
+def test_many_cases_wrap_and_then_turn_the_page(tmp_path: Path, cell):
+    cells = [cell(case=f"c-d{d}", dim=d) for d in range(1, MOST_PANELS + 2)]
+    paths = save_run_figures(cells, tmp_path)
+    assert [path.name for path in paths] == ["toy.png", "toy.svg", "toy-2.png", "toy-2.svg"]
+    assert [columns_for(n) for n in (1, 3, 4, 5, 6, 7, 9, 12)] == [1, 3, 4, 3, 3, 4, 3, 4]
+    titles = [axes.get_title() for axes in draw(cells[:7]).axes if axes.get_title()]
+    assert titles == [f"c-d{d} (d = {d})" for d in range(1, 8)]
+
+
+def test_an_unwritable_folder_is_one_line(tmp_path: Path, cell):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RdbenchError, match=r"cannot write to .*file/figures") as caught:
+        save_run_figures([cell()], tmp_path / "file" / "figures")
+    assert "\n" not in str(caught.value)
+
+
+def test_pyplot_keeps_no_figure(tmp_path: Path, cell):
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    save_run_figures([cell()], tmp_path)
+    assert plt.get_fignums() == before
+
+
+def test_importing_the_report_loads_no_plotting_library():
+    code = (
+        "import sys, rdbench.report.tables, rdbench.report.figures\n"
+        "sys.exit('matplotlib.pyplot' in sys.modules or 'seaborn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ------------------------------------------------------------------------------- the truth
+
+
+def test_the_truth_between_the_points_is_the_gaussian_curve():
+    d = np.geomspace(0.01, 0.9, 6)[::-1]
+    rate = 0.5 * np.log(1.0 / d)
+    beta = 0.5 / d
+    truth = Truth(beta, np.stack([rate, rate], 1), np.stack([d, d], 1))
+    for logarithmic, tolerance in ((True, 1e-12), (False, 0.02)):
+        fine_d, fine_r = interpolate_truth(truth, logarithmic=logarithmic)
+        assert fine_d.size > 100
+        np.testing.assert_allclose(fine_r, 0.5 * np.log(1.0 / fine_d), atol=tolerance)
+
+
+def test_wide_brackets_do_not_make_the_curve_rise():
+    # Slopes that contradict the points: the cubic would overshoot.
+    truth = Truth(
+        np.array([1.0, 50.0]),
+        np.array([[0.1, 0.1], [0.2, 0.2]]),
+        np.array([[1.0, 1.0], [0.5, 0.5]]),
+    )
+    _, rate = interpolate_truth(truth, logarithmic=False)
+    assert np.all(np.diff(rate) <= 0.0)
+
+
+def test_the_truth_of_a_panel_is_every_slope_once(realistic):
+    panel = panels_of(realistic)[0]
+    assert panel.truth.beta.size == 8
+    assert np.all(np.diff(panel.truth.beta) > 0)
+    assert np.all(np.diff(panel.truth.rate[:, 0]) > 0)
+
+
+# ------------------------------------------------------------------------------ axes, looks
+
+
+def test_the_gap_axis_is_logarithmic_only_above_zero(point):
+    positive = gap_scale([point(gap=g, gap_lo=g / 2, gap_hi=2 * g) for g in (1e-9, 40.0)])
+    assert positive.linear is None
+    assert positive.lo <= 5e-10
+    assert positive.hi >= 80.0
+    mixed = gap_scale([point(gap=0.002, gap_lo=-0.003, gap_hi=0.007), point(gap=40.0, gap_hi=41.0)])
+    assert mixed.linear == pytest.approx(1e-3)
+    assert mixed.lo < -0.003
+    assert mixed.hi > 41.0
+
+
+def test_ticks_are_few_and_read_as_numbers():
+    assert decades(1e-9, 40.0, most=6) == pytest.approx([1e-9, 1e-7, 1e-5, 1e-3, 1e-1, 10.0])
+    assert [power_label(v) for v in (0.0, 1e-3, -0.1, 100.0, 1e-9, -1e4)] == [
+        "0", "0.001", "-0.1", "100", "10⁻⁹", "-10⁴",
+    ]  # fmt: skip
+
+
+def test_looks_do_not_depend_on_order_or_company():
+    names = ["ebrd", "nerd", "wgd"]
+    forward = series_styles((n, n) for n in names)
+    assert forward == series_styles((n, n) for n in names[::-1])
+    alone = series_styles([("ebrd", "ebrd")])["ebrd"]
+    assert alone.colour in PALETTE
+    assert alone.marker in MARKERS
+
+
+def test_no_two_estimators_look_alike():
+    styles = series_styles((f"e{k}", f"e{k}") for k in range(len(PALETTE)))
+    assert len({style.colour for style in styles.values()}) == len(PALETTE)
+    assert len({style.marker for style in styles.values()}) == len(MARKERS)
+
+
+def test_a_registration_decides_and_the_others_keep_clear_of_it():
+    names = [f"e{k}" for k in range(5)]
+    for colour in PALETTE:
+        styles = series_styles(((n, n) for n in names), {"e0": Look(colour.lower(), "*")})
+        assert styles["e0"].colour == colour.lower()
+        assert styles["e0"].marker == "*"
+        assert colour not in {styles[n].colour for n in names[1:]}
+
+
+def test_presets_share_the_colour_and_differ_in_fill():
+    styles = series_styles([("ebrd", "ebrd"), ("ebrd", "ebrd:paper")])
+    plain, paper = styles["ebrd"], styles["ebrd:paper"]
+    assert (plain.colour, plain.marker) == (paper.colour, paper.marker)
+    assert (plain.filled, paper.filled) == (True, False)
+    assert plain.line != paper.line
