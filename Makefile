@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RESULTS ?= rdbench-results
+FLAGS ?= # more options for `make run`, as in make run FLAGS="--seeds 0,1"
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -16,7 +16,7 @@ help: ## this list
 
 run: $(VENV)/installed ## install, then compare the estimators on Gaussian vectors (about 1 minute)
 	@echo "== rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick"
-	$(BIN)/rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick --results $(RESULTS)
+	$(BIN)/rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick $(FLAGS)
 
 test: $(VENV)/installed-test ## install, then run the tests (about 3 minutes)
 	@echo "== the tests"

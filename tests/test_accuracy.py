@@ -1,0 +1,73 @@
+"""The accuracy figures at the default budget, three seeds, one thread: `make accuracy`.
+
+A target is met when the worst audited gap over the ladder and the seeds is below it and the
+interval is narrow enough to tell: half its width at most max(0.005, target / 2) nats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rdbench.run.records import CellRecord
+from rdbench.run.store import load
+
+pytestmark = pytest.mark.accuracy
+
+SCALAR_RATES = "0.1,0.2,0.5,1,2,3"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an estimator has to reach on one case."""
+
+    suite: str
+    case: str
+    estimator: str
+    gap: float
+    rates: str | None = None
+    dim: int | None = None
+
+
+TARGETS = [
+    Target("scalar_gaussian", "shifted", "ebrd", 0.003, SCALAR_RATES),
+    Target("scalar_laplacian", "standard", "ebrd", 0.005, SCALAR_RATES),
+    Target("scalar_laplacian", "shifted", "ebrd", 0.005, SCALAR_RATES),
+    Target("vector_gaussian", "ramp-d2", "ebrd", 0.005, dim=2),
+    Target("vector_gaussian", "ramp-d5", "ebrd", 0.015, dim=5),
+    Target("vector_gaussian", "ramp-d10", "ebrd", 0.03, dim=10),
+    Target("scalar_gaussian", "*", "blahut_arimoto", 1e-6),
+    Target("scalar_laplacian", "*", "blahut_arimoto", 1e-4),
+    Target("vector_gaussian", "ramp-d2", "blahut_arimoto", 2e-4, dim=2),
+]
+
+
+def _run(target: Target, folder: Path) -> list[CellRecord]:
+    from rdbench.cli import main
+
+    command = ["run", "--suite", target.suite, "--cases", target.case]
+    command += ["--estimators", target.estimator, "--seeds", "201,202,203"]
+    command += ["--results", str(folder)]
+    if target.rates is not None:
+        command += ["--rates", target.rates]
+    if target.dim is not None:
+        command += ["--dims", str(target.dim)]
+    assert main(command) == 0
+    return list(load(folder).records.values())
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: f"{t.estimator}-{t.suite}-{t.case}")
+def test_target(target: Target, tmp_path: Path) -> None:
+    records = _run(target, tmp_path)
+    assert records
+    points = [point for record in records for point in record.points]
+    worst = max(points, key=lambda p: float("inf") if p.gap is None else p.gap)
+    assert worst.gap is not None, msgspec.structs.asdict(worst)
+    width = max((p.gap_hi - p.gap_lo) / 2 for p in points)  # type: ignore[operator]
+    cpu = [record.cost.cpu_s for record in records]
+    print(f"{target}: worst gap {worst.gap:.3g}, half width {width:.3g}, CPU {cpu} s")
+    assert worst.gap <= target.gap
+    assert width <= max(0.005, target.gap / 2)
