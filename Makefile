@@ -23,7 +23,7 @@ test: $(VENV)/installed-test ## install, then run the tests (about 3 minutes)
 	$(BIN)/python -m pytest -m "not wheel and not accuracy"
 
 accuracy: $(VENV)/installed-test ## the estimators' accuracy at full size (about 10 minutes)
-	$(BIN)/python -m pytest -m accuracy
+	$(BIN)/python -m pytest -m accuracy -rP
 
 lint: $(VENV)/installed-dev ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -65,21 +65,21 @@ def scalar_gaussian(mean: float = 0.0, std: float = 1.0) -> GaussianSource:
     )
 
 
-def _ramp(dim: int) -> np.ndarray:
-    stds: np.ndarray = 2.0 ** (np.arange(1, dim + 1) / -10.0)
-    return stds
+def _ramp(dim: int) -> Float[Tensor, " d"]:
+    return torch.exp2(-torch.arange(1, dim + 1, dtype=torch.float64) / 10.0)
 
 
-def _flat(dim: int) -> np.ndarray:
-    return np.full(dim, math.exp2(-0.1))
+def _flat(dim: int) -> Float[Tensor, " d"]:
+    return torch.full((dim,), math.exp2(-0.1), dtype=torch.float64)
 
 
-def _nerd(dim: int) -> np.ndarray:
+def _nerd(dim: int) -> Float[Tensor, " d"]:
     # m = 20, r = .25 and m = 40, r = .5 in the authors' code; r = .25 elsewhere.
-    return 2.0 * np.exp(-(0.5 if dim == 40 else 0.25) * np.arange(dim))
+    rate = 0.5 if dim == 40 else 0.25
+    return 2.0 * torch.exp(-rate * torch.arange(dim, dtype=torch.float64))
 
 
-SPECTRA: dict[str, Callable[[int], np.ndarray]] = {"ramp": _ramp, "flat": _flat, "nerd": _nerd}
+SPECTRA: dict[str, Callable[[int], Tensor]] = {"ramp": _ramp, "flat": _flat, "nerd": _nerd}
 """Standard deviations along the principal axes: ``ramp`` sigma_i = 2^(-i/10), i = 1..d; ``flat``
 sigma_i = 2^(-1/10), the EBRD paper's text taken literally; ``nerd`` sigma_k = 2 exp(-r k),
 k = 0..d-1 (Lei, Hassani, Bidokhti 2022, their code)."""
@@ -102,7 +102,7 @@ def vector_gaussian(
         if mean == 0.0
         else f"N({mean:g}, Sigma), {spectrum}, d={dim}",
         mean=torch.full((dim,), mean, dtype=torch.float64),
-        stds=torch.from_numpy(SPECTRA[spectrum](dim)),
+        stds=SPECTRA[spectrum](dim),
         basis=orthogonal(dim, seed) if dim > 1 else torch.ones(1, 1, dtype=torch.float64),
     )
 
