@@ -22,7 +22,7 @@ test: $(VENV)/installed-test ## install, then run the tests (about 3 minutes)
 	@echo "== the tests"
 	$(BIN)/python -m pytest -m "not wheel and not accuracy"
 
-accuracy: $(VENV)/installed-test ## the estimators' accuracy at full size (about 10 minutes)
+accuracy: $(VENV)/installed-test ## the estimators' accuracy at full size (about 10 minutes on a quiet machine)
 	$(BIN)/python -m pytest -m accuracy -rP
 
 lint: $(VENV)/installed-dev ## ruff: rules and format

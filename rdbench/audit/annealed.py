@@ -36,6 +36,11 @@ SCHEDULES = (1, 20, 60, 200, 800)
 MAX_COMPONENTS = 8
 
 _BURN_IN = 60
+# One evaluation of g costs d^2: beyond this dimension chains and symbols are cut in proportion,
+# and intervals widen.
+_FULL_DIM = 50
+_MIN_CHAINS = 500
+_MIN_SYMBOLS = 100
 _INFLATION = 1.05  # forward proposals a little wider than the fit
 _NARROWING = 0.9  # reverse chains need a proposal narrower than the target
 
@@ -85,16 +90,19 @@ def annealed(
     Held-out likelihood chooses the number of components of g: with one component for several
     modes even 800 steps leave brackets of .03, with the right number one step does.
     """
-    beta = channel.beta
-    draws = energy.sample(size.chains // 2, generator).double()
-    fresh = x[torch.randint(len(x), (size.chains // 4,), generator=generator, device=x.device)]
+    beta, dim = channel.beta, x.shape[1]
+    scale = min(1.0, (_FULL_DIM / dim) ** 2)
+    chains = max(_MIN_CHAINS, round(scale * size.chains))
+    x = x[: max(_MIN_SYMBOLS, round(scale * len(x)))]
+    draws = energy.sample(max(chains // 2, 4 * dim), generator).double()
+    fresh = x[torch.randint(len(x), (chains // 4,), generator=generator, device=x.device)]
     visited = channel.sample_conditional(fresh, 1, generator)[:, 0].double()
     posterior = channel.sample_conditional(x, 1, generator).double()
     fitting, starting = draws[: len(draws) // 2], draws[len(draws) // 2 :]
     schedules = [steps for steps in SCHEDULES if steps <= size.max_steps]
     g = select_mixture(fitting, MAX_COMPONENTS, generator, margin=0.01)
     for steps in schedules:
-        partition = _partition(energy, g, steps, size.chains, starting, visited, generator)
+        partition = _partition(energy, g, steps, chains, starting, visited, generator)
         # The conditional chains are the costly part; without log Z they are of no use.
         if partition.accepted or steps == schedules[-1]:
             result = _evaluate(energy, g, beta, x, posterior, partition, steps, size, generator)
@@ -113,7 +121,7 @@ def _partition(
     generator: Generator,
 ) -> Partition:
     wide, narrow = _scaled(g, _INFLATION), _scaled(g, _NARROWING)
-    count = max(chains // max(1, steps // 20), 1000)
+    count = max(chains // max(1, steps // 20), min(chains, 1000))
     forward, _ = _anneal(energy, wide, None, wide.sample(count, generator), steps, generator)
     halves = []
     for starts in (starting, visited):

@@ -18,6 +18,9 @@ def fit_gaussian(x: Float[Tensor, "n d"]) -> GaussianMixture:
     mean = x.mean(0)
     centred = x - mean
     cov = centred.T @ centred / max(len(x) - 1, 1)
+    # A trace of the scale keeps the covariance regular where draws are few or degenerate.
+    ridge = max(1e-9 * float(cov.trace()) / x.shape[1], 1e-300)
+    cov = cov + ridge * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     return GaussianMixture(x.new_ones(1), mean[None], cov[None])
 
 
@@ -36,7 +39,10 @@ def fit_mixture(
     if size == 1:
         return fit_gaussian(x)
     screen = x[:_SCREEN]
-    ridge = 1e-6 * fit_gaussian(x).covs[0]
+    overall = fit_gaussian(x).covs[0]
+    eye = torch.eye(len(overall), dtype=x.dtype, device=x.device)
+    # The second part keeps a component regular that holds fewer draws than dimensions.
+    ridge = 1e-6 * overall + 1e-9 * overall.diagonal().mean() * eye
     # The first restarts are short; only promising ones are carried on.
     candidates = [_em(screen, _start(screen, size, generator), ridge, 10) for _ in range(restarts)]
     candidates.sort(key=lambda m: float(m.log_prob(screen).mean()), reverse=True)
@@ -54,13 +60,14 @@ def select_mixture(
     """The number of components, up to ``largest``, by held-out log likelihood.
 
     A larger mixture must gain ``margin`` nats per draw; two sizes in a row without a gain end
-    the search.
+    the search. Sizes with fewer than ten draws per component and dimension are not tried.
     """
     x = x.double()
     held_out, training = x[: len(x) // 5], x[len(x) // 5 :]
     chosen = fit_gaussian(training)
     score, failures = float(chosen.log_prob(held_out).mean()), 0
-    for size in (s for s in _SIZES if s <= largest):
+    affordable = min(largest, min(len(training), _SCREEN) // (10 * x.shape[1]))
+    for size in (s for s in _SIZES if s <= affordable):
         candidate = fit_mixture(training, size, generator, restarts=4 * size)
         candidate_score = float(candidate.log_prob(held_out).mean())
         if candidate_score > score + margin:

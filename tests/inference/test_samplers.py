@@ -194,3 +194,10 @@ def test_appendix_a_saturates_at_log_n(generator: Generator) -> None:
     assert rate <= math.log(300) + 1e-9
     nearest = SquaredError().pairwise(x, y).min(1).values.mean()
     assert distortion == pytest.approx(float(nearest), rel=1e-3)
+
+
+def test_em_survives_fewer_draws_than_dimensions(generator: Generator) -> None:
+    x = torch.randn(40, 60, generator=generator, dtype=torch.float64)
+    for fitted in (fit_gaussian(x), fit_mixture(x, 3, generator, restarts=3)):
+        assert torch.isfinite(fitted.log_prob(x)).all()
+    assert select_mixture(x, 8, generator).size == 1
