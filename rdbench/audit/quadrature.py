@@ -23,6 +23,7 @@ _STEP = {"squared_error": 0.6, "absolute_error": 0.05}  # in widths of the noise
 _TOLERANCE = 3e-4  # nats; a larger difference between the two grids halves the step
 _OUTSIDE = 1e-7  # largest mass of q allowed in the outer shell of the box
 _SHELL = 3  # nodes
+_BOXES = 12  # each 1.5 times as wide as the last
 _CHUNK = 65_536
 _BLOCK = 4_000_000
 _DISTORTION_ROWS = 1000
@@ -100,7 +101,7 @@ def _box(energy: Energy, points: Tensor) -> tuple[Tensor, Tensor, bool]:
     margin = 0.1 * (upper - lower)
     lower, upper = lower - margin, upper + margin
     nodes = 400 if points.shape[1] == 1 else 120
-    for _ in range(7):
+    for _ in range(_BOXES):
         grid = _grid(energy, lower, upper, float((upper - lower).max()) / nodes)
         inner = (slice(_SHELL, -_SHELL),) * points.shape[1]
         if 1.0 - float(grid.log_q.exp()[inner].sum()) < _OUTSIDE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,6 +40,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # an ignored SIGINT (a shell's background job, nohup) would be inherited
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         return process
 

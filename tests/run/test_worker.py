@@ -156,17 +156,17 @@ def test_the_clock_counts_only_while_it_runs() -> None:
     time.sleep(0.05)
     assert clock.wall_s == 0.0
     with clock.running():
-        block = torch.ones(30 << 20, dtype=torch.uint8)  # 30 MB touched while it runs
+        block = torch.ones(256 << 20, dtype=torch.uint8)  # touched while it runs
         with clock.paused():
             peak = clock.peak_rss_mb
             before = clock.wall_s
-            time.sleep(0.05)
+            time.sleep(1.0)
             assert clock.wall_s == before
         del block
     small = FitClock()
     with small.running():
         pass
-    assert clock.wall_s < 0.05 + before
+    assert clock.wall_s < 1.0 + before  # the pause was not counted
     assert peak - small.peak_rss_mb > 20.0  # the peak is of the segment, not of the life-time
 
 
