@@ -39,7 +39,7 @@ wheel: $(VENV)/installed-dev ## build the wheel, install it elsewhere, test it t
 	$(BIN)/python -m pytest -m wheel
 
 bench: $(VENV)/installed-test ## speed of the Blahut-Arimoto kernels against dit and NumPy
-	$(BIN)/python -m pip install -q dit
+	$(BIN)/python -m pip install -q -c constraints.txt dit
 	$(BIN)/python benchmarks/blahut_arimoto.py
 
 clean: ## remove .venv and everything that was built
