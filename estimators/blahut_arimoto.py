@@ -172,7 +172,8 @@ class BlahutArimoto:
             name = "squarem"
         in_2d = isinstance(kernel, SeparableKernel)
         limit = self.iterations or (_ITERATIONS_2D if in_2d else _ITERATIONS)[name]
-        limit = max(1, math.ceil(limit * monitor.effort))
+        if name != "interior_point":  # Newton's method takes few steps or does not converge
+            limit = max(1, math.ceil(limit * monitor.effort))
         tolerance = self.tolerance or (_TOLERANCE_2D if in_2d else _TOLERANCE)[name]
 
         def go_on(iteration: int) -> bool:

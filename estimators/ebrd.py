@@ -143,8 +143,11 @@ class _Task:
 
 def _fit_reference(
     config: EBRD, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
-) -> Iterator[TestChannel]:
+) -> Iterator[TestChannel | Refusal]:
     warm = view.sample(config.warm_draws)
+    if bool((warm == warm[0]).all()):
+        yield from (Refusal(b, "unsupported", "the source is constant") for b in betas)
+        return
     scaling = fit_scaling(warm, view.distortion)
     slopes = torch.tensor([scaling.beta(b) for b in betas], dtype=torch.float64, device=view.device)
     task = _Task(config, view, scaling, slopes)

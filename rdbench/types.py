@@ -278,6 +278,18 @@ class Suite:
         return tuple(case for dim in chosen for case in self.build(dim))
 
 
+def finite_slope(log_slope: float, rate: float) -> float:
+    """exp(log_slope), the slope of a target rate.
+
+    Raises:
+        OutOfRange: it is no number that a float can hold.
+    """
+    slope = math.exp(log_slope) if log_slope < 700.0 else math.inf
+    if not 0.0 < slope < math.inf:
+        raise OutOfRange(f"the slope at R = {rate:g} nats is no finite number")
+    return slope
+
+
 # --------------------------------------------------------------------------------------------
 # what an estimator returns
 
@@ -454,3 +466,5 @@ class Audited:
     """The gap by the paper's Appendix A (plug-in) with ``n_paper_protocol`` draws."""
     n_paper_protocol: int = 0
     conditional_error: float = math.nan
+    accepted: bool = True
+    """False where the method's gate failed: there is no point, only the bracket."""

@@ -65,5 +65,8 @@ def test_the_readme_names_what_exists() -> None:
     for kind in ("suite", "estimator"):
         for name in registry.names(kind):
             assert f"`{name}`" in text
+    # the table that `make run` prints
+    for case in ("ramp-d2", "ramp-d5", "ramp-d10"):
+        assert re.search(rf"^ {case} .*blahut_arimoto", text, flags=re.MULTILINE)
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / link).exists(), link

@@ -8,7 +8,9 @@ the paper's Appendix A for everything that can only be sampled.
 from __future__ import annotations
 
 import dataclasses
+import math
 
+import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
@@ -22,6 +24,7 @@ from rdbench.types import (
     Audited,
     Energy,
     HasSupport,
+    Marginal,
     Problem,
     Reference,
     TestChannel,
@@ -61,13 +64,23 @@ def audit(
     protocol = plug_in(
         channel.marginal.sample(n, generator).double(),
         problem.distortion,
-        x[:n],
-        None if probabilities is None else probabilities,
+        x[:n] if probabilities is None else x,
+        probabilities,
         channel.beta,
         exact_draws=False,
     )
     gap = audited(protocol, reference, x, channel.beta).gap
     return dataclasses.replace(result, gap_paper_protocol=gap, n_paper_protocol=n)
+
+
+def _check_alphabet(marginal: Marginal, alphabet: Float[Tensor, "m d"]) -> None:
+    """Where the reproduction alphabet is given, q has to live on it."""
+    if not isinstance(marginal, Atoms):
+        raise ValueError("the reproduction alphabet is given: the marginal has to be atoms on it")
+    used = marginal.points[marginal.log_weights > -math.inf].double()
+    distance = torch.cdist(used, alphabet.to(used.device).double()).min(1).values
+    if bool((distance > 1e-9 * (1.0 + used.abs().max())).any()):
+        raise ValueError("the marginal has atoms outside the reproduction alphabet")
 
 
 def _evaluate(
@@ -79,6 +92,8 @@ def _evaluate(
     generator: Generator,
 ) -> Evaluation:
     marginal, distortion, beta = channel.marginal, problem.distortion, channel.beta
+    if problem.alphabet is not None:
+        _check_alphabet(marginal, problem.alphabet)
     if isinstance(marginal, Atoms):
         return atoms(marginal, distortion, x, probabilities, beta, size.kernel_evaluations)
     if isinstance(marginal, Energy) and probabilities is None:
@@ -90,5 +105,6 @@ def _evaluate(
     exact = not isinstance(marginal, Energy)
     evaluation = plug_in(draws, distortion, x, probabilities, beta, exact_draws=exact)
     if not exact and evaluation.ess * len(draws) < _PLUG_IN_MIN_DRAWS:
-        return dataclasses.replace(evaluation, accepted=False)
+        # Too high in expectation, and by an unknown amount: no lower end.
+        return dataclasses.replace(evaluation, accepted=False, below=math.inf)
     return evaluation

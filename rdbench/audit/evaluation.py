@@ -106,6 +106,7 @@ def audited(
         side=evaluation.side,
         method=evaluation.method,
         ess=evaluation.ess,
+        accepted=evaluation.accepted,
     )
 
 

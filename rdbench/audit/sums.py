@@ -26,6 +26,9 @@ def atoms(
     Fewer fresh symbols are used where there are many atoms; a finite source is always summed
     over in full.
     """
+    total = float(torch.logsumexp(marginal.log_weights.double(), 0))
+    if not abs(total) <= 1e-6:
+        raise ValueError(f"the weights of the atoms sum to exp({total:.6g}), not to one")
     keep = marginal.log_weights > -math.inf
     points = marginal.points[keep].to(x.device).double()
     log_weights = marginal.log_weights[keep].to(x.device).double()

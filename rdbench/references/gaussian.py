@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.sources.gaussian import GaussianSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint
+from rdbench.types import Bracket, OutOfRange, TruthPoint, finite_slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,8 @@ class WaterFilling:
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
-        if not beta >= 0.0:
-            raise OutOfRange(f"beta must be >= 0, got {beta}")
+        if not 0.0 <= beta < math.inf:
+            raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
         rate, distortion = self._at_level(math.inf if beta == 0.0 else 0.5 / beta)
         return TruthPoint.exact(beta, rate, distortion)
 
@@ -81,7 +81,7 @@ class WaterFilling:
         log_levels = (np.cumsum(log_s2) - 2.0 * rate) / np.arange(1, len(log_s2) + 1)
         following = np.append(log_s2[1:], -np.inf)
         k = int(np.argmax(log_levels >= following))
-        return 0.5 * math.exp(-log_levels[k])
+        return finite_slope(-log_levels[k] - math.log(2.0), rate)
 
     def _reproduction(self, beta: float, device: torch.device) -> Tensor:
         """v_i, the variances of the optimal marginal along the principal axes."""

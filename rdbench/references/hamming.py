@@ -70,8 +70,8 @@ class FiniteHamming:
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
-        if not beta >= 0.0:
-            raise OutOfRange(f"beta must be >= 0, got {beta}")
+        if not 0.0 <= beta < math.inf:
+            raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
         q, z = self._solve(beta)
         p = self._p
         positive = p > 0

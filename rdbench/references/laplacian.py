@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.sources.laplacian import LaplacianSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint
+from rdbench.types import Bracket, OutOfRange, TruthPoint, finite_slope
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class LaplacianAbsolute:
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
-        if not beta >= 0.0:
-            raise OutOfRange(f"beta must be >= 0, got {beta}")
+        if not 0.0 <= beta < math.inf:
+            raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
         b = self.source.scale
         if b * beta <= 1.0:
             return TruthPoint.exact(beta, 0.0, b)
@@ -56,7 +56,7 @@ class LaplacianAbsolute:
         """exp(R) / b."""
         if not (rate >= 0.0 and math.isfinite(rate)):
             raise OutOfRange(f"a rate must be finite and >= 0, got {rate}")
-        return math.exp(rate) / self.source.scale
+        return finite_slope(rate - math.log(self.source.scale), rate)
 
     def potential(self, x: Float[Tensor, "n 1"], beta: float) -> Float[Tensor, " n"]:
         """-log p(x) - log(2 / beta) where the bound is tight, beta |x - loc| below."""

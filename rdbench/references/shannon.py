@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint
+from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint, finite_slope
 
 _QUADRATURE_DIM = 2
 
@@ -60,7 +60,7 @@ class TightShannonBound:
         return self.entropy - 0.5 * self.source.dim * math.log(math.pi * math.e / beta)
 
     def _check(self, beta: float) -> None:
-        if not beta >= self.lowest_beta * (1.0 - 1e-12):
+        if not self.lowest_beta * (1.0 - 1e-12) <= beta < math.inf:
             raise OutOfRange(
                 f"the Shannon lower bound is tight only for {self.validity}, got beta = {beta:.6g}"
             )
@@ -82,7 +82,9 @@ class TightShannonBound:
         """beta = pi e exp(2 (R - h(X)) / d)."""
         if not math.isfinite(rate):
             raise OutOfRange(f"a rate must be finite, got {rate}")
-        beta = math.pi * math.e * math.exp(2.0 * (rate - self.entropy) / self.source.dim)
+        beta = finite_slope(
+            math.log(math.pi * math.e) + 2.0 * (rate - self.entropy) / self.source.dim, rate
+        )
         self._check(beta)
         return beta
 

@@ -42,7 +42,6 @@ METRICS: Mapping[str, Metric] = {
     "lagrangian": _point("lagrangian", "rate"),
     "claimed_rate": _point("claimed_rate", "rate"),
     "claimed_distortion": _point("claimed_distortion", ""),
-    "conditional_error": _point("conditional_error", ""),
     "ess": _point("ess", ""),
     "audit_s": _point("audit_s", "s", audited=False),
     "wall_s": _cell("wall_s", "s"),

@@ -23,7 +23,6 @@ def expected(case: Case, beta: float, target_rate: float | None) -> PointRecord:
         target_rate=target_rate,
         status="error",
         reason="no result at this slope",
-        truth_kind=case.reference.kind,
     )
     try:
         truth = case.reference.point(beta)
@@ -31,6 +30,7 @@ def expected(case: Case, beta: float, target_rate: float | None) -> PointRecord:
         return blank
     return msgspec.structs.replace(
         blank,
+        truth_kind=case.reference.kind,
         truth_lo=number(truth.lagrangian.lo),
         truth_hi=number(truth.lagrangian.hi),
         rate_lo=number(truth.rate.lo),
@@ -61,7 +61,7 @@ def claimed(row: PointRecord, channel: TestChannel) -> PointRecord:
 def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
     """The row with what the audit found."""
     reason = row.reason
-    if not math.isfinite(found.lagrangian):
+    if not found.accepted:
         reason = "; ".join(
             filter(None, [reason, "the audit's gate failed: only its bracket is meant"])
         )
@@ -106,7 +106,7 @@ def bad_numbers(channel: TestChannel, found: Audited | None) -> str:
     for what, value in (("rate", channel.claim.rate), ("distortion", channel.claim.distortion)):
         if not math.isfinite(value):
             return f"its claimed {what} is {value}"
-    if found is None:
+    if found is None or not found.accepted:
         return ""
     # an audit whose gate failed has no point, but still knows a bracket
     known = (found.lagrangian, found.gap_lo, found.gap_hi)

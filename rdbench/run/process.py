@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import multiprocessing
+import multiprocessing.forkserver
 import os
 import resource
 import signal
@@ -43,6 +45,7 @@ def set_up(threads: int, memory_limit: int | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _let_the_server_die()
     _die_with_parent()
     # If the machine runs out of memory, this process is to go, not the one that keeps the books.
     with contextlib.suppress(OSError):
@@ -95,6 +98,21 @@ def _limit_memory(extra: int) -> None:
         if hard != resource.RLIM_INFINITY:
             wanted = min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+
+
+def _let_the_server_die() -> None:
+    """Close this process's copy of the pipe whose other end tells the fork server that we live.
+
+    The server ends when no process holds that pipe any more; it hands a copy to every worker, so
+    that after a kill -9 of the run neither would ever end.
+    """
+    server = getattr(multiprocessing.forkserver, "_forkserver", None)
+    pipe = getattr(server, "_forkserver_alive_fd", None)
+    if server is None or pipe is None or multiprocessing.parent_process() is None:
+        return
+    with contextlib.suppress(OSError):
+        os.close(pipe)
+    server._forkserver_alive_fd = None
 
 
 def _die_with_parent() -> None:

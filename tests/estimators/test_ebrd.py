@@ -179,6 +179,9 @@ def test_what_it_cannot_do_it_refuses() -> None:
     (refusal,) = EBRD().fit(view, [1.0], Generator(), _Monitor())
     assert isinstance(refusal, Refusal)
     assert refusal.status == "unsupported"
+    constant = View(1, SquaredError(), torch.device("cpu"), lambda n: torch.ones(n, 1).double())
+    (refusal,) = EBRD().fit(constant, [1.0], Generator(), _Monitor())
+    assert isinstance(refusal, Refusal)
     case = scalar_gaussian.SUITE.cases()[0]
     out = list(EBRD(iterations=1).fit(_view(case, 0), [0.0, 1.0], Generator(), _Monitor()))
     assert [type(c) for c in out] == [Refusal, TestChannel]

@@ -88,6 +88,18 @@ def test_slope_is_minus_the_derivative(stds: list[float], beta: float) -> None:
         assert reference.rate(d).mid >= reference.point(other).lagrangian.mid - other * d - 1e-9
 
 
+def test_a_rate_whose_slope_overflows_is_out_of_range() -> None:
+    for reference in (
+        WaterFilling(scalar_gaussian()),
+        LaplacianAbsolute(LaplacianSource()),
+        TightShannonBound(paper_mixture()),
+    ):
+        with pytest.raises(OutOfRange, match="no finite number"):
+            reference.slope(1000.0)
+        with pytest.raises(OutOfRange):
+            reference.point(math.inf)
+
+
 def test_water_filling_at_the_ends() -> None:
     reference = WaterFilling(scalar_gaussian(3.0, 2.0))
     assert reference.point(0.0).rate.mid == 0.0

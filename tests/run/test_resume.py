@@ -96,6 +96,24 @@ def test_an_interrupted_run_goes_on_where_it_was(start: Start, tmp_path: Path, h
     assert len(load(tmp_path).records) == 3
 
 
+def test_a_killed_run_leaves_no_worker_behind(start: Start, tmp_path: Path) -> None:
+    """kill -9 in the middle of a cell that would go on for minutes: worker and server go, too."""
+    slow = ("run", "--suite", "toy_coin", "--estimators", "toy[mode=slow,pause=120]")
+    process = start(*slow, "--results", str(tmp_path))
+    children: list[psutil.Process] = []
+    for _ in range(600):
+        children = psutil.Process(process.pid).children(recursive=True)
+        if any(p.ppid() != process.pid for p in children):
+            break
+        time.sleep(0.05)
+    assert any(p.ppid() != process.pid for p in children)
+    time.sleep(1.0)  # into the fit
+    process.kill()
+    _, alive = psutil.wait_procs(children, timeout=8)
+    assert all(p.status() == psutil.STATUS_ZOMBIE for p in alive)
+    process.communicate(timeout=10)
+
+
 def test_two_runs_in_one_folder_share_the_work(start: Start, tmp_path: Path) -> None:
     command = (*SLOW, "--seeds", "0,1,2,3", "--results", str(tmp_path))
     both = [start(*command), start(*command)]
