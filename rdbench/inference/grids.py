@@ -136,6 +136,10 @@ def _product(x: ndarray, y: ndarray) -> ndarray:
     return np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
 
 
+def _readable(count: int) -> str:
+    return str(count) if count < 10**9 else f"{count:.3g}"
+
+
 def _counts(
     box: Box, distortion: str, beta: float, points: int | None, max_points: int
 ) -> list[list[int]]:
@@ -151,7 +155,7 @@ def _counts(
         raise GridError(
             f"{have} points per axis give a step of {float(box.widths.max()) / (have - 2):.3g}, "
             f"too coarse for beta = {beta:.6g}: the limit is {limit:.3g}, "
-            f"which takes {' x '.join(str(k) for k in need)} points"
+            f"which takes {' x '.join(f'{k:,}' if k < 10**9 else f'{k:.3g}' for k in need)} points"
         )
     dim = len(box.lo)
     if points is not None:
