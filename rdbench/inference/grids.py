@@ -155,7 +155,7 @@ def _counts(
         raise GridError(
             f"{have} points per axis give a step of {float(box.widths.max()) / (have - 2):.3g}, "
             f"too coarse for beta = {beta:.6g}: the limit is {limit:.3g}, "
-            f"which takes {' x '.join(f'{k:,}' if k < 10**9 else f'{k:.3g}' for k in need)} points"
+            f"which takes {' x '.join(map(_readable, need))} points"
         )
     dim = len(box.lo)
     if points is not None:
