@@ -28,7 +28,7 @@ from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Energy, TestChannel
 
-# The gate. Chosen on Gaussian, mixture, near-Laplacian and skewed energies with known F.
+# The gate: widths in nats, the effective sample size as a fraction.
 MAX_CONDITIONAL_WIDTH = 0.02
 MAX_PARTITION_WIDTH = 0.03
 MIN_EFFECTIVE = 0.3
@@ -50,7 +50,7 @@ class Partition:
     """log Z with its bracket: forward low, reverse high, the halves of the reverse apart.
 
     The forward value is the estimate: where the gate accepts, its bias, half the variance of the
-    weights over their number, is below 1e-3, while the reverse inherits the error of the chains.
+    weights over their number, is below 3e-3, while the reverse inherits the error of the chains.
     """
 
     forward: float
@@ -88,7 +88,7 @@ def annealed(
     """Escalate the schedule until the gate accepts.
 
     Held-out likelihood chooses the number of components of g: with one component for several
-    modes even 800 steps leave brackets of .03, with the right number one step does.
+    modes even 200 steps leave brackets of .03, with the right number one step does.
     """
     beta, dim = channel.beta, x.shape[1]
     scale = min(1.0, (_FULL_DIM / dim) ** 2)
