@@ -168,6 +168,8 @@ class TruthPoint:
     lagrangian: Bracket
     rate: Bracket
     distortion: Bracket
+    kind: str = ""
+    """How this point is known, where it differs from the reference's ``kind``."""
 
     @classmethod
     def exact(cls, beta: float, rate: float, distortion: float) -> TruthPoint:
@@ -181,7 +183,8 @@ class Reference(Protocol):
     """What is known of R(D) for one problem."""
 
     kind: ClassVar[str]
-    """"closed form", "certified" or "bounds"."""
+    """"closed form", "certified" (a proof, up to rounding), "certified (numerical)" (the same for
+    a quadrature of the source, widened by its observed error) or "bounds" (far apart)."""
 
     @property
     def citation(self) -> str:
@@ -218,7 +221,11 @@ class HasPotential(Protocol):
     """A reference that knows the optimal potential: the control variate of the audit."""
 
     def potential(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
-        """f*(x) = -log Z*(x) = -log E_{q*} exp(-beta rho(x, Y)); its mean is F*(beta)."""
+        """f*(x) = -log Z*(x) = -log E_{q*} exp(-beta rho(x, Y)).
+
+        Its mean is the upper end of ``point(beta).lagrangian``: of a bracket, it belongs to the q
+        that was found.
+        """
 
 
 @runtime_checkable
@@ -328,18 +335,47 @@ class Energy:
 
 
 @dataclass(frozen=True)
+class Encoder:
+    """A normalised density e(z|x) on the latent space, with its sampler.
+
+    ``sample(x (n, d), k, generator)`` draws (n, k, l); ``log_prob(z (n, k, l), x (n, d))`` gives
+    (n, k), in nats.
+    """
+
+    sample: Callable[[Tensor, int, Generator], Tensor]
+    log_prob: Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
 class Pushforward:
-    """q is the law of ``decode(z)`` for z ~ N(0, I) of dimension ``latent_dim``."""
+    """q is the law of ``decode(z)`` for z ~ ``prior``, by default N(0, I) of ``latent_dim``.
+
+    ``decode`` maps (n, l) to (n, d), row by row, in float64 and differentiably. An ``encoder``,
+    where there is one, proposes the z that matter for x: the audit importance-samples with it.
+    """
 
     decode: Callable[[Tensor], Tensor]
     latent_dim: int
+    prior: Density | None = None
+    encoder: Encoder | None = None
+
+    def sample_latent(self, n: int, generator: Generator) -> Float[Tensor, "n l"]:
+        """Draw n latent points."""
+        if self.prior is not None:
+            return self.prior.sample(n, generator)
+        return torch.randn(
+            n, self.latent_dim, generator=generator, device=generator.device, dtype=torch.float64
+        )
+
+    def log_prior(self, z: Float[Tensor, "n l"]) -> Float[Tensor, " n"]:
+        """Log density of the latent points in nats."""
+        if self.prior is not None:
+            return self.prior.log_prob(z)
+        return -0.5 * (z.square().sum(1) + self.latent_dim * math.log(2.0 * math.pi))
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""
-        z = torch.randn(
-            n, self.latent_dim, generator=generator, device=generator.device, dtype=torch.float64
-        )
-        return self.decode(z)
+        return self.decode(self.sample_latent(n, generator))
 
 
 Marginal = Atoms | Density | Energy | Pushforward
@@ -466,5 +502,12 @@ class Audited:
     """The gap by the paper's Appendix A (plug-in) with ``n_paper_protocol`` draws."""
     n_paper_protocol: int = 0
     conditional_error: float = math.nan
+    """How far ``sample_conditional`` is from p*(y|x), with its 95% interval; the floor is what two
+    sets of exact draws of the same size differ by at most, in 95% of cases."""
+    conditional_lo: float = math.nan
+    conditional_hi: float = math.nan
+    conditional_floor: float = math.nan
+    mode_mass_error: float = math.nan
+    """The largest error of the mass that the conditional gives to a mode, over the modes."""
     accepted: bool = True
     """False where the method's gate failed: there is no point, only the bracket."""

@@ -83,8 +83,11 @@ def audited(
         gap, se, slack = math.nan, math.nan, 0.0
         lagrangian = _mean(f, weights)
     elif optimal is not None:
-        gap, se = _mean(f - optimal, weights), _standard_error(f - optimal, weights)
-        slack, lagrangian = 0.0, truth.lagrangian.mid + gap
+        # f* has the mean ``hi``, the truth is anywhere in [lo, hi].
+        slack = 0.5 * truth.lagrangian.width
+        above = _mean(f - optimal, weights)
+        gap, se = above + slack, _standard_error(f - optimal, weights)
+        lagrangian = truth.lagrangian.hi + above
     else:
         lagrangian, se = _mean(f, weights), _standard_error(f, weights)
         gap, slack = lagrangian - truth.lagrangian.mid, 0.5 * truth.lagrangian.width
@@ -134,7 +137,7 @@ def _distortion(evaluation: Evaluation, optimal: Tensor | None, truth: TruthPoin
     spread = control - control.mean()
     variance = float(spread.square().sum())
     slope = float(spread @ values) / variance if variance > 0.0 else 0.0
-    return float(values.mean()) - slope * (float(control.mean()) - truth.lagrangian.mid)
+    return float(values.mean()) - slope * (float(control.mean()) - truth.lagrangian.hi)
 
 
 def _rate_error(reference: Reference, rate: float, distortion: float) -> float:

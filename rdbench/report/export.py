@@ -33,7 +33,8 @@ _POINT = (
     "claimed_side", "rate", "distortion_value", "lagrangian", "gap", "gap_lo", "gap_hi",
     "gap_paper_protocol", "n_paper_protocol", "truth_lo", "truth_hi", "truth_kind", "rate_lo",
     "rate_hi", "dist_lo", "dist_hi", "side", "audit_method", "ess", "rate_error",
-    "conditional_kind", "conditional_error",
+    "conditional_kind", "conditional_error", "conditional_lo", "conditional_hi",
+    "conditional_floor", "mode_mass_error",
 )  # fmt: skip
 _COST_COUNTS = ("n_source_samples", "gradient_steps", "n_parameters")
 _MACHINE = ("device", "threads", "jobs", "commit", "dirty", "schema", "versions")

@@ -23,7 +23,9 @@ from rdbench.version import __version__
 BUDGETS: dict[str, float] = {"quick": 0.25, "default": 1.0, "full": 4.0}
 """Name -> the effort that multiplies an estimator's deterministic units of work."""
 
-_NUMERICAL_LAYERS = ("types.py", "distortions.py", "sources", "references", "inference", "audit")
+_NUMERICAL_LAYERS = (
+    "types.py", "distortions.py", "sources", "inference", "certify", "references", "audit",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,7 @@ def digest_of(root: Path) -> str:
     for layer in _NUMERICAL_LAYERS:
         path = root / layer
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        files += sorted(path.rglob("*.json"))  # certified values are part of the truth
         for file in files:
             found.update(file.relative_to(root).as_posix().encode() + b"\0")
             found.update(file.read_bytes() + b"\0")

@@ -30,7 +30,7 @@ def expected(case: Case, beta: float, target_rate: float | None) -> PointRecord:
         return blank
     return msgspec.structs.replace(
         blank,
-        truth_kind=case.reference.kind,
+        truth_kind=truth.kind or case.reference.kind,
         truth_lo=number(truth.lagrangian.lo),
         truth_hi=number(truth.lagrangian.hi),
         rate_lo=number(truth.rate.lo),
@@ -81,6 +81,10 @@ def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
         ess=number(found.ess),
         rate_error=number(found.rate_error),
         conditional_error=number(found.conditional_error),
+        conditional_lo=number(found.conditional_lo),
+        conditional_hi=number(found.conditional_hi),
+        conditional_floor=number(found.conditional_floor),
+        mode_mass_error=number(found.mode_mass_error),
         audit_s=audit_s,
     )
 

@@ -41,6 +41,10 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     rate_error: float | None = None
     conditional_kind: str | None = None
     conditional_error: float | None = None
+    conditional_lo: float | None = None
+    conditional_hi: float | None = None
+    conditional_floor: float | None = None
+    mode_mass_error: float | None = None
     audit_s: float | None = None
     # the truth: F*(beta), R*, D*
     truth_lo: float | None = None
