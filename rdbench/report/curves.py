@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy import ndarray
 from scipy.interpolate import CubicHermiteSpline
 
+from rdbench.report.protocol import Protocol, summarise_protocol
 from rdbench.report.series import Panel, Series, Truth
 from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.summary import SCORED
@@ -22,6 +23,9 @@ LOG_SPAN = 30.0
 """From this ratio of distortions on, the axis is logarithmic."""
 HEADROOM = 1.35
 """The rate axis ends at this multiple of the largest true rate; points beyond sit on its edge."""
+
+CEILING_LINE: dict[str, Any] = {"color": NOTE_COLOUR, "linewidth": 0.8, "linestyle": (0, (1, 2.5))}
+"""How the ceiling of the paper's protocol is drawn."""
 
 
 def draw_curve(
@@ -53,6 +57,7 @@ def draw_curve(
     top = _rate_top(panel.truth, known) / scale
     axes.set_ylim(0.0, top)
     _set_distortion_limits(axes, panel.truth, known, logarithmic=bool(logarithmic))
+    _draw_ceiling(axes, panel, scale)
 
     outside = 0
     # Estimators that are right lie on one another: each later one is smaller.
@@ -84,6 +89,27 @@ def draw_curve(
 
 
 _NOTE: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": NOTE_COLOUR}
+
+
+def protocol_ceiling(panel: Panel) -> Protocol | None:
+    """The paper's protocol where its ceiling log N crosses the panel, else None."""
+    found = summarise_protocol(point for series in panel.series for point in series.points)
+    known = [pairs for series in panel.series if len(pairs := _pairs(series))]
+    return found if found and found.ceiling < _rate_top(panel.truth, known) else None
+
+
+def _draw_ceiling(axes: Axes, panel: Panel, scale: float) -> None:
+    """The rate log N, above which the paper's protocol cannot see."""
+    found = protocol_ceiling(panel)
+    if found is None:
+        return
+    height = found.ceiling / scale
+    axes.axhline(height, zorder=1, **CEILING_LINE)
+    # On the right, where the curve is low.
+    axes.annotate(
+        f"log {found.draws}", (0.99, height), xycoords=axes.get_yaxis_transform(),
+        xytext=(0, 2), textcoords="offset points", fontsize=7, color=NOTE_COLOUR, ha="right",
+    )  # fmt: skip
 
 
 def _pairs(series: Series) -> Float[ndarray, "n 2"]:

@@ -12,13 +12,15 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from rdbench.run.records import CellRecord
+from rdbench.report.claims import claim_excess, claimed_gap, verdict
+from rdbench.report.protocol import log_draws, saturated
+from rdbench.run.records import CellRecord, PointRecord
 from rdbench.types import RdbenchError
 
 What = Literal["points", "cells", "traces"]
@@ -30,12 +32,23 @@ _CELL_HEAD = (
 )  # fmt: skip
 _POINT = (
     "beta", "target_rate", "status", "reason", "claimed_rate", "claimed_distortion",
-    "claimed_side", "rate", "distortion_value", "lagrangian", "gap", "gap_lo", "gap_hi",
-    "gap_paper_protocol", "n_paper_protocol", "truth_lo", "truth_hi", "truth_kind", "rate_lo",
-    "rate_hi", "dist_lo", "dist_hi", "side", "audit_method", "ess", "rate_error",
+    "claimed_side", "claimed_gap", "claim_excess", "claim", "rate", "distortion_value",
+    "lagrangian", "gap", "gap_lo", "gap_hi", "gap_paper_protocol", "n_paper_protocol",
+    "log_n_paper_protocol", "paper_protocol_saturated", "truth_lo", "truth_hi", "truth_kind",
+    "rate_lo", "rate_hi", "dist_lo", "dist_hi", "side", "audit_method", "ess", "rate_error",
     "conditional_kind", "conditional_error", "conditional_lo", "conditional_hi",
     "conditional_floor", "mode_mass_error",
 )  # fmt: skip
+_DERIVED: Mapping[str, Callable[[CellRecord, PointRecord], float | bool | str | None]] = {
+    "distortion_value": lambda _, point: point.distortion,
+    "claimed_gap": lambda _, point: claimed_gap(point),
+    "claim_excess": lambda _, point: claim_excess(point),
+    "claim": lambda record, point: verdict(point, record.dim),
+    "log_n_paper_protocol": lambda _, point: log_draws(point),
+    "paper_protocol_saturated": lambda _, point: saturated(point),
+}
+"""Columns of a point that are no field of its record: ``distortion`` alone is the measure's name,
+the others follow from the fields."""
 _COST_COUNTS = ("n_source_samples", "gradient_steps", "n_parameters")
 _MACHINE = ("device", "threads", "jobs", "commit", "dirty", "schema", "versions")
 
@@ -58,7 +71,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 _TEXT = frozenset(
     {
         "suite", "case", "cell", "distortion", "estimator", "preset", "params", "budget", "status",
-        "reason", "claimed_side", "truth_kind", "side", "audit_method", "conditional_kind",
+        "reason", "claimed_side", "claim", "truth_kind", "side", "audit_method", "conditional_kind",
         "device", "commit", "versions", "processor", "platform", "started", "finished", "fields",
         "traceback",
     }
@@ -69,6 +82,8 @@ _WHOLE = frozenset(
         "schema", "n_points", "n_ok", *_COST_COUNTS,
     }
 )  # fmt: skip
+
+_YES_NO = frozenset({"dirty", "paper_protocol_saturated"})
 
 
 def compact_json(value: Mapping[str, Any]) -> str:
@@ -155,7 +170,7 @@ def _dtype(column: str) -> str:
         return "string"
     if column in _WHOLE:
         return "Int64"
-    return "boolean" if column == "dirty" else "float64"
+    return "boolean" if column in _YES_NO else "float64"
 
 
 def _head(record: CellRecord) -> dict[str, Any]:
@@ -198,11 +213,10 @@ def _cost(record: CellRecord) -> dict[str, Any]:
 
 def _point_rows(record: CellRecord) -> Iterable[dict[str, Any]]:
     common = _head(record) | _cost(record)
-    # In a point ``distortion`` is a number; in the table that name is the measure's.
-    names = [name for name in (*_POINT, "audit_s") if name != "distortion_value"]
+    names = [name for name in (*_POINT, "audit_s") if name not in _DERIVED]
     for point in record.points:
         own = {name: getattr(point, name) for name in names}
-        yield common | own | {"distortion_value": point.distortion}
+        yield common | own | {name: make(record, point) for name, make in _DERIVED.items()}
 
 
 def _cell_row(record: CellRecord) -> dict[str, Any]:

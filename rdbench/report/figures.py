@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rdbench.report.curves import draw_curve
+from rdbench.report.curves import CEILING_LINE, draw_curve, protocol_ceiling
 from rdbench.report.gaps import draw_gaps, shared_scale
 from rdbench.report.series import Panel, panels_of
 from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR, Look, SeriesStyle, series_styles
@@ -34,8 +34,9 @@ def save_run_figures(
 ) -> list[Path]:
     """Draw every suite of ``records``: a PNG and an SVG each, named after the suite.
 
-    Above, the audited points (D, R) over the true curve with its bracket; below, the gap with its
-    95% interval against the true rate. Points without a gap are marked and counted, and points
+    Above, the audited points (D, R) over the true curve with its bracket, and where it crosses the
+    panel the rate log N that the paper's protocol cannot exceed; below, the gap with its 95%
+    interval against the true rate. Points without a gap are marked and counted, and points
     far above the curve sit at the edge of the axis.
 
     Args:
@@ -132,6 +133,9 @@ def _legend(figure: Figure, panels: Sequence[Panel], styles: Mapping[str, Series
             Line2D([], [], color=NOTE_COLOUR, marker="x", linestyle="none", markersize=4.5)
         )
         names.append("no result at this rate")
+    if any(protocol_ceiling(panel) for panel in panels):
+        handles.append(Line2D([], [], **CEILING_LINE))
+        names.append("log N: ceiling of Appendix A")
     width = float(figure.get_size_inches()[0])
     columns = int(width / (0.6 + 0.075 * max(map(len, names))))
     figure.legend(

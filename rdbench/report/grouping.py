@@ -72,7 +72,7 @@ def sort_key(values: Sequence[Value]) -> SortKey:
 TEXT_COLUMNS = frozenset(
     {
         "suite", "case", "distortion", "estimator", "preset", "params", "budget", "device",
-        "commit", "status", "side", "audit_method",
+        "commit", "status", "side", "audit_method", "claim",
     }
 )  # fmt: skip
 """The columns set flush left."""

@@ -10,6 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from rdbench.report.claims import ClaimSummary, summarise_claims
+from rdbench.report.conditionals import Conditional, summarise_conditionals
+from rdbench.report.protocol import Protocol, summarise_protocol
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord, PointRecord
 
@@ -28,11 +31,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Worst:
-    """The largest gap. ``is_bound``: a failed audit only says that it is at least this large."""
+    """The largest gap and where it occurs.
+
+    ``is_bound``: a failed audit only says that it is at least this large; ``is_upper``: the audit
+    only bounds it from above.
+    """
 
     gap: float
     rate: float | None
     is_bound: bool = False
+    is_upper: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,17 +53,28 @@ class Summary:
     scored: int
     gap: Interval
     worst: Worst | None
+    truth_doubt: float | None
+    """Mean half-width of the bracket on F* where the truth is but bounds, else None."""
     rate_error: float | None
     """The R - R(D) of largest magnitude, with its sign."""
     sides: tuple[str, ...]
+    claims: ClaimSummary
+    protocol: Protocol | None
+    conditional: Conditional | None
     cpu_s: float | None
     """Of the fit, mean over the cells (a cell is one ladder)."""
+
+    @property
+    def is_upper(self) -> bool:
+        """Whether the mean gap is only bounded from above."""
+        return "upper" in self.sides
 
 
 def summarise(records: Sequence[CellRecord]) -> Summary:
     """The summary of the cells of one case and estimator."""
     points = [point for record in records for point in record.points]
     scored = [point for point in points if is_scored(point)]
+    answered = [(r.dim, point) for r in records for point in r.points if point.status in SCORED]
     errors = [point.rate_error for point in scored if point.rate_error is not None]
     cpu = [record.cost.cpu_s for record in records if record.cost.cpu_s is not None]
     return Summary(
@@ -65,10 +84,26 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
         scored=len(scored),
         gap=mean_gap(scored),
         worst=worst_gap(points),
+        truth_doubt=_truth_doubt(scored),
         rate_error=max(errors, key=abs, default=None),
         sides=tuple(sorted({point.side for point in scored if point.side})),
+        claims=summarise_claims(answered),
+        protocol=summarise_protocol(point for _, point in answered),
+        conditional=summarise_conditionals(point for _, point in answered),
         cpu_s=sum(cpu) / len(cpu) if cpu else None,
     )
+
+
+def _truth_doubt(scored: Sequence[PointRecord]) -> float | None:
+    """Half the mean width of the brackets on F*, if any of them is wide enough to be called so."""
+    if not any(point.truth_kind == "bounds" for point in scored):
+        return None
+    widths = [
+        point.truth_hi - point.truth_lo
+        for point in scored
+        if point.truth_lo is not None and point.truth_hi is not None
+    ]
+    return 0.5 * math.fsum(widths) / len(widths) if widths else None
 
 
 def is_scored(point: PointRecord) -> bool:
@@ -109,7 +144,7 @@ def worst_gap(points: Sequence[PointRecord]) -> Worst | None:
         if point.status not in SCORED:
             continue
         if point.gap is not None:
-            found = Worst(point.gap, abscissa(point))
+            found = Worst(point.gap, abscissa(point), is_upper=point.side == "upper")
         elif point.gap_lo is not None and point.side != "upper":
             found = Worst(point.gap_lo, abscissa(point), is_bound=True)
         else:

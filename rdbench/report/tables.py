@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rdbench.report.claims import summarise_claims, verdict_texts
 from rdbench.report.grouping import (
     CELL_COLUMNS,
     POINT_COLUMNS,
@@ -26,16 +27,17 @@ from rdbench.report.grouping import (
     varying,
 )
 from rdbench.report.markup import render
-from rdbench.report.metrics import METRICS, Metric, reduce
+from rdbench.report.metrics import METRICS, Metric, is_upper_bound, reduce
+from rdbench.report.sections import SECTIONS, Section
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, Interval, Summary, Trouble, summarise, troubles
+from rdbench.report.summary import SCORED, Summary, Trouble, summarise, troubles
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord, PointRecord
 from rdbench.types import RdbenchError
 
 
 def print_summary(records: Sequence[CellRecord], units: str, console: Console) -> None:
-    """Print how far every estimator is from the truth, and below it what went wrong.
+    """Print how far every estimator is from the truth, what it claims, and what went wrong.
 
     One row per case and estimator over all slopes and seeds. The interval of the mean gap is
     [mean gap_lo, mean gap_hi]: valid however the errors of the points are correlated, so wider
@@ -64,23 +66,40 @@ def print_summary(records: Sequence[CellRecord], units: str, console: Console) -
         groups.setdefault(key, []).append(record)
         order[key] = sort_key((record.suite, record.dim, *key))
     rows = [(key, summarise(groups[key])) for key in sorted(groups, key=order.__getitem__)]
-    table = _summary_table(rows, settings, units, scale, stacked=False)
+    printed = False
+    for section in SECTIONS:
+        shown = [(key, found) for key, found in rows if section.is_shown(found)]
+        if not shown:
+            continue
+        if printed:
+            console.print()
+        wide, stacked = (
+            _section_table(section, shown, settings, units, scale, stacked=form)
+            for form in (False, True)
+        )
+        _print_fitting(wide, stacked, console)
+        printed = True
+    for note in _notes(records, case_name, units, scale):
+        console.print(note, soft_wrap=True, highlight=False)
+
+
+def _print_fitting(table: Table, stacked: Table, console: Console) -> None:
+    """Print the form that fits; no number is ever cut."""
     whole = console.options.update(max_width=10_000)
     natural = console.measure(table, options=whole).maximum
     if natural <= console.width:
         console.print(table)
     elif console.is_terminal:
-        console.print(_summary_table(rows, settings, units, scale, stacked=True))
+        console.print(stacked)
     else:
         # A file or a pipe has no width: rich would cut the columns to 80 characters.
         for line in console.render_lines(table, whole.update(width=natural), pad=False):
             text = "".join(segment.text for segment in line)
             console.print(Text(text.rstrip()), soft_wrap=True)
-    for note in _notes(records, case_name, units, scale):
-        console.print(note, soft_wrap=True, highlight=False)
 
 
-def _summary_table(
+def _section_table(
+    section: Section,
     rows: Sequence[tuple[tuple[Value, ...], Summary]],
     settings: Sequence[str],
     units: str,
@@ -88,9 +107,9 @@ def _summary_table(
     *,
     stacked: bool,
 ) -> Table:
-    """The table; ``stacked`` puts intervals below their means, for narrow terminals."""
+    """One section; ``stacked`` puts columns below one another, for narrow terminals."""
     table = Table(
-        title=f"Gap F(q) - F* and rates in {units} per symbol",
+        title=section.title.format(units=units),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -99,56 +118,18 @@ def _summary_table(
     )
     for title in ("case", "estimator", *settings):
         table.add_column(title, overflow="fold")
-    titles = _STACKED if stacked else _WIDE
-    for title in titles:
+    for title in section.headers(stacked=stacked):
         table.add_column(title, justify="right", no_wrap=True)
-
     previous: Value = None
     for key, found in rows:
         if previous is not None and key[0] != previous:
             table.add_section()
         case = "" if key[0] == previous else text_of(key[0])
-        texts = [case, *map(text_of, key[1:]), *_cells(found, scale, stacked=stacked)]
+        cells = section.row(found, scale, stacked=stacked)
         # As Text: a label such as name[key=1] would be read as markup.
-        table.add_row(*map(Text, texts))
+        table.add_row(*map(Text, [case, *map(text_of, key[1:]), *cells]))
         previous = key[0]
     return table
-
-
-_WIDE = (
-    "seeds", "ok", "mean gap", "95% interval", "worst gap", "at R", "R - R(D)", "side", "CPU s",
-)  # fmt: skip
-_STACKED = ("ok\nseeds", "mean gap\n95%", "worst gap\nat R", "R - R(D)\nside", "CPU s")
-
-
-def _cells(found: Summary, scale: float, *, stacked: bool) -> list[str]:
-    """The texts of a row after its keys."""
-    gap = number(found.gap.mean, scale)
-    if found.scored not in (0, found.ok):
-        gap += f" (of {found.scored})"
-    worst, at = "-", "-"
-    if found.worst is not None:
-        worst = ("≥ " if found.worst.is_bound else "") + number(found.worst.gap, scale)
-        at = number(found.worst.rate, scale)
-    ok = f"{found.ok}/{found.points}"
-    interval = _interval(found.gap, scale)
-    error = number(found.rate_error, scale, sign=True)
-    sides = ", ".join(found.sides) or "-"
-    cpu = number(found.cpu_s, 1.0)
-    if stacked:
-        pairs = [(ok, str(found.seeds)), (gap, interval), (worst, at), (error, sides)]
-        return [*("\n".join(pair) for pair in pairs), cpu]
-    return [str(found.seeds), ok, gap, interval, worst, at, error, sides, cpu]
-
-
-def _interval(gap: Interval, scale: float) -> str:
-    if gap.mean is None or (gap.lo is None and gap.hi is None):
-        return "-"
-    if gap.lo is None:
-        return f"≤ {number(gap.hi, scale)}"
-    if gap.hi is None:
-        return f"≥ {number(gap.lo, scale)}"
-    return f"[{number(gap.lo, scale)}, {number(gap.hi, scale)}]"
 
 
 def _notes(
@@ -210,8 +191,9 @@ def metric_table(
         units: ``nats`` or ``bits``, for rates and gaps.
 
     Returns:
-        The table as text. Its last two columns count the values in the mean and all values there
-        could be; the gap has its interval as in ``print_summary``.
+        The table as text. What the audit finds is followed by what the estimator claims of it,
+        gaps by the verdicts on the claims too. The last two columns count the values in the mean
+        and all values there could be; the gap has its interval as in ``print_summary``.
 
     Raises:
         RdbenchError: an unknown metric, column, format or unit.
@@ -235,23 +217,48 @@ def metric_table(
             ahead = (record.suite, record.dim) if "case" in columns else ()
             order.setdefault(key, sort_key((*ahead, *key)))
 
-    unit = units if chosen.unit == "rate" else chosen.unit
-    factor = scale if chosen.unit == "rate" else 1.0
-    ends = ["gap_lo", "gap_hi"] if metric == "gap" else []
-    title = metric + (f" ({unit})" if unit else "")
-    header = [*columns, title, *ends, "n", "of"]
-
-    def show(value: float | None) -> str:
-        if value is None:
-            return "" if fmt == "csv" else "-"
-        return repr(value / factor) if fmt == "csv" else number(value, factor)
-
+    names = [metric, *([chosen.claimed] if chosen.claimed else [])]
+    judged = metric in ("gap", "worst_gap")
+    header = [*columns, *_titles(names, units), *(["claim"] if judged else []), "n", "of"]
     rows = []
     for key in sorted(groups, key=order.__getitem__):
-        values, count = reduce(metric, chosen, groups[key])
+        members = groups[key]
         texts = [text_of(value) for value in key]
-        rows.append([*texts, *map(show, values), str(count), str(len(groups[key]))])
+        for name in names:
+            texts += _values(name, members, scale, fmt)
+        if judged:
+            pairs = [(r.dim, p) for r, p in members if p is not None and p.status in SCORED]
+            texts.append(", ".join(verdict_texts(summarise_claims(pairs))))
+        count = reduce(metric, members)[1]
+        rows.append([*texts, str(count), str(len(members))])
     return render(header, rows, [name not in TEXT_COLUMNS for name in header], fmt)
+
+
+def _titles(names: Sequence[str], units: str) -> list[str]:
+    """The titles of the columns that the metrics ``names`` take."""
+    titles = []
+    for name in names:
+        unit = units if METRICS[name].unit == "rate" else METRICS[name].unit
+        titles.append(name + (f" ({unit})" if unit else ""))
+        titles += ["gap_lo", "gap_hi"] if name == "gap" else []
+    return titles
+
+
+def _values(
+    name: str,
+    members: Sequence[tuple[CellRecord, PointRecord | None]],
+    scale: float,
+    fmt: str,
+) -> list[str]:
+    """The texts of one metric of a group; CSV has numbers alone."""
+    factor = scale if METRICS[name].unit == "rate" else 1.0
+    values, _ = reduce(name, members)
+    if fmt == "csv":
+        return ["" if value is None else repr(value / factor) for value in values]
+    texts = [number(value, factor) for value in values]
+    if is_upper_bound(name, members):
+        texts[0] = f"≤ {texts[0]}"
+    return texts
 
 
 def _parse_by(by: str, metric: str, chosen: Metric) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -19,11 +20,13 @@ from rdbench.types import RdbenchError
 # The promise to whoever reads the export, written out: names and order.
 PROMISED = """suite, suite_version, case, cell, dim, distortion, estimator, preset, params, seed,
 budget, n_train, beta, target_rate, status, reason, claimed_rate, claimed_distortion,
-claimed_side, rate, distortion_value, lagrangian, gap, gap_lo, gap_hi, gap_paper_protocol,
-n_paper_protocol, truth_lo, truth_hi, truth_kind, rate_lo, rate_hi, dist_lo, dist_hi, side,
-audit_method, ess, rate_error, conditional_kind, conditional_error, wall_s, cpu_s, audit_s,
-peak_rss_mb, n_source_samples, gradient_steps, n_parameters, device, threads, jobs, commit, dirty,
-schema, versions""".replace("\n", " ").split(", ")
+claimed_side, claimed_gap, claim_excess, claim, rate, distortion_value, lagrangian, gap, gap_lo,
+gap_hi, gap_paper_protocol, n_paper_protocol, log_n_paper_protocol, paper_protocol_saturated,
+truth_lo, truth_hi, truth_kind, rate_lo, rate_hi, dist_lo, dist_hi, side, audit_method, ess,
+rate_error, conditional_kind, conditional_error, conditional_lo, conditional_hi,
+conditional_floor, mode_mass_error, wall_s, cpu_s, audit_s, peak_rss_mb, n_source_samples,
+gradient_steps, n_parameters, device, threads, jobs, commit, dirty, schema,
+versions""".replace("\n", " ").split(", ")
 
 
 def test_points_have_the_promised_columns_in_order(realistic):
@@ -65,6 +68,32 @@ def test_a_row_says_what_the_record_says(cell, point):
     assert row["params"] == '{"lr":0.5,"steps":3}'
     assert json.loads(row["versions"]) == {"torch": "2.13.0", "numpy": "2.4.6"}
     assert (row["wall_s"], row["cpu_s"], row["jobs"], row["dirty"]) == (4.0, 3.0, 1, False)
+
+
+def test_what_follows_from_a_row_is_in_it(cell, point):
+    # F* = log 2 + 2/4; the claim is 0.3 nats better, the audit 0.01 worse than that.
+    rate = math.log(2.0)
+    found = point(claimed_rate=rate - 0.3, n_paper_protocol=2, gap_paper_protocol=0.5, rate_lo=0.7)
+    row = frame([cell(points=[found])]).iloc[0]
+    assert row["claimed_gap"] == pytest.approx(-0.3, abs=1e-12)
+    assert row["claim_excess"] == pytest.approx(-0.31, abs=1e-12)
+    assert row["claim"] == "below truth"
+    assert row["log_n_paper_protocol"] == pytest.approx(rate)
+    assert bool(row["paper_protocol_saturated"]) is True  # 0.7 > log 2
+    # In 100 dimensions so little is the noise of 2,000 symbols.
+    assert frame([cell(points=[found], dim=100)]).iloc[0]["claim"] == "agrees"
+
+
+def test_what_follows_from_nothing_is_empty(cell, failed):
+    row = frame([cell(points=[failed("error", "no")])]).iloc[0]
+    assert row["claim"] == "no claim"
+    names = (
+        "claimed_gap",
+        "claim_excess",
+        "log_n_paper_protocol",
+        "paper_protocol_saturated",
+    )
+    assert row[list(names)].isna().all()
 
 
 @pytest.mark.parametrize("what", list(COLUMNS))

@@ -79,6 +79,30 @@ def test_bits_scale_rates_and_gaps(cell, point):
     assert "nats" not in curve.get_ylabel() + gaps.get_ylabel() + gaps.get_xlabel()
 
 
+@pytest.mark.parametrize(("units", "scale"), [("nats", 1.0), ("bits", math.log(2.0))])
+def test_the_ceiling_of_the_papers_protocol_is_drawn_where_the_curve_crosses_it(
+    cell, point, units, scale
+):
+    def run(rate: float) -> Figure:
+        rates = {"rate": rate, "rate_lo": rate, "rate_hi": rate}
+        return draw([cell(points=[point(**rates, n_paper_protocol=1000)])], units)
+
+    def ceilings(figure: Figure) -> list[float]:
+        lines = [np.asarray(line.get_ydata()) for line in figure.axes[0].get_lines()]
+        return [float(y[0]) for y in lines if y.size == 2 and y[0] == y[1]]
+
+    def legend(figure: Figure) -> str:
+        return " ".join(text.get_text() for text in figure.legends[0].get_texts())
+
+    above, below = run(9.0), run(2.0)
+    assert ceilings(above) == [pytest.approx(math.log(1000.0) / scale)]
+    assert "log 1000" in texts_in(above.axes[0])
+    assert "log N" in legend(above)
+    # Where no rate comes near it there is nothing to warn of.
+    assert ceilings(below) == []
+    assert "log" not in texts_in(below.axes[0]) + legend(below)
+
+
 def _size(lines: list[Any]) -> int:
     return sum(len(line.get_xdata()) for line in lines)
 

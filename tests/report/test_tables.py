@@ -1,20 +1,16 @@
-"""Tables: right numbers in the right unit, nothing hidden, markup that cannot be broken."""
+"""The summary after a run: right numbers in the right unit, nothing hidden."""
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import re
-from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console
 
-from rdbench.report.metrics import METRICS
 from rdbench.report.summary import mean_gap, summarise, troubles, worst_gap
-from rdbench.report.tables import metric_table, print_summary
-from rdbench.types import RdbenchError
+from rdbench.report.tables import print_summary
 
 
 def printed(records, units="nats", width=200, *, terminal=False) -> str:
@@ -23,10 +19,6 @@ def printed(records, units="nats", width=200, *, terminal=False) -> str:
     console = Console(file=out, width=width, force_terminal=terminal, color_system=None)
     print_summary(records, units, console)
     return out.getvalue()
-
-
-def rows_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 # ----------------------------------------------------------------------------- statistics
@@ -75,9 +67,11 @@ def test_a_failed_audit_cannot_hide_a_failed_fit(point):
 
 
 def test_a_timeout_is_counted_but_not_averaged(cell, point):
-    cut = point(status="timeout", gap=7.0, gap_lo=6.0, gap_hi=8.0)
+    cut = point(status="timeout", gap=7.0, gap_lo=6.0, gap_hi=8.0, claimed_rate=9.0)
     found = summarise([cell(points=[point(), cut])])
     assert (found.points, found.ok, found.scored, found.gap.mean) == (2, 1, 1, 0.01)
+    assert found.claims.mean_gap == pytest.approx(0.0, abs=1e-12)
+    assert found.claims.verdicts == (("agrees", 1),)
 
 
 def test_not_converged_numbers_are_kept(cell, point):
@@ -105,27 +99,35 @@ def test_the_rate_error_shown_is_the_largest_with_its_sign(cell, point):
 
 
 def test_a_row_shows_the_numbers(cell, point):
-    line = next(
-        line
-        for line in printed(
-            [cell(points=[point(), point(gap=0.03, gap_lo=0.015, gap_hi=0.04)])]
-        ).splitlines()
-        if "good" in line
-    )
-    assert line.split() == [
-        "toy-d1", "good", "1", "2/2", "0.02", "[0.01,", "0.03]", "0.03", "0.693", "+0.01",
+    claim = math.log(2.0) + 0.3
+    points = [point(), point(gap=0.03, gap_lo=0.015, gap_hi=0.04, claimed_rate=claim)]
+    lines = [line for line in printed([cell(points=points)]).splitlines() if "good" in line]
+    assert lines[0].split() == [
+        "toy-d1", "good", "1", "2/2", "0.02", "[0.01,", "0.03]", "0.15", "0.03", "0.693",
         "exact", "3",
+    ]  # fmt: skip
+    # C - F* = .3 against gaps in [.015, .04]; the audited Lagrangian is .01 above F*.
+    assert lines[1].split() == [
+        "toy-d1", "good", "too", "bad", "1/2", "+0.29", "0.3", "-", "-", "-", "+0.01",
     ]  # fmt: skip
 
 
 def test_bits_divide_by_log_2_and_the_header_says_so(cell, point):
     gap = {"gap": math.log(2.0), "gap_lo": 0.5 * math.log(2.0), "gap_hi": 2.0 * math.log(2.0)}
-    text = printed([cell(points=[point(**gap, rate_error=3.0 * math.log(2.0))])], "bits")
-    assert "bits per symbol" in text
-    line = next(line for line in text.splitlines() if "good" in line)
-    # Gap, interval, worst gap, the rate R* = log 2 where it occurs, and the rate error.
-    assert line.split()[4:10] == ["1", "[0.5,", "2]", "1", "1", "+3"]
-    assert line.split()[-1] == "3"  # seconds stay
+    odd = {
+        "rate_error": 3.0 * math.log(2.0), "claimed_rate": 5.0 * math.log(2.0),
+        "n_paper_protocol": 1024, "gap_paper_protocol": 7.0 * math.log(2.0),
+    }  # fmt: skip
+    text = printed([cell(points=[point(**gap, **odd)])], "bits")
+    assert text.count("bits per symbol") == 2
+    first, second = [line.split() for line in text.splitlines() if "good" in line]
+    # Gap, interval, claimed gap, worst gap, the rate R* = log 2 where it occurs.
+    assert first[4:9] == ["1", "[0.5,", "2]", "4", "1"]
+    assert first[9] == "1"
+    assert first[-1] == "3"  # seconds stay
+    # The claim less the audited Lagrangian, F* + .01 nats; the worst claim, Appendix A with log N
+    # = 10 bits, and R - R(D).
+    assert second[5:] == ["+3.99", "4", "7", "N=1024:", "R", "≤", "10", "0/1", "+3"]
 
 
 def test_brackets_of_a_label_are_no_markup(cell):
@@ -147,6 +149,66 @@ def test_a_pipe_is_not_cut_to_80_characters(realistic):
     row = next(line for line in text.splitlines() if line.startswith(" ramp-d2 "))
     assert len(row) > 80
     assert row.split()[:2] == ["ramp-d2", "blahut_arimoto"]
+
+
+def claims_of(text: str) -> str:
+    return text.split("What is claimed")[1]
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_claims_stand_beside_the_audit(cell, point, width):
+    # Six claims at the truth, two a nat below it: what the mean of the gaps alone would hide.
+    cheat = [point(claimed_rate=math.log(2.0) - 1.0, claimed_distortion=0.25)] * 2
+    text = printed([cell(points=[point()] * 6 + cheat)], width=width, terminal=True)
+    assert "-0.25" in text.split("What is claimed")[0]  # the mean claimed gap
+    lines = claims_of(text)
+    assert "below truth 2/8" in lines
+    assert "agrees 6/8" in lines
+    assert "-1.01" in lines
+
+
+def test_the_papers_protocol_shows_its_ceiling(cell, point):
+    beyond = {"rate_lo": 9.0, "rate_hi": 9.0}
+    points = [
+        point(n_paper_protocol=2000, gap_paper_protocol=0.1),
+        point(n_paper_protocol=2000, gap_paper_protocol=45.3, **beyond),
+    ]
+    assert "22.7  N=2000: R ≤ 7.6     1/2" in claims_of(printed([cell(points=points)]))
+
+
+def test_an_upper_bound_is_printed_as_one(cell, point):
+    text = printed([cell(points=[point(side="upper", gap_lo=None)])])
+    line = next(line for line in text.splitlines() if "good" in line)
+    # Seeds and points, then mean gap, its interval, the claim, the worst gap.
+    assert line.split()[3:10] == ["1/1", "≤", "0.01", "≤", "0.02", "0", "≤"]
+
+
+def test_the_worst_gap_is_a_bound_only_if_that_point_is(point):
+    upper = point(side="upper", gap_lo=None, gap=0.5)
+    for points, expected in (([point(gap=0.6), upper], False), ([point(), upper], True)):
+        worst = worst_gap(points)
+        assert worst is not None
+        assert worst.is_upper is expected
+
+
+def test_the_doubt_about_the_truth_is_printed(cell, point):
+    fstar = math.log(2.0) + 0.5
+    wide = {"truth_kind": "bounds", "truth_lo": fstar - 1.3, "truth_hi": fstar + 1.3}
+    text = printed([cell(points=[point(**wide, gap=0.4, gap_lo=-0.9, gap_hi=1.7)])])
+    assert "0.4 ± 1.3" in text
+    assert "[-0.9, 1.7]" in text
+    assert "±" not in printed([cell(points=[point(truth_lo=fstar - 1e-7, truth_hi=fstar + 1e-7)])])
+
+
+def test_conditionals_are_shown_where_they_are_known(cell, point):
+    known = {
+        "conditional_error": 0.31, "conditional_lo": 0.27, "conditional_hi": 0.35,
+        "conditional_floor": 0.012, "mode_mass_error": 0.18,
+    }  # fmt: skip
+    text = printed([cell(points=[point(**known)]), cell(estimator="other")])
+    assert "0.31  [0.27, 0.35]  0.012       0.18" in text.split("Error of p(y|x)")[1]
+    assert "other" not in text.split("Error of p(y|x)")[1]
+    assert "Error of p(y|x)" not in printed([cell()])
 
 
 def test_failures_are_named_once_with_their_reason(realistic):
@@ -183,7 +245,8 @@ def test_budgets_are_never_mixed(cell, point):
     cells = [cell(budget="quick", points=[point(gap=1.0)]), cell(budget="full")]
     text = printed(cells)
     assert "budget" in text
-    assert len([line for line in text.splitlines() if "good" in line]) == 2
+    gaps = text.split("What is claimed")[0]
+    assert len([line for line in gaps.splitlines() if "good" in line]) == 2
     assert "budget" not in printed(cells[:1])
 
 
@@ -200,147 +263,8 @@ def test_concurrent_timing_is_said(cell):
 
 def test_cases_come_by_dimension(cell):
     text = printed([cell(case=f"c-d{d}", dim=d) for d in (10, 2, 5)])
-    assert re.findall(r"c-d\d+", text) == ["c-d2", "c-d5", "c-d10"]
+    assert re.findall(r"c-d\d+", text) == ["c-d2", "c-d5", "c-d10"] * 2  # gaps, then claims
 
 
 def test_no_records_print_one_line():
     assert printed([]) == "nothing to show: no cell has finished\n"
-
-
-# --------------------------------------------------------------------------- metric tables
-
-
-def test_gap_table_against_plain_arithmetic(realistic):
-    rows = rows_of(metric_table(realistic, "gap", fmt="csv"))
-    for row in rows:
-        points = [
-            p
-            for r in realistic
-            if (r.case, r.estimator) == (row["case"], row["estimator"])
-            for p in r.points
-        ]
-        gaps = [p.gap for p in points if p.gap is not None]
-        assert (int(row["n"]), int(row["of"])) == (len(gaps), 16)
-        if gaps:
-            assert float(row["gap (nats)"]) == pytest.approx(sum(gaps) / len(gaps), rel=1e-12)
-        else:
-            assert row["gap (nats)"] == ""
-    assert [row["case"] for row in rows] == [
-        case for case in ("ramp-d2", "ramp-d5", "ramp-d10") for _ in range(2)
-    ]
-
-
-@pytest.mark.parametrize("metric", list(METRICS))
-@pytest.mark.parametrize("fmt", ["md", "latex", "csv", "html"])
-def test_every_metric_in_every_format(realistic, metric, fmt):
-    assert metric in metric_table(realistic, metric, fmt=fmt).replace(r"\_", "_")
-
-
-def test_units_change_rates_and_nothing_else(cell, point):
-    cells = [cell(points=[point(gap=math.log(2.0))])]
-    assert rows_of(metric_table(cells, "gap", fmt="csv", units="bits"))[0]["gap (bits)"] == "1.0"
-    for metric, column in (("cpu_s", "cpu_s (s)"), ("distortion", "distortion")):
-        nats, bits = (
-            rows_of(metric_table(cells, metric, fmt="csv", units=u)) for u in ("nats", "bits")
-        )
-        assert nats == bits
-        assert float(nats[0][column]) == {"cpu_s": 3.0, "distortion": 0.25}[metric]
-
-
-def test_worst_gap_is_the_largest(realistic):
-    rows = rows_of(metric_table(realistic, "worst_gap", by="estimator", fmt="csv"))
-    assert {row["estimator"]: float(row["worst_gap (nats)"]) for row in rows} == {
-        "blahut_arimoto": pytest.approx(1e-2),
-        "ebrd": 40.0,
-    }
-
-
-def test_columns_that_vary_are_added(cell, point):
-    cells = [cell(n_train=n, points=[point(gap=float(n))]) for n in (10, 1000)]
-    rows = rows_of(metric_table(cells, "gap", fmt="csv"))
-    assert [(row["n_train"], float(row["gap (nats)"])) for row in rows] == [
-        ("10", 10.0), ("1000", 1000.0),
-    ]  # fmt: skip
-
-
-def test_seconds_of_concurrent_runs_stay_apart(cell):
-    cells = [cell(cost={"wall_s": 1.0}), cell(cost={"wall_s": 9.0}, provenance={"jobs": 8})]
-    rows = rows_of(metric_table(cells, "wall_s", fmt="csv"))
-    assert [(row["jobs"], row["wall_s (s)"]) for row in rows] == [("1", "1.0"), ("8", "9.0")]
-
-
-def test_grouping_by_point_columns(cell, point):
-    cells = [
-        cell(points=[point(beta=1.0, gap=1.0), point(beta=10.0, gap=3.0)], seed=s) for s in (0, 1)
-    ]
-    rows = rows_of(metric_table(cells, "gap", by="beta", fmt="csv"))
-    assert [(row["beta"], row["gap (nats)"], row["n"]) for row in rows] == [
-        ("1", "1.0", "2"), ("10", "3.0", "2"),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"metric": "speed"}, "'speed'.*gap, worst_gap.*cpu_s"),
-        ({"by": "case,colour"}, "'colour'.*suite.*estimator.*beta"),
-        ({"by": " , "}, "no columns.*case"),
-        ({"metric": "cpu_s", "by": "beta"}, "cpu_s by 'beta'.*case"),
-        ({"fmt": "docx"}, "'docx'.*md, latex, csv, html"),
-        ({"units": "bans"}, "'bans'.*nats, bits"),
-    ],
-)
-def test_bad_choices_are_one_line_with_the_valid_ones(realistic, arguments, message):
-    with pytest.raises(RdbenchError, match=message) as caught:
-        metric_table(realistic, **arguments)
-    assert "\n" not in str(caught.value)
-
-
-NASTY = "a_b&c%d$e#f{g}~h^i\\j|k<l>m[n]\"o'"
-
-
-def test_latex_is_escaped_and_balanced(cell):
-    text = metric_table([cell(case=NASTY)], fmt="latex")
-    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0]
-    first = body.split(" & ")[0].strip()
-    assert first == (
-        r"a\_b\&c\%d\$e\#f\{g\}\textasciitilde{}h\textasciicircum{}i\textbackslash{}j\textbar{}k"
-        r"\textless{}l\textgreater{}m{[}n{]}" + "\"o'"
-    )
-    columns = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)
-    assert columns is not None
-    # Every row has as many cells as there are columns.
-    for line in text.splitlines():
-        if line.endswith(r"\\"):
-            assert len(re.findall(r"(?<!\\)&", line)) == len(columns[1]) - 1
-
-
-def test_markdown_cells_cannot_break_the_row(cell):
-    lines = metric_table([cell(case=NASTY)], fmt="md").splitlines()
-    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
-
-
-class _Cells(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.tags: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.tags.add(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-
-def test_html_says_what_it_was_given(cell):
-    nasty = NASTY + "<script>alert(1)</script>"
-    parser = _Cells()
-    parser.feed(metric_table([cell(case=nasty)], fmt="html"))
-    assert nasty in parser.texts
-    assert parser.tags == {"table", "thead", "tbody", "tr", "th", "td"}
-
-
-def test_csv_says_what_it_was_given(cell):
-    nasty = NASTY + ',"x"\n'
-    assert rows_of(metric_table([cell(case=nasty)], fmt="csv"))[0]["case"] == nasty

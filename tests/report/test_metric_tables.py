@@ -1,0 +1,198 @@
+"""Tables of one metric: plain arithmetic, claims beside it, markup that cannot be broken."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from rdbench.report.metrics import METRICS
+from rdbench.report.tables import metric_table
+from rdbench.types import RdbenchError
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_gap_table_against_plain_arithmetic(realistic):
+    rows = rows_of(metric_table(realistic, "gap", fmt="csv"))
+    for row in rows:
+        points = [
+            p
+            for r in realistic
+            if (r.case, r.estimator) == (row["case"], row["estimator"])
+            for p in r.points
+        ]
+        gaps = [p.gap for p in points if p.gap is not None]
+        assert (int(row["n"]), int(row["of"])) == (len(gaps), 16)
+        if gaps:
+            assert float(row["gap (nats)"]) == pytest.approx(sum(gaps) / len(gaps), rel=1e-12)
+        else:
+            assert row["gap (nats)"] == ""
+    assert [row["case"] for row in rows] == [
+        case for case in ("ramp-d2", "ramp-d5", "ramp-d10") for _ in range(2)
+    ]
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+@pytest.mark.parametrize("fmt", ["md", "latex", "csv", "html"])
+def test_every_metric_in_every_format(realistic, metric, fmt):
+    assert metric in metric_table(realistic, metric, fmt=fmt).replace(r"\_", "_")
+
+
+def test_units_change_rates_and_nothing_else(cell, point):
+    # Three points, so that no count reads 1.
+    cells = [cell(points=[point(gap=math.log(2.0), gap_lo=0.0, gap_hi=9.0)] * 3)]
+    assert rows_of(metric_table(cells, "gap", fmt="csv", units="bits"))[0]["gap (bits)"] == "1.0"
+    assert "| 1 |" in metric_table(cells, "gap", units="bits").splitlines()[-1]
+    for metric, column in (("cpu_s", "cpu_s (s)"), ("distortion", "distortion")):
+        nats, bits = (
+            rows_of(metric_table(cells, metric, fmt="csv", units=u)) for u in ("nats", "bits")
+        )
+        assert nats == bits
+        assert float(nats[0][column]) == {"cpu_s": 3.0, "distortion": 0.25}[metric]
+
+
+def test_worst_gap_is_the_largest(realistic):
+    rows = rows_of(metric_table(realistic, "worst_gap", by="estimator", fmt="csv"))
+    assert {row["estimator"]: float(row["worst_gap (nats)"]) for row in rows} == {
+        "blahut_arimoto": pytest.approx(1e-2),
+        "ebrd": 40.0,
+    }
+
+
+def test_what_is_claimed_stands_beside_what_is_found(cell, point):
+    rate = math.log(2.0)
+    points = [point(claimed_rate=rate), point(claimed_rate=rate - 0.4), point(claimed_rate=None)]
+    rows = rows_of(metric_table([cell(points=points)], fmt="csv"))
+    assert float(rows[0]["claimed_gap (nats)"]) == pytest.approx(-0.2)
+    assert rows[0]["claim"] == "below truth 1/3, agrees 1/3, no claim 1/3"
+    assert (rows[0]["n"], rows[0]["of"]) == ("3", "3")
+    worst = rows_of(metric_table([cell(points=points)], "worst_gap", fmt="csv"))[0]
+    assert float(worst["worst_claimed_gap (nats)"]) == pytest.approx(0.0, abs=1e-12)
+    for metric, column in (
+        ("rate", "claimed_rate (nats)"),
+        ("distortion", "claimed_distortion"),
+        ("lagrangian", "claimed_lagrangian (nats)"),
+    ):
+        assert column in rows_of(metric_table([cell()], metric, fmt="csv"))[0]
+
+
+def test_claims_of_failed_points_do_not_count(cell, point):
+    cut = point(status="timeout", claimed_rate=math.log(2.0) - 5.0)
+    rows = rows_of(metric_table([cell(points=[point(), cut])], fmt="csv"))
+    assert rows[0]["claim"] == "agrees 1/1"
+    assert float(rows[0]["claimed_gap (nats)"]) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_an_upper_bound_is_marked_as_one_except_in_csv(cell, point):
+    upper = point(side="upper", gap_lo=None)
+    for fmt in ("md", "html", "latex"):
+        text = metric_table([cell(points=[upper])], fmt=fmt)
+        assert {"md": "| ≤ 0.01 |", "html": ">≤ 0.01<", "latex": r"$\leq$ 0.01"}[fmt] in text
+    # Where the largest gap is of another point, the worst is no bound, but the mean still is.
+    for points, metric, expected in (
+        ([upper, point(gap=0.5)], "worst_gap", "| 0.5 |"),
+        ([upper, point(gap=0.001)], "worst_gap", "| ≤ 0.01 |"),
+        ([upper, point(gap=0.5)], "gap", "| ≤ 0.255 |"),
+    ):
+        assert expected in metric_table([cell(points=points)], metric)
+    row = rows_of(metric_table([cell(points=[upper])], fmt="csv"))[0]
+    assert (row["gap (nats)"], row["gap_lo"]) == ("0.01", "")
+    assert "≤" not in metric_table([cell()])
+
+
+def test_columns_that_vary_are_added(cell, point):
+    cells = [cell(n_train=n, points=[point(gap=float(n))]) for n in (10, 1000)]
+    rows = rows_of(metric_table(cells, "gap", fmt="csv"))
+    assert [(row["n_train"], float(row["gap (nats)"])) for row in rows] == [
+        ("10", 10.0), ("1000", 1000.0),
+    ]  # fmt: skip
+
+
+def test_seconds_of_concurrent_runs_stay_apart(cell):
+    cells = [cell(cost={"wall_s": 1.0}), cell(cost={"wall_s": 9.0}, provenance={"jobs": 8})]
+    rows = rows_of(metric_table(cells, "wall_s", fmt="csv"))
+    assert [(row["jobs"], row["wall_s (s)"]) for row in rows] == [("1", "1.0"), ("8", "9.0")]
+
+
+def test_grouping_by_point_columns(cell, point):
+    cells = [
+        cell(points=[point(beta=1.0, gap=1.0), point(beta=10.0, gap=3.0)], seed=s) for s in (0, 1)
+    ]
+    rows = rows_of(metric_table(cells, "gap", by="beta", fmt="csv"))
+    assert [(row["beta"], row["gap (nats)"], row["n"]) for row in rows] == [
+        ("1", "1.0", "2"), ("10", "3.0", "2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metric": "speed"}, "'speed'.*gap, worst_gap.*cpu_s"),
+        ({"by": "case,colour"}, "'colour'.*suite.*estimator.*beta"),
+        ({"by": " , "}, "no columns.*case"),
+        ({"metric": "cpu_s", "by": "beta"}, "cpu_s by 'beta'.*case"),
+        ({"fmt": "docx"}, "'docx'.*md, latex, csv, html"),
+        ({"units": "bans"}, "'bans'.*nats, bits"),
+    ],
+)
+def test_bad_choices_are_one_line_with_the_valid_ones(realistic, arguments, message):
+    with pytest.raises(RdbenchError, match=message) as caught:
+        metric_table(realistic, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+NASTY = "a_b&c%d$e#f{g}~h^i\\j|k<l>m[n]\"o'"
+
+
+def test_latex_is_escaped_and_balanced(cell):
+    text = metric_table([cell(case=NASTY)], fmt="latex")
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0]
+    first = body.split(" & ")[0].strip()
+    assert first == (
+        r"a\_b\&c\%d\$e\#f\{g\}\textasciitilde{}h\textasciicircum{}i\textbackslash{}j\textbar{}k"
+        r"\textless{}l\textgreater{}m{[}n{]}" + "\"o'"
+    )
+    columns = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)
+    assert columns is not None
+    # Every row has as many cells as there are columns.
+    for line in text.splitlines():
+        if line.endswith(r"\\"):
+            assert len(re.findall(r"(?<!\\)&", line)) == len(columns[1]) - 1
+
+
+def test_markdown_cells_cannot_break_the_row(cell):
+    lines = metric_table([cell(case=NASTY)], fmt="md").splitlines()
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
+
+
+class _Cells(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_html_says_what_it_was_given(cell):
+    nasty = NASTY + "<script>alert(1)</script>"
+    parser = _Cells()
+    parser.feed(metric_table([cell(case=nasty)], fmt="html"))
+    assert nasty in parser.texts
+    assert parser.tags == {"table", "thead", "tbody", "tr", "th", "td"}
+
+
+def test_csv_says_what_it_was_given(cell):
+    nasty = NASTY + ',"x"\n'
+    assert rows_of(metric_table([cell(case=nasty)], fmt="csv"))[0]["case"] == nasty
