@@ -43,7 +43,7 @@ class Certificate:
     @property
     def width(self) -> float:
         """hi - lo in nats."""
-        return self.hi - self.lo
+        return float(self.hi - self.lo)
 
     @property
     def reached(self) -> bool:

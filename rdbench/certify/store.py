@@ -1,0 +1,98 @@
+"""The user's cache of certificates: one JSON file each, by content; never a reason to fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rdbench.certify.certificate import Certificate
+
+
+def cache_folder() -> Path:
+    """$RDBENCH_CACHE, else $XDG_CACHE_HOME/rdbench, else ~/.cache/rdbench."""
+    own = os.environ.get("RDBENCH_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "rdbench"
+
+
+def to_plain(certificate: Certificate) -> dict[str, Any]:
+    """The certificate as JSON values; every float keeps all its digits."""
+    return {
+        "beta": float(certificate.beta),
+        "lo": float(certificate.lo),
+        "hi": float(certificate.hi),
+        "distortion": float(certificate.distortion),
+        "kind": certificate.kind,
+        "tolerance": float(certificate.tolerance),
+        "quadrature": float(certificate.quadrature),
+        "reason": certificate.reason,
+        "cpu_s": round(certificate.cpu_s, 4),
+        "points": certificate.points.tolist(),
+        "weights": certificate.weights.tolist(),
+    }
+
+
+def from_plain(plain: dict[str, Any]) -> Certificate:
+    """The certificate of JSON values.
+
+    Raises:
+        ValueError, KeyError, TypeError: they are no certificate.
+    """
+    points = np.array(plain["points"], dtype=float)
+    weights = np.array(plain["weights"], dtype=float)
+    if plain["kind"] == "bounds" and not len(weights):
+        points = np.zeros((0, 1))  # stored without its marginal
+    elif points.ndim != 2 or weights.shape != points.shape[:1] or not len(weights):
+        raise ValueError("a certificate needs points (m, d) and weights (m,)")
+    elif not (np.isfinite(points).all() and weights.min() >= 0 and abs(weights.sum() - 1) < 1e-6):
+        raise ValueError("a certificate needs finite points and weights that sum to one")
+    if plain["kind"] not in ("certified", "certified (numerical)", "bounds"):
+        raise ValueError(f"a certificate of the kind {plain['kind']!r}")
+    numbers = {
+        name: float(plain[name])
+        for name in ("beta", "lo", "hi", "distortion", "tolerance", "quadrature", "cpu_s")
+    }
+    return Certificate(
+        points=points,
+        weights=weights,
+        kind=plain["kind"],
+        reason=str(plain["reason"]),
+        **numbers,
+    )
+
+
+def recall(key: str) -> Certificate | None:
+    """The certificate of that key; ``None`` where there is none, or the file is damaged."""
+    try:
+        plain = json.loads(_path(key).read_text())
+        return from_plain(plain["certificate"]) if plain["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        return None
+
+
+def remember(key: str, certificate: Certificate) -> None:
+    """Store a certificate; a folder that cannot be written is passed over."""
+    try:
+        path = _path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump({"key": key, "certificate": to_plain(certificate)}, file)
+            os.replace(draft, path)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+    except (OSError, RuntimeError):
+        return
+
+
+def _path(key: str) -> Path:
+    return cache_folder() / "certificates" / key[:2] / f"{key}.json"

@@ -1,0 +1,151 @@
+"""Finite sources in R^d: against closed forms, other solvers, and dense grids."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+
+from rdbench.certify import cloud_bounds, maximum_plane
+from rdbench.certify.cloud import bound_cloud, certify_cloud
+from rdbench.certify.finite import certify_finite
+from rdbench.certify.plane_sums import OnGrid, Scattered
+
+
+def two_points(beta: float, a: float) -> float:
+    """F* of the source on +a and -a: atoms at +b and -b, merged at zero where beta a^2 <= 1/2."""
+    found = minimize_scalar(
+        lambda b: beta * (a * a + b * b) - np.log(np.cosh(2.0 * beta * a * b)),
+        bounds=(0.0, a),
+        method="bounded",
+        options={"xatol": 1e-12},
+    )
+    return float(found.fun)
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.3, 0.7, 2.0, 9.0])
+@pytest.mark.parametrize("dim", [1, 2])
+def test_two_points(beta, dim):
+    direction = np.array([[0.6, 0.8]])[:, :dim] / np.linalg.norm([[0.6, 0.8]][0][:dim])
+    x = 1.3 * np.concatenate([direction, -direction]) + 100.0
+    c = certify_cloud(x, np.array([0.5, 0.5]), beta, 1e-8)
+    truth = two_points(beta, 1.3)
+    assert c.lo <= truth + 1e-12
+    assert truth - 1e-12 <= c.hi
+    assert c.width <= 1e-8
+    assert c.points.shape[1] == dim
+    assert np.abs(c.points - 100.0).max() <= 1.3 + 1e-9
+
+
+@pytest.mark.parametrize("beta", [0.4, 2.0, 6.0])
+def test_a_fine_grid_of_reproductions_comes_close_from_above(beta):
+    rng = np.random.default_rng(2)
+    x, p = rng.standard_normal((40, 2)), np.full(40, 1.0 / 40)
+    c = certify_cloud(x, p, beta, 1e-7)
+    assert c.reached
+    steps = np.arange(-3.0, 3.0, 0.2 / np.sqrt(2.0 * beta))
+    y = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
+    y = y[((y[:, None] - x) ** 2).sum(-1).min(1) < 1.0]
+    on_grid = certify_finite(((x[:, None] - y) ** 2).sum(-1), p, beta, 1e-8)
+    assert c.lo <= on_grid.hi
+    # Atoms moved to the grid, by up to 0.1 / sqrt(2 beta) along each axis, raise F by at most that.
+    assert on_grid.lo - c.hi < beta * 2.0 * 0.01 / (2.0 * beta)
+
+
+def test_tolerances_nest():
+    rng = np.random.default_rng(4)
+    x, p = rng.standard_normal((60, 2)), rng.dirichlet(np.ones(60))
+    found = [certify_cloud(x, p, 3.0, tol) for tol in (1e-2, 1e-5, 1e-7)]
+    assert [c.reached for c in found] == [True] * 3
+    assert max(c.lo for c in found) <= min(c.hi for c in found)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), beta=st.floats(0.1, 30.0))
+def test_the_maximum_is_never_below_a_dense_grid(seed, beta):
+    rng = np.random.default_rng(seed)
+    x, mass = 2.0 * rng.standard_normal((12, 2)), rng.exponential(size=12)
+    c = Scattered(x, mass, beta)
+    upper, found = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
+    axes = [np.linspace(x[:, a].min(), x[:, a].max(), 700) for a in (0, 1)]
+    dense = float(c(*axes).max())
+    assert upper >= dense
+    # Between two nodes of the grid c rises by a factor of at most exp(beta h^2 / 2).
+    step = max(axis[1] - axis[0] for axis in axes)
+    assert found <= dense * np.exp(0.5 * beta * step**2) + 1e-9
+    assert upper - found <= 1e-6 * max(1.0, found)
+
+
+def test_an_interpolant_that_is_too_coarse_is_caught(monkeypatch):
+    """Panels of four times the width: the bound of the error no longer covers the maximum."""
+    rng = np.random.default_rng(8)
+    x, mass = 2.0 * rng.standard_normal((40, 2)), np.full(40, 1.0)
+    beta = 4.0
+    c = Scattered(x, mass, beta)
+    axes = [np.linspace(x[:, a].min(), x[:, a].max(), 700) for a in (0, 1)]
+    right, _ = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
+    wrong, _ = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta / 400.0, 1e-7)
+    dense = float(c(*axes).max())
+    assert right >= dense
+    assert right - dense < 1e-3 * dense
+    assert abs(wrong - dense) > 1e-2 * dense
+
+
+def test_sums_on_a_grid_and_scattered_are_the_same():
+    rng = np.random.default_rng(1)
+    first, second = np.linspace(-1.0, 1.0, 5), np.linspace(0.0, 2.0, 7)
+    mass = rng.random((5, 7))
+    x = np.stack(np.meshgrid(first, second, indexing="ij"), -1).reshape(-1, 2)
+    y = np.linspace(-2.0, 2.0, 9), np.linspace(-1.0, 1.0, 4)
+    np.testing.assert_allclose(
+        OnGrid(first, second, mass, 1.7)(*y), Scattered(x, mass.ravel(), 1.7)(*y), rtol=1e-13
+    )
+
+
+@pytest.mark.parametrize("beta", [0.2, 1.0, 4.0])
+def test_bounds_contain_the_certified_value(beta):
+    rng = np.random.default_rng(6)
+    x, p = rng.standard_normal((50, 2)), np.full(50, 0.02)
+    narrow, wide = certify_cloud(x, p, beta, 1e-7), bound_cloud(x, p, beta)
+    assert wide.kind == "bounds"
+    assert wide.lo <= narrow.lo
+    assert narrow.hi <= wide.hi + 1e-9
+    assert wide.hi - narrow.hi < 0.05
+    assert wide.lo > 0.0
+
+
+def test_the_bound_by_the_nearest_point_covers_c_everywhere():
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((40, 6))
+    distance = np.sqrt(((x[:, None] - x) ** 2).sum(-1))
+    log_mass = rng.standard_normal(40)
+    for beta in (0.3, 1.0, 5.0):
+        log_mass -= np.log(np.exp(log_mass).sum()) - 2.0
+        bound = cloud_bounds._log_sup(distance, log_mass, beta)
+        y = np.concatenate([rng.dirichlet(np.full(40, a), 3000) @ x for a in (0.02, 0.3)] + [x])
+        rho = ((y[:, None] - x) ** 2).sum(-1)
+        assert np.log(np.exp(log_mass - beta * rho).sum(1)).max() <= bound + 1e-12
+
+
+def test_bounds_at_the_ends():
+    rng = np.random.default_rng(10)
+    x, p = rng.standard_normal((30, 5)), np.full(30, 1.0 / 30)
+    zero, large = bound_cloud(x, p, 0.0), bound_cloud(x, p, 1e4)
+    assert zero.lo <= 0.0 <= zero.hi
+    assert zero.hi < 1e-9
+    assert large.lo <= np.log(30.0) <= large.hi + 1e-9
+    assert large.width < 1e-3
+
+
+def test_bad_input():
+    x, p = np.zeros((3, 3)), np.full(3, 1.0 / 3)
+    with pytest.raises(ValueError, match="bound_cloud"):
+        certify_cloud(x, p, 1.0, 1e-6)
+    with pytest.raises(ValueError, match="finite"):
+        certify_cloud(np.array([[0.0], [np.nan]]), np.array([0.5, 0.5]), 1.0, 1e-6)
+    with pytest.raises(ValueError, match="probabilities"):
+        certify_cloud(np.zeros((2, 1)), np.array([0.5, 0.6]), 1.0, 1e-6)
+    with pytest.raises(ValueError, match="beta"):
+        bound_cloud(x, p, np.inf)
