@@ -1,8 +1,9 @@
 """One evaluator for every channel, on draws that no estimator has seen.
 
 ``audit`` picks the method by the kind of the reproduction marginal: exact sums for atoms,
-quadrature for energies in d <= 2 and gated annealed importance sampling above, the plug-in of
-the paper's Appendix A for everything that can only be sampled.
+quadrature for energies in d <= 2 and gated annealed importance sampling above, importance
+sampling or the plug-in of the paper's Appendix A for densities and pushforwards, whichever a pilot
+on separate draws finds lower.
 """
 
 from __future__ import annotations
@@ -15,17 +16,23 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.annealed import annealed
+from rdbench.audit.conditional import conditional_error
 from rdbench.audit.evaluation import Evaluation, audited
+from rdbench.audit.importance import density
+from rdbench.audit.latent import pushforward
 from rdbench.audit.quadrature import quadrature
 from rdbench.audit.size import SIZES, AuditSize
 from rdbench.audit.sums import atoms, plug_in
 from rdbench.types import (
     Atoms,
     Audited,
+    Density,
     Energy,
     HasSupport,
     Marginal,
     Problem,
+    Pushforward,
+    RdbenchError,
     Reference,
     TestChannel,
 )
@@ -33,6 +40,7 @@ from rdbench.types import (
 __all__ = ["SIZES", "AuditSize", "audit"]
 
 _QUADRATURE_DIM = 2
+_SMOOTH = ("squared_error", "absolute_error")
 # The plug-in carries a rate while every symbol still has this many effective draws of q.
 _PLUG_IN_MIN_DRAWS = 20.0
 
@@ -47,30 +55,55 @@ def audit(
 ) -> Audited:
     """Evaluate F(q), R and D of a channel and its gap to the truth, in nats.
 
-    A finite source is summed over exactly; any other is drawn afresh from ``generator``, whose
-    stream must not be the training stream.
+    A finite source is summed over exactly, except under an energy; any other is drawn afresh from
+    ``generator``, whose stream must not be the training stream. Where the reference knows
+    p*(y|x), ``sample_conditional`` is compared with it; should that fail, its fields are NaN.
+
+    Raises:
+        RdbenchError: the source drew symbols that are not finite.
+        ValueError: q is not normalised, or not on the given reproduction alphabet.
     """
-    source = problem.source
-    if isinstance(source, HasSupport):
-        x = source.support.to(generator.device).double()
-        probabilities = source.pmf.to(generator.device).double()
-    else:
-        x, probabilities = source.sample(size.symbols, generator), None
+    x, probabilities = _symbols(problem, channel.marginal, size, generator)
     evaluation = _evaluate(channel, problem, x, probabilities, size, generator)
     result = audited(evaluation, reference, x, channel.beta)
     n = size.paper_draws
-    if n == 0:
-        return result
-    protocol = plug_in(
-        channel.marginal.sample(n, generator).double(),
-        problem.distortion,
-        x[:n] if probabilities is None else x,
-        probabilities,
-        channel.beta,
-        exact_draws=False,
+    if n > 0:
+        protocol = plug_in(
+            channel.marginal.sample(n, generator).detach().double(),
+            problem.distortion,
+            x[:n] if probabilities is None else x,
+            probabilities,
+            channel.beta,
+            exact_draws=False,
+        )
+        gap = audited(protocol, reference, x, channel.beta).gap
+        result = dataclasses.replace(result, gap_paper_protocol=gap, n_paper_protocol=n)
+    found = conditional_error(channel, problem, reference, size, generator)
+    return dataclasses.replace(
+        result,
+        conditional_error=found.error,
+        conditional_lo=found.lo,
+        conditional_hi=found.hi,
+        conditional_floor=found.floor,
+        mode_mass_error=found.mode_mass,
     )
-    gap = audited(protocol, reference, x, channel.beta).gap
-    return dataclasses.replace(result, gap_paper_protocol=gap, n_paper_protocol=n)
+
+
+def _symbols(
+    problem: Problem, marginal: Marginal, size: AuditSize, generator: Generator
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"] | None]:
+    """Every letter with its probability, or fresh draws."""
+    source = problem.source
+    # What evaluates an energy needs few symbols at a high price each: it takes draws.
+    drawn = isinstance(marginal, Energy) and problem.distortion.name in _SMOOTH
+    if isinstance(source, HasSupport) and not drawn:
+        x = source.support.to(generator.device).double()
+        probabilities = source.pmf.to(generator.device).double()
+    else:
+        x, probabilities = source.sample(size.symbols, generator).double(), None
+    if not bool(torch.isfinite(x).all()):
+        raise RdbenchError(f"the source {source.name} has symbols that are not finite")
+    return x, probabilities
 
 
 def _check_alphabet(marginal: Marginal, alphabet: Float[Tensor, "m d"]) -> None:
@@ -96,15 +129,18 @@ def _evaluate(
         _check_alphabet(marginal, problem.alphabet)
     if isinstance(marginal, Atoms):
         return atoms(marginal, distortion, x, probabilities, beta, size.kernel_evaluations)
-    if isinstance(marginal, Energy) and probabilities is None:
+    if isinstance(marginal, Density):
+        return density(marginal, distortion, x, probabilities, beta, size, generator)
+    if isinstance(marginal, Pushforward):
+        return pushforward(marginal, distortion, x, probabilities, beta, size, generator)
+    if probabilities is None and distortion.name in _SMOOTH:
         if x.shape[1] <= _QUADRATURE_DIM:
             return quadrature(channel, marginal, distortion, x, generator)
         if distortion.name == "squared_error":
             return annealed(channel, marginal, x, size, generator)
-    draws = marginal.sample(size.plug_in_draws, generator).double()
-    exact = not isinstance(marginal, Energy)
-    evaluation = plug_in(draws, distortion, x, probabilities, beta, exact_draws=exact)
-    if not exact and evaluation.ess * len(draws) < _PLUG_IN_MIN_DRAWS:
+    draws = marginal.sample(size.plug_in_draws, generator).detach().double()
+    evaluation = plug_in(draws, distortion, x, probabilities, beta, exact_draws=False)
+    if evaluation.ess * len(draws) < _PLUG_IN_MIN_DRAWS:
         # Too high in expectation, and by an unknown amount: no lower end.
         return dataclasses.replace(evaluation, accepted=False, below=math.inf)
     return evaluation

@@ -10,21 +10,22 @@ Reverse chains bound only if they start from exact draws of q. Markov chains can
 the conditional chains visit, and then both directions agree on a wrong log Z. Hence half of the
 reverse chains start from draws of p(y|x) for fresh x; where the halves disagree the gate fails,
 and even where they agree the side is ``estimate``.
+
+The gate chooses both schedules on a pilot, whose chains and starts are not used again; the estimate
+is then made once, with fresh chains. Only where these contradict the pilot is the point withheld
+after all, so that what is reported is not picked for its value.
 """
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import Evaluation, effective_fraction, log_mean_exp
+from rdbench.audit.chains import INFLATION, Partition, anneal, partition, scaled
+from rdbench.audit.evaluation import Evaluation, log_mean_exp
 from rdbench.audit.size import AuditSize
-from rdbench.inference.em import select_mixture
-from rdbench.inference.langevin import Potential, adapted, mala
+from rdbench.inference.em import refined, select_mixture
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Energy, TestChannel
 
@@ -32,50 +33,21 @@ from rdbench.types import Energy, TestChannel
 MAX_CONDITIONAL_WIDTH = 0.02
 MAX_PARTITION_WIDTH = 0.03
 MIN_EFFECTIVE = 0.3
+# A schedule is long enough where it meets these; only the longest may pass by the limits above.
+_AIMED_WIDTH = 0.02
+_AIMED_EFFECTIVE = 0.6
+# The standard error of log Z that the final chains are numbered for, up to twice the usual number.
+_AIMED_ERROR = 0.005
+_CONTRADICTION = 1.5  # times the gate's widths, after a pilot that passed them
 SCHEDULES = (1, 20, 60, 200, 800)
 MAX_COMPONENTS = 8
 
-_BURN_IN = 60
+_SELECT_DRAWS = 2000  # choose the number of components of g; all that are left refine it
 # One evaluation of g costs d^2: beyond this dimension chains and symbols are cut in proportion,
 # and intervals widen.
 _FULL_DIM = 50
 _MIN_CHAINS = 500
 _MIN_SYMBOLS = 100
-_INFLATION = 1.05  # forward proposals a little wider than the fit
-_NARROWING = 0.9  # reverse chains need a proposal narrower than the target
-
-
-@dataclass(frozen=True)
-class Partition:
-    """log Z with its bracket: forward low, reverse high, the halves of the reverse apart.
-
-    The forward value is the estimate: where the gate accepts, its bias, half the variance of the
-    weights over their number, is below 3e-3, while the reverse inherits the error of the chains.
-    """
-
-    forward: float
-    reverse: float
-    from_marginal: float
-    from_conditional: float
-    se: float
-    ess: float
-
-    @property
-    def bracket(self) -> tuple[float, float]:
-        """What log Z may be: where the gate fails, the halves of the reverse count one by one."""
-        values = [self.forward, self.reverse]
-        if not self.accepted:
-            values += [self.from_marginal, self.from_conditional]
-        return min(values), max(values)
-
-    @property
-    def accepted(self) -> bool:
-        """The gate on log Z."""
-        return (
-            abs(self.reverse - self.forward) <= MAX_PARTITION_WIDTH
-            and abs(self.from_marginal - self.from_conditional) <= MAX_PARTITION_WIDTH
-            and self.ess >= MIN_EFFECTIVE
-        )
 
 
 def annealed(
@@ -85,164 +57,93 @@ def annealed(
     size: AuditSize,
     generator: Generator,
 ) -> Evaluation:
-    """Escalate the schedule until the gate accepts.
+    """Lengthen the schedules on a pilot until the gate accepts, then estimate with fresh chains.
 
+    log Z and log Z_x have a schedule each: at high rates one step is enough for the second.
     Held-out likelihood chooses the number of components of g: with one component for several
-    modes even 200 steps leave brackets of .03, with the right number one step does.
+    modes even 200 steps leave brackets of .03, with the right number one step does. Where no
+    schedule passes, the bracket of the pilot is all that is returned.
     """
-    beta, dim = channel.beta, x.shape[1]
+    dim = x.shape[1]
     scale = min(1.0, (_FULL_DIM / dim) ** 2)
     chains = max(_MIN_CHAINS, round(scale * size.chains))
     x = x[: max(_MIN_SYMBOLS, round(scale * len(x)))]
+    few = x[: size.pilot_symbols]
     draws = energy.sample(max(chains // 2, 4 * dim), generator).double()
-    fresh = x[torch.randint(len(x), (chains // 4,), generator=generator, device=x.device)]
-    visited = channel.sample_conditional(fresh, 1, generator)[:, 0].double()
-    posterior = channel.sample_conditional(x, 1, generator).double()
     fitting, starting = draws[: len(draws) // 2], draws[len(draws) // 2 :]
+    g = select_mixture(fitting[:_SELECT_DRAWS], MAX_COMPONENTS, generator, margin=0.01)
+    g = refined(g, fitting)
     schedules = [steps for steps in SCHEDULES if steps <= size.max_steps]
-    g = select_mixture(fitting, MAX_COMPONENTS, generator, margin=0.01)
+    share = len(starting) // 3
+
+    def log_z(steps: int, chains: int, starting: Tensor, least: int = 0) -> Partition:
+        rows = torch.randint(len(x), (max(chains // 4, 1),), generator=generator, device=x.device)
+        visited = channel.sample_conditional(x[rows], 1, generator)[:, 0].double()
+        return partition(energy, g, steps, chains, starting, visited, generator, least)
+
+    def log_z_x(steps: int, x: Tensor, z: Partition, width: float) -> Evaluation:
+        return _evaluate(channel, energy, g, x, z, steps, size, generator, width)
+
     for steps in schedules:
-        partition = _partition(energy, g, steps, chains, starting, visited, generator)
-        # The conditional chains are the costly part; without log Z they are of no use.
-        if partition.accepted or steps == schedules[-1]:
-            result = _evaluate(energy, g, beta, x, posterior, partition, steps, size, generator)
-            if result.accepted:
-                break
-    return result
-
-
-def _partition(
-    energy: Energy,
-    g: GaussianMixture,
-    steps: int,
-    chains: int,
-    starting: Tensor,
-    visited: Tensor,
-    generator: Generator,
-) -> Partition:
-    wide, narrow = _scaled(g, _INFLATION), _scaled(g, _NARROWING)
-    count = max(chains // max(1, steps // 20), min(chains, 1000))
-    forward, _ = _anneal(energy, wide, None, wide.sample(count, generator), steps, generator)
-    halves = []
-    for starts in (starting, visited):
-        starts = starts[: max(count // 4, 500)]
-        factor = _factor(narrow, 0.0)
-        # Draws of p(y|x) follow q only at the optimum; a burn-in settles them inside their modes.
-        for scale in (1e-3, 1e-2, 1e-1):
-            tau = torch.full((), scale, dtype=torch.float64, device=starts.device)
-            starts, _ = mala(energy.value_and_grad, starts, _BURN_IN // 3, tau, factor, generator)
-        log_w, _ = _anneal(energy, narrow, None, starts, steps, generator, reverse=True)
-        halves.append(log_w)
-    reverse = torch.cat(halves)
-    weights = torch.softmax(forward, 0) * len(forward)
-    return Partition(
-        forward=float(log_mean_exp(forward, 0)),
-        reverse=-float(log_mean_exp(-reverse, 0)),
-        from_marginal=-float(log_mean_exp(-halves[0], 0)),
-        from_conditional=-float(log_mean_exp(-halves[1], 0)),
-        se=float(weights.std()) / math.sqrt(len(weights)),
-        ess=float(effective_fraction(forward, 0)),
-    )
+        pilot_z = log_z(steps, chains // 2, starting[:share])
+        if pilot_z.passes(_AIMED_WIDTH, _AIMED_EFFECTIVE):
+            break
+    passed = pilot_z.passes(MAX_PARTITION_WIDTH, MIN_EFFECTIVE)
+    # Without log Z the conditional chains, the costly part, are of no use: the shortest will do.
+    for steps_x in schedules if passed else schedules[:1]:
+        pilot = log_z_x(steps_x, few, pilot_z, MAX_CONDITIONAL_WIDTH if passed else 0.0)
+        if pilot.accepted:
+            break
+    if not pilot.accepted:
+        return pilot
+    # n weights of effective fraction e have a mean with the relative variance (1/e - 1) / n.
+    needed = (1.0 / pilot_z.ess - 1.0) / _AIMED_ERROR**2
+    most = 2.0 * chains / max(1.0, steps / 20)
+    z = log_z(steps, chains, starting[share:], least=round(min(needed, most)))
+    agrees = z.passes(_CONTRADICTION * MAX_PARTITION_WIDTH, MIN_EFFECTIVE / _CONTRADICTION)
+    # Long schedules are costly, and log Z, not the symbols, sets the error that is left.
+    x = x if steps_x == 1 else x[: (len(x) + 1) // 2]
+    return log_z_x(steps_x, x, z, _CONTRADICTION * MAX_CONDITIONAL_WIDTH if agrees else 0.0)
 
 
 def _evaluate(
+    channel: TestChannel,
     energy: Energy,
     g: GaussianMixture,
-    beta: float,
     x: Tensor,
-    posterior: Tensor,
-    partition: Partition,
+    z: Partition,
     steps: int,
     size: AuditSize,
     generator: Generator,
+    widest: float,
 ) -> Evaluation:
+    """f(x) = log Z - log Z_x, accepted where the bound on log Z_x is at most ``widest`` wide.
+
+    Zero accepts nothing: log Z is in doubt, and everything it may be widens the bracket.
+    """
     n, d = x.shape
-    m = size.conditional_chains
-    wide = _scaled(g, _INFLATION)
+    m, beta = size.conditional_chains, channel.beta
+    wide = scaled(g, INFLATION)
+    posterior = channel.sample_conditional(x, 1, generator)[:, 0].double()
     starts = wide.sample_conditional(x, m, beta, generator).reshape(n * m, d)
     repeated = x.repeat_interleave(m, 0)
-    forward, ends = _anneal(energy, wide, (repeated, beta), starts, steps, generator)
+    forward, ends = anneal(energy, wide, (repeated, beta), starts, steps, generator)
     forward = forward.reshape(n, m)
-    back, _ = _anneal(energy, wide, (x, beta), posterior[:, 0], steps, generator, reverse=True)
+    back, _ = anneal(energy, wide, (x, beta), posterior, steps, generator, reverse=True)
     base = wide.log_partition(x, beta)
     low = base + log_mean_exp(forward, 1)
     high = base + log_mean_exp(torch.cat([forward[:, 1:], back[:, None]], 1), 1)
-    width = float((high - low).mean())
+    width = abs(float((high - low).mean()))
     rho = (ends - repeated).square().sum(1).reshape(n, m)
-    z = partition
+    values = z.values[:2] if widest > 0.0 else z.values
     return Evaluation(
         potential=z.forward - 0.5 * (low + high),
         distortion=(torch.softmax(forward, 1) * rho).sum(1),
-        method=f"annealed importance sampling, {steps} steps, {g.size} components",
+        method=f"annealed importance sampling, {z.steps} and {steps} steps, {g.size} components",
         side="estimate",
         common_se=z.se,
-        below=z.forward - z.bracket[0] + 0.5 * abs(width),
-        above=z.bracket[1] - z.forward + 0.5 * abs(width),
+        below=z.forward - min(values) + 0.5 * width,
+        above=max(values) - z.forward + 0.5 * width,
         ess=z.ess,
-        accepted=z.accepted and abs(width) <= MAX_CONDITIONAL_WIDTH,
+        accepted=widest > 0.0 and width <= widest,
     )
-
-
-def _anneal(
-    energy: Energy,
-    g: GaussianMixture,
-    condition: tuple[Tensor, float] | None,
-    y: Tensor,
-    steps: int,
-    generator: Generator,
-    reverse: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Log weights (in the forward sense) and the last states of chains between g and q.
-
-    One step is plain importance sampling: no transition is needed.
-    """
-    beta = 0.0 if condition is None else condition[1]
-    factor = _factor(g, beta)
-    tau = torch.full((), 0.3, dtype=torch.float64, device=y.device)
-    log_w = torch.zeros(len(y), dtype=torch.float64, device=y.device)
-    grid = torch.linspace(0.0, 1.0, steps + 1, dtype=torch.float64).tolist()
-
-    def update(k: int) -> None:
-        nonlocal log_w
-        difference = energy.value_and_grad(y)[0] - g.energy_and_grad(y)[0]
-        log_w = log_w - (grid[k] - grid[k - 1]) * difference
-
-    for k in range(steps, 0, -1) if reverse else range(1, steps + 1):
-        if not reverse:
-            update(k)
-        if steps > 1:
-            potential = _bridge_potential(energy, g, condition, grid[k])
-            y, acceptance = mala(potential, y, 1, tau, factor, generator)
-            tau = adapted(tau, acceptance)
-        if reverse:
-            update(k)
-    return log_w, y
-
-
-def _bridge_potential(
-    energy: Energy, g: GaussianMixture, condition: tuple[Tensor, float] | None, t: float
-) -> Potential:
-    def potential(y: Tensor) -> tuple[Tensor, Tensor]:
-        e, de = energy.value_and_grad(y)
-        r, dr = g.energy_and_grad(y)
-        value, grad = torch.lerp(r, e, t), torch.lerp(dr, de, t)
-        if condition is not None:
-            x, beta = condition
-            value = value + beta * (y - x).square().sum(1)
-            grad = grad + 2.0 * beta * (y - x)
-        return value, grad
-
-    return potential
-
-
-def _factor(g: GaussianMixture, beta: float) -> Tensor:
-    """A square root of the pooled covariance within components, given x where beta > 0."""
-    pooled = (g.weights[:, None, None] * g.covs).sum(0)
-    values, vectors = torch.linalg.eigh(pooled)
-    values = values.clamp(min=1e-300)
-    root: Tensor = vectors * (values / (1.0 + 2.0 * beta * values)).sqrt()
-    return root
-
-
-def _scaled(g: GaussianMixture, scale: float) -> GaussianMixture:
-    return GaussianMixture(g.weights, g.means, g.covs * scale)

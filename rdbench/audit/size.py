@@ -24,11 +24,32 @@ class AuditSize:
     """Annealed chains for log Z_x, per symbol."""
     max_steps: int
     """Longest annealing schedule."""
+    local_draws: int = 64
+    """Draws per symbol of importance sampling, over all its proposals."""
+    pilot_symbols: int = 256
+    """Symbols on which a pilot chooses the method; its draws are not used again."""
+    conditional_symbols: int = 500
+    """Symbols at which draws of p(y|x) are compared with p*(y|x); 0 leaves the comparison out."""
+    conditional_draws: int = 8
+    """Draws of p(y|x) at each of them."""
 
 
 SIZES: Mapping[str, AuditSize] = {
-    "quick": AuditSize(2000, 1e8, 10_000, 2000, 8000, 4, 60),
-    "default": AuditSize(4000, 3e8, 20_000, 4000, 16_000, 8, 200),
-    "full": AuditSize(16_000, 1e9, 40_000, 10_000, 32_000, 8, 800),
+    "quick": AuditSize(2000, 1e8, 10_000, 2000, 8000, 4, 60, local_draws=32),
+    "default": AuditSize(
+        4000, 3e8, 20_000, 4000, 16_000, 8, 200, conditional_symbols=1000, conditional_draws=12
+    ),
+    "full": AuditSize(
+        16_000,
+        1e9,
+        40_000,
+        10_000,
+        32_000,
+        8,
+        800,
+        local_draws=128,
+        conditional_symbols=2000,
+        conditional_draws=16,
+    ),
 }
 """By the name of the budget."""

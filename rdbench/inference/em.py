@@ -39,10 +39,7 @@ def fit_mixture(
     if size == 1:
         return fit_gaussian(x)
     screen = x[:_SCREEN]
-    overall = fit_gaussian(x).covs[0]
-    eye = torch.eye(len(overall), dtype=x.dtype, device=x.device)
-    # The second part keeps a component regular that holds fewer draws than dimensions.
-    ridge = 1e-6 * overall + 1e-9 * overall.diagonal().mean() * eye
+    ridge = _ridge(x)
     # The first restarts are short; only promising ones are carried on.
     candidates = [_em(screen, _start(screen, size, generator), ridge, 10) for _ in range(restarts)]
     candidates.sort(key=lambda m: float(m.log_prob(screen).mean()), reverse=True)
@@ -77,6 +74,21 @@ def select_mixture(
         if failures == 2:
             break
     return chosen
+
+
+def refined(
+    mixture: GaussianMixture, x: Float[Tensor, "n d"], iterations: int = 10
+) -> GaussianMixture:
+    """The mixture after more EM on other, or more, draws: its size may have been chosen on few."""
+    x = x.double()
+    return fit_gaussian(x) if mixture.size == 1 else _em(x, mixture, _ridge(x), iterations)
+
+
+def _ridge(x: Tensor) -> Tensor:
+    overall = fit_gaussian(x).covs[0]
+    eye = torch.eye(len(overall), dtype=x.dtype, device=x.device)
+    # The second part keeps a component regular that holds fewer draws than dimensions.
+    return 1e-6 * overall + 1e-9 * overall.diagonal().mean() * eye
 
 
 def _start(x: Tensor, size: int, generator: Generator) -> Tensor:

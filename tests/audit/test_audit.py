@@ -1,36 +1,31 @@
-"""The audit against channels whose F is known, and against faults that must be caught."""
+"""The audit of atoms and of whole channels: known values, and faults that must be caught."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
 
 from rdbench.audit import SIZES, AuditSize, audit
-from rdbench.audit.annealed import annealed
-from rdbench.audit.quadrature import quadrature
-from rdbench.distortions import AbsoluteError, Hamming, SquaredError
+from rdbench.audit.evaluation import Evaluation, audited
+from rdbench.distortions import Hamming, SquaredError
 from rdbench.references.gaussian import WaterFilling
 from rdbench.references.hamming import FiniteHamming
-from rdbench.references.laplacian import LaplacianAbsolute
-from rdbench.references.shannon import TightShannonBound
 from rdbench.sources.finite import zipf
 from rdbench.sources.gaussian import GaussianSource, scalar_gaussian, vector_gaussian
-from rdbench.sources.laplacian import LaplacianSource
-from rdbench.sources.mixture import GaussianMixture, isotropic_mixture, paper_mixture
+from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Atoms,
-    Audited,
     Claim,
     Density,
-    Energy,
     Marginal,
     Problem,
     Pushforward,
+    RdbenchError,
     TestChannel,
 )
 
@@ -42,7 +37,20 @@ SMALL = AuditSize(
     chains=4000,
     conditional_chains=4,
     max_steps=60,
+    conditional_symbols=0,
 )
+
+
+class _NoPotential:
+    """A Gaussian's reference without its potential."""
+
+    kind: ClassVar[str] = "closed form"
+    citation = validity = ""
+
+    def __init__(self, source: GaussianSource) -> None:
+        self.point = WaterFilling(source).point
+        self.rate = WaterFilling(source).rate
+        self.slope = WaterFilling(source).slope
 
 
 def _channel(beta: float, marginal: Marginal, conditional: GaussianMixture | None = None):
@@ -51,140 +59,6 @@ def _channel(beta: float, marginal: Marginal, conditional: GaussianMixture | Non
         return conditional.sample_conditional(x, k, beta, g)
 
     return TestChannel(beta, marginal, Claim(0.0, 0.0, "estimate"), sample_conditional)
-
-
-def _energy(q: GaussianMixture, offset: float = 3.7) -> Energy:
-    """q as an energy with an arbitrary constant, drawn exactly."""
-
-    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = q.energy_and_grad(y)
-        return value + offset, grad
-
-    return Energy(sample=q.sample, value_and_grad=value_and_grad)
-
-
-def _gaussian_marginal(source: GaussianSource, beta: float, inflation: float) -> GaussianMixture:
-    """The optimal marginal with its covariance inflated, so that F(q) > F*."""
-    v = (source.stds**2 - 0.5 / beta).clamp(min=0.0) * inflation + 1e-3
-    cov = (source.basis * v) @ source.basis.T
-    return GaussianMixture(torch.ones(1).double(), source.mean[None], cov[None])
-
-
-def _gaussian_gap(source: GaussianSource, beta: float, inflation: float) -> float:
-    """F(q) - F* in closed form: sum of log(1 + 2 beta v)/2 + beta s2/(1 + 2 beta v)."""
-    s2 = source.stds**2
-    v = (s2 - 0.5 / beta).clamp(min=0.0) * inflation + 1e-3
-    spread = 1.0 + 2.0 * beta * v
-    value = float((0.5 * spread.log() + beta * s2 / spread).sum())
-    return value - WaterFilling(source).point(beta).lagrangian.mid
-
-
-# ---------------------------------------------------------------- values
-
-
-@pytest.mark.parametrize("beta", [0.3, 2.0, 800.0])
-def test_quadrature_of_a_gaussian_energy(beta: float) -> None:
-    source = scalar_gaussian(3.0, 2.0)
-    q = _gaussian_marginal(source, beta, 1.2)
-    gaps, width = [], 0.0
-    for seed in range(10):
-        result = audit(
-            _channel(beta, _energy(q), q),
-            Problem(source, SquaredError()),
-            WaterFilling(source),
-            size=SMALL,
-            generator=Generator().manual_seed(seed),
-        )
-        gaps.append(result.gap)
-        width = result.gap_hi - result.gap_lo
-        assert result.side == "exact"
-    error = float(np.std(gaps)) / math.sqrt(10)
-    assert abs(np.mean(gaps) - _gaussian_gap(source, beta, 1.2)) < 5 * error + 1e-4
-    assert 0.0 < width < 0.02
-
-
-@pytest.mark.parametrize("mean", [0.0, 100.0])
-def test_quadrature_in_two_dimensions_far_from_the_origin(mean: float) -> None:
-    source = vector_gaussian(2, mean=mean)
-    q = _gaussian_marginal(source, 40.0, 1.1)
-    result = audit(
-        _channel(40.0, _energy(q), q),
-        Problem(source, SquaredError()),
-        WaterFilling(source),
-        size=SMALL,
-        generator=Generator().manual_seed(1),
-    )
-    truth = _gaussian_gap(source, 40.0, 1.1)
-    assert result.gap_lo - 0.002 <= truth <= result.gap_hi + 0.002
-    assert result.gap == pytest.approx(truth, abs=0.01)
-    assert result.rate - WaterFilling(source).rate(result.distortion).mid == pytest.approx(
-        result.rate_error
-    )
-
-
-def test_quadrature_with_absolute_error() -> None:
-    """A Laplacian q: Z is the convolution of two Laplacians, known in closed form."""
-    source = LaplacianSource(3.0, 2.0)
-    reference = LaplacianAbsolute(source)
-    beta, a = 4.0, 1.0 / 1.7
-    energy = Energy(
-        sample=lambda n, g: LaplacianSource(3.0, 1.7).sample(n, g),
-        value_and_grad=lambda y: (a * (y[:, 0] - 3.0).abs(), a * (y - 3.0).sign()),
-    )
-    result = audit(
-        _channel(beta, energy),
-        Problem(source, AbsoluteError()),
-        reference,
-        size=SMALL,
-        generator=Generator().manual_seed(1),
-    )
-    s = np.linspace(0, 120, 2_000_001)
-    z = a * (beta * np.exp(-a * s) - a * np.exp(-beta * s)) / (beta**2 - a**2)
-    value = -np.trapezoid(np.exp(-s / 2) / 2 * np.log(z), s)
-    truth = value - reference.point(beta).lagrangian.mid
-    assert result.gap_lo - 1e-3 <= truth <= result.gap_hi + 1e-3
-
-
-@pytest.mark.parametrize("rate", [1.0, 6.0, 25.0])
-def test_annealing_of_a_gaussian_energy(rate: float) -> None:
-    source = vector_gaussian(10)
-    reference = WaterFilling(source)
-    beta = reference.slope(rate)
-    q = _gaussian_marginal(source, beta, 1.1)
-    truth = _gaussian_gap(source, beta, 1.1)
-    inside, gaps = 0, []
-    for seed in range(5):
-        result = audit(
-            _channel(beta, _energy(q), q),
-            Problem(source, SquaredError()),
-            reference,
-            size=SMALL,
-            generator=Generator().manual_seed(seed),
-        )
-        inside += result.gap_lo <= truth <= result.gap_hi
-        gaps.append(result.gap)
-        assert result.side == "estimate"
-    assert inside >= 4
-    assert np.mean(gaps) == pytest.approx(truth, abs=0.01)
-
-
-def test_annealing_of_a_multimodal_energy() -> None:
-    means = torch.zeros(3, 4, dtype=torch.float64)
-    means[:, :2] = paper_mixture().means
-    source = isotropic_mixture(means)
-    reference = TightShannonBound(source)
-    beta = 3.0
-    q = reference.reproduction(beta)
-    result = audit(
-        _channel(beta, _energy(q), q),
-        Problem(source, SquaredError()),
-        reference,
-        size=SMALL,
-        generator=Generator().manual_seed(3),
-    )
-    assert "3 components" in result.method
-    assert result.gap_lo <= 0.0 <= result.gap_hi
-    assert abs(result.gap) < 0.015
 
 
 def test_exact_marginals_as_atoms_density_and_pushforward() -> None:
@@ -235,9 +109,6 @@ def test_atoms_on_a_finite_source_are_exact() -> None:
     assert result.rate == pytest.approx(reference.point(beta).rate.mid, abs=1e-12)
 
 
-# ---------------------------------------------------------------- faults
-
-
 def test_training_points_as_atoms_do_not_beat_the_truth() -> None:
     """Atoms at 200 draws look good on those draws and bad on fresh ones."""
     source = vector_gaussian(10)
@@ -256,118 +127,6 @@ def test_training_points_as_atoms_do_not_beat_the_truth() -> None:
         generator=Generator().manual_seed(1),
     )
     assert result.gap_lo > 0.1
-
-
-def _two_modes(dim: int) -> GaussianMixture:
-    means = torch.zeros(2, dim, dtype=torch.float64)
-    means[:, 0] = torch.tensor([-6.0, 6.0])
-    return isotropic_mixture(means)
-
-
-def test_a_missed_mode_is_caught() -> None:
-    """Marginal chains that know one mode of two: both directions agree on a log Z that is ln 2
-    too small, and without the conditional half the energy would score ln 2 below the truth."""
-    source = _two_modes(4)
-    reference = TightShannonBound(source)
-    beta = 5.0
-    q = reference.reproduction(beta)
-
-    def one_mode(n: int, g: Generator) -> Tensor:
-        y = q.sample(n, g)
-        y[:, 0] = y[:, 0].abs()
-        return y
-
-    honest = _channel(beta, _energy(q), q)
-    faulty = dataclasses.replace(honest, marginal=dataclasses.replace(_energy(q), sample=one_mode))
-    problem = Problem(source, SquaredError())
-    results: list[Audited] = [
-        audit(c, problem, reference, size=SMALL, generator=Generator().manual_seed(1))
-        for c in (honest, faulty)
-    ]
-    assert abs(results[0].gap) < 0.015
-    assert math.isnan(results[1].gap)  # no point is reported
-    assert not results[1].accepted
-    # and the bracket holds the truth: log Z is anything from one mode's to both modes'
-    assert results[1].gap_lo <= 0.0
-    assert results[1].gap_hi >= -0.015
-    # The fault is real: with both halves blind, the same audit is fooled by ln 2.
-    blind = dataclasses.replace(
-        faulty,
-        sample_conditional=lambda x, k, g: q.sample_conditional(x, k, beta, g).index_select(
-            0, torch.nonzero(x[:, 0] > 0)[:, 0]
-        )[torch.arange(len(x)) % int((x[:, 0] > 0).sum())],
-    )
-    x = source.sample(1000, Generator().manual_seed(1))
-    partition_only = annealed(blind, blind.marginal, x, SMALL, Generator().manual_seed(1))  # type: ignore[arg-type]
-    assert float((partition_only.potential - reference.potential(x, beta)).median()) < -0.5
-
-
-def test_mass_that_no_box_holds_is_refused() -> None:
-    """A flat energy has no Z: quadrature must not report a point."""
-    source = scalar_gaussian()
-    flat = Energy(
-        sample=source.sample,
-        value_and_grad=lambda y: (torch.zeros(len(y)).double(), torch.zeros_like(y)),
-    )
-    result = quadrature(
-        _channel(1.0, flat),
-        flat,
-        SquaredError(),
-        source.sample(100, Generator().manual_seed(1)),
-        Generator().manual_seed(1),
-    )
-    assert not result.accepted
-
-
-def test_a_collapsed_energy_does_not_underflow() -> None:
-    """q at one point, beta huge: exp underflows for every x, the gap is finite and enormous."""
-    source = vector_gaussian(2)
-    reference = WaterFilling(source)
-    q = GaussianMixture(
-        torch.ones(1).double(),
-        torch.full((1, 2), 3.0).double(),
-        (1e-2 * torch.eye(2).double())[None],
-    )
-    beta = 3000.0
-    result = audit(
-        _channel(beta, _energy(q), q),
-        Problem(source, SquaredError()),
-        reference,
-        size=SMALL,
-        generator=Generator().manual_seed(1),
-    )
-    truth = float((-q.log_partition(source.sample(20_000, Generator()), beta)).mean())
-    expected = truth - reference.point(beta).lagrangian.mid
-    assert result.gap == pytest.approx(expected, rel=0.1)
-    assert expected > 100.0
-
-
-@pytest.mark.parametrize("width", [0.003, 1e-3])
-@pytest.mark.parametrize("beta", [1.0, 20.0])
-def test_a_spike_between_the_nodes_is_seen(width: float, beta: float) -> None:
-    """q = .7 N(0, .85) + .3 N(.0123, width^2): two grids that both step over the spike agree."""
-    source = scalar_gaussian()
-    q = GaussianMixture(
-        torch.tensor([0.7, 0.3]).double(),
-        torch.tensor([[0.0], [0.0123]], dtype=torch.float64),
-        torch.tensor([[[0.85]], [[width**2]]], dtype=torch.float64),
-    )
-    x = source.sample(1000, Generator().manual_seed(5))
-    channel = _channel(beta, _energy(q), q)
-    result = quadrature(channel, _energy(q), SquaredError(), x, Generator().manual_seed(1))
-    exact = -q.log_partition(x, beta)
-    assert result.accepted
-    assert torch.allclose(result.potential, exact, atol=1e-3)
-
-
-def test_a_far_mode_that_nobody_visits_is_seen_in_one_dimension() -> None:
-    source = scalar_gaussian()
-    q = isotropic_mixture(torch.tensor([[0.0], [40.0]]).double(), 0.7)
-    near = isotropic_mixture(torch.tensor([[0.0]]).double(), 0.7)
-    energy = dataclasses.replace(_energy(q), sample=near.sample)
-    x = source.sample(500, Generator().manual_seed(5))
-    result = quadrature(_channel(1.0, energy), energy, SquaredError(), x, Generator())
-    assert torch.allclose(result.potential, -q.log_partition(x, 1.0), atol=1e-3)
 
 
 def test_unnormalised_atoms_are_refused() -> None:
@@ -413,27 +172,14 @@ def test_atoms_outside_a_given_alphabet_are_refused() -> None:
         )
 
 
-def test_a_plug_in_that_cannot_carry_the_rate_has_no_lower_end() -> None:
-    source = vector_gaussian(3)
-    q = _gaussian_marginal(source, 30.0, 1.1)
-    result = audit(
-        _channel(30.0, _energy(q), q),
-        Problem(source, AbsoluteError()),
-        WaterFilling(source),
-        size=SMALL,
-        generator=Generator().manual_seed(1),
-    )
-    assert not result.accepted
-    assert result.gap_lo == -math.inf
-
-
 def test_plug_in_saturates_and_says_upper() -> None:
     """At 30 nats the exact q scores hundreds of nats by the plug-in, as an upper bound only."""
     source = vector_gaussian(10)
     reference = WaterFilling(source)
     beta = reference.slope(30.0)
     v = (source.stds**2 - 0.5 / beta).clamp(min=0.0)
-    push = Pushforward(lambda z: (z * v.sqrt()) @ source.basis.T, 10)
+    # without a gradient there is no latent proposal
+    push = Pushforward(lambda z: ((z * v.sqrt()) @ source.basis.T).detach(), 10)
     result = audit(
         _channel(beta, push),
         Problem(source, SquaredError()),
@@ -447,45 +193,31 @@ def test_plug_in_saturates_and_says_upper() -> None:
     assert result.rate <= math.log(SMALL.plug_in_draws) + 1e-9
 
 
-def test_same_generator_same_answer() -> None:
-    source = vector_gaussian(3)
-    q = _gaussian_marginal(source, 2.0, 1.1)
-    results = [
+def test_symbols_that_are_not_finite_are_refused_by_name() -> None:
+    broken = dataclasses.replace(scalar_gaussian(), name="broken", mean=torch.tensor([math.nan]))
+    q = scalar_gaussian()
+    density = Density(q.sample, q.log_prob)
+    with pytest.raises(RdbenchError, match="the source broken has symbols that are not finite"):
         audit(
-            _channel(2.0, _energy(q), q),
-            Problem(source, SquaredError()),
-            WaterFilling(source),
+            _channel(2.0, density),
+            Problem(broken, SquaredError()),
+            WaterFilling(q),
             size=SMALL,
             generator=Generator().manual_seed(7),
         )
-        for _ in range(2)
-    ]
-    assert repr(results[0]) == repr(results[1])
 
 
-def test_one_symbol_has_an_infinite_interval() -> None:
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_intervals_reach_into_the_long_tail(sign: float) -> None:
+    """Means of 200 log-normal numbers: the usual interval covers in 85% of cases."""
     source = scalar_gaussian()
-    q = _gaussian_marginal(source, 2.0, 1.1)
-    result = audit(
-        _channel(2.0, _energy(q), q),
-        Problem(source, SquaredError()),
-        WaterFilling(source),
-        size=dataclasses.replace(SMALL, symbols=1),
-        generator=Generator().manual_seed(7),
-    )
-    assert result.gap_hi - result.gap_lo == math.inf
-
-
-def test_outside_the_reference_there_is_no_gap() -> None:
-    source = paper_mixture()
-    q = source
-    result = audit(
-        _channel(0.2, _energy(q), q),
-        Problem(source, SquaredError()),
-        TightShannonBound(source),
-        size=SMALL,
-        generator=Generator().manual_seed(7),
-    )
-    assert math.isnan(result.gap)
-    assert math.isnan(result.gap_lo)
-    assert math.isfinite(result.lagrangian)
+    x, covered, usual = torch.zeros(200, 1).double(), 0, 0
+    generator = Generator().manual_seed(3)
+    for _ in range(500):
+        f = sign * torch.randn(200, generator=generator, dtype=torch.float64).mul(1.5).exp()
+        found = audited(Evaluation(f, f, method="test", side="exact"), _NoPotential(source), x, 1.0)
+        truth = sign * math.exp(1.125) - WaterFilling(source).point(1.0).lagrangian.mid
+        covered += found.gap_lo <= truth <= found.gap_hi
+        usual += abs(found.gap - truth) <= 1.96 * float(f.std()) / math.sqrt(200)
+    assert usual / 500 < 0.915
+    assert covered / 500 > usual / 500 + 0.02

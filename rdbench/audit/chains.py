@@ -1,0 +1,170 @@
+"""Annealed chains between a Gaussian mixture g and q = exp(-E) / Z, and log Z by them.
+
+Along (1 - t) E_g + t E, with beta rho(x, .) added throughout where a symbol is given, forward
+chains start from exact draws at t = 0 and give a constant low in expectation, reverse chains start
+at t = 1 and give it high (Neal 2001; Grosse, Ghahramani, Adams 2015). Transitions are
+Metropolis-adjusted Langevin steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from rdbench.audit.evaluation import effective_fraction, log_mean_exp
+from rdbench.inference.langevin import Potential, adapted, mala
+from rdbench.sources.mixture import GaussianMixture
+from rdbench.types import Energy
+
+INFLATION = 1.05  # forward proposals a little wider than the fit
+_NARROWING = 0.9  # reverse chains need a proposal narrower than the target
+_BURN_IN = 60
+
+
+@dataclass(frozen=True)
+class Partition:
+    """log Z: forward low, reverse high, and the halves of the reverse apart.
+
+    The forward value is the estimate: its bias is half the variance of the weights over their
+    number, while the reverse inherits the error of the chains.
+    """
+
+    forward: float
+    reverse: float
+    from_marginal: float
+    from_conditional: float
+    se: float
+    ess: float
+    steps: int
+
+    @property
+    def values(self) -> tuple[float, float, float, float]:
+        """All that log Z may be, by one half of the reverse chains or the other."""
+        return self.forward, self.reverse, self.from_marginal, self.from_conditional
+
+    def passes(self, width: float, effective: float) -> bool:
+        """Whether all differences are at most ``width`` and the weights are even enough."""
+        return (
+            abs(self.reverse - self.forward) <= width
+            and abs(self.from_marginal - self.from_conditional) <= width
+            and self.ess >= effective
+        )
+
+
+def partition(
+    energy: Energy,
+    g: GaussianMixture,
+    steps: int,
+    chains: int,
+    starting: Tensor,
+    visited: Tensor,
+    generator: Generator,
+    least: int = 0,
+) -> Partition:
+    """log Z of exp(-E) from chains in both directions.
+
+    Args:
+        energy: E.
+        g: a mixture fitted to draws of q.
+        steps: of the annealing; 1 is plain importance sampling.
+        chains: forward chains, fewer where they are long.
+        starting: draws of q, the starts of one half of the reverse chains.
+        visited: draws of p(y|x) for fresh x, the starts of the other half.
+        generator: of all randomness.
+        least: forward chains even where they are long.
+    """
+    wide, narrow = scaled(g, INFLATION), scaled(g, _NARROWING)
+    # Annealed weights are more even: fewer chains do, and each costs its steps.
+    fewer = 1 if steps == 1 else 2 * max(1, steps // 20)
+    count = max(chains // fewer, min(chains, 1000), least)
+    forward, _ = anneal(energy, wide, None, wide.sample(count, generator), steps, generator)
+    halves = []
+    for starts in (starting, visited):
+        starts = starts[: max(count // 4, 500)]
+        factor = _factor(narrow, 0.0)
+        # Draws of p(y|x) follow q only at the optimum; a burn-in settles them inside their modes.
+        for scale in (1e-3, 1e-2, 1e-1):
+            tau = torch.full((), scale, dtype=torch.float64, device=starts.device)
+            starts, _ = mala(energy.value_and_grad, starts, _BURN_IN // 3, tau, factor, generator)
+        log_w, _ = anneal(energy, narrow, None, starts, steps, generator, reverse=True)
+        halves.append(log_w)
+    reverse = torch.cat(halves)
+    weights = torch.softmax(forward, 0) * len(forward)
+    return Partition(
+        forward=float(log_mean_exp(forward, 0)),
+        reverse=-float(log_mean_exp(-reverse, 0)),
+        from_marginal=-float(log_mean_exp(-halves[0], 0)),
+        from_conditional=-float(log_mean_exp(-halves[1], 0)),
+        se=float(weights.std()) / math.sqrt(len(weights)),
+        ess=float(effective_fraction(forward, 0)),
+        steps=steps,
+    )
+
+
+def anneal(
+    energy: Energy,
+    g: GaussianMixture,
+    condition: tuple[Tensor, float] | None,
+    y: Tensor,
+    steps: int,
+    generator: Generator,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Log weights (in the forward sense) and the last states of chains between g and q.
+
+    One step is plain importance sampling: no transition is needed.
+    """
+    beta = 0.0 if condition is None else condition[1]
+    factor = _factor(g, beta)
+    tau = torch.full((), 0.3, dtype=torch.float64, device=y.device)
+    log_w = torch.zeros(len(y), dtype=torch.float64, device=y.device)
+    grid = torch.linspace(0.0, 1.0, steps + 1, dtype=torch.float64).tolist()
+
+    def update(k: int) -> None:
+        nonlocal log_w
+        difference = energy.value_and_grad(y)[0] - g.energy_and_grad(y)[0]
+        log_w = log_w - (grid[k] - grid[k - 1]) * difference
+
+    for k in range(steps, 0, -1) if reverse else range(1, steps + 1):
+        if not reverse:
+            update(k)
+        if steps > 1:
+            potential = _bridge_potential(energy, g, condition, grid[k])
+            y, acceptance = mala(potential, y, 1, tau, factor, generator)
+            tau = adapted(tau, acceptance)
+        if reverse:
+            update(k)
+    return log_w, y
+
+
+def _bridge_potential(
+    energy: Energy, g: GaussianMixture, condition: tuple[Tensor, float] | None, t: float
+) -> Potential:
+    def potential(y: Tensor) -> tuple[Tensor, Tensor]:
+        e, de = energy.value_and_grad(y)
+        r, dr = g.energy_and_grad(y)
+        value, grad = torch.lerp(r, e, t), torch.lerp(dr, de, t)
+        if condition is not None:
+            x, beta = condition
+            value = value + beta * (y - x).square().sum(1)
+            grad = grad + 2.0 * beta * (y - x)
+        return value, grad
+
+    return potential
+
+
+def _factor(g: GaussianMixture, beta: float) -> Tensor:
+    """A square root of the pooled covariance within components, given x where beta > 0."""
+    pooled = (g.weights[:, None, None] * g.covs).sum(0)
+    values, vectors = torch.linalg.eigh(pooled)
+    values = values.clamp(min=1e-300)
+    root: Tensor = vectors * (values / (1.0 + 2.0 * beta * values)).sqrt()
+    return root
+
+
+def scaled(g: GaussianMixture, scale: float) -> GaussianMixture:
+    """The mixture with its covariances scaled."""
+    return GaussianMixture(g.weights, g.means, g.covs * scale)

@@ -1,0 +1,55 @@
+"""Choosing between unbiased estimates of Z(x) on draws that the estimate does not use.
+
+Whatever is chosen, -log of an unbiased estimate lies above -log Z(x) in expectation (Jensen), and
+choosing on other draws leaves it so: given the choice and the symbols, the statistic's
+expectation is still above F(q). The smallest of several estimates on the same draws would not be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from rdbench.audit.evaluation import Evaluation
+
+Candidate = Callable[[Tensor, Tensor | None], Evaluation]
+"""Maps symbols (n, d), and their probabilities or None, to an evaluation with fresh draws."""
+
+
+def choose(
+    candidates: Mapping[str, Candidate],
+    x: Float[Tensor, "n d"],
+    probabilities: Float[Tensor, " n"] | None,
+    symbols: int,
+    generator: Generator,
+) -> str:
+    """The first candidate that no later one beats on ``symbols`` pilot symbols.
+
+    Candidates come in order of preference, the cheap and precise first. A later one is taken only
+    where its mean is lower by more than the standard error of that difference, draws that all
+    symbols share included. What is not finite is not chosen; the last stands if all fail.
+    """
+    names = list(candidates)
+    if len(names) == 1:
+        return names[0]
+    p = torch.ones(len(x), dtype=torch.float64, device=x.device)
+    p = p if probabilities is None else probabilities
+    rows = torch.multinomial(p, symbols, replacement=True, generator=generator)
+    best: Evaluation | None = None
+    chosen = names[-1]
+    for name in names:
+        found = candidates[name](x[rows], None)
+        if not math.isfinite(float(found.potential.mean())):
+            continue
+        if best is not None:
+            gain = best.potential - found.potential
+            own = float(gain.std()) / math.sqrt(symbols)
+            noise = math.hypot(own, best.common_se, found.common_se)
+            if not float(gain.mean()) > noise:
+                continue
+        best, chosen = found, name
+    return chosen

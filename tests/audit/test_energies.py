@@ -1,0 +1,382 @@
+"""Energies whose F is known, by quadrature and annealing, and faults that must be caught."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from rdbench.audit import AuditSize, audit
+from rdbench.audit.annealed import annealed
+from rdbench.audit.quadrature import quadrature
+from rdbench.distortions import AbsoluteError, SquaredError
+from rdbench.references.gaussian import WaterFilling
+from rdbench.references.laplacian import LaplacianAbsolute
+from rdbench.references.shannon import TightShannonBound
+from rdbench.sources.finite import FiniteSource
+from rdbench.sources.gaussian import GaussianSource, scalar_gaussian, vector_gaussian
+from rdbench.sources.laplacian import LaplacianSource
+from rdbench.sources.mixture import GaussianMixture, isotropic_mixture, paper_mixture
+from rdbench.types import (
+    Audited,
+    Claim,
+    Energy,
+    Marginal,
+    Problem,
+    TestChannel,
+)
+
+SMALL = AuditSize(
+    symbols=1000,
+    kernel_evaluations=1e7,
+    plug_in_draws=4000,
+    paper_draws=0,
+    chains=4000,
+    conditional_chains=4,
+    max_steps=60,
+    conditional_symbols=0,
+)
+
+
+class _NoPotential:
+    """A Gaussian's reference without its potential."""
+
+    kind: ClassVar[str] = "closed form"
+    citation = validity = ""
+
+    def __init__(self, source: GaussianSource) -> None:
+        self.point = WaterFilling(source).point
+        self.rate = WaterFilling(source).rate
+        self.slope = WaterFilling(source).slope
+
+
+def _channel(beta: float, marginal: Marginal, conditional: GaussianMixture | None = None):
+    def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
+        assert conditional is not None
+        return conditional.sample_conditional(x, k, beta, g)
+
+    return TestChannel(beta, marginal, Claim(0.0, 0.0, "estimate"), sample_conditional)
+
+
+def _energy(q: GaussianMixture, offset: float = 3.7) -> Energy:
+    """q as an energy with an arbitrary constant, drawn exactly."""
+
+    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
+        value, grad = q.energy_and_grad(y)
+        return value + offset, grad
+
+    return Energy(sample=q.sample, value_and_grad=value_and_grad)
+
+
+def _gaussian_marginal(source: GaussianSource, beta: float, inflation: float) -> GaussianMixture:
+    """The optimal marginal with its covariance inflated, so that F(q) > F*."""
+    v = (source.stds**2 - 0.5 / beta).clamp(min=0.0) * inflation + 1e-3
+    cov = (source.basis * v) @ source.basis.T
+    return GaussianMixture(torch.ones(1).double(), source.mean[None], cov[None])
+
+
+def _gaussian_gap(source: GaussianSource, beta: float, inflation: float) -> float:
+    """F(q) - F* in closed form: sum of log(1 + 2 beta v)/2 + beta s2/(1 + 2 beta v)."""
+    s2 = source.stds**2
+    v = (s2 - 0.5 / beta).clamp(min=0.0) * inflation + 1e-3
+    spread = 1.0 + 2.0 * beta * v
+    value = float((0.5 * spread.log() + beta * s2 / spread).sum())
+    return value - WaterFilling(source).point(beta).lagrangian.mid
+
+
+@pytest.mark.parametrize("beta", [0.3, 2.0, 800.0])
+def test_quadrature_of_a_gaussian_energy(beta: float) -> None:
+    source = scalar_gaussian(3.0, 2.0)
+    q = _gaussian_marginal(source, beta, 1.2)
+    gaps, width = [], 0.0
+    for seed in range(6):
+        result = audit(
+            _channel(beta, _energy(q), q),
+            Problem(source, SquaredError()),
+            WaterFilling(source),
+            size=SMALL,
+            generator=Generator().manual_seed(seed),
+        )
+        gaps.append(result.gap)
+        width = result.gap_hi - result.gap_lo
+        assert result.side == "exact"
+    error = float(np.std(gaps, ddof=1)) / math.sqrt(6)
+    assert abs(np.mean(gaps) - _gaussian_gap(source, beta, 1.2)) < 5 * error + 1e-4
+    assert 0.0 < width < 0.02
+
+
+@pytest.mark.parametrize("mean", [0.0, 100.0])
+def test_quadrature_in_two_dimensions_far_from_the_origin(mean: float) -> None:
+    source = vector_gaussian(2, mean=mean)
+    q = _gaussian_marginal(source, 40.0, 1.1)
+    result = audit(
+        _channel(40.0, _energy(q), q),
+        Problem(source, SquaredError()),
+        WaterFilling(source),
+        size=SMALL,
+        generator=Generator().manual_seed(1),
+    )
+    truth = _gaussian_gap(source, 40.0, 1.1)
+    assert result.gap_lo - 0.002 <= truth <= result.gap_hi + 0.002
+    assert result.gap == pytest.approx(truth, abs=0.01)
+    assert result.rate - WaterFilling(source).rate(result.distortion).mid == pytest.approx(
+        result.rate_error
+    )
+
+
+def test_quadrature_with_absolute_error() -> None:
+    """A Laplacian q: Z is the convolution of two Laplacians, known in closed form."""
+    source = LaplacianSource(3.0, 2.0)
+    reference = LaplacianAbsolute(source)
+    beta, a = 4.0, 1.0 / 1.7
+    energy = Energy(
+        sample=lambda n, g: LaplacianSource(3.0, 1.7).sample(n, g),
+        value_and_grad=lambda y: (a * (y[:, 0] - 3.0).abs(), a * (y - 3.0).sign()),
+    )
+    result = audit(
+        _channel(beta, energy),
+        Problem(source, AbsoluteError()),
+        reference,
+        size=SMALL,
+        generator=Generator().manual_seed(1),
+    )
+    s = np.linspace(0, 120, 2_000_001)
+    z = a * (beta * np.exp(-a * s) - a * np.exp(-beta * s)) / (beta**2 - a**2)
+    value = -np.trapezoid(np.exp(-s / 2) / 2 * np.log(z), s)
+    truth = value - reference.point(beta).lagrangian.mid
+    assert result.gap_lo - 1e-3 <= truth <= result.gap_hi + 1e-3
+
+
+@pytest.mark.parametrize("rate", [1.0, 6.0, 25.0])
+def test_annealing_of_a_gaussian_energy(rate: float) -> None:
+    source = vector_gaussian(10)
+    reference = WaterFilling(source)
+    beta = reference.slope(rate)
+    q = _gaussian_marginal(source, beta, 1.1)
+    truth = _gaussian_gap(source, beta, 1.1)
+    inside, gaps = 0, []
+    for seed in range(3):
+        result = audit(
+            _channel(beta, _energy(q), q),
+            Problem(source, SquaredError()),
+            reference,
+            size=SMALL,
+            generator=Generator().manual_seed(seed),
+        )
+        inside += result.gap_lo <= truth <= result.gap_hi
+        gaps.append(result.gap)
+        assert result.side == "estimate"
+    assert inside == 3
+    assert np.mean(gaps) == pytest.approx(truth, abs=0.01)
+
+
+def test_annealing_of_a_multimodal_energy() -> None:
+    means = torch.zeros(3, 4, dtype=torch.float64)
+    means[:, :2] = paper_mixture().means
+    source = isotropic_mixture(means)
+    reference = TightShannonBound(source)
+    beta = 3.0
+    q = reference.reproduction(beta)
+    result = audit(
+        _channel(beta, _energy(q), q),
+        Problem(source, SquaredError()),
+        reference,
+        size=SMALL,
+        generator=Generator().manual_seed(3),
+    )
+    assert "3 components" in result.method
+    assert result.gap_lo <= 0.0 <= result.gap_hi
+    assert abs(result.gap) < 0.015
+
+
+def _two_modes(dim: int) -> GaussianMixture:
+    means = torch.zeros(2, dim, dtype=torch.float64)
+    means[:, 0] = torch.tensor([-6.0, 6.0])
+    return isotropic_mixture(means)
+
+
+def test_a_missed_mode_is_caught() -> None:
+    """Marginal chains that know one mode of two: both directions agree on a log Z that is ln 2
+    too small, and without the conditional half the energy would score ln 2 below the truth."""
+    source = _two_modes(4)
+    reference = TightShannonBound(source)
+    beta = 5.0
+    q = reference.reproduction(beta)
+
+    def one_mode(n: int, g: Generator) -> Tensor:
+        y = q.sample(n, g)
+        y[:, 0] = y[:, 0].abs()
+        return y
+
+    honest = _channel(beta, _energy(q), q)
+    faulty = dataclasses.replace(honest, marginal=dataclasses.replace(_energy(q), sample=one_mode))
+    problem = Problem(source, SquaredError())
+    results: list[Audited] = [
+        audit(c, problem, reference, size=SMALL, generator=Generator().manual_seed(1))
+        for c in (honest, faulty)
+    ]
+    assert abs(results[0].gap) < 0.015
+    assert math.isnan(results[1].gap)  # no point is reported
+    assert not results[1].accepted
+    # and the bracket holds the truth: log Z is anything from one mode's to both modes'
+    assert results[1].gap_lo <= 0.0
+    assert results[1].gap_hi >= -0.015
+    # The fault is real: with both halves blind, the same audit is fooled by ln 2.
+    blind = dataclasses.replace(
+        faulty,
+        sample_conditional=lambda x, k, g: q.sample_conditional(x, k, beta, g).index_select(
+            0, torch.nonzero(x[:, 0] > 0)[:, 0]
+        )[torch.arange(len(x)) % int((x[:, 0] > 0).sum())],
+    )
+    x = source.sample(1000, Generator().manual_seed(1))
+    partition_only = annealed(blind, blind.marginal, x, SMALL, Generator().manual_seed(1))  # type: ignore[arg-type]
+    pilot = partition_only.potential
+    assert float((pilot - reference.potential(x, beta)[: len(pilot)]).median()) < -0.5
+
+
+def test_mass_that_no_box_holds_is_refused() -> None:
+    """A flat energy has no Z: quadrature must not report a point."""
+    source = scalar_gaussian()
+    flat = Energy(
+        sample=source.sample,
+        value_and_grad=lambda y: (torch.zeros(len(y)).double(), torch.zeros_like(y)),
+    )
+    result = quadrature(
+        _channel(1.0, flat),
+        flat,
+        SquaredError(),
+        source.sample(100, Generator().manual_seed(1)),
+        Generator().manual_seed(1),
+    )
+    assert not result.accepted
+
+
+def test_a_collapsed_energy_does_not_underflow() -> None:
+    """q at one point, beta huge: exp underflows for every x, the gap is finite and enormous."""
+    source = vector_gaussian(2)
+    reference = WaterFilling(source)
+    q = GaussianMixture(
+        torch.ones(1).double(),
+        torch.full((1, 2), 3.0).double(),
+        (1e-2 * torch.eye(2).double())[None],
+    )
+    beta = 300.0
+    result = audit(
+        _channel(beta, _energy(q), q),
+        Problem(source, SquaredError()),
+        reference,
+        size=dataclasses.replace(SMALL, symbols=300),
+        generator=Generator().manual_seed(1),
+    )
+    truth = float((-q.log_partition(source.sample(20_000, Generator()), beta)).mean())
+    expected = truth - reference.point(beta).lagrangian.mid
+    assert result.gap == pytest.approx(expected, rel=0.1)
+    assert expected > 100.0
+
+
+@pytest.mark.parametrize(("width", "beta"), [(0.003, 20.0), (1e-3, 1.0)])
+def test_a_spike_between_the_nodes_is_seen(width: float, beta: float) -> None:
+    """q = .7 N(0, .85) + .3 N(.0123, width^2): two grids that both step over the spike agree."""
+    source = scalar_gaussian()
+    q = GaussianMixture(
+        torch.tensor([0.7, 0.3]).double(),
+        torch.tensor([[0.0], [0.0123]], dtype=torch.float64),
+        torch.tensor([[[0.85]], [[width**2]]], dtype=torch.float64),
+    )
+    x = source.sample(1000, Generator().manual_seed(5))
+    channel = _channel(beta, _energy(q), q)
+    result = quadrature(channel, _energy(q), SquaredError(), x, Generator().manual_seed(1))
+    exact = -q.log_partition(x, beta)
+    assert result.accepted
+    assert torch.allclose(result.potential, exact, atol=1e-3)
+
+
+def test_a_far_mode_that_nobody_visits_is_seen_in_one_dimension() -> None:
+    source = scalar_gaussian()
+    q = isotropic_mixture(torch.tensor([[0.0], [40.0]]).double(), 0.7)
+    near = isotropic_mixture(torch.tensor([[0.0]]).double(), 0.7)
+    energy = dataclasses.replace(_energy(q), sample=near.sample)
+    x = source.sample(500, Generator().manual_seed(5))
+    result = quadrature(_channel(1.0, energy), energy, SquaredError(), x, Generator())
+    assert torch.allclose(result.potential, -q.log_partition(x, 1.0), atol=1e-3)
+
+
+def test_a_plug_in_that_cannot_carry_the_rate_has_no_lower_end() -> None:
+    source = vector_gaussian(3)
+    q = _gaussian_marginal(source, 30.0, 1.1)
+    result = audit(
+        _channel(30.0, _energy(q), q),
+        Problem(source, AbsoluteError()),
+        WaterFilling(source),
+        size=SMALL,
+        generator=Generator().manual_seed(1),
+    )
+    assert not result.accepted
+    assert result.gap_lo == -math.inf
+
+
+def test_same_generator_same_answer() -> None:
+    source = vector_gaussian(3)
+    q = _gaussian_marginal(source, 2.0, 1.1)
+    results = [
+        audit(
+            _channel(2.0, _energy(q), q),
+            Problem(source, SquaredError()),
+            WaterFilling(source),
+            size=SMALL,
+            generator=Generator().manual_seed(7),
+        )
+        for _ in range(2)
+    ]
+    assert repr(results[0]) == repr(results[1])
+
+
+def test_one_symbol_has_an_infinite_interval() -> None:
+    source = scalar_gaussian()
+    q = _gaussian_marginal(source, 2.0, 1.1)
+    result = audit(
+        _channel(2.0, _energy(q), q),
+        Problem(source, SquaredError()),
+        WaterFilling(source),
+        size=dataclasses.replace(SMALL, symbols=1),
+        generator=Generator().manual_seed(7),
+    )
+    assert result.gap_hi - result.gap_lo == math.inf
+
+
+def test_an_energy_on_a_finite_source() -> None:
+    """Symbols are drawn by their probabilities, and quadrature does the rest."""
+    support = torch.tensor([[-2.0], [0.0], [3.0]]).double()
+    source = FiniteSource("three", support, torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64))
+    q = isotropic_mixture(torch.tensor([[-2.0], [3.0]]).double(), 0.6)
+    result = audit(
+        _channel(2.0, _energy(q), q),
+        Problem(source, SquaredError()),
+        _NoPotential(scalar_gaussian()),
+        size=SMALL,
+        generator=Generator().manual_seed(7),
+    )
+    exact = -q.log_partition(support, 2.0)
+    error = float((source.pmf @ (exact - source.pmf @ exact) ** 2).sqrt()) / math.sqrt(1000)
+    assert result.method.startswith("quadrature")
+    assert abs(result.lagrangian - float(source.pmf @ exact)) < 4.0 * error + 1e-4
+
+
+def test_outside_the_reference_there_is_no_gap() -> None:
+    source = paper_mixture()
+    q = source
+    result = audit(
+        _channel(0.2, _energy(q), q),
+        Problem(source, SquaredError()),
+        TightShannonBound(source),
+        size=SMALL,
+        generator=Generator().manual_seed(7),
+    )
+    assert math.isnan(result.gap)
+    assert math.isnan(result.gap_lo)
+    assert math.isfinite(result.lagrangian)

@@ -1,0 +1,180 @@
+"""Importance sampling of densities against mixtures whose Z(x) is in closed form."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from rdbench.audit import AuditSize, audit
+from rdbench.audit.evaluation import Evaluation
+from rdbench.audit.importance import density
+from rdbench.audit.normalisation import log_mass
+from rdbench.audit.pilot import choose
+from rdbench.distortions import AbsoluteError, SquaredError
+from rdbench.references.hamming import FiniteHamming
+from rdbench.sources.finite import FiniteSource
+from rdbench.sources.gaussian import vector_gaussian
+from rdbench.sources.laplacian import LaplacianSource
+from rdbench.sources.mixture import GaussianMixture, eight_modes, isotropic_mixture
+from rdbench.types import Claim, Density, Problem, TestChannel
+
+SMALL = AuditSize(
+    symbols=1000,
+    kernel_evaluations=1e7,
+    plug_in_draws=4000,
+    paper_draws=0,
+    chains=4000,
+    conditional_chains=4,
+    max_steps=60,
+    local_draws=48,
+    conditional_symbols=0,
+)
+
+
+def _gaussian(variances: Tensor, basis: Tensor) -> GaussianMixture:
+    cov = (basis * variances) @ basis.T
+    return GaussianMixture(torch.ones(1).double(), torch.zeros(1, len(cov)).double(), cov[None])
+
+
+@pytest.mark.parametrize(("name", "beta"), [("ramp", 1.1), ("ramp", 60.0), ("eight", 1.0)])
+def test_densities_in_ten_dimensions(name: str, beta: float) -> None:
+    source = vector_gaussian(10)
+    q, x = eight_modes(10).deconvolved(0.5), eight_modes(10).sample(500, Generator())
+    if name == "ramp":
+        q = _gaussian((source.stds**2 - 0.5 / beta).clamp(min=1e-3), source.basis)
+        x = source.sample(500, Generator().manual_seed(3))
+    generator = Generator().manual_seed(1)
+    found = density(Density(q.sample, q.log_prob), SquaredError(), x, None, beta, SMALL, generator)
+    error = found.potential + q.log_partition(x, beta)
+    assert found.side == "upper"
+    assert abs(float(error.mean())) < 0.01
+    if name == "ramp":
+        rho = (x[:, None] - q.sample_conditional(x, 100, beta, generator)).square().sum(2)
+        assert float((found.distortion - rho.mean(1)).mean()) == pytest.approx(
+            0.0, abs=0.05 * float(rho.mean())
+        )
+
+
+def test_the_estimate_of_z_is_unbiased_where_no_proposal_fits() -> None:
+    """A Laplacian q under absolute error: Z is the convolution of two Laplacians."""
+    a, beta = 1.0 / 1.7, 9.0
+    source = LaplacianSource(3.0, 1.7)
+    x = source.sample(4000, Generator().manual_seed(3))
+    found = density(
+        Density(source.sample, source.log_prob),
+        AbsoluteError(),
+        x,
+        None,
+        beta,
+        dataclasses.replace(SMALL, plug_in_draws=10, local_draws=8),
+        Generator().manual_seed(1),
+    )
+    assert "noise" in found.method
+    s = (x[:, 0] - 3.0).abs()
+    z = a * (beta * torch.exp(-a * s) - a * torch.exp(-beta * s)) / (beta**2 - a**2)
+    ratio = torch.exp(-found.potential) / z
+    error = float(ratio.std()) / math.sqrt(len(ratio))
+    assert error < 0.01
+    assert abs(float(ratio.mean()) - 1.0) < 4.0 * error
+    assert float((found.potential + z.log()).mean()) > 0.0  # Jensen: above, on average
+
+
+def test_a_finite_source_keeps_its_probabilities() -> None:
+    support = torch.tensor([[-2.0], [0.0], [3.0]]).double()
+    source = FiniteSource("three", support, torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64))
+    q = isotropic_mixture(torch.tensor([[-2.0], [3.0]]).double(), 0.6)
+    channel = TestChannel(
+        2.0,
+        Density(q.sample, q.log_prob),
+        Claim(0.0, 0.0, "estimate"),
+        lambda x, k, g: q.sample_conditional(x, k, 2.0, g),
+    )
+    reference = FiniteHamming(source)  # of another distortion: its potential is paired all the same
+    exact = float(source.pmf @ -q.log_partition(support, 2.0))
+    f_star = source.pmf @ reference.potential(support, 2.0)
+    found = audit(
+        channel,
+        Problem(source, SquaredError()),
+        reference,
+        size=dataclasses.replace(SMALL, local_draws=4000),
+        generator=Generator().manual_seed(1),
+    )
+    assert found.gap == pytest.approx(exact - float(f_star), abs=0.01)
+
+
+def test_at_zero_slope_nothing_is_sampled_locally() -> None:
+    q = isotropic_mixture(torch.zeros(1, 2).double())
+    found = density(
+        Density(q.sample, q.log_prob),
+        SquaredError(),
+        torch.zeros(3, 2).double(),
+        None,
+        0.0,
+        SMALL,
+        Generator(),
+    )
+    assert float(found.potential.abs().max()) < 1e-12
+
+
+# ---------------------------------------------------------------- faults
+
+
+@pytest.mark.parametrize("shift", [0.1, -math.log(10.0)])
+def test_a_density_that_is_not_normalised_is_refused(shift: float) -> None:
+    """An offset of log_prob would be an offset of F: 0.1 nats too good, for instance."""
+    q = isotropic_mixture(torch.tensor([[-2.0, 0.0, 0.0], [2.0, 1.0, 0.0]]).double())
+    shifted = Density(q.sample, lambda y: q.log_prob(y) + shift)
+    with pytest.raises(ValueError, match="integrates to exp"):
+        density(shifted, SquaredError(), q.means, None, 5.0, SMALL, Generator().manual_seed(1))
+
+
+def test_a_sampler_of_one_mode_is_refused() -> None:
+    q = isotropic_mixture(torch.tensor([[-6.0], [6.0]]).double())
+    one = Density(lambda n, g: q.sample(n, g).abs(), q.log_prob)
+    with pytest.raises(ValueError, match="integrates to exp"):
+        density(one, SquaredError(), q.means, None, 5.0, SMALL, Generator().manual_seed(1))
+
+
+def test_the_mass_is_found_whatever_the_overlap() -> None:
+    p = isotropic_mixture(torch.zeros(1, 3).double())
+    g = isotropic_mixture(torch.full((1, 3), 0.8).double(), 1.3)
+    at_p, at_g = p.sample(20_000, Generator()), g.sample(20_000, Generator().manual_seed(1))
+    value, se = log_mass(
+        p.log_prob(at_p) + 0.25 - g.log_prob(at_p), p.log_prob(at_g) + 0.25 - g.log_prob(at_g)
+    )
+    assert se < 0.02
+    assert abs(value - 0.25) < 4.0 * se
+
+
+def test_a_broken_log_prob_leaves_the_plug_in() -> None:
+    q = isotropic_mixture(torch.zeros(1, 2).double())
+    broken = Density(q.sample, lambda y: torch.full((len(y),), math.nan).double())
+    x = q.sample(50, Generator())
+    found = density(broken, SquaredError(), x, None, 1.0, SMALL, Generator().manual_seed(1))
+    assert found.method.startswith("plug-in")
+    assert float((found.potential + q.log_partition(x, 1.0)).mean()) == pytest.approx(0, abs=0.05)
+
+
+def test_choosing_on_other_draws_keeps_the_estimate_honest() -> None:
+    """Two estimates of 0 that scatter: the smaller of each pair is too low, the chosen is not."""
+    generator = Generator().manual_seed(5)
+    x = torch.zeros(4, 1).double()
+
+    def noisy(x: Tensor, probabilities: Tensor | None) -> Evaluation:
+        draw = torch.randn(1, generator=generator).double()
+        flat = draw.expand(len(x)).clone()
+        return Evaluation(flat, flat, method="noisy", side="upper", common_se=0.0)
+
+    candidates = {"first": noisy, "second": noisy}
+    honest, smallest = [], []
+    for _ in range(800):
+        name = choose(candidates, x, None, 4, generator)
+        honest.append(float(candidates[name](x, None).potential[0]))
+        smallest.append(min(float(c(x, None).potential[0]) for c in candidates.values()))
+    assert abs(np.mean(honest)) < 4.0 / math.sqrt(800)
+    assert np.mean(smallest) < -0.3
