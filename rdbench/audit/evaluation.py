@@ -72,7 +72,7 @@ def audited(
 
     With f* known the gap is the mean of f(x) - f*(x) over the same x, which shrinks its standard
     error 2 to 45 times against mean f(x) - F*; F is then F* + gap. Without it the truth's
-    bracket widens the interval. D is regressed on f*, whose mean is known.
+    bracket widens the interval. R is regressed on f*, whose mean is known, and D = (F - R) / beta.
     """
     truth = truth_at(reference, beta)
     x = x[: len(evaluation.potential)]
@@ -92,8 +92,7 @@ def audited(
     else:
         lagrangian, se = _mean(values, weights), _standard_error(values, weights)
         gap, slack = lagrangian - truth.lagrangian.mid, 0.5 * truth.lagrangian.width
-    distortion = _distortion(evaluation, optimal, truth)
-    rate = lagrangian - beta * distortion
+    rate, distortion = _split(lagrangian, evaluation, optimal, truth, beta)
     half = Z95 * math.hypot(se, evaluation.common_se) + slack
     tail = _tail_allowance(values, weights)
     lo = gap - half + min(tail, 0.0) - evaluation.below
@@ -152,15 +151,30 @@ def _tail_allowance(values: Tensor, weights: Tensor | None) -> float:
     return min(max(in_errors, -1.0), 1.0) * std / math.sqrt(n)
 
 
-def _distortion(evaluation: Evaluation, optimal: Tensor | None, truth: TruthPoint | None) -> float:
-    values, weights = evaluation.distortion, evaluation.probabilities
-    if weights is not None or optimal is None or truth is None or len(values) < 3:
-        return _mean(values, weights)
-    control = optimal[: len(values)]
+def _split(
+    lagrangian: float,
+    evaluation: Evaluation,
+    optimal: Tensor | None,
+    truth: TruthPoint | None,
+    beta: float,
+) -> tuple[float, float]:
+    """R and D with R + beta D = F.
+
+    With f* known, R = E[f(x) - beta E[rho | x]] is regressed on f*, whose mean is known. The
+    regression has a slope of its own: the rate of a useless channel does not vary with x, and
+    with the slope 1 of the gap it would inherit all the noise of f*.
+    """
+    spent, weights = evaluation.distortion, evaluation.probabilities
+    if weights is not None or optimal is None or truth is None or len(spent) < 3 or beta == 0.0:
+        distortion = _mean(spent, weights)
+        return lagrangian - beta * distortion, distortion
+    values = evaluation.potential[: len(spent)] - beta * spent
+    control = optimal[: len(spent)]
     spread = control - control.mean()
     variance = float(spread.square().sum())
     slope = float(spread @ values) / variance if variance > 0.0 else 0.0
-    return float(values.mean()) - slope * (float(control.mean()) - truth.lagrangian.hi)
+    rate = float(values.mean()) - slope * (float(control.mean()) - truth.lagrangian.hi)
+    return rate, (lagrangian - rate) / beta
 
 
 def _rate_error(reference: Reference, rate: float, distortion: float) -> float:
