@@ -9,10 +9,10 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test accuracy lint types layers wheel bench clean
+.PHONY: help run test accuracy references references-check lint types layers wheel bench clean
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## install, then compare the estimators on Gaussian vectors (about 1 minute)
 	@echo "== rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick"
@@ -24,6 +24,15 @@ test: $(VENV)/installed-test ## install, then run the tests (about 3 minutes)
 
 accuracy: $(VENV)/installed-test ## the estimators' accuracy at full size (about 10 minutes on a quiet machine)
 	$(BIN)/python -m pytest -m accuracy -rP
+
+references: $(VENV)/installed-test ## compute all certified truth again: tables, readable summary, log
+	$(BIN)/rdbench certify --suite all --out rdbench/references/data --report results/references
+
+references-check: $(VENV)/installed-test ## compute a sample of the certified truth again and compare
+	$(BIN)/rdbench certify --suite all --check --sample 24 --seconds 60
+
+coverage: $(VENV)/installed-test ## the audit's own coverage and bias, what is not yet in results/audit
+	$(BIN)/python benchmarks/audit_coverage.py
 
 lint: $(VENV)/installed-dev ## ruff: rules and format
 	$(BIN)/ruff check .

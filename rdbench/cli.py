@@ -213,6 +213,33 @@ def table(
 
 
 @app.command()
+def certify(
+    suite: Annotated[str, typer.Option(help="Suites, a,b or all.", metavar="NAMES")] = "all",
+    cases: Annotated[str, typer.Option(help="Only tables of that name.", metavar="GLOB")] = "*",
+    out: Annotated[
+        Path | None, typer.Option(help="The folder that takes the tables.", metavar="DIR")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="The folder of the readable table.", metavar="DIR")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compute shipped certificates again; do they agree?")
+    ] = False,
+    sample: Annotated[
+        int | None, typer.Option(help="With --check: so many at random. Default: all.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="With --check: CPU seconds that may be spent.")
+    ] = float("inf"),
+    seed: Annotated[int, typer.Option(help="With --check: which ones.")] = 0,
+) -> None:
+    """Compute the certified truth of the suites again, or check what is shipped."""
+    from rdbench.cli_certify import Request, execute
+
+    raise typer.Exit(execute(Request(suite, cases, out, report, check, sample, seconds, seed)))
+
+
+@app.command()
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="Results folders.", metavar="DIR...")],
     into: Annotated[Path, typer.Option(help="The folder that takes them.", metavar="DIR")],

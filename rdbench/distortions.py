@@ -1,4 +1,4 @@
-"""Distortion measures: squared error, absolute error, Hamming; always summed over dimensions.
+"""Distortion measures: squared error, absolute error, Hamming, all summed over dimensions; a table.
 
 All arithmetic is in float64 whatever the inputs are, because every value is later multiplied by
 beta (up to about 3e3) and exponentiated.
@@ -13,6 +13,8 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
+
+from rdbench.types import RdbenchError
 
 # Up to this dimension differences are formed one by one; above it the expanded square is much
 # faster, and harmless in float64 once both arguments are centred.
@@ -112,3 +114,49 @@ class Hamming:
     def log_noise_mass(self, beta: float, dim: int) -> float:
         """Infinite on R^d: raises NotImplementedError."""
         raise NotImplementedError("exp(-beta rho) of Hamming distortion has infinite mass on R^d")
+
+
+@dataclass(frozen=True, eq=False)
+class TableDistortion:
+    """rho(i, j) = table_ij for letters that are the numbers 0, 1, ..., as points of dimension 1."""
+
+    table: Float[Tensor, "n m"]
+
+    name: ClassVar[str] = "table"
+
+    def __post_init__(self) -> None:
+        if self.table.numel() == 0 or not bool(
+            (self.table >= 0).all() & self.table.isfinite().all()
+        ):
+            raise RdbenchError("a table of distortions must be finite and non-negative")
+
+    def pairwise(self, x: Float[Tensor, "n 1"], y: Float[Tensor, "m 1"]) -> Float[Tensor, "n m"]:
+        """table[x_i, y_j].
+
+        Raises:
+            ValueError: a point is no letter of the table.
+        """
+        rows, columns = (self._letters(p, n) for p, n in zip((x, y), self.table.shape, strict=True))
+        return self.table.to(x.device).double()[rows][:, columns]
+
+    @staticmethod
+    def _letters(points: Tensor, size: int) -> Tensor:
+        letters = points[:, 0].double().round().long()
+        exact = (points[:, 0].double() == letters) & (letters >= 0) & (letters < size)
+        if not bool(exact.all()):
+            raise ValueError(f"a point is no letter of the table: they are 0 to {size - 1}")
+        return letters
+
+    def value_and_grad(
+        self, x: Float[Tensor, "*b d"], y: Float[Tensor, "*b d"]
+    ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b d"]]:
+        """Not differentiable: raises NotImplementedError."""
+        raise NotImplementedError("a table of distortions has no gradient")
+
+    def noise(self, beta: float, n: int, dim: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """No such noise on R^d: raises NotImplementedError."""
+        raise NotImplementedError("a table of distortions has no noise density on R^d")
+
+    def log_noise_mass(self, beta: float, dim: int) -> float:
+        """No mass on R^d: raises NotImplementedError."""
+        raise NotImplementedError("a table of distortions has no noise density on R^d")

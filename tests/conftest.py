@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import types
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -21,6 +22,9 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(1)
+# No certificate of an earlier run answers for this one, and none is left behind at home.
+_cache = tempfile.TemporaryDirectory(prefix="rdbench-cache-")
+os.environ["RDBENCH_CACHE"] = _cache.name
 
 
 @pytest.fixture

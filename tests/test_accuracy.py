@@ -33,14 +33,14 @@ class Target:
 
 
 TARGETS = [
-    Target("scalar_gaussian", "shifted", "ebrd", 0.003, SCALAR_RATES),
-    Target("scalar_laplacian", "standard", "ebrd", 0.005, SCALAR_RATES),
-    Target("scalar_laplacian", "shifted", "ebrd", 0.005, SCALAR_RATES),
+    Target("scalar", "gaussian-shifted", "ebrd", 0.003, SCALAR_RATES),
+    Target("scalar", "laplacian-absolute-standard", "ebrd", 0.005, SCALAR_RATES),
+    Target("scalar", "laplacian-absolute-shifted", "ebrd", 0.005, SCALAR_RATES),
     Target("vector_gaussian", "ramp-d2", "ebrd", 0.005, dim=2),
     Target("vector_gaussian", "ramp-d5", "ebrd", 0.015, dim=5),
     Target("vector_gaussian", "ramp-d10", "ebrd", 0.03, dim=10),
-    Target("scalar_gaussian", "*", "blahut_arimoto", 1e-6),
-    Target("scalar_laplacian", "*", "blahut_arimoto", 1e-4),
+    Target("scalar", "gaussian-[sf]*", "blahut_arimoto", 1e-6),
+    Target("scalar", "laplacian-absolute-*", "blahut_arimoto", 1e-4),
     Target("vector_gaussian", "ramp-d2", "blahut_arimoto", 2e-4, dim=2),
 ]
 

@@ -72,7 +72,7 @@ def test_info_of_an_estimator(capsys: pytest.CaptureFixture[str]) -> None:
         (["merge", "/nowhere/at/all", "--into", "/nowhere/else"], "no results in /nowhere/at/all"),
         (["runn"], "run"),
         (["run"], "--suite"),
-        (["run", "--suite", "scalar_gaussian", "--jobs", "many"], "--jobs"),
+        (["run", "--suite", "scalar", "--jobs", "many"], "--jobs"),
         (["run", "--nope"], "--nope"),
     ],
 )
@@ -142,5 +142,5 @@ def test_a_record_that_cannot_be_kept_and_an_early_ctrl_c(
         raise KeyboardInterrupt if problem is None else StoreError(problem)
 
     monkeypatch.setattr(cli_run, "execute", fails)
-    assert main(["run", "--suite", "scalar_gaussian"]) == code
+    assert main(["run", "--suite", "scalar"]) == code
     assert capsys.readouterr().err == says

@@ -8,7 +8,8 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from rdbench.distortions import AbsoluteError, Hamming, SquaredError
+from rdbench.distortions import AbsoluteError, Hamming, SquaredError, TableDistortion
+from rdbench.types import RdbenchError
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 4, 17])
@@ -63,3 +64,25 @@ def test_hamming_has_neither_gradient_nor_noise(generator: torch.Generator) -> N
         Hamming().noise(1.0, 1, 1, generator)
     with pytest.raises(NotImplementedError):
         Hamming().log_noise_mass(1.0, 1)
+
+
+def test_table_looks_up(generator: torch.Generator) -> None:
+    table = torch.rand(3, 4, generator=generator, dtype=torch.float64)
+    rho = TableDistortion(table)
+    x = torch.tensor([[2.0], [0.0]], dtype=torch.float64)
+    y = torch.tensor([[3.0], [3.0], [1.0]], dtype=torch.float64)
+    expected = [[float(table[int(i), int(j)]) for j in y[:, 0]] for i in x[:, 0]]
+    assert rho.pairwise(x, y).tolist() == expected
+    for bad in (-1.0, 0.5, 3.0, math.nan):
+        with pytest.raises(ValueError, match="no letter"):
+            rho.pairwise(torch.tensor([[bad]], dtype=torch.float64), y)
+    for make in (lambda: TableDistortion(-table), lambda: TableDistortion(table / 0.0)):
+        with pytest.raises(RdbenchError, match="finite and non-negative"):
+            make()
+    for ask in (
+        lambda: rho.value_and_grad(x, x),
+        lambda: rho.noise(1.0, 1, 1, generator),
+        lambda: rho.log_noise_mass(1.0, 1),
+    ):
+        with pytest.raises(NotImplementedError):
+            ask()

@@ -42,7 +42,7 @@ def test_the_example_estimator_of_contributing_works(
     assert isinstance(estimator, Estimator)
     assert isinstance(_Monitor(), Monitor)
 
-    case = registry.load_suite("scalar_gaussian").cases()[1]
+    case = registry.load_suite("scalar").cases()[1]
     source, data = case.problem.source, Generator().manual_seed(1)
     view = View(1, case.problem.distortion, torch.device("cpu"), lambda n: source.sample(n, data))
     beta = case.reference.slope(1.0)

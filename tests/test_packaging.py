@@ -87,6 +87,17 @@ def fresh_environment(folder: Path) -> Path:
     return python
 
 
+TRUTH = """
+from rdbench import registry
+from rdbench.references.certified import Bounded
+Bounded.solve = None  # the tables answer
+for name in ("discrete", "scalar", "planar", "heavy_tailed"):
+    for case in registry.load_suite(name).cases():
+        for rate in case.rates:
+            case.reference.point(case.reference.slope(rate))
+"""
+
+
 def check_installation(python: Path, elsewhere: Path, home: Path) -> None:
     """The command works, from ``home``, and no other package came along."""
     elsewhere.mkdir()
@@ -98,6 +109,7 @@ def check_installation(python: Path, elsewhere: Path, home: Path) -> None:
     )
     for line in call(python, "-P", "-c", where, cwd=elsewhere).stdout.splitlines():
         assert Path(line).resolve().is_relative_to(home.resolve()), line
+    call(python, "-P", "-c", TRUTH, cwd=elsewhere)
     for name in MAPPED:
         stray = call(python, "-P", "-c", f"import {name}", cwd=elsewhere, check=False)
         assert stray.returncode != 0
@@ -108,6 +120,10 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path, tree: Path):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in names if name.endswith(".py")} == modules_of(tree)
     assert "rdbench/py.typed" in names
+    tables = {path.name for path in (tree / "rdbench/references/data").glob("*.json")}
+    assert len(tables) >= 10
+    shipped = {name for name in names if name.endswith(".json")}
+    assert shipped == {f"rdbench/references/data/{name}" for name in tables}
     assert {name.split("/")[0] for name in names} == {"rdbench", f"{_stem(wheel)}.dist-info"}
 
 

@@ -39,7 +39,8 @@ class ConditionalError:
     floor: float = math.nan
     mode_mass: float = math.nan
     """max over the modes of |E_x P(mode | x) - E_x P*(mode | x)|; a mode is what lies nearest to
-    one component's mean of a Gaussian-mixture source."""
+    one component's mean of a Gaussian-mixture source. NaN below beta = 1 / (2 v), v the smallest
+    variance within a component: there q* is no mixture with the same modes."""
 
 
 def conditional_error(
@@ -70,7 +71,7 @@ def conditional_error(
     scale = float(spread.mean())
     if not scale > 0.0:
         # p*(y|x) is one point at every x: there is no width to measure in.
-        return ConditionalError(mode_mass=_mode_mass(problem, drawn, exact))
+        return ConditionalError(mode_mass=_mode_mass(problem, drawn, exact, channel.beta))
     error = float(between.mean()) / scale
     # The delta method for a ratio of means.
     half = Z95 * float((between - error * spread).std()) / (scale * math.sqrt(n))
@@ -79,7 +80,7 @@ def conditional_error(
         lo=error - half,
         hi=error + half,
         floor=_Z_ONE_SIDED * float(null.std()) / (scale * math.sqrt(n)),
-        mode_mass=_mode_mass(problem, drawn, exact),
+        mode_mass=_mode_mass(problem, drawn, exact, channel.beta),
     )
 
 
@@ -111,9 +112,11 @@ def _within(a: Tensor, euclidean: bool) -> Float[Tensor, " n"]:
     return _distances(a, a, euclidean).sum((1, 2)) / (k * (k - 1))
 
 
-def _mode_mass(problem: Problem, drawn: Tensor, exact: Tensor) -> float:
+def _mode_mass(problem: Problem, drawn: Tensor, exact: Tensor, beta: float) -> float:
     source = problem.source
     if not isinstance(source, GaussianMixture) or source.size < 2:
+        return math.nan
+    if 2.0 * beta * float(source.variances.min()) < 1.0 - 1e-9:
         return math.nan
     means = source.means.to(drawn.device)
 

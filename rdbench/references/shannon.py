@@ -12,6 +12,7 @@ beta) taken out of every covariance. (Berger 1971, section 4.3; Linder and Zamir
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,53 @@ from torch import Generator, Tensor
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint, finite_slope
 
-_QUADRATURE_DIM = 2
+_QUADRATURE_DIM = 3
+
+
+@dataclass(frozen=True)
+class ShannonCurve:
+    """R(D) = h(X) - (d/2) log(2 pi e D / d) for beta >= ``lowest_beta``."""
+
+    entropy: float
+    dim: int
+    lowest_beta: float
+
+    @property
+    def validity(self) -> str:
+        """The slopes for which the bound is tight."""
+        return f"beta >= {self.lowest_beta:.6g} (R >= {self._rate_at(self.lowest_beta):.6g} nats)"
+
+    def _rate_at(self, beta: float) -> float:
+        return self.entropy - 0.5 * self.dim * math.log(math.pi * math.e / beta)
+
+    def check(self, beta: float) -> None:
+        """Raises OutOfRange where the bound is not known to be tight."""
+        if not self.lowest_beta * (1.0 - 1e-12) <= beta < math.inf:
+            raise OutOfRange(
+                f"the Shannon lower bound is tight only for {self.validity}, got beta = {beta:.6g}"
+            )
+
+    def point(self, beta: float) -> TruthPoint:
+        """F*, R*, D* at slope beta."""
+        self.check(beta)
+        return TruthPoint.exact(beta, self._rate_at(beta), 0.5 * self.dim / beta)
+
+    def rate(self, distortion: float) -> Bracket:
+        """R(D) = h(X) - (d/2) log(2 pi e D / d)."""
+        if not distortion > 0.0:
+            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
+        beta = 0.5 * self.dim / distortion
+        self.check(beta)
+        return Bracket.exact(self._rate_at(beta))
+
+    def slope(self, rate: float) -> float:
+        """beta = pi e exp(2 (R - h(X)) / d)."""
+        if not math.isfinite(rate):
+            raise OutOfRange(f"a rate must be finite, got {rate}")
+        log_slope = math.log(math.pi * math.e) + 2.0 * (rate - self.entropy) / self.dim
+        beta = finite_slope(log_slope, rate)
+        self.check(beta)
+        return beta
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,58 +91,38 @@ class TightShannonBound:
     @property
     def validity(self) -> str:
         """The slopes for which the bound is tight."""
-        return f"beta >= {self.lowest_beta:.6g} (R >= {self._rate_at(self.lowest_beta):.6g} nats)"
+        return self.curve.validity
+
+    @cached_property
+    def curve(self) -> ShannonCurve:
+        """The bound, with h(X) by quadrature."""
+        return ShannonCurve(mixture_entropy(self.source), self.source.dim, self.lowest_beta)
 
     @cached_property
     def lowest_beta(self) -> float:
         """1 / (2 v)."""
         return 0.5 / float(self.source.variances.min())
 
-    @cached_property
-    def entropy(self) -> float:
-        """h(X) in nats, by quadrature."""
-        return mixture_entropy(self.source)
-
-    def _rate_at(self, beta: float) -> float:
-        return self.entropy - 0.5 * self.source.dim * math.log(math.pi * math.e / beta)
-
-    def _check(self, beta: float) -> None:
-        if not self.lowest_beta * (1.0 - 1e-12) <= beta < math.inf:
-            raise OutOfRange(
-                f"the Shannon lower bound is tight only for {self.validity}, got beta = {beta:.6g}"
-            )
-
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
-        self._check(beta)
-        return TruthPoint.exact(beta, self._rate_at(beta), 0.5 * self.source.dim / beta)
+        return self.curve.point(beta)
 
     def rate(self, distortion: float) -> Bracket:
-        """R(D) = h(X) - (d/2) log(2 pi e D / d)."""
-        if not distortion > 0.0:
-            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
-        beta = 0.5 * self.source.dim / distortion
-        self._check(beta)
-        return Bracket.exact(self._rate_at(beta))
+        """R(D)."""
+        return self.curve.rate(distortion)
 
     def slope(self, rate: float) -> float:
-        """beta = pi e exp(2 (R - h(X)) / d)."""
-        if not math.isfinite(rate):
-            raise OutOfRange(f"a rate must be finite, got {rate}")
-        beta = finite_slope(
-            math.log(math.pi * math.e) + 2.0 * (rate - self.entropy) / self.source.dim, rate
-        )
-        self._check(beta)
-        return beta
+        """beta at R* = rate."""
+        return self.curve.slope(rate)
 
     def reproduction(self, beta: float) -> GaussianMixture:
         """The optimal marginal q*."""
-        self._check(beta)
+        self.curve.check(beta)
         return self.source.deconvolved(0.5 / beta)
 
     def potential(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
         """-log p(x) - (d/2) log(pi / beta)."""
-        self._check(beta)
+        self.curve.check(beta)
         return -self.source.log_prob(x) - 0.5 * self.source.dim * math.log(math.pi / beta)
 
     def sample_conditional(
@@ -105,55 +132,60 @@ class TightShannonBound:
         return self.reproduction(beta).sample_conditional(x, k, beta, generator)
 
 
-def mixture_entropy(mixture: GaussianMixture) -> float:
-    """h(X) in nats, by the trapezoidal rule, for mixtures that vary in at most two directions.
+def mixture_entropy(mixture: GaussianMixture, refine: float = 1.0) -> float:
+    """h(X) in nats, by the trapezoidal rule, for mixtures that vary in at most three directions.
 
     Where all components share one covariance S, whitening by S leaves standard normal noise in
-    every direction orthogonal to the span of the means; only that span needs quadrature, so the
-    paper's three components can be lifted to any dimension. The rule converges geometrically
-    for such analytic integrands: step 0.1 standard deviations, 10 beyond the outermost means.
+    every direction orthogonal to the span of the means; only that span needs quadrature, so that
+    few modes can be lifted to any dimension. The rule converges geometrically for such analytic
+    integrands: the step is 0.1 standard deviations (0.25 in three directions) over ``refine``, up
+    to 10 standard deviations beyond the outermost means.
 
     Raises:
-        RdbenchError: more than two directions would need quadrature.
+        RdbenchError: more than three directions would need quadrature.
     """
-    means, covs, shift = mixture.means.numpy(), mixture.covs.numpy(), 0.0
-    dim = mixture.dim
-    if dim > _QUADRATURE_DIM and np.allclose(covs, covs[0], rtol=0, atol=1e-14):
-        root = np.linalg.cholesky(covs[0])
-        white = np.linalg.solve(root, (means - means.mean(0)).T).T
-        _, singular, axes = np.linalg.svd(white, full_matrices=False)
-        rank = int((singular > 1e-12 * max(1.0, singular.max(initial=0.0))).sum())
-        if rank <= _QUADRATURE_DIM:
-            keep = max(rank, 1)
-            means = white @ axes[:keep].T
-            covs = np.broadcast_to(np.eye(keep), (len(means), keep, keep))
-            shift = float(np.log(np.diag(root)).sum())
-            shift += 0.5 * (dim - keep) * math.log(2.0 * math.pi * math.e)
-            dim = keep
+    means, covs, shift = _reduced(mixture)
+    dim = means.shape[1]
     if dim > _QUADRATURE_DIM:
         raise RdbenchError(
-            "the entropy of a mixture is computed by quadrature in at most two directions; "
-            f"this one has dimension {dim} and components that vary in more"
+            "the entropy of a mixture is computed by quadrature in at most three directions; "
+            f"this one has dimension {mixture.dim} and components that vary in more"
         )
     stds = np.sqrt(np.stack([np.diag(c) for c in covs]))
     narrowest = math.sqrt(min(np.linalg.eigvalsh(c)[0] for c in covs))
-    axes_nodes = [
+    step = (0.25 if dim == 3 else 0.1) * narrowest / refine
+    axes = [
         np.arange(
             (means[:, i] - 10.0 * stds[:, i]).min(),
-            (means[:, i] + 10.0 * stds[:, i]).max() + 0.1 * narrowest,
-            0.1 * narrowest,
+            (means[:, i] + 10.0 * stds[:, i]).max() + step,
+            step,
         )
         for i in range(dim)
     ]
     reduced = GaussianMixture(
         mixture.weights, torch.from_numpy(means.copy()), torch.from_numpy(covs.copy())
     )
-    cell = (0.1 * narrowest) ** dim
+    rest = np.array(list(itertools.product(*axes[1:])))
     total = 0.0
-    # One column of nodes at a time keeps the memory small.
-    for first in axes_nodes[0] if dim == 2 else [None]:
-        last = axes_nodes[-1][:, None]
-        nodes = last if first is None else np.column_stack([np.full(len(last), first), last])
+    # One slice of nodes at a time keeps the memory small.
+    for first in axes[0]:
+        nodes = np.column_stack([np.full(len(rest), first), rest])
         log_p = reduced.log_prob(torch.from_numpy(nodes)).numpy()
-        total -= float(np.exp(log_p) @ log_p) * cell
+        total -= float(np.exp(log_p) @ log_p) * step**dim
     return total + shift
+
+
+def _reduced(mixture: GaussianMixture) -> tuple[np.ndarray, np.ndarray, float]:
+    """Means (k, e) and covariances in the span that needs quadrature; the entropy of the rest."""
+    means, covs = mixture.means.numpy(), mixture.covs.numpy()
+    if mixture.dim < _QUADRATURE_DIM or not np.allclose(covs, covs[0], rtol=0, atol=1e-14):
+        return means, covs, 0.0
+    root = np.linalg.cholesky(covs[0])
+    white = np.linalg.solve(root, (means - means.mean(0)).T).T
+    _, singular, axes = np.linalg.svd(white, full_matrices=False)
+    rank = int((singular > 1e-12 * max(1.0, singular.max(initial=0.0))).sum())
+    keep = max(rank, 1)
+    shift = float(np.log(np.diag(root)).sum())
+    shift += 0.5 * (mixture.dim - keep) * math.log(2.0 * math.pi * math.e)
+    eye = np.broadcast_to(np.eye(keep), (len(means), keep, keep))
+    return white @ axes[:keep].T, eye, shift

@@ -1,9 +1,10 @@
-"""Sources on finitely many points."""
+"""Sources on finitely many points, and a table of distortions between letters."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -55,3 +56,17 @@ def zipf(m: int, exponent: float = 1.0) -> FiniteSource:
         raise RdbenchError(f"an alphabet needs at least one letter, got {m}")
     weights = torch.arange(1, m + 1, dtype=torch.float64).pow(-exponent)
     return FiniteSource(f"Zipf({m}, {exponent:g})", _letters(m), weights / weights.sum())
+
+
+def uniform_letters(m: int) -> FiniteSource:
+    """m letters 0, ..., m - 1 with equal probabilities."""
+    if m < 1:
+        raise RdbenchError(f"an alphabet needs at least one letter, got {m}")
+    pmf = torch.full((m,), 1.0 / m, dtype=torch.float64)
+    return FiniteSource(f"uniform on {m} letters", _letters(m), pmf)
+
+
+def random_table(n: int, m: int, seed: int = 20240607) -> Float[Tensor, "n m"]:
+    """Independent U[0, 1) distortions between n letters and m; the legacy generator is frozen."""
+    table = np.random.RandomState(seed).random_sample((n, m))
+    return torch.from_numpy(table)

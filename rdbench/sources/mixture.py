@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.sources.gaussian import orthogonal
 from rdbench.types import RdbenchError
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -176,3 +177,35 @@ def paper_mixture() -> GaussianMixture:
     angles = 2.0 * math.pi * torch.arange(3, dtype=torch.float64) / 3.0
     means = 6.0 * torch.stack([angles.cos(), angles.sin()], 1)
     return isotropic_mixture(means, 1.0, "three components on a circle of radius 6")
+
+
+def two_modes() -> GaussianMixture:
+    """Unit-variance components at -3 and 3 on the line."""
+    means = torch.tensor([[-3.0], [3.0]], dtype=torch.float64)
+    return isotropic_mixture(means, 1.0, "two components at -3 and 3")
+
+
+def lifted_mixture(dim: int) -> GaussianMixture:
+    """The paper's three components in a rotated plane of R^dim, unit noise in every direction."""
+    if dim < 2:
+        raise RdbenchError(f"three components need a dimension of at least 2, got {dim}")
+    plane = orthogonal(dim)[:, :2]
+    return isotropic_mixture(paper_mixture().means @ plane.T, 1.0, f"three components in R^{dim}")
+
+
+_EIGHT = (
+    (6.2, 0.7, 2.0), (-0.6, -0.9, -2.0), (-4.6, 1.6, 0.6), (0.2, 0.8, -8.3),
+    (-0.7, -3.7, 0.5), (-5.4, 5.7, 2.4), (4.4, 2.0, 3.3), (0.5, -6.3, 1.4),
+)  # fmt: skip
+"""The edges of the minimum spanning tree are 2.6, 3.0, 3.8, 4.5, 5.4, 6.6 and 7.8 long."""
+
+
+def eight_modes(dim: int) -> GaussianMixture:
+    """Eight unit-variance components in a rotated 3-dimensional subspace of R^dim.
+
+    Neighbours are 2.6 to 7.8 standard deviations apart: some modes overlap, some are isolated.
+    """
+    if dim < 3:
+        raise RdbenchError(f"eight modes need a dimension of at least 3, got {dim}")
+    means = torch.tensor(_EIGHT, dtype=torch.float64) @ orthogonal(dim)[:, :3].T
+    return isotropic_mixture(means, 1.0, f"eight components in R^{dim}")

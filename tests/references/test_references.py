@@ -306,7 +306,7 @@ def test_certificate_of_the_mixture_potential() -> None:
 
 def test_high_dimensional_entropy_is_refused_not_guessed(generator: torch.Generator) -> None:
     means = 9 * torch.randn(5, 10, generator=generator, dtype=torch.float64)
-    with pytest.raises(RdbenchError, match="two directions"):
+    with pytest.raises(RdbenchError, match="three directions"):
         mixture_entropy(isotropic_mixture(means))
 
 

@@ -1,0 +1,106 @@
+"""A sphere plus Gaussian noise under squared error: the Shannon lower bound is tight.
+
+X = rho U + N(0, s^2 I) has the optimal marginal rho U + N(0, (s^2 - v) I), v = 1 / (2 beta), for
+every beta >= 1 / (2 s^2). Given x the direction U is von Mises-Fisher with concentration
+rho ||x|| / s^2, and y given x and U is Gaussian.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.special import gammaln
+from torch import Generator, Tensor
+
+from rdbench.references.shannon import ShannonCurve
+from rdbench.sources.directional import sample_von_mises_fisher
+from rdbench.sources.sphere import NoisySphereSource
+from rdbench.types import Bracket, TruthPoint
+
+_PANELS, _NODES = 200, 20
+_BEYOND = 12.0
+"""Standard deviations beyond which the radius is not integrated (its density falls to 1e-31)."""
+
+
+@dataclass(frozen=True)
+class NoisySphere:
+    """R(D) of a sphere plus N(0, s^2 I) for beta >= 1 / (2 s^2)."""
+
+    kind: ClassVar[str] = "closed form"
+
+    source: NoisySphereSource
+
+    @property
+    def citation(self) -> str:
+        """Where the formula comes from."""
+        return "Berger, Rate Distortion Theory (1971), section 4.3; Linder and Zamir (1994)"
+
+    @property
+    def validity(self) -> str:
+        """The slopes for which the bound is tight."""
+        return self.curve.validity
+
+    @property
+    def lowest_beta(self) -> float:
+        """1 / (2 s^2)."""
+        return 0.5 / self.source.noise**2
+
+    @cached_property
+    def curve(self) -> ShannonCurve:
+        """The bound, with h(X) by quadrature."""
+        return ShannonCurve(noisy_sphere_entropy(self.source), self.source.dim, self.lowest_beta)
+
+    def point(self, beta: float) -> TruthPoint:
+        """F*, R*, D* at slope beta."""
+        return self.curve.point(beta)
+
+    def rate(self, distortion: float) -> Bracket:
+        """R(D)."""
+        return self.curve.rate(distortion)
+
+    def slope(self, rate: float) -> float:
+        """beta at R* = rate."""
+        return self.curve.slope(rate)
+
+    def potential(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
+        """-log p(x) - (d/2) log(pi / beta)."""
+        self.curve.check(beta)
+        return -self.source.log_prob(x) - 0.5 * self.source.dim * math.log(math.pi / beta)
+
+    def sample_conditional(
+        self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator
+    ) -> Float[Tensor, "n k d"]:
+        """U given x, then N(rho U + g (x - rho U), v g I) with g = 1 - v / s^2."""
+        self.curve.check(beta)
+        n, d = x.shape
+        rho, variance, v = self.source.radius, self.source.noise**2, 0.5 / beta
+        length = x.double().norm(dim=1)
+        axes = (x.double() / length[:, None]).repeat_interleave(k, 0)
+        kappa = (rho * length / variance).repeat_interleave(k)
+        centre = rho * sample_von_mises_fisher(axes, kappa, generator)
+        gain = max(0.0, 1.0 - v / variance)
+        z = torch.randn(n * k, d, generator=generator, device=x.device, dtype=torch.float64)
+        y = centre + gain * (x.double().repeat_interleave(k, 0) - centre) + math.sqrt(v * gain) * z
+        return y.reshape(n, k, d)
+
+
+def noisy_sphere_entropy(source: NoisySphereSource, refine: int = 1) -> float:
+    """h(X) in nats: Gauss's rule on panels of the radius, which has the density S r^(d-1) p(r)."""
+    d, top = source.dim, source.radius + source.noise * (math.sqrt(source.dim) + _BEYOND)
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    edges = np.linspace(0.0, top, _PANELS * refine + 1)
+    half = 0.5 * (edges[1:] - edges[:-1])
+    r = (0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * nodes).ravel()
+    w = (half[:, None] * weights).ravel()
+    at = torch.zeros(len(r), d, dtype=torch.float64)
+    at[:, 0] = torch.from_numpy(r)
+    log_p = source.log_prob(at).numpy()
+    log_area = math.log(2.0) + 0.5 * d * math.log(math.pi) - gammaln(0.5 * d)
+    radial = np.exp(log_p + log_area + (d - 1.0) * np.log(r))
+    return -float((w * radial) @ log_p)

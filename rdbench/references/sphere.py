@@ -1,0 +1,131 @@
+"""The uniform law on a sphere under squared error.
+
+By symmetry q* is uniform on a concentric sphere. For radius 1,
+
+    F*(beta) = min_r beta (1 + r^2) - log 0F1(; d/2; beta^2 r^2),
+
+and -log Z(x) is the same for every x of the sphere. In s = r^2 the function is convex (log 0F1 is
+concave in its argument), so that no other radius gives c(y) > 1. With kappa = 2 beta r and the
+mean cosine A(kappa), r = A(kappa): D = 1 - r^2, R = kappa r - log 0F1(; d/2; kappa^2/4), and
+kappa = 0 for beta <= d/2. The optimal channel draws directions from the von Mises-Fisher law of
+concentration kappa around x.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.optimize import brentq
+from torch import Generator, Tensor
+
+from rdbench.sources.directional import (
+    log_mean_exp_cosine,
+    mean_cosine,
+    sample_von_mises_fisher,
+)
+from rdbench.sources.sphere import SphereSource
+from rdbench.types import Bracket, OutOfRange, TruthPoint
+
+_HIGHEST = 1e9
+"""Up to this kappa the Bessel functions keep their digits."""
+
+
+@dataclass(frozen=True)
+class SphereUniform:
+    """R(D) of the uniform law on a sphere of radius rho, 0 < D <= rho^2."""
+
+    kind: ClassVar[str] = "closed form"
+
+    source: SphereSource
+
+    @property
+    def citation(self) -> str:
+        """Where the formula comes from."""
+        return "by symmetry and convexity, docs/truth.md; Wood (1994) for the conditional"
+
+    @property
+    def validity(self) -> str:
+        """Every slope."""
+        return "every beta >= 0"
+
+    def concentration(self, beta: float) -> float:
+        """kappa: the root of kappa / (2 A(kappa)) = beta rho^2, zero up to beta rho^2 = d/2."""
+        if not 0.0 <= beta < math.inf:
+            raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
+        d, scaled = self.source.dim, beta * self.source.radius**2
+        if scaled <= 0.5 * d * (1.0 + 1e-12):
+            return 0.0
+        return self._root(lambda k: k / (2.0 * mean_cosine(d, k)) - scaled, "slope")
+
+    def _root(self, increasing: Callable[[float], float], what: str) -> float:
+        if increasing(_HIGHEST) < 0.0:
+            raise OutOfRange(f"the {what} is beyond what Bessel functions in float64 can tell")
+        return float(brentq(increasing, 1e-9, _HIGHEST, xtol=1e-300, rtol=1e-15, maxiter=300))
+
+    def _at(self, kappa: float) -> tuple[float, float]:
+        """R and D / rho^2 at a concentration."""
+        d = self.source.dim
+        if kappa == 0.0:
+            return 0.0, 1.0
+        r = mean_cosine(d, kappa)
+        # log 0F1 less kappa: kappa r - kappa does not cancel
+        scaled = float(log_mean_exp_cosine(d, np.array([kappa]), scaled=True)[0])
+        return max(0.0, -kappa * (1.0 - r) - scaled), (1.0 - r) * (1.0 + r)
+
+    def point(self, beta: float) -> TruthPoint:
+        """F*, R*, D* at slope beta."""
+        rate, distortion = self._at(self.concentration(beta))
+        return TruthPoint.exact(beta, rate, distortion * self.source.radius**2)
+
+    def rate(self, distortion: float) -> Bracket:
+        """R(D): kappa solves A(kappa)^2 = 1 - D / rho^2."""
+        if not distortion > 0.0:
+            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
+        scaled = distortion / self.source.radius**2
+        if scaled >= 1.0:
+            return Bracket.exact(0.0)
+        kappa = self._root(lambda k: scaled - self._at(k)[1], "distortion")
+        return Bracket.exact(self._at(kappa)[0])
+
+    def slope(self, rate: float) -> float:
+        """beta at R* = rate; at rate 0 the largest beta that spends nothing."""
+        if not (rate >= 0.0 and math.isfinite(rate)):
+            raise OutOfRange(f"a rate must be finite and >= 0, got {rate}")
+        d, square = self.source.dim, self.source.radius**2
+        if rate == 0.0:
+            return 0.5 * d / square
+        kappa = self._root(lambda k: self._at(k)[0] - rate, "rate")
+        return kappa / (2.0 * mean_cosine(d, kappa) * square)
+
+    def potential(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
+        """beta (||x|| - r)^2 - log E exp(2 beta r ||x|| (u_1 - 1)); on the sphere it is F*."""
+        radius = self._radius(beta)
+        s = x.double().norm(dim=1)
+        kappa = (2.0 * beta * radius * s).cpu().numpy()
+        angular = torch.from_numpy(log_mean_exp_cosine(x.shape[1], kappa, scaled=True))
+        potential: Tensor = beta * (s - radius).square() - angular.to(x.device)
+        return potential
+
+    def _radius(self, beta: float) -> float:
+        """The radius of q*."""
+        kappa = self.concentration(beta)
+        return self.source.radius * mean_cosine(self.source.dim, kappa) if kappa else 0.0
+
+    def sample_conditional(
+        self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator
+    ) -> Float[Tensor, "n k d"]:
+        """r u with u von Mises-Fisher around x / ||x||, concentration 2 beta r ||x||."""
+        n, d = x.shape
+        radius = self._radius(beta)
+        if radius == 0.0:
+            return torch.zeros(n, k, d, dtype=torch.float64, device=x.device)
+        s = x.double().norm(dim=1, keepdim=True)
+        axes = (x.double() / s).repeat_interleave(k, 0)
+        kappa = (2.0 * beta * radius * s[:, 0]).repeat_interleave(k)
+        return (radius * sample_von_mises_fisher(axes, kappa, generator)).reshape(n, k, d)

@@ -1,0 +1,147 @@
+"""The tables of certified values: what belongs into them, computing them, checking them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rdbench.certify.certificate import Certificate
+from rdbench.certify.rates import Known
+from rdbench.references.certified import Bounded
+from rdbench.references.composite import Composite
+from rdbench.references.product import ProductReference
+from rdbench.references.shipped import plain_rung, rate_name
+from rdbench.types import Case, OutOfRange, Reference
+
+_WIDER = 1.5
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The rungs that the built-in suites need of one table."""
+
+    reference: Bounded
+    rates: tuple[float, ...]
+
+
+def wanted(cases: Iterable[Case]) -> dict[str, Wanted]:
+    """Every table that the cases name, with the rates at which they ask for it."""
+    found: dict[str, Wanted] = {}
+    for case in cases:
+        for part, rates in _parts(case.reference, case.rates):
+            if part.case:
+                before = found[part.case].rates if part.case in found else ()
+                names = {rate_name(r): r for r in (*before, *rates)}
+                found[part.case] = Wanted(part, tuple(sorted(names.values())))
+    return found
+
+
+def _parts(
+    reference: Reference, rates: tuple[float, ...]
+) -> Iterator[tuple[Bounded, tuple[float, ...]]]:
+    """The certified references inside a reference, with their own target rates."""
+    if isinstance(reference, Bounded):
+        yield reference, rates
+    elif isinstance(reference, Composite):
+        yield from _parts(reference.lower, tuple(r for r in rates if not _covers(reference, r)))
+    elif isinstance(reference, ProductReference) and len(reference.scalars) == 1:
+        yield from _parts(
+            reference.scalars[0], tuple(rate / reference.source.dim for rate in rates)
+        )
+
+
+def _covers(reference: Composite, rate: float) -> bool:
+    try:
+        reference.upper.slope(rate)
+    except OutOfRange:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- computing
+
+
+def compute(asked: Wanted, say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, Any]]:
+    """The rungs of a table, from no table and no cache; one line to ``say`` for each."""
+    reference = asked.reference
+    solve = functools.cache(reference.solve)
+    near = 1.0
+    for rate in asked.rates:
+        near = reference.search(rate, lambda beta: solve(beta, reference.rough), near)
+        centre = solve(near, reference.tolerance)
+        sides = {
+            reference.key(beta): Known.of(solve(beta, reference.tolerance))
+            for beta in reference.side_slopes(centre)
+            if beta > 0.0
+        }
+        say(describe(reference.case, rate, centre))
+        yield plain_rung(rate, reference.key(centre.beta), centre, sides)
+
+
+def describe(case: str, rate: float, found: Certificate) -> str:
+    """One line about a certificate."""
+    missed = (
+        ""
+        if found.reached or found.kind == "bounds"
+        else f", asked {found.tolerance:g}: {found.reason}"
+    )
+    return (
+        f"{case} R={rate:g} beta={found.beta:.6g} F in [{found.lo:.16g}, {found.hi:.16g}] "
+        f"width {found.width:.2e} ({found.kind}, {found.cpu_s:.2f} CPU s){missed}"
+    )
+
+
+def write(folder: Path, case: str, tolerance: float, rungs: list[dict[str, Any]]) -> Path:
+    """Write one table.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = folder / f"{case}.json"
+    lines = ",\n".join(json.dumps(rung, separators=(",", ":")) for rung in rungs)
+    head = f'{{"case":{json.dumps(case)},"tolerance":{tolerance!r},"rungs":[\n'
+    path.write_text(f"{head}{lines}\n]}}\n")
+    return path
+
+
+# ---------------------------------------------------------------- checking
+
+
+def missing(asked: Wanted) -> list[str]:
+    """What a table lacks, or holds for another problem or version; one line each."""
+    reference, table = asked.reference, asked.reference.table
+    found = []
+    for rate in asked.rates:
+        beta = table.slopes.get(rate_name(rate))
+        if beta is None:
+            found.append(f"{reference.case}: no slope for R = {rate:g}")
+        elif (centre := table.centres.get(reference.key(beta))) is None:
+            found.append(f"{reference.case}: no certificate at beta = {beta:g} by this version")
+        else:
+            found += [
+                f"{reference.case}: no neighbour at beta = {b:g}"
+                for b in reference.side_slopes(centre)
+                if b > 0.0 and reference.key(b) not in table.sides
+            ]
+    return found
+
+
+def disagreement(reference: Bounded, stored: Certificate) -> tuple[str, float]:
+    """What is wrong with a stored certificate beside a fresh one; the CPU seconds it took."""
+    fresh = dataclasses.replace(reference, case="").solve(stored.beta)
+    where = f"{reference.case} at beta = {stored.beta:g}"
+    brackets = (
+        f"[{stored.lo:.16g}, {stored.hi:.16g}] is stored, "
+        f"[{fresh.lo:.16g}, {fresh.hi:.16g}] computed"
+    )
+    if fresh.lo > stored.hi or stored.lo > fresh.hi:
+        return f"{where}: the brackets do not meet: {brackets}", fresh.cpu_s
+    # Within the tolerance a solver may stop anywhere, and does on another machine.
+    if fresh.width > max(_WIDER * stored.width, stored.tolerance):
+        return f"{where}: the bracket became wider: {brackets}", fresh.cpu_s
+    return "", fresh.cpu_s

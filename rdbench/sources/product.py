@@ -1,0 +1,75 @@
+"""Independent scalar coordinates under a rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from rdbench.sources.gaussian import orthogonal
+from rdbench.types import HasDensity, RdbenchError, Source
+
+
+@dataclass(frozen=True, eq=False)
+class ProductSource:
+    """X = basis Z with independent scalar coordinates Z_i ~ marginals[i]."""
+
+    name: str
+    marginals: tuple[Source, ...]
+    basis: Float[Tensor, "d d"]
+
+    def __post_init__(self) -> None:
+        if not self.marginals or any(m.dim != 1 for m in self.marginals):
+            raise RdbenchError("a product needs one scalar source per coordinate")
+        if not all(isinstance(m, HasDensity) for m in self.marginals):
+            raise RdbenchError("a product needs coordinates with a density")
+        d = len(self.marginals)
+        eye = torch.eye(d, dtype=torch.float64)
+        if self.basis.shape != (d, d) or not torch.allclose(
+            self.basis.T @ self.basis, eye, atol=1e-9
+        ):
+            raise RdbenchError("the basis of a product must be an orthogonal matrix (d, d)")
+
+    @property
+    def dim(self) -> int:
+        """d."""
+        return len(self.marginals)
+
+    def groups(self) -> Iterator[tuple[Source, list[int]]]:
+        """Every different marginal with the coordinates that have it."""
+        found: dict[int, tuple[Source, list[int]]] = {}
+        for i, marginal in enumerate(self.marginals):
+            found.setdefault(id(marginal), (marginal, []))[1].append(i)
+        yield from found.values()
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draw n vectors."""
+        z = torch.empty(n, self.dim, device=generator.device, dtype=torch.float64)
+        for marginal, where in self.groups():
+            z[:, where] = marginal.sample(n * len(where), generator).reshape(n, len(where))
+        return z @ self.basis.to(z.device).T
+
+    def coordinates(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """z = basis^T x."""
+        return x.double() @ self.basis.to(x.device)
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Log density in nats, the sum over the coordinates."""
+        z = self.coordinates(x)
+        total = torch.zeros(len(z), device=z.device, dtype=torch.float64)
+        for marginal, where in self.groups():
+            assert isinstance(marginal, HasDensity)
+            part = marginal.log_prob(z[:, where].reshape(-1, 1)).reshape(len(z), len(where))
+            total += part.sum(1)
+        return total
+
+
+def rotated_product(marginal: Source, dim: int, name: str = "") -> ProductSource:
+    """``dim`` independent copies of one scalar source under the seeded rotation."""
+    if dim < 1:
+        raise RdbenchError(f"a product needs a dimension of at least 1, got {dim}")
+    basis = orthogonal(dim) if dim > 1 else torch.ones(1, 1, dtype=torch.float64)
+    return ProductSource(name or f"{marginal.name}^{dim}, rotated", (marginal,) * dim, basis)

@@ -1,0 +1,82 @@
+"""The uniform law on a sphere of R^d, alone and under Gaussian noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from rdbench.sources.directional import log_mean_exp_cosine
+from rdbench.types import RdbenchError
+
+
+@dataclass(frozen=True)
+class SphereSource:
+    """Uniform on the sphere of a given radius about the origin of R^dim; it has no density."""
+
+    dim: int
+    radius: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self.dim, self.radius)
+
+    @property
+    def name(self) -> str:
+        """The dimension of the space and the radius."""
+        return f"sphere of radius {self.radius:g} in R^{self.dim}"
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draw n points."""
+        return self.radius * _directions(n, self.dim, generator)
+
+
+@dataclass(frozen=True)
+class NoisySphereSource:
+    """X = radius U + noise Z, U uniform on the unit sphere, Z ~ N(0, I)."""
+
+    dim: int
+    radius: float = 1.0
+    noise: float = 0.2
+
+    def __post_init__(self) -> None:
+        _check(self.dim, self.radius)
+        if not (self.noise > 0.0 and math.isfinite(self.noise)):
+            raise RdbenchError(f"the noise must be positive and finite, got {self.noise}")
+
+    @property
+    def name(self) -> str:
+        """The dimension of the space, the radius and the noise."""
+        return f"sphere of radius {self.radius:g} in R^{self.dim} plus N(0, {self.noise:g}^2 I)"
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draw n points."""
+        u = _directions(n, self.dim, generator)
+        z = torch.randn(n, self.dim, generator=generator, device=u.device, dtype=torch.float64)
+        return self.radius * u + self.noise * z
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Log density in nats: -(r - radius)^2 / (2 noise^2) + log E exp(kappa (u_1 - 1)) less the
+        normalisation of the noise, with r = ||x|| and kappa = r radius / noise^2.
+        """
+        r = x.double().norm(dim=1)
+        kappa = (r * self.radius / self.noise**2).cpu().numpy()
+        angular = torch.from_numpy(log_mean_exp_cosine(self.dim, kappa, scaled=True)).to(r.device)
+        constant = 0.5 * self.dim * math.log(2.0 * math.pi * self.noise**2)
+        log_p: Tensor = angular - 0.5 * ((r - self.radius) / self.noise).square() - constant
+        return log_p
+
+
+def _directions(n: int, dim: int, generator: Generator) -> Tensor:
+    z = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
+    out: Tensor = z / z.norm(dim=1, keepdim=True)
+    return out
+
+
+def _check(dim: int, radius: float) -> None:
+    if dim < 2:
+        raise RdbenchError(f"a sphere needs a dimension of at least 2, got {dim}")
+    if not (radius > 0.0 and math.isfinite(radius)):
+        raise RdbenchError(f"a sphere's radius must be positive and finite, got {radius}")

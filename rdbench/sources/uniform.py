@@ -1,0 +1,46 @@
+"""The uniform source."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from rdbench.types import RdbenchError
+
+
+@dataclass(frozen=True)
+class UniformSource:
+    """Density 1 / (hi - lo) on the interval [lo, hi]."""
+
+    lo: float = -1.0
+    hi: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.lo) and math.isfinite(self.hi) and self.lo < self.hi):
+            raise RdbenchError(f"a uniform source needs finite lo < hi, got [{self.lo}, {self.hi}]")
+
+    @property
+    def name(self) -> str:
+        """U[lo, hi]."""
+        return f"U[{self.lo:g}, {self.hi:g}]"
+
+    @property
+    def dim(self) -> int:
+        """1."""
+        return 1
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n 1"]:
+        """Draw n symbols."""
+        u = torch.rand(n, 1, generator=generator, device=generator.device, dtype=torch.float64)
+        return self.lo + (self.hi - self.lo) * u
+
+    def log_prob(self, x: Float[Tensor, "n 1"]) -> Float[Tensor, " n"]:
+        """Log density in nats, -inf outside the interval."""
+        x = x.double()[:, 0]
+        inside = (x >= self.lo) & (x <= self.hi)
+        height = torch.full_like(x, -math.log(self.hi - self.lo))
+        return torch.where(inside, height, -math.inf)
