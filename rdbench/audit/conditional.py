@@ -20,10 +20,10 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import Z95
+from rdbench.audit.evaluation import Z95, truth_at
 from rdbench.audit.size import AuditSize
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import HasConditional, OutOfRange, Problem, Reference, TestChannel
+from rdbench.types import HasConditional, Problem, Reference, TestChannel
 
 _Z_ONE_SIDED = 1.6448536269514722
 _EUCLIDEAN = ("squared_error", "absolute_error")
@@ -50,15 +50,19 @@ def conditional_error(
     size: AuditSize,
     generator: Generator,
 ) -> ConditionalError:
-    """Compare k draws at each of n fresh symbols; the interval is over the symbols."""
+    """Compare k draws at each of n fresh symbols; the interval is over the symbols.
+
+    Only where the truth is a closed form: elsewhere p*(y|x) is not known.
+    """
     n, k = size.conditional_symbols, size.conditional_draws
     if n < 2 or k < 2 or not isinstance(reference, HasConditional):
         return ConditionalError()
-    x = problem.source.sample(n, generator).double()
-    try:
-        exact = reference.sample_conditional(x, 2 * k, channel.beta, generator).double()
-    except OutOfRange:
+    truth = truth_at(reference, channel.beta)
+    # A q that is optimal within some nats fixes F*, not p*(y|x).
+    if truth is None or (truth.kind or reference.kind) != "closed form":
         return ConditionalError()
+    x = problem.source.sample(n, generator).double()
+    exact = reference.sample_conditional(x, 2 * k, channel.beta, generator).double()
     drawn = _draws(channel, x, k, generator)
     if drawn is None:
         return ConditionalError()

@@ -171,3 +171,39 @@ def test_where_the_reference_knows_no_conditional_there_is_no_error() -> None:
     problem = Problem(source, SquaredError())
     low = _error(lambda x, k, g: x[:, None].expand(-1, k, -1), problem, reference, 0.2)
     assert math.isnan(low.error)
+
+
+def test_a_certified_marginal_is_no_exact_conditional() -> None:
+    """F* within a bracket does not fix p*(y|x): nothing is compared."""
+
+    class Numerical(WaterFilling):
+        kind = "certified"
+
+    source = scalar_gaussian(0.0, 1.0)
+    reference = WaterFilling(source)
+
+    def exact(x: Tensor, k: int, g: Generator) -> Tensor:
+        return reference.sample_conditional(x, k, 2.0, g)
+
+    problem = Problem(source, SquaredError())
+    assert math.isfinite(_error(exact, problem, reference, 2.0).error)
+    assert math.isnan(_error(exact, problem, Numerical(source), 2.0).error)
+
+
+def test_modes_are_counted_only_where_the_optimum_has_them() -> None:
+    """Below beta = 1 / (2 v) the closed form of a wider bound would still sample, but not modes."""
+    source = paper_mixture()
+    problem = Problem(source, SquaredError())
+
+    class Stretched(TightShannonBound):
+        lowest_beta = 0.1
+
+    reference = Stretched(source)
+
+    def draw(x: Tensor, k: int, g: Generator) -> Tensor:
+        return source.sample_conditional(x, k, 0.3, g)
+
+    found = _error(draw, problem, reference, 0.3)
+    assert math.isfinite(found.error)
+    assert math.isnan(found.mode_mass)
+    assert math.isfinite(_error(draw, problem, reference, 0.5).mode_mass)
