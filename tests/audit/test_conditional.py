@@ -203,7 +203,5 @@ def test_modes_are_counted_only_where_the_optimum_has_them() -> None:
     def draw(x: Tensor, k: int, g: Generator) -> Tensor:
         return source.sample_conditional(x, k, 0.3, g)
 
-    found = _error(draw, problem, reference, 0.3)
-    assert math.isfinite(found.error)
-    assert math.isnan(found.mode_mass)
+    assert math.isnan(_error(draw, problem, reference, 0.3).mode_mass)
     assert math.isfinite(_error(draw, problem, reference, 0.5).mode_mass)
