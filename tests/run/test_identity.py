@@ -98,15 +98,18 @@ def test_the_digest_of_the_numerics_covers_every_numerical_file(tmp_path: Path) 
     home = Path(rdbench.__file__).parent
     for layer in planning._NUMERICAL_LAYERS:
         source = home / layer
-        files = source.rglob("*.py") if source.is_dir() else [source]
+        files = [*source.rglob("*.py"), *source.rglob("*.json")] if source.is_dir() else [source]
         for file in files:
             copy = tmp_path / file.relative_to(home)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
     assert planning.digest_of(tmp_path) == planning.numerics_digest()
-    with (tmp_path / "audit" / "__init__.py").open("a") as file_:
-        file_.write("# changed\n")
-    assert planning.digest_of(tmp_path) != planning.numerics_digest()
+    tables = sorted((tmp_path / "references" / "data").glob("*.json"))
+    for changed in (tmp_path / "audit" / "__init__.py", tables[0]):
+        before = changed.read_bytes()
+        changed.write_bytes(before + b"\n")
+        assert planning.digest_of(tmp_path) != planning.numerics_digest()
+        changed.write_bytes(before)
 
 
 @pytest.mark.usefixtures("plugged")
