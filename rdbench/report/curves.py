@@ -27,6 +27,9 @@ HEADROOM = 1.35
 CEILING_LINE: dict[str, Any] = {"color": NOTE_COLOUR, "linewidth": 0.8, "linestyle": (0, (1, 2.5))}
 """How the ceiling of the paper's protocol is drawn."""
 
+# Relative width of the brackets of D up to which their middles are drawn as a line.
+_LINE_WIDTH = 0.5
+
 
 def draw_curve(
     axes: Axes, panel: Panel, styles: Mapping[str, SeriesStyle], scale: float, units: str
@@ -150,12 +153,14 @@ def _draw_truth(axes: Axes, truth: Truth, scale: float, *, logarithmic: bool) ->
     if not truth.beta.size:
         return
     rate, distortion = truth.rate / scale, truth.distortion
-    d, r = interpolate_truth(truth, logarithmic=logarithmic)
-    alone = truth.beta.size == 1
-    axes.plot(
-        d, r / scale, color=TRUTH_COLOUR, linewidth=1.4, zorder=2,
-        marker="+" if alone else None, markersize=9,
-    )  # fmt: skip
+    # Of mere bounds the middle means nothing: the band stands alone.
+    if np.all(np.ptp(distortion, axis=1) <= _LINE_WIDTH * distortion.mean(axis=1)):
+        d, r = interpolate_truth(truth, logarithmic=logarithmic)
+        alone = truth.beta.size == 1
+        axes.plot(
+            d, r / scale, color=TRUTH_COLOUR, linewidth=1.4, zorder=2,
+            marker="+" if alone else None, markersize=9,
+        )  # fmt: skip
     # The curve falls, so it lies between the lower left and the upper right corners of the boxes.
     corners = np.concatenate(
         [

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rdbench.report.curves import interpolate_truth
+from rdbench.report.curves import _draw_truth, interpolate_truth
 from rdbench.report.figures import MOST_PANELS, columns_for, run_figure, save_run_figures
 from rdbench.report.gaps import gap_scale
 from rdbench.report.series import Truth, panels_of
@@ -234,6 +234,17 @@ def test_wide_brackets_do_not_make_the_curve_rise():
     )
     _, rate = interpolate_truth(truth, logarithmic=False)
     assert np.all(np.diff(rate) <= 0.0)
+
+
+@pytest.mark.parametrize(("spread", "lines"), [(0.0, 1), (0.2, 1), (1.5, 0)])
+def test_the_middle_of_mere_bounds_is_not_drawn(spread, lines):
+    d = np.array([0.5, 1.0])
+    brackets = np.stack([d * (1.0 - spread / 2), d * (1.0 + spread / 2)], 1)
+    truth = Truth(np.array([2.0, 1.0]), np.array([[1.0, 1.0], [0.5, 0.5]]), brackets)
+    axes = Figure().add_subplot()
+    _draw_truth(axes, truth, 1.0, logarithmic=False)
+    assert len(axes.lines) == lines
+    assert len(axes.patches) == 1
 
 
 def test_the_truth_of_a_panel_is_every_slope_once(realistic):
