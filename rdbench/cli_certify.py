@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import tempfile
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -37,9 +38,11 @@ def execute(request: Request) -> int:
     """
     if request.check and (request.out is not None or request.report is not None):
         raise bad("--check writes nothing: drop --out and --report")
+    if request.sample is not None and request.sample < 1:
+        raise bad(f"--sample must be at least 1, got {request.sample}")
+    asked = _asked(request)
     if not request.check and request.out is None:
         raise bad("give --out, the folder that takes the tables (or --check)")
-    asked = _asked(request)
     return _check(asked, request) if request.check else _compute(asked, request)
 
 
@@ -55,7 +58,12 @@ def _asked(request: Request) -> dict[str, tables.Wanted]:
 
 def _compute(asked: dict[str, tables.Wanted], request: Request) -> int:
     assert request.out is not None
-    request.out.mkdir(parents=True, exist_ok=True)
+    for folder in filter(None, (request.out, request.report)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise bad(f"cannot write to {folder}: {error.strerror}") from None
     lines: list[str] = []
 
     def say(line: str) -> None:
@@ -91,6 +99,8 @@ def _check(asked: dict[str, tables.Wanted], request: Request) -> int:
         left -= cpu_s
         done += 1
         faults += [fault] if fault else []
+    if not done:
+        faults.append(f"nothing was computed again within {request.seconds:g} CPU seconds")
     for line in faults:
         print(f"rdbench: {line}", file=sys.stderr)
     verdict = f"{len(faults)} faults" if faults else "all agree"

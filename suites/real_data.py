@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from rdbench.distortions import SquaredError
 from rdbench.references.certified import Bounded, Certified
-from rdbench.sources.digits import DigitsSource
+from rdbench.sources.digits import DigitsSource, require_digits
 from rdbench.suites._ladders import geometric
 from rdbench.types import Case, Problem, Suite
 
 
 def _build(_dim: int | None) -> tuple[Case, ...]:
+    require_digits()
     plane, pixels = (Problem(DigitsSource(k), SquaredError()) for k in (2, 64))
     return (
         Case("digits-2", plane, Certified(plane, 1e-5, "real_data-digits-2"), geometric(0.1, 2.5)),

@@ -33,7 +33,7 @@ from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density, Distortion
 
 MAX_COMPONENTS = 8
-_FIT_DIM = 100  # beyond it a mixture is not fitted: its covariances cost d^2 per draw
+_FIT_DIM = 100  # beyond it no mixture is fitted (d^2 per draw), so that log_prob is not trusted
 _BLOCK = 1_000_000  # numbers held at once
 
 
@@ -74,9 +74,12 @@ def density(
     log_mass = _log_noise_mass(distortion, beta, x.shape[1])
     if log_mass is None:
         return by_plug_in(x, probabilities)
-    g = None
-    if x.shape[1] <= _FIT_DIM:
-        g = checked_mixture(marginal, MAX_COMPONENTS, generator)
+    if x.shape[1] > _FIT_DIM:
+        return by_plug_in(x, probabilities)
+    g = checked_mixture(marginal, MAX_COMPONENTS, generator)
+    if g is None:
+        # An offset of log_prob would be an offset of F. The plug-in asks for draws alone.
+        return by_plug_in(x, probabilities)
 
     def by_sampling(allocation: Allocation, x: Tensor, probabilities: Tensor | None) -> Evaluation:
         return _sampled(
@@ -86,7 +89,7 @@ def density(
     k = size.local_draws
     half, eighth = k // 2, k // 8
     candidates: dict[str, Candidate] = {}
-    if g is not None and distortion.name == "squared_error":
+    if distortion.name == "squared_error":
         allocation = Allocation(2 * eighth, eighth, k - 3 * eighth)
         candidates["fitted"] = functools.partial(by_sampling, allocation)
     candidates["noise"] = functools.partial(by_sampling, Allocation(k - half, half, 0))

@@ -24,7 +24,7 @@ from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.laplace import GaussianProposal, laplace
-from rdbench.audit.normalisation import checked_mixture, is_normalised, log_mass
+from rdbench.audit.normalisation import checked_mixture, judged, log_mass
 from rdbench.audit.pilot import Candidate, choose
 from rdbench.audit.size import AuditSize
 from rdbench.audit.sums import plug_in
@@ -72,12 +72,17 @@ def pushforward(
     Raises:
         ValueError: the prior's ``log_prob`` does not integrate to one against its draws.
     """
-    if marginal.prior is not None and marginal.latent_dim <= _LAPLACE_DIM:
-        checked_mixture(marginal.prior, _PRIOR_COMPONENTS, generator)
 
     def by_plug_in(x: Tensor, probabilities: Tensor | None) -> Evaluation:
         draws = marginal.sample(size.plug_in_draws, generator).double()
         return plug_in(draws, distortion, x, probabilities, beta, exact_draws=True)
+
+    if marginal.prior is not None and (
+        marginal.latent_dim > _LAPLACE_DIM
+        or checked_mixture(marginal.prior, _PRIOR_COMPONENTS, generator) is None
+    ):
+        # An offset of the prior's log_prob would be an offset of F.
+        return by_plug_in(x, probabilities)
 
     def sampled(
         name: str, propose: _Propose, x: Tensor, probabilities: Tensor | None
@@ -133,7 +138,7 @@ def _may_propose(encoder: Encoder, distortion: Distortion, x: Tensor, generator:
                 encoder.log_prob(held_out, row)[0].double() - g.log_prob(held_out[0]),
                 encoder.log_prob(other[None], row)[0].double() - g.log_prob(other),
             )
-            if not is_normalised(value, se):
+            if judged(value, se) != "normalised":
                 return False
     except Exception:  # an estimator's code may raise anything; the plug-in needs none of it
         return False

@@ -11,6 +11,7 @@ agree at that c and nowhere else: bridge sampling (Bennett 1976; Meng and Wong 1
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -22,10 +23,12 @@ from rdbench.types import Density
 
 _SIGMAS = 5.0
 _SLACK = 0.01  # nats
-_UNKNOWN = 0.2  # nats: a larger standard error comes from too few draws in the overlap to be meant
+# Nats: up to this standard error the mass counts as known. A larger one comes from few draws in the
+# overlap, and is then no good measure of the error itself.
+_KNOWN = 0.05
 _SELECT_DRAWS = 2000  # choose the number of components
 _FIT_DRAWS = 6000
-_CHECK_DRAWS = 2000
+_CHECK_DRAWS = (2000, 20_000)  # the second where the first leaves it open
 _ROUNDS = 100
 
 
@@ -54,33 +57,42 @@ def log_mass(
     return c, math.hypot(*errors)
 
 
-def is_normalised(value: float, se: float) -> bool:
-    """Whether the log of a mass is zero within its error, or not known well enough to say."""
-    return se > _UNKNOWN or abs(value) <= _SIGMAS * se + _SLACK
+def judged(value: float, se: float) -> Literal["normalised", "wrong", "open"]:
+    """What the log of a mass says; ``open`` where it is not known well enough."""
+    if not math.isfinite(value) or not se <= _KNOWN:
+        return "open"
+    return "normalised" if abs(value) <= _SIGMAS * se + _SLACK else "wrong"
 
 
-def checked_mixture(marginal: Density, components: int, generator: Generator) -> GaussianMixture:
-    """A mixture g fitted to draws of q, once ``log_prob`` was compared with its sampler by it.
+def checked_mixture(
+    marginal: Density, components: int, generator: Generator
+) -> GaussianMixture | None:
+    """A mixture g fitted to draws of q, by which ``log_prob`` was found to fit its sampler.
 
-    The number of components, the fit and the comparison use draws of their own.
+    The number of components, the fit and the comparison use draws of their own. ``None`` where q
+    and g overlap too little to tell: nothing may then rest on ``log_prob``.
 
     Raises:
         ValueError: log_prob does not integrate to one against the draws.
     """
-    draws = marginal.sample(_SELECT_DRAWS + _FIT_DRAWS + _CHECK_DRAWS, generator).double()
-    select, fit, check = draws.split([_SELECT_DRAWS, _FIT_DRAWS, _CHECK_DRAWS])
+    draws = marginal.sample(_SELECT_DRAWS + _FIT_DRAWS, generator).double()
+    select, fit = draws.split([_SELECT_DRAWS, _FIT_DRAWS])
     g = refined(select_mixture(select, components, generator, margin=0.01), fit)
-    other = g.sample(_CHECK_DRAWS, generator)
-    value, se = log_mass(
-        marginal.log_prob(check).double() - g.log_prob(check),
-        marginal.log_prob(other).double() - g.log_prob(other),
-    )
-    if math.isfinite(value) and not is_normalised(value, se):
-        raise ValueError(
-            f"the density integrates to exp({value:.4g} +- {se:.1g}) over what its sampler draws, "
-            "not to one"
+    for count in _CHECK_DRAWS:
+        check, other = marginal.sample(count, generator).double(), g.sample(count, generator)
+        value, se = log_mass(
+            marginal.log_prob(check).double() - g.log_prob(check),
+            marginal.log_prob(other).double() - g.log_prob(other),
         )
-    return g
+        verdict = judged(value, se)
+        if verdict == "wrong":
+            raise ValueError(
+                f"the density integrates to exp({value:.4g} +- {se:.1g}) over what its sampler "
+                "draws, not to one"
+            )
+        if verdict == "normalised":
+            return g
+    return None
 
 
 def _relative_error(values: Tensor) -> float:

@@ -6,6 +6,7 @@ E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI reposi
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -22,6 +23,7 @@ _PIXELS = 64
 _COUNT = 1797
 # Far above what different linear-algebra libraries disagree by, far below what matters.
 _DECIMALS = 6
+_MISSING = "suite real_data needs scikit-learn: pip install 'rdbench[data]'"
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,21 @@ def principal(x: Float[ndarray, "n d"], components: int) -> Float[ndarray, "n k"
     return cast(ndarray, np.round(centred @ axes.T, _DECIMALS) + 0.0)
 
 
+def require_digits() -> None:
+    """Nothing where scikit-learn is installed; it is not imported.
+
+    Raises:
+        RdbenchError: it is not.
+    """
+    if importlib.util.find_spec("sklearn") is None:
+        raise RdbenchError(_MISSING)
+
+
 def _load() -> Float[ndarray, "n 64"]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise RdbenchError(
-            "suite real_data needs scikit-learn: pip install 'rdbench[data]'"
-        ) from None
+        raise RdbenchError(_MISSING) from None
     pixels = np.asarray(load_digits().data, dtype=float) / 16.0
     if pixels.shape != (_COUNT, _PIXELS):
         raise RdbenchError(f"scikit-learn's digits have the shape {pixels.shape}, expected 1797x64")

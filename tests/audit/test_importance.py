@@ -133,6 +133,29 @@ def test_a_density_that_is_not_normalised_is_refused(shift: float) -> None:
         density(shifted, SquaredError(), q.means, None, 5.0, SMALL, Generator().manual_seed(1))
 
 
+@pytest.mark.parametrize("shift", [60.0, 300.0, -300.0])
+@pytest.mark.parametrize(("dim", "narrow"), [(10, True), (101, False)])
+def test_where_the_mass_cannot_be_told_nothing_rests_on_it(
+    dim: int, narrow: bool, shift: float
+) -> None:
+    """Spiked products overlap no fitted mixture; beyond 100 dimensions none is fitted."""
+    coordinate = isotropic_mixture(torch.tensor([[-0.7], [0.7]]).double(), 0.05 if narrow else 0.7)
+
+    def sample(n: int, g: Generator) -> Tensor:
+        return coordinate.sample(n * dim, g).reshape(n, dim)
+
+    def log_prob(y: Tensor) -> Tensor:
+        return coordinate.log_prob(y.reshape(-1, 1)).reshape(-1, dim).sum(1) + shift
+
+    x = torch.randn(100, dim, generator=Generator().manual_seed(2)).double()
+    exact = -coordinate.log_partition(x.reshape(-1, 1), 1.0).reshape(-1, dim).sum(1).mean()
+    found = density(
+        Density(sample, log_prob), SquaredError(), x, None, 1.0, SMALL, Generator().manual_seed(3)
+    )
+    assert found.method.startswith("plug-in")
+    assert float(found.potential.mean()) > float(exact) - 0.5
+
+
 def test_a_sampler_of_one_mode_is_refused() -> None:
     q = isotropic_mixture(torch.tensor([[-6.0], [6.0]]).double())
     one = Density(lambda n, g: q.sample(n, g).abs(), q.log_prob)

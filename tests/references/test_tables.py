@@ -52,8 +52,8 @@ def test_compute_report_and_check(
     capsys.readouterr()
     assert main(["certify", "--suite", "discrete", "--check", "--sample", "2"]) == 0
     assert "2 of 8 certificates computed again: all agree" in capsys.readouterr().out
-    assert main(["certify", "--suite", "discrete", "--check", "--seconds", "0"]) == 0
-    assert "0 of 8" in capsys.readouterr().out
+    assert main(["certify", "--suite", "discrete", "--check", "--seconds", "0"]) == 1
+    assert "nothing was computed again" in capsys.readouterr().err
 
     # planted: a bracket that misses F*, and one narrower than it can be made again
     for name, (lo, hi), word in (
@@ -81,7 +81,7 @@ def test_an_incomplete_table_is_a_fault(
     del plain["rungs"][0]
     plain["rungs"][0]["sides"].pop()
     _use(monkeypatch, plain)
-    assert main(["certify", "--suite", "discrete", "--check", "--sample", "0"]) == 1
+    assert main(["certify", "--suite", "discrete", "--check", "--sample", "1"]) == 1
     told = capsys.readouterr().err
     assert "no slope for R = 0.1" in told
     assert "no neighbour" in told
@@ -104,6 +104,9 @@ def test_another_version_of_the_solvers_is_a_fault(
         (["--suite", "vector_gaussian", "--check"], "every truth is a closed form"),
         (["--suite", "discrete", "--cases", "none*", "--check"], "discrete-random-500"),
         (["--suite", "nothing", "--check"], "nothing"),
+        (["--suite", "nothing"], "unknown suite"),
+        (["--suite", "discrete", "--check", "--sample", "0"], "at least 1"),
+        (["--suite", "discrete", "--out", "/proc/self/none"], "cannot write to"),
     ],
 )
 def test_bad_requests(options: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:

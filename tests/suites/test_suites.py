@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from rdbench import registry
 from rdbench.certify import store
+from rdbench.cli import main
 from rdbench.references.certified import Bounded
 from rdbench.references.tables import missing, wanted
 from rdbench.suites import multimodal, planar, real_data, scalar, vector_gaussian
@@ -88,6 +90,18 @@ def test_listing_needs_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pixels.problem.source.name == "digits, 64 pixels"
     with pytest.raises(RdbenchError, match="scikit-learn"):
         plane.reference.point(1.0)
+
+
+def test_without_scikit_learn_nothing_is_planned(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    command = ["run", "--suite", "real_data", "--dry-run", "--results", str(tmp_path)]
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert "pip install 'rdbench[data]'" in told
+    assert len(told.splitlines()) == 1
+    assert main(["list"]) == 0
 
 
 @pytest.mark.parametrize(
