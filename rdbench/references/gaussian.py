@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.sources.gaussian import GaussianSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint, finite_slope
+from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,7 @@ class WaterFilling:
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
-        if not 0.0 <= beta < math.inf:
-            raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
+        checked_slope(beta)
         rate, distortion = self._at_level(math.inf if beta == 0.0 else 0.5 / beta)
         return TruthPoint.exact(beta, rate, distortion)
 
@@ -85,6 +84,7 @@ class WaterFilling:
 
     def _reproduction(self, beta: float, device: torch.device) -> Tensor:
         """v_i, the variances of the optimal marginal along the principal axes."""
+        checked_slope(beta)
         s2 = self.source.stds.to(device).square()
         return (s2 - 0.5 / beta).clamp(min=0.0) if beta > 0.0 else torch.zeros_like(s2)
 

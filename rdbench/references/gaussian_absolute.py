@@ -25,11 +25,13 @@ from scipy.special import erfcx
 from torch import Generator, Tensor
 
 from rdbench.sources.gaussian import GaussianSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint, finite_slope
+from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
 _LOG_2PI = math.log(2.0 * math.pi)
 _CRITICAL = math.sqrt(2.0 / math.pi)
 _BISECTIONS = 56
+_SHANNON = 50.0
+"""From this beta on p(T) < 1e-500: the curve is the Shannon lower bound."""
 
 
 def _mills(t: float) -> float:
@@ -41,8 +43,8 @@ def _edge(beta: float) -> float:
     """T with beta S(T) = p(T), for a standard deviation of one; 0 < T < beta."""
     if beta <= _CRITICAL:
         return 0.0
-    if beta * _mills(beta) >= 1.0:
-        return beta  # they differ by less than rounding
+    if beta > 1e8 or beta * _mills(beta) >= 1.0:
+        return beta  # T = beta - 1 / beta + ..., within rounding
     return float(brentq(lambda t: beta * _mills(t) - 1.0, 0.0, beta, xtol=1e-15, rtol=1e-15))
 
 
@@ -50,10 +52,13 @@ def _curve(beta: float) -> tuple[float, float]:
     """R* and D* for a standard deviation of one."""
     if beta <= _CRITICAL:
         return 0.0, _CRITICAL
+    shannon = math.log(0.5 * beta) + 0.5 * _LOG_2PI - 0.5
+    if beta > _SHANNON:
+        return shannon, 1.0 / beta
     t = _edge(beta)
     p = math.exp(-0.5 * (t * t + _LOG_2PI))
     s = p / beta
-    rate = math.log(0.5 * beta) + 0.5 * _LOG_2PI - 0.5 + s * (1.0 + t * t) - t * p
+    rate = shannon + s * (1.0 + t * t) - t * p
     return max(rate, 0.0), 1.0 / beta + 2.0 * (p - t * s) - 2.0 * s / beta
 
 
@@ -91,11 +96,16 @@ class GaussianAbsolute:
     def _mean(self) -> float:
         return float(self.source.mean[0])
 
+    def _scaled(self, beta: float) -> float:
+        """beta in units of the standard deviation."""
+        scaled = checked_slope(beta) * self._std
+        if scaled == math.inf:
+            raise OutOfRange(f"beta = {beta} times the standard deviation is no finite number")
+        return scaled
+
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
-        if not 0.0 <= beta < math.inf:
-            raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
-        rate, distortion = _curve(beta * self._std)
+        rate, distortion = _curve(self._scaled(beta))
         return TruthPoint.exact(beta, rate, distortion * self._std)
 
     def rate(self, distortion: float) -> Bracket:
@@ -105,6 +115,9 @@ class GaussianAbsolute:
         d = distortion / self._std
         if d >= _CRITICAL:
             return Bracket.exact(0.0)
+        if d * _SHANNON < 0.9:
+            log_d = math.log(distortion) - math.log(self._std)
+            return Bracket.exact(0.5 * _LOG_2PI - 0.5 - math.log(2.0) - log_d)
         # D* <= 1 / beta: with q = X + Laplacian noise that would be the distortion.
         log_beta = brentq(
             lambda b: math.log(_curve(math.exp(b))[1] / d),
@@ -129,7 +142,7 @@ class GaussianAbsolute:
 
     def potential(self, x: Float[Tensor, "n 1"], beta: float) -> Float[Tensor, " n"]:
         """-log Z*(x)."""
-        b = beta * self._std
+        b = self._scaled(beta)
         u = ((x.double()[:, 0] - self._mean) / self._std).abs()
         if b <= _CRITICAL:
             return b * u
@@ -146,9 +159,14 @@ class GaussianAbsolute:
         G(y) = exp(beta y) p(y) (1 + y / beta) for y <= v, because (p / beta - p'/beta^2)
         exp(beta y) has the derivative (p - p''/beta^2) exp(beta y); G(-T) is the atom's share.
         The mass of Y >= y for y >= v mirrors it. The sides weigh (1 + v / beta) / 2 and
-        (1 - v / beta) / 2.
+        (1 - v / beta) / 2. In w = v - y the fall of log G from v is a sum of positive terms,
+
+            w (beta - v) + w^2 / 2 - log(1 - w / (beta + v)),
+
+        so that w, of the order of 1 / beta, keeps its digits at every rate. Without the logarithm
+        the root is closed, and bounds the bisection from above.
         """
-        b = beta * self._std
+        b = self._scaled(beta)
         n, dev = x.shape[0], x.device
         if b <= _CRITICAL:
             return torch.full((n, k, 1), self._mean, dtype=torch.float64, device=dev)
@@ -159,15 +177,16 @@ class GaussianAbsolute:
         sign = torch.where(draws[0] < 0.5 * (1.0 + v / b), 1.0, -1.0)
         top = sign * v
 
-        def log_mass(y: Tensor) -> Tensor:
-            return b * y - 0.5 * y.square() + torch.log1p(y / b)
+        def fall(w: Tensor) -> Tensor:
+            return w * (b - top + 0.5 * w) - torch.log1p(-w / (b + top))
 
-        target = log_mass(top) + torch.log1p(-draws[1])
-        lo, hi = torch.full_like(top, -t), top.clone()
+        target, slope = -torch.log1p(-draws[1]), b - top
+        root = slope + torch.hypot(slope, (2.0 * target).sqrt())
+        lo, hi = torch.zeros_like(top), torch.minimum(2.0 * target / root, top + t)
         for _ in range(_BISECTIONS):
             middle = 0.5 * (lo + hi)
-            above = log_mass(middle) > target
-            hi = torch.where(above, middle, hi)
-            lo = torch.where(above, lo, middle)
-        y = torch.where(target <= log_mass(torch.full_like(top, -t)), -t, 0.5 * (lo + hi))
+            beyond = fall(middle) > target
+            hi = torch.where(beyond, middle, hi)
+            lo = torch.where(beyond, lo, middle)
+        y = torch.where(fall(top + t) <= target, -t, top - 0.5 * (lo + hi))
         return (self._mean + self._std * sign * y)[..., None]

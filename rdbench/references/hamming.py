@@ -20,7 +20,7 @@ from scipy.optimize import brentq
 from torch import Generator, Tensor
 
 from rdbench.sources.finite import FiniteSource
-from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint
+from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint, checked_slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,25 +53,29 @@ class FiniteHamming:
 
     def _solve(self, beta: float) -> tuple[np.ndarray, np.ndarray]:
         """The optimal marginal q and the partition function Z, letter by letter."""
-        p, a = self._p, math.exp(-beta)
+        p, a = self._p, math.exp(-checked_slope(beta))
         if beta == 0.0:
             return (np.arange(len(p)) == p.argmax()).astype(float), np.ones_like(p)
-        ordered = np.sort(p)[::-1]
-        k = np.arange(1, len(p) + 1)
-        # 1 - a without cancellation at small beta
-        theta_k = np.cumsum(ordered) / (-math.expm1(-beta) + k * a)
-        valid = ordered > a * theta_k
-        size = int(np.flatnonzero(valid)[-1]) + 1
-        theta = theta_k[size - 1]
-        active = p > a * theta
-        z = np.where(active, p / theta, a)
-        q = np.where(active, (p / theta - a) / -math.expm1(-beta), 0.0)
+        order = np.argsort(-p, kind="stable")
+        ordered, k = p[order], np.arange(1, len(p) + 1)
+        # p_k > a theta_k reads p_k (1 - a) > a sum_{j <= k} (p_j - p_k): in differences neither
+        # side cancels, however small beta is. The largest letter is always in S.
+        away = -math.expm1(-beta)
+        excess = np.append(0.0, np.cumsum(-np.diff(ordered) * k[:-1]))
+        valid = ordered * away > a * excess
+        valid[0] = True
+        last = int(np.flatnonzero(valid)[-1])
+        size, active = last + 1, order[: last + 1]
+        inside = p[active]
+        total = float(inside.sum())
+        z, q = np.full_like(p, a), np.zeros_like(p)
+        z[active] = inside * (away + size * a) / total
+        above = size * (inside - ordered[last]) - excess[last]
+        q[active] = np.maximum(inside + a * (above / away), 0.0) / total
         return q / q.sum(), z
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
-        if not 0.0 <= beta < math.inf:
-            raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
         q, z = self._solve(beta)
         p = self._p
         positive = p > 0
@@ -84,7 +88,7 @@ class FiniteHamming:
         highest = 1.0 - float(self._p.max())
         if distortion >= highest:
             return Bracket.exact(0.0)
-        if distortion < 0.0:
+        if not distortion >= 0.0:
             raise OutOfRange(f"a distortion must be >= 0, got {distortion}")
         if distortion == 0.0:
             positive = self._p[self._p > 0]

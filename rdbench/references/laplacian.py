@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.sources.laplacian import LaplacianSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint, finite_slope
+from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class LaplacianAbsolute:
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
-        if not 0.0 <= beta < math.inf:
-            raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
+        checked_slope(beta)
         b = self.source.scale
         if b * beta <= 1.0:
             return TruthPoint.exact(beta, 0.0, b)
@@ -50,7 +49,9 @@ class LaplacianAbsolute:
         """max(0, log(b / D))."""
         if not distortion > 0.0:
             raise OutOfRange(f"R(D) is infinite at D = {distortion}")
-        return Bracket.exact(max(0.0, math.log(self.source.scale / distortion)))
+        if distortion >= self.source.scale:
+            return Bracket.exact(0.0)
+        return Bracket.exact(math.log(self.source.scale) - math.log(distortion))
 
     def slope(self, rate: float) -> float:
         """exp(R) / b."""
@@ -60,7 +61,7 @@ class LaplacianAbsolute:
 
     def potential(self, x: Float[Tensor, "n 1"], beta: float) -> Float[Tensor, " n"]:
         """-log p(x) - log(2 / beta) where the bound is tight, beta |x - loc| below."""
-        if self.source.scale * beta <= 1.0:
+        if self.source.scale * checked_slope(beta) <= 1.0:
             return beta * (x.double()[:, 0] - self.source.loc).abs()
         return -self.source.log_prob(x) - math.log(2.0 / beta)
 
@@ -73,6 +74,7 @@ class LaplacianAbsolute:
         t > s; their masses below share the factor exp(-s/b), which cancels.
         """
         b = self.source.scale
+        checked_slope(beta)
         n, dev = x.shape[0], x.device
         signed = x.double() - self.source.loc
         if b * beta <= 1.0:

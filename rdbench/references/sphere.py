@@ -30,10 +30,38 @@ from rdbench.sources.directional import (
     sample_von_mises_fisher,
 )
 from rdbench.sources.sphere import SphereSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint
+from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope
 
-_HIGHEST = 1e9
-"""Up to this kappa the Bessel functions keep their digits."""
+_LOWEST, _HIGHEST = 1e-9, 1e9
+"""Below the former beta is d/2 to rounding; beyond the latter scipy.special.ive, which the
+potential needs, gives no number."""
+
+
+def _cosine_deficit(dim: int, kappa: float) -> tuple[float, float]:
+    """1 - A(kappa), and log 0F1(; dim/2; kappa^2/4) - kappa.
+
+    A is close to one at large kappa, so that the difference from a computed A loses the digits
+    that D and R need. There Hankel's expansion (DLMF 10.40.1), I_nu = e^kappa (2 pi kappa)^(-1/2)
+    S(kappa) with S = sum_j (-1)^j a_j(nu) kappa^-j, and A = (log 0F1)' give
+
+        1 - A = [(dim - 1) / 2 + sum_j j (-1)^j a_j kappa^-j / S] / kappa.
+    """
+    if kappa < max(40.0, 0.1 * dim * dim):
+        scaled = float(log_mean_exp_cosine(dim, np.array([kappa]), scaled=True)[0])
+        return 1.0 - mean_cosine(dim, kappa), scaled
+    nu = 0.5 * dim - 1.0
+    term, total, weighted = 1.0, 1.0, 0.0
+    for j in range(1, 80):  # below j = 2 kappa the terms fall
+        term *= ((2 * j - 1) ** 2 - 4.0 * nu * nu) / (8.0 * j * kappa)
+        total += term
+        weighted += j * term
+        if j * abs(term) < 1e-18 * total:
+            break
+    scaled = (
+        math.lgamma(nu + 1.0) + nu * math.log(2.0) - (nu + 0.5) * math.log(kappa)
+        - 0.5 * math.log(2.0 * math.pi) + math.log(total)
+    )  # fmt: skip
+    return (0.5 * (dim - 1) + weighted / total) / kappa, scaled
 
 
 @dataclass(frozen=True)
@@ -56,27 +84,30 @@ class SphereUniform:
 
     def concentration(self, beta: float) -> float:
         """kappa: the root of kappa / (2 A(kappa)) = beta rho^2, zero up to beta rho^2 = d/2."""
-        if not 0.0 <= beta < math.inf:
-            raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
-        d, scaled = self.source.dim, beta * self.source.radius**2
+        d, scaled = self.source.dim, checked_slope(beta) * self.source.radius**2
         if scaled <= 0.5 * d * (1.0 + 1e-12):
             return 0.0
-        return self._root(lambda k: k / (2.0 * mean_cosine(d, k)) - scaled, "slope")
+        return self._root(lambda k: k / (2.0 * self._cosine(k)) - scaled, "slope")
 
     def _root(self, increasing: Callable[[float], float], what: str) -> float:
+        if increasing(_LOWEST) >= 0.0:
+            return _LOWEST
         if increasing(_HIGHEST) < 0.0:
             raise OutOfRange(f"the {what} is beyond what Bessel functions in float64 can tell")
-        return float(brentq(increasing, 1e-9, _HIGHEST, xtol=1e-300, rtol=1e-15, maxiter=300))
+        return float(brentq(increasing, _LOWEST, _HIGHEST, xtol=1e-300, rtol=1e-15, maxiter=300))
 
     def _at(self, kappa: float) -> tuple[float, float]:
         """R and D / rho^2 at a concentration."""
-        d = self.source.dim
         if kappa == 0.0:
             return 0.0, 1.0
-        r = mean_cosine(d, kappa)
+        deficit, scaled = _cosine_deficit(self.source.dim, kappa)
         # log 0F1 less kappa: kappa r - kappa does not cancel
-        scaled = float(log_mean_exp_cosine(d, np.array([kappa]), scaled=True)[0])
-        return max(0.0, -kappa * (1.0 - r) - scaled), (1.0 - r) * (1.0 + r)
+        return max(0.0, -kappa * deficit - scaled), deficit * (2.0 - deficit)
+
+    def _cosine(self, kappa: float) -> float:
+        """A(kappa), to rounding at either end."""
+        d = self.source.dim
+        return mean_cosine(d, kappa) if kappa < 1.0 else 1.0 - _cosine_deficit(d, kappa)[0]
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
@@ -101,7 +132,7 @@ class SphereUniform:
         if rate == 0.0:
             return 0.5 * d / square
         kappa = self._root(lambda k: self._at(k)[0] - rate, "rate")
-        return kappa / (2.0 * mean_cosine(d, kappa) * square)
+        return kappa / (2.0 * self._cosine(kappa) * square)
 
     def potential(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
         """beta (||x|| - r)^2 - log E exp(2 beta r ||x|| (u_1 - 1)); on the sphere it is F*."""
@@ -115,7 +146,7 @@ class SphereUniform:
     def _radius(self, beta: float) -> float:
         """The radius of q*."""
         kappa = self.concentration(beta)
-        return self.source.radius * mean_cosine(self.source.dim, kappa) if kappa else 0.0
+        return self.source.radius * self._cosine(kappa) if kappa else 0.0
 
     def sample_conditional(
         self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator

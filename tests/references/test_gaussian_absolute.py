@@ -104,6 +104,45 @@ def test_mean_distortion_of_draws(generator):
         assert abs(float(rho.mean()) - REFERENCE.point(beta).distortion.mid) < 4 * error
 
 
+@pytest.mark.parametrize("rate", [12.0, 20.0, 28.0])
+def test_mean_distortion_of_draws_at_high_rate(rate, generator):
+    # D* is some 1e-9 of the support there, and less.
+    reference = GaussianAbsolute(scalar_gaussian(0.0, 2.0))
+    beta = reference.slope(rate)
+    x = reference.source.sample(40_000, generator)
+    rho = (reference.sample_conditional(x, 1, beta, generator)[:, 0] - x).abs()
+    error = float(rho.std()) / 200.0
+    assert abs(float(rho.mean()) - reference.point(beta).distortion.mid) < 4 * error
+    # Y - X is Laplacian to rounding there; the median tells the shape.
+    middle = float(rho.median()) * beta
+    assert middle == pytest.approx(math.log(2.0), abs=4 / 200.0)
+
+
+def test_the_ends_of_the_curve():
+    for beta in (40.0, 60.0, 1e9, 1e300):  # the Shannon lower bound, sigma = 2
+        point = REFERENCE.point(beta)
+        shannon = math.log(beta * 2.0 / 2.0) + 0.5 * math.log(2 * math.pi) - 0.5
+        assert point.rate.mid == pytest.approx(shannon, rel=1e-14)
+        assert point.distortion.mid == pytest.approx(1.0 / beta, rel=1e-14)
+    for d in (0.04, 0.03, 1e-9, 1e-300):
+        assert REFERENCE.rate(d).mid == pytest.approx(
+            -math.log(d) + 0.5 * math.log(2 * math.pi) - 0.5, rel=1e-12
+        )
+    assert REFERENCE.rate(math.inf).mid == 0.0
+
+
+@pytest.mark.parametrize("beta", [-1.0, math.nan, math.inf, 1e308])
+def test_what_is_no_slope_is_refused(beta, generator):
+    x = torch.zeros(2, 1, dtype=torch.float64)
+    for call in (
+        lambda: REFERENCE.point(beta),
+        lambda: REFERENCE.potential(x, beta),
+        lambda: REFERENCE.sample_conditional(x, 1, beta, generator),
+    ):
+        with pytest.raises(OutOfRange):
+            call()
+
+
 def test_vocabulary_and_refusals():
     assert isinstance(REFERENCE, Reference)
     assert isinstance(REFERENCE, HasPotential)

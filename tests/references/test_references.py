@@ -356,3 +356,45 @@ def test_conditional_at_slope_zero_is_constant(generator: torch.Generator) -> No
     x = reference.source.sample(10, generator)
     y = reference.sample_conditional(x, 4, 0.0, generator)
     assert torch.allclose(y, torch.full((10, 4, 1), 3.0).double())
+
+
+CLOSED = [
+    WaterFilling(_diagonal([2.0])),
+    LaplacianAbsolute(LaplacianSource(0.0, 1.5)),
+    FiniteHamming(bernoulli(0.3)),
+]
+
+
+@pytest.mark.parametrize("reference", CLOSED)
+@pytest.mark.parametrize("beta", [-1.0, math.nan, math.inf])
+def test_what_is_no_slope_is_refused(reference, beta: float, generator: torch.Generator) -> None:
+    x = reference.source.sample(2, generator)
+    for call in (
+        lambda: reference.point(beta),
+        lambda: reference.potential(x, beta),
+        lambda: reference.sample_conditional(x, 1, beta, generator),
+        lambda: reference.rate(math.nan),
+    ):
+        with pytest.raises(OutOfRange):
+            call()
+
+
+def test_laplacian_rate_at_the_ends() -> None:
+    reference = LaplacianAbsolute(LaplacianSource(0.0, 1.5))
+    assert reference.rate(math.inf).mid == 0.0
+    assert reference.rate(1e-320).mid == pytest.approx(math.log(1.5) - math.log(1e-320))
+
+
+@pytest.mark.parametrize("pmf", [[0.3, 0.7], [0.25] * 4, [0.1] * 10, [0.5, 0.5, 0.0]])
+@pytest.mark.parametrize("beta", [5e-324, 1e-300, 1e-17, 1e-9])
+def test_hamming_at_a_tiny_slope(pmf: list[float], beta: float, generator: torch.Generator) -> None:
+    """F* = beta (1 - max p) + O(beta^2): the largest letter stays where exp(-beta) is 1."""
+    p = torch.tensor(pmf, dtype=torch.float64)
+    reference = FiniteHamming(FiniteSource("tiny", torch.arange(len(p)).double()[:, None], p))
+    point = reference.point(beta)
+    assert point.distortion.mid == pytest.approx(1.0 - max(pmf), abs=1e-8)
+    assert point.lagrangian.mid == pytest.approx(beta * (1.0 - max(pmf)), abs=1e-15)
+    x = reference.source.sample(20, generator)
+    assert torch.allclose(reference.potential(x, beta), torch.zeros(20).double(), atol=2 * beta)
+    y = reference.sample_conditional(x, 3, beta, generator)
+    assert bool((p[y.long()] == p.max()).all())

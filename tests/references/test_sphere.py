@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+import mpmath  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 import torch
@@ -94,6 +95,32 @@ def test_sphere_out_of_range() -> None:
     ):
         with pytest.raises(OutOfRange):
             bad()
+
+
+@pytest.mark.parametrize("dim", [2, 3, 10, 100])
+@pytest.mark.parametrize("kappa", [30.0, 1e2, 999.0, 1001.0, 1e4, 1e6, 6e8])
+def test_sphere_keeps_its_digits_at_high_rate(dim: int, kappa: float) -> None:
+    """D, R and the slope in forty digits more; 1 - A(kappa) cancels in doubles."""
+    with mpmath.workdps(60):
+        nu, k = mpmath.mpf(dim) / 2 - 1, mpmath.mpf(kappa)
+        here, above = mpmath.besseli(nu, k), mpmath.besseli(nu + 1, k)
+        a = above / here
+        log_mean = mpmath.log(mpmath.gamma(nu + 1) * (2 / k) ** nu * here)
+        distortion, rate = float(1 - a * a), float(k * a - log_mean)
+        beta = float(k / (2 * a))
+    reference = SphereUniform(SphereSource(dim))
+    found = reference.point(beta)
+    assert found.distortion.mid == pytest.approx(distortion, rel=1e-10)
+    assert found.rate.mid == pytest.approx(rate, rel=1e-12, abs=1e-11)
+    assert reference.rate(distortion).mid == pytest.approx(rate, abs=1e-9)
+    assert reference.slope(rate) == pytest.approx(beta, rel=1e-10)
+
+
+@pytest.mark.parametrize("rate", [5e-324, 1e-300, 1e-18, 1e-12])
+def test_sphere_slope_of_a_tiny_rate(rate: float) -> None:
+    """R = kappa^2 / (2 d) and beta = d/2 + O(R)."""
+    for dim in (2, 3, 100):
+        assert SphereUniform(SphereSource(dim)).slope(rate) == pytest.approx(0.5 * dim, rel=1e-11)
 
 
 # ---------------------------------------------------------------- the noisy sphere, eight modes
