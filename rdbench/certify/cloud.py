@@ -15,7 +15,7 @@ from numpy import ndarray
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.cloud_bounds import bound_cloud
 from rdbench.certify.finite import check_probabilities, check_slope, rounding
-from rdbench.certify.maximum_plane import maximum_plane
+from rdbench.certify.maximum_plane import check_squares, maximum_plane
 from rdbench.certify.plane_peaks import grid_peaks
 from rdbench.certify.plane_solve import AtomSet, cluster, log_partition, solve_atoms, weigh
 from rdbench.certify.plane_sums import Scattered
@@ -47,7 +47,8 @@ def certify_cloud(
         A certificate of kind "certified".
 
     Raises:
-        ValueError: d > 2, points that are not finite, bad probabilities, slope or tolerance.
+        ValueError: d > 2, points that are not finite, bad probabilities, slope or tolerance; a
+            slope whose maximum would need too many squares (``check_squares``).
     """
     started = time.process_time()
     check_slope(beta, tolerance)
@@ -64,6 +65,8 @@ def certify_cloud(
     if beta * variance <= 0.5 * tolerance:
         q, lo = AtomSet(np.zeros((1, 2)), np.ones(1)), 0.0
     else:
+        # Before the solver, which looks at finer grids than the maximum does.
+        check_squares(flat.min(0), flat.max(0), beta)
         q = _solve(flat, p, beta, tolerance, _points_of(start, centre))
         lo = -np.inf
     log_z, rho = log_partition(flat, q, beta)
@@ -72,7 +75,7 @@ def certify_cloud(
         c = Scattered(flat, p * np.exp(-log_z), beta)
         upper, _ = maximum_plane(c, flat.min(0), flat.max(0), beta, 0.1 * tolerance)
         lo = f - float(np.log(upper))
-    slack = rounding(f, 4.0 * beta * variance)
+    slack = rounding(f, 4.0 * beta * variance, terms=len(flat) + len(q.weights))
     width = f - lo + 2.0 * slack
     return Certificate(
         beta=float(beta),

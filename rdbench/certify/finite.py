@@ -26,7 +26,7 @@ from rdbench.inference.kernels import DenseKernel
 _INTERIOR = 1e-9
 _POLISH_ROUNDS = 12
 _NEWTON_STEPS = 12
-_ALLOWANCE = 64.0 * np.finfo(float).eps
+_EPS = float(np.finfo(float).eps)
 
 
 class Weights(NamedTuple):
@@ -61,9 +61,9 @@ def check_probabilities(p: Float[ndarray, " n"], n: int) -> Float[ndarray, " n"]
     return cast(ndarray, p / p.sum())
 
 
-def rounding(*magnitudes: float) -> float:
-    """The allowance for rounding of sums of this size: 64 units in the last place."""
-    return _ALLOWANCE * (1.0 + sum(abs(v) for v in magnitudes))
+def rounding(*magnitudes: float, terms: int = 0) -> float:
+    """The allowance for rounding of sums of this size: 64 + ``terms`` units in the last place."""
+    return _EPS * (64 + terms) * (1.0 + sum(abs(v) for v in magnitudes))
 
 
 def certify_finite(
@@ -96,7 +96,7 @@ def certify_finite(
     used = np.flatnonzero(best.weights > 0.0)
     posterior = kernel.matrix[:, used] * best.weights[used]
     posterior /= posterior.sum(1, keepdims=True)
-    slack = rounding(best.lagrangian, float(p @ kernel.shift))
+    slack = rounding(best.lagrangian, float(p @ kernel.shift), terms=sum(rho.shape))
     width = best.gap + 2.0 * slack
     reason = "" if width <= tolerance else f"the polished interior point ends at {width:.1e} nats"
     return Certificate(

@@ -63,7 +63,7 @@ def certify_line(
     aim = max(tolerance, _FINEST)
     known = None if start is None else start.points[:, 0] - density.centre
     best: tuple[Sides, LineAtoms] | None = None
-    lower, since = -math.inf, 0
+    lower, since = 0.0, 0  # F* >= 0
     for atoms in search(density, beta, aim, known):
         sides = bracket(density, atoms, beta, aim)
         since += 1

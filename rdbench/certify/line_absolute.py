@@ -29,6 +29,8 @@ from rdbench.inference.scan_kernel import ScanKernel
 _HALVINGS = 6
 _EPS = float(np.finfo(float).eps)
 _GAUSS = 5
+# exp(-beta |x|) must not underflow.
+_DEEPEST = 150.0
 _MOST_CELLS = 60_000
 # Radii of the circles for derivatives and heights of the ellipses for Gauss's rule, in units of
 # the smaller one of 1 / beta and twice the scale.
@@ -273,9 +275,14 @@ def certify_line_absolute(
         if best.hi - best.lo <= tolerance or best.edges.size > _MOST_CELLS // 2:
             break
     assert best is not None
+    best = best._replace(lo=max(best.lo, 0.0))
+    if best.hi - best.lo > tolerance:
+        best = _trivial(density, beta, tolerance, best)
     width = best.hi - best.lo
     reason = ""
-    if width > tolerance:
+    if width > tolerance and best.edges.size == 1:
+        reason = f"reached {width:.2g}, with nothing better than one atom"
+    elif width > tolerance:
         spacing = float(best.edges[1] - best.edges[0])
         reason = f"reached {width:.2g} with {best.edges.size} atoms {spacing:.2g} apart"
     keep = best.weights > 0
@@ -295,6 +302,32 @@ class _Bracket(NamedTuple):
     distortion: float
     edges: ndarray
     weights: ndarray
+
+
+def _trivial(density: LineDensity, beta: float, tolerance: float, found: _Bracket) -> _Bracket:
+    """``found``, or 0 <= F* <= beta E|U|, all of q at the centre, where that is lower.
+
+    At small slopes the atoms reach so far that their cells are too wide for the density. A single
+    atom has its tails in closed form: a grid over the density alone is enough.
+    """
+    half = density.hi
+    if not math.isfinite(half):
+        half = max(density.outward, density.scale)
+        while half < 1e3 * density.scale:
+            if beta * max(density.tail(half, k).first for k in (-1, 1)) <= 1e-3 * tolerance:
+                break
+            half *= 1.5
+        half = max(density.outward, min(half, _DEEPEST / beta))
+    if beta * half > (1.0 + 1e-9) * _DEEPEST:
+        return found
+    cells = min(max(2, math.ceil(half / (0.04 * density.scale))), _MOST_CELLS // 2)
+    edges = np.linspace(-half, half, 2 * cells + 1)
+    s = _cells(density, edges, beta, np.where(np.arange(2 * cells + 1) == cells, 1.0, 0.0))
+    hi, error = _upper(density, s)
+    hi += error
+    if not hi < found.hi:
+        return found
+    return _Bracket(found.lo, hi, error, hi / beta, np.zeros(1), np.ones(1))
 
 
 def _solve(density: LineDensity, beta: float, edges: ndarray, tolerance: float) -> _Bracket:

@@ -12,9 +12,10 @@ again. docs/certificates.md, section 6.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from numpy.polynomial.chebyshev import chebvander
 
@@ -25,6 +26,8 @@ _DEGREE = 20
 _CELLS = 16
 _SPLITS = 24
 _CHUNK = 2048
+# Time and memory are in proportion to the number of squares.
+_MOST_SQUARES = 50_000
 
 
 @lru_cache(maxsize=1)
@@ -46,6 +49,23 @@ def plane_error() -> float:
     return float((1.0 + lebesgue) * interpolation_error(_DEGREE))
 
 
+def check_squares(
+    lo: Float[ndarray, " 2"], hi: Float[ndarray, " 2"], beta: float
+) -> Int[ndarray, " 2"]:
+    """How many squares of half width at most 1 / sqrt(beta) cover the rectangle, along each axis.
+
+    Raises:
+        ValueError: more than 50,000 in all.
+    """
+    counts = np.maximum(np.ceil((hi - lo) * np.sqrt(beta) / 2.0), 1.0)
+    if counts.prod() > _MOST_SQUARES:
+        raise ValueError(
+            f"beta = {beta:g} is too large for this range: the maximum of c would need "
+            f"{counts.prod():.3g} squares, the limit is {_MOST_SQUARES}"
+        )
+    return cast(ndarray, counts.astype(int))
+
+
 def maximum_plane(
     c: Field,
     lo: Float[ndarray, " 2"],
@@ -57,9 +77,12 @@ def maximum_plane(
 
     ``found`` is the largest value met, up to the error of the interpolant; ``upper`` is within
     about ``tolerance`` of it.
+
+    Raises:
+        ValueError: the rectangle needs too many squares (``check_squares``).
     """
     points, inverse, _, _, _ = _tables()
-    counts = np.maximum(np.ceil((hi - lo) * np.sqrt(beta) / 2.0), 1.0).astype(int)
+    counts = check_squares(lo, hi, beta)
     half = 0.5 * (hi - lo) / counts
     nodes = [
         (lo[a] + half[a] * (2.0 * np.arange(counts[a]) + 1.0))[:, None] + half[a] * points

@@ -61,9 +61,7 @@ class _Grid:
 
     @classmethod
     def build(cls, density: PlaneDensity, steps: Float[ndarray, " 2"]) -> _Grid:
-        counts = np.ceil((density.hi - density.lo) / steps).astype(int) + 1
-        if counts.prod() > _MOST_NODES:
-            raise ValueError(f"beta is too large for {density.name}: {counts.prod()} grid nodes")
+        counts = _counts(density, steps).astype(int)
         first, second = (
             density.lo[a] + (density.hi[a] - density.lo[a]) * np.arange(counts[a]) / (counts[a] - 1)
             for a in (0, 1)
@@ -89,6 +87,25 @@ class _Grid:
         return cast(ndarray, left @ gaussians(self.second, q.points[:, 1], beta).T)
 
 
+def _counts(density: PlaneDensity, steps: Float[ndarray, " 2"]) -> Float[ndarray, " 2"]:
+    """How many nodes of a grid with at most these steps cover the box, along each axis."""
+    return cast(ndarray, np.ceil((density.hi - density.lo) / steps) + 1.0)
+
+
+def _check_nodes(density: PlaneDensity, beta: float, steps: Float[ndarray, " 2"]) -> None:
+    """Refuse a finest grid that is too large, naming what sets its step: the density or beta."""
+    nodes = _counts(density, steps).prod()
+    if nodes <= _MOST_NODES:
+        return
+    alone = _counts(density, 0.5 * density.steps).prod()
+    what = (
+        f"{density.name} is too narrow for its extent, at any beta"
+        if alone > _MOST_NODES
+        else f"beta = {beta:g} is too large for {density.name}"
+    )
+    raise ValueError(f"{what}: {nodes:.3g} grid nodes, the limit is {_MOST_NODES}")
+
+
 def certify_plane(
     density: PlaneDensity, beta: float, tolerance: float, *, start: Certificate | None = None
 ) -> Certificate:
@@ -105,7 +122,7 @@ def certify_plane(
         of the bracket, on both sides, and in ``quadrature``.
 
     Raises:
-        ValueError: a bad slope or tolerance, or a slope that needs too fine a grid.
+        ValueError: a bad slope or tolerance, or a slope or a density that needs too fine a grid.
     """
     started = time.process_time()
     check_slope(beta, tolerance)
@@ -122,6 +139,7 @@ def certify_plane(
             cpu_s=time.process_time() - started,
         )
     steps = np.minimum(density.steps, 0.35 / np.sqrt(2.0 * beta))
+    _check_nodes(density, beta, 0.5 * steps)
     grid = _Grid.build(density, steps)
     fine = _Grid.build(density, 0.5 * steps)
     # The atoms need no finer grid than their own spacing does.
@@ -129,7 +147,7 @@ def certify_plane(
     q = _solve(grid, coarse, beta, tolerance, start)
     upper, change, distortion = _upper(density, grid, fine, q, beta)
     lower, moved = _lower(density, grid, fine, q, beta, tolerance)
-    slack = rounding(upper)
+    slack = rounding(upper, terms=fine.p.size)
     lo, hi = lower - moved - slack, upper + change + slack
     return Certificate(
         beta=float(beta),

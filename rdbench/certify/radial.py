@@ -78,7 +78,10 @@ def certify_radial(
     if beta * density.second_moment <= 0.5 * tolerance:
         return _centre(density, beta, tolerance, started)
     end = end_of_range(density, beta, 1e-3 * tolerance)
-    lower, upper = _Side(-np.inf, 0.0), _Side(np.inf, 0.0)
+    # 0 <= F* <= beta E S^2, all of q at the centre; F of the shells may be worse at small slopes.
+    one = Shells(density.dim, np.zeros(1), np.ones(1))
+    trivial = _Side(beta * density.second_moment * (1.0 + 1e-14), 0.0, one)
+    lower, upper = _Side(0.0, 0.0), trivial
     rounds = shell_rounds(density, beta, end, tolerance)
     # A lambda without the Shannon form explodes in a heavy tail.
     light = density.quantile(1e-12) < 4.0 * density.quantile(1e-3)
@@ -101,14 +104,17 @@ def certify_radial(
             break
     width = upper.value - lower.value
     assert upper.shells is not None
-    nodes, p = _probabilities(density, panel_edges(density, beta, upper.shells.radii, end), _ORDER)
+    distortion = density.second_moment
+    if upper is not trivial:
+        edges = panel_edges(density, beta, upper.shells.radii, end)
+        distortion = upper.shells.distortion(*_probabilities(density, edges, _ORDER), beta)
     return Certificate(
         beta=float(beta),
         lo=float(lower.value),
         hi=float(upper.value),
         points=upper.shells.radii[:, None],
         weights=upper.shells.weights,
-        distortion=upper.shells.distortion(nodes, p, beta),
+        distortion=distortion,
         kind="certified (numerical)",
         tolerance=tolerance,
         quadrature=lower.change + upper.change,
@@ -148,7 +154,7 @@ def _upper(density: RadialDensity, beta: float, shells: Shells, end: float) -> _
         nodes, p = _probabilities(density, edges, order)
         values.append(-float(p @ shells.log_partition(nodes, beta)))
     far = beta * (tail.square + float(shells.weights @ shells.radii**2) * tail.mass)
-    change = 2.0 * abs(values[1] - values[0]) + rounding(values[1])
+    change = 2.0 * abs(values[1] - values[0]) + rounding(values[1], terms=len(p))
     return _Side(values[1] + far + change, change, shells)
 
 
@@ -159,5 +165,5 @@ def _lower(
     weight = DualWeight.build(density, beta, shells, mass)
     edges = panel_edges(density, beta, shells.radii, end)
     value, moved = lower_bound(weight, edges, end, _ORDER, tolerance)
-    change = 2.0 * moved + rounding(value)
+    change = 2.0 * moved + rounding(value, terms=2 * _ORDER * (len(edges) - 1))
     return _Side(value - change, change)

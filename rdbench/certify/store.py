@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -69,10 +70,15 @@ def from_plain(plain: dict[str, Any]) -> Certificate:
 
 
 def recall(key: str) -> Certificate | None:
-    """The certificate of that key; ``None`` where there is none, or the file is damaged."""
+    """The certificate of that key; ``None`` where there is none, or the file is damaged.
+
+    A file without the checksum of its content, or with another one, is damaged.
+    """
     try:
         plain = json.loads(_path(key).read_text())
-        return from_plain(plain["certificate"]) if plain["key"] == key else None
+        body = plain["certificate"]
+        whole = plain["key"] == key and plain["sha256"] == _checksum(key, body)
+        return from_plain(body) if whole else None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
 
@@ -85,13 +91,20 @@ def remember(key: str, certificate: Certificate) -> None:
         handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         try:
             with os.fdopen(handle, "w") as file:
-                json.dump({"key": key, "certificate": to_plain(certificate)}, file)
+                body = to_plain(certificate)
+                plain = {"key": key, "sha256": _checksum(key, body), "certificate": body}
+                json.dump(plain, file)
             os.replace(draft, path)
         except BaseException:
             Path(draft).unlink(missing_ok=True)
             raise
     except (OSError, RuntimeError):
         return
+
+
+def _checksum(key: str, body: dict[str, Any]) -> str:
+    """Of key and body in one spelling: the shortest digits of a float survive JSON."""
+    return hashlib.sha256(json.dumps([key, body], sort_keys=True).encode()).hexdigest()
 
 
 def _path(key: str) -> Path:

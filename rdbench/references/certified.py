@@ -25,7 +25,7 @@ from rdbench.certify.rungs import slope_of_rate
 from rdbench.certify.solve import Method, certify, method_of
 from rdbench.references.shipped import Table, rate_name, shipped
 from rdbench.sources.directional import log_mean_exp_cosine, sample_von_mises_fisher
-from rdbench.types import Bracket, OutOfRange, Problem, TruthPoint
+from rdbench.types import Bracket, HasSupport, OutOfRange, Problem, TruthPoint
 
 # Rows of x that meet all atoms at a time.
 _BLOCK = 4_000_000
@@ -93,6 +93,16 @@ class Bounded:
         """
         return method_of(self.problem)
 
+    @cached_property
+    def _entropy(self) -> float:
+        """H(X) of a finite source, nats, points that coincide taken as one; else infinite."""
+        source = self.problem.source
+        if not isinstance(source, HasSupport):
+            return math.inf
+        _, letter = torch.unique(source.support, dim=0, return_inverse=True)
+        p = torch.bincount(letter.reshape(-1), weights=source.pmf.double())
+        return float(torch.special.entr(p).sum())
+
     def key(self, beta: float, tolerance: float | None = None) -> str:
         """The content key of the certificate at beta."""
         return certificate_key(self._digest, beta, tolerance or self.tolerance)
@@ -116,7 +126,8 @@ class Bounded:
         """A certificate from the user's cache, or solved and put there."""
         key = self.key(beta, tolerance)
         found = store.recall(key)
-        if found is None:
+        # The key is a digest of both; a file that says otherwise is not what was asked for.
+        if found is None or (found.beta, found.tolerance) != (beta, tolerance):
             found = self.solve(beta, tolerance)
             store.remember(key, found)
         return found
@@ -183,12 +194,23 @@ class Bounded:
         return rate_at(distortion, [Known.of(c) for c in centres] + sides, centres)
 
     def slope(self, rate: float) -> float:
-        """The slope of a target rate, six digits; found from q's own rate."""
+        """The slope of a target rate, six digits; found from q's own rate.
+
+        Raises:
+            OutOfRange: no positive finite rate; one that a finite source never has, R <= H(X); or
+                one that no slope reaches which can be solved.
+        """
         if not (rate > 0.0 and math.isfinite(rate)):
             raise OutOfRange(f"a rate must be positive and finite, got {rate}")
         stored = self.table.slopes.get(rate_name(rate))
         if stored is not None:
             return stored
+        entropy = self._entropy
+        if rate >= entropy:
+            raise OutOfRange(
+                f"R(D) of {self.problem.source.name} never exceeds the entropy of its letters, "
+                f"{entropy:.6g} nats: there is no slope of rate {rate:.6g}"
+            )
         return self.search(rate, lambda beta: self._cached(beta, self.rough))
 
 

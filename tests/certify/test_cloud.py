@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
@@ -12,6 +13,10 @@ from rdbench.certify import cloud_bounds, maximum_plane
 from rdbench.certify.cloud import bound_cloud, certify_cloud
 from rdbench.certify.finite import certify_finite
 from rdbench.certify.plane_sums import OnGrid, Scattered
+from rdbench.distortions import SquaredError
+from rdbench.references.certified import Certified
+from rdbench.sources.finite import FiniteSource
+from rdbench.types import OutOfRange, Problem
 
 
 def two_points(beta: float, a: float) -> float:
@@ -149,3 +154,30 @@ def test_bad_input():
         certify_cloud(np.zeros((2, 1)), np.array([0.5, 0.6]), 1.0, 1e-6)
     with pytest.raises(ValueError, match="beta"):
         bound_cloud(x, p, np.inf)
+
+
+def test_a_slope_that_needs_too_many_squares_is_refused_at_once():
+    x, p = np.random.default_rng(11).standard_normal((7, 2)), np.full(7, 1.0 / 7)
+    with pytest.raises(ValueError, match="squares, the limit is 50000"):
+        certify_cloud(x, p, 1e6, 1e-5)
+    # On the line their number grows with the root of beta only.
+    far = certify_cloud(x[:, :1], p, 1e6, 1e-5)
+    assert far.reached
+    assert far.lo <= np.log(7.0) <= far.hi + 1e-9
+    assert maximum_plane.check_squares(np.zeros(2), np.array([8.0, 2.0]), 4.0).tolist() == [8, 2]
+
+
+def test_a_finite_source_has_no_slope_of_its_entropy(tmp_path, monkeypatch):
+    monkeypatch.setenv("RDBENCH_CACHE", str(tmp_path))
+    # The fourth point stands on the third: H(X) = 1.5 log 2, not log 4.
+    x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [0.0, 2.0]], dtype=torch.float64)
+    source = FiniteSource("four", x, torch.full((4,), 0.25, dtype=torch.float64))
+    reference = Certified(Problem(source, SquaredError()), 1e-5)
+    entropy = 1.5 * np.log(2.0)
+    for rate in (entropy + 1e-6, 3.0):
+        with pytest.raises(OutOfRange, match="entropy"):
+            reference.slope(rate)
+    beta = reference.slope(0.9 * entropy)
+    assert reference.point(beta).rate.mid == pytest.approx(0.9 * entropy, rel=1e-3)
+    with pytest.raises(OutOfRange, match="squares"):
+        reference.point(1e8)

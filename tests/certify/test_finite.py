@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import linprog
 
 from rdbench.certify import finite
-from rdbench.certify.finite import Weights, certify_finite
+from rdbench.certify.finite import Weights, certify_finite, rounding
 from rdbench.inference.kernels import DenseKernel
 from rdbench.references.hamming import FiniteHamming
 from rdbench.sources.finite import FiniteSource
@@ -158,3 +158,13 @@ def test_letters_without_probability_do_not_matter():
 def test_bad_input(rho, p, beta, tolerance, message):
     with pytest.raises(ValueError, match=message):
         certify_finite(rho, p, beta, tolerance)
+
+
+def test_the_allowance_grows_with_the_number_of_terms():
+    eps = np.finfo(float).eps
+    assert rounding(1.0, -2.0) == 64 * eps * 4.0
+    assert rounding(1.0, -2.0, terms=1000) == 1064 * eps * 4.0
+    # All mass on one letter in each: F* = 0, and 5 + 3 terms.
+    c = certify_finite(np.zeros((5, 3)), np.full(5, 0.2), 1.0, 1e-9)
+    assert -c.lo >= 72 * eps
+    assert c.hi >= 72 * eps

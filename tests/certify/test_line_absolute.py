@@ -127,3 +127,17 @@ def test_a_missed_maximum_is_caught(monkeypatch):
     right = line_absolute._log_sup
     monkeypatch.setattr(line_absolute, "_log_sup", lambda *a: right(*a) - 1e-4)
     assert excluded()
+
+
+@pytest.mark.parametrize("beta", [1e-4, 1e-2])
+def test_small_slopes_keep_to_nought_and_one_atom(beta):
+    """E|T| of Student's t in closed form; the atoms' cells would be hundreds of scales wide."""
+    df = 1.5
+    moment = 2.0 * math.sqrt(df / math.pi) / (df - 1.0)
+    moment *= math.exp(math.lgamma(0.5 * (df + 1.0)) - math.lgamma(0.5 * df))
+    found = certify_line_absolute(d.student(df, 7.0, 2.0), beta, 1e-5)
+    assert found.lo == 0.0
+    assert 2.0 * beta * moment <= found.hi <= 2.001 * beta * moment
+    assert found.distortion == pytest.approx(2.0 * moment, rel=1e-3)
+    assert found.points.tolist() == [[7.0]]
+    assert "one atom" in found.reason

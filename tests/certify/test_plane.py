@@ -161,8 +161,10 @@ def test_edges_of_the_slope():
         c = certify_plane(density, beta, 1e-6)
         assert c.lo <= beta * 1.75 <= c.hi + 1e-15
         assert c.reached
-    with pytest.raises(ValueError, match="too large"):
+    with pytest.raises(ValueError, match="beta = 1e\\+07 is too large for banana"):
         certify_plane(density, 1e7, 1e-6)
+    with pytest.raises(ValueError, match="banana is too narrow for its extent, at any beta"):
+        certify_plane(banana_density(1.0, 0.5, 1e-3), 1.0, 1e-6)
     with pytest.raises(ValueError, match="beta"):
         certify_plane(density, -1.0, 1e-6)
     with pytest.raises(ValueError, match="tolerance"):

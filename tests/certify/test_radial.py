@@ -257,3 +257,14 @@ def test_sources_have_densities():
         )
     assert radial_density(vector_gaussian(4, "ramp")) is None
     assert radial_density(LaplacianSource()) is None
+
+
+def test_small_slopes_keep_to_nought_and_the_centre():
+    density, beta = student_density(5.0, 100, 1.0), 1e-4
+    found = certify_radial(density, beta, 5e-3)
+    assert found.lo == 0.0
+    assert found.hi == pytest.approx(beta * density.second_moment, rel=1e-13)
+    assert found.points.tolist() == [[0.0]]
+    assert found.distortion == density.second_moment
+    assert not found.reached
+    assert found.reason

@@ -63,6 +63,10 @@ def test_every_digit_survives(cache: Path) -> None:
         lambda text: text.replace("certified (numerical)", "guessed"),
         lambda text: text.replace("0.3333333333333333,", "NaN,", 1),
         lambda text: "\x00\xff",
+        # Well-formed and a valid certificate, with a digit that is not what was written.
+        lambda text: text.replace('"lo": 0.3', '"lo": 0.2'),
+        lambda text: text.replace('"tolerance": 1e-09', '"tolerance": 1e-05'),
+        lambda text: text.replace('"sha256"', '"md5"'),
     ],
 )
 def test_a_damaged_file_is_no_certificate(cache: Path, damage) -> None:

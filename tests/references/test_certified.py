@@ -97,6 +97,19 @@ def test_a_damaged_cache_is_solved_again(cache: Path) -> None:
     assert _table().point(2.0) == first
 
 
+@pytest.mark.parametrize(("beta", "tolerance"), [(3.0, 1e-9), (2.0, 1e-5)])
+def test_a_certificate_of_something_else_is_solved_again(beta: float, tolerance: float) -> None:
+    """Whole files with the right key, of another slope or tolerance."""
+    reference = _table()
+    first = reference.certificate(2.0)
+    wrong = dataclasses.replace(first, beta=beta, tolerance=tolerance)
+    store.remember(reference.key(2.0), wrong)
+    assert store.recall(reference.key(2.0)) is not None
+    again = _table().certificate(2.0)
+    assert (again.beta, again.tolerance) == (2.0, 1e-9)
+    assert (again.lo, again.hi) == (first.lo, first.hi)
+
+
 def test_the_shipped_table_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     made = _table()
     truth = made.point(2.0)
