@@ -109,6 +109,10 @@ def run(
     cases: Annotated[
         str | None, typer.Option(help="Only cases of that name (or suite/name).", metavar="GLOB")
     ] = None,
+    n_train: Annotated[
+        int | None,
+        typer.Option(help="Train on so many fixed draws, not on fresh ones.", metavar="N"),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Cells at the same time.")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of each cell.")] = 1,
     timeout: Annotated[
@@ -117,6 +121,14 @@ def run(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     results: Results = _RESULTS,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run what is stored as well.")] = False,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace",
+            help="Audit checkpoints of the fits as well, the clock standing still: accuracy "
+            "against time, in `rdbench export --what traces`.",
+        ),
+    ] = False,
     retry: Annotated[
         bool,
         typer.Option(
@@ -146,12 +158,14 @@ def run(
             betas=betas,
             budget=budget,
             cases=cases,
+            n_train=n_train,
             jobs=jobs,
             threads=threads,
             timeout=timeout,
             device=device,
             results=results,
             fresh=fresh,
+            trace=trace,
             retry=retry,
             dry_run=dry_run,
             shard=shard,

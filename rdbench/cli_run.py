@@ -41,12 +41,14 @@ class Request:
     betas: str | None
     budget: str
     cases: str | None
+    n_train: int | None
     jobs: int
     threads: int
     timeout: float
     device: str
     results: Path
     fresh: bool
+    trace: bool
     retry: bool
     dry_run: bool
     shard: str | None
@@ -81,6 +83,12 @@ def execute(request: Request) -> int:
         markup=False,
         soft_wrap=True,
     )
+    untraced = sum(not store.records[c.id].trace for c in cells if c not in missing)
+    if request.trace and untraced:
+        print(
+            f"rdbench: note: {untraced} of the stored cells have no trace; --fresh runs them again",
+            file=sys.stderr,
+        )
     if request.dry_run:
         _list_cells(cells, {cell.id for cell in missing}, out)
         return 0
@@ -90,6 +98,7 @@ def execute(request: Request) -> int:
             request.jobs,
             request.threads,
             request.timeout,
+            request.trace,
         )
         reporter = _Reporter(missing, request.jobs, request.units, out)
         try:
@@ -116,6 +125,8 @@ def _plan(request: Request) -> Plan:
     parse.one_of("--units", request.units, ("nats", "bits"))
     parse.at_least_one("--jobs", request.jobs)
     parse.at_least_one("--threads", request.threads)
+    if request.n_train is not None:
+        parse.at_least_one("--n-train", request.n_train)
     if not (math.isfinite(request.timeout) and request.timeout > 0.0):
         raise RdbenchError(f"--timeout takes a positive number of seconds, got {request.timeout}")
     _check_device(request.device)
@@ -134,6 +145,7 @@ def _plan(request: Request) -> Plan:
         rates=rates,
         betas=betas,
         budget=request.budget,
+        n_train=request.n_train,
         device=request.device,
     )
 

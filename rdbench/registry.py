@@ -57,7 +57,8 @@ class EstimatorChoice:
     """The overrides alone, already of the fields' types."""
     estimator: Estimator
     digest: str
-    """sha256 of the source file that defines the class (for a plug-in: and its version)."""
+    """sha256 of the source file that defines the class and of its parts ``_<name>_*.py`` (for a
+    plug-in: and its version)."""
 
     @property
     def label(self) -> str:
@@ -378,9 +379,19 @@ def _written(value: Any) -> str:
 
 def _digest(cls: type, entry: Entry) -> str:
     found = hashlib.sha256(_source_bytes(cls.__module__))
+    for part in _parts(entry):
+        found.update(part.name.encode() + b"\0" + part.read_bytes())
     if entry.origin != "rdbench":
         found.update(entry.origin.encode())  # its other modules are covered by its version alone
     return found.hexdigest()
+
+
+def _parts(entry: Entry) -> list[Path]:
+    """The files ``_<name>_*.py`` beside a built-in estimator's own: parts of it."""
+    spec = importlib.util.find_spec(entry.module) if entry.origin == "rdbench" else None
+    if spec is None or spec.origin is None:
+        return []
+    return sorted(Path(spec.origin).parent.glob(f"_{entry.name}_*.py"))
 
 
 @functools.cache

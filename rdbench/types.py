@@ -444,8 +444,13 @@ class Monitor(Protocol):
     def advance(self, done: float) -> bool:
         """Report the fraction of the whole fit that is done; False means stop now."""
 
-    def checkpoint(self, channels: Sequence[TestChannel]) -> bool:
-        """Offer the current channels for the accuracy trace; False means stop now."""
+    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:
+        """Offer the current channels for the accuracy trace; False means stop now.
+
+        ``build`` makes them, cheaply, without drawing from the fit's generators; it is called only
+        where a look is wanted, so that offering often costs nothing. Nothing reads their claims
+        and conditionals.
+        """
 
     def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
         """Add gradient steps to the count; state the number of trained parameters."""

@@ -7,14 +7,13 @@ import math
 from rdbench.distortions import SquaredError
 from rdbench.references.certified import Certified
 from rdbench.references.composite import Composite
-from rdbench.references.gaussian import WaterFilling
 from rdbench.references.noisy_sphere import NoisySphere
 from rdbench.references.product import ProductReference
 from rdbench.references.sphere import SphereUniform
-from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.product import rotated_product
 from rdbench.sources.sphere import NoisySphereSource, SphereSource
 from rdbench.suites import _scalars
+from rdbench.suites._gaussians import gaussian_case
 from rdbench.suites._ladders import gaussian_rates, geometric, most, per_coordinate
 from rdbench.types import Case, Problem, Reference, Source, Suite
 
@@ -59,8 +58,7 @@ def _products(dim: int) -> tuple[Case, ...]:
 
 def _build(dim: int | None) -> tuple[Case, ...]:
     assert dim is not None
-    gaussian = vector_gaussian(dim)
-    ramp = _squared(f"ramp-d{dim}", gaussian, WaterFilling(gaussian), gaussian_rates(dim))
+    ramp = gaussian_case("ramp", dim)
     if dim > _MOST_NON_GAUSSIAN:
         return (ramp,)
     sphere = SphereSource(dim)

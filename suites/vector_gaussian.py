@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from rdbench.distortions import SquaredError
-from rdbench.references.gaussian import WaterFilling
-from rdbench.sources.gaussian import vector_gaussian
-from rdbench.suites._ladders import gaussian_rates
-from rdbench.types import Case, Problem, Suite
-
-_SPECTRA = ("ramp",)
+from rdbench.suites._gaussians import gaussian_case
+from rdbench.types import Case, Suite
 
 
 def _build(dim: int | None) -> tuple[Case, ...]:
     assert dim is not None
-    cases = []
-    for spectrum in _SPECTRA:
-        source = vector_gaussian(dim, spectrum)
-        cases.append(
-            Case(
-                name=f"{spectrum}-d{dim}",
-                problem=Problem(source, SquaredError()),
-                reference=WaterFilling(source),
-                rates=gaussian_rates(dim),
-            )
-        )
-    return tuple(cases)
+    return (gaussian_case("ramp", dim),)
 
 
 SUITE = Suite(

@@ -23,7 +23,7 @@ class _Monitor:
     def advance(self, done: float) -> bool:
         return True
 
-    def checkpoint(self, channels: object) -> bool:
+    def checkpoint(self, build: object) -> bool:
         return True
 
     def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:

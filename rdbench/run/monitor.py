@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,8 @@ from rdbench.run.spool import SpoolWriter, Stage, Trace
 from rdbench.types import TestChannel
 
 _REPORT_EVERY_S = 0.5
+_FIRST_LOOK_S = 0.05
+_LOOK_SPACING = 1.25  # CPU seconds of one look over those of the one before
 
 
 class CellMonitor:
@@ -25,6 +28,7 @@ class CellMonitor:
         clock: FitClock,
         spool: SpoolWriter,
         look: Callable[[TestChannel, float, float], TracePoint],
+        traced: bool = False,
     ) -> None:
         """Wire the monitor up.
 
@@ -33,13 +37,14 @@ class CellMonitor:
             clock: stands still while a checkpoint is audited.
             spool: takes progress and trace.
             look: a cheap audit of one channel at (wall seconds, CPU seconds).
+            traced: whether checkpoints are looked at.
         """
         self._effort = effort
         self._clock = clock
         self._spool = spool
         self._look = look
         self._reported = -_REPORT_EVERY_S
-        self._looking_s = 0.0
+        self._next_look_s = _FIRST_LOOK_S if traced else math.inf
         self.gradient_steps: int | None = None
         self.parameters: int | None = None
         self.told_to_stop = False
@@ -57,19 +62,19 @@ class CellMonitor:
             self._spool.write(Stage("fit", min(max(float(done), 0.0), 1.0)), sync=False)
         return self._go_on()
 
-    def checkpoint(self, channels: Sequence[TestChannel]) -> bool:
+    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:
         """Audit the channels for the trace, the clock standing still.
 
-        A trace may cost as much time as the fit has so far, not more: where checkpoints come
-        faster than that they are left out.
+        Looks are spaced geometrically in CPU time. The clock runs while ``build`` works: what it
+        does is work of the fit, and no estimator can train there unseen.
         """
-        if self._looking_s <= self._clock.wall_s:
+        if self._clock.cpu_s >= self._next_look_s:
+            channels = build()
             wall, cpu = self._clock.wall_s, self._clock.cpu_s
+            self._next_look_s = _LOOK_SPACING * cpu
             with self._clock.paused():
-                began = time.perf_counter()
                 for channel in channels:
                     self._spool.write(Trace(self._look(channel, wall, cpu)), sync=False)
-                self._looking_s += time.perf_counter() - began
         return self._go_on()
 
     def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:

@@ -41,6 +41,8 @@ class Settings:
     jobs: int = 1
     threads: int = 1
     timeout: float | None = None
+    trace: bool = False
+    """Whether checkpoints are audited."""
 
 
 @dataclass
@@ -129,7 +131,9 @@ def _take_off(cell: Cell, scratch: Path) -> InFlight:
 def _launch(flight: InFlight, settings: Settings, context: Any) -> Future[None]:
     cell = flight.cell
     limit = available_memory() // settings.jobs if cell.device == "cpu" else None
-    job = Job(cell, flight.spool, settings.threads, settings.timeout, limit)
+    job = Job(
+        cell, flight.spool, settings.threads, settings.timeout, settings.trace, memory_limit=limit
+    )
     backstop = None
     if settings.timeout is not None:
         backstop = settings.timeout + _AUDIT_ALLOWANCE_S * (1 + len(cell.betas))

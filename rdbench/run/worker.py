@@ -40,6 +40,8 @@ class Job:
     spool: Path
     threads: int = 1
     timeout: float | None = None
+    trace: bool = False
+    """Whether checkpoints are audited."""
     memory_limit: int | None = None
     """Bytes of data this process may add to what it has; None for no limit."""
 
@@ -111,7 +113,9 @@ class _CellRun:
         self.sizes = sizes
         self.device = torch.device(job.cell.device)
         self.clock = FitClock(job.timeout)
-        self.monitor = CellMonitor(BUDGETS[job.cell.budget], self.clock, spool, self.look)
+        self.monitor = CellMonitor(
+            BUDGETS[job.cell.budget], self.clock, spool, self.look, job.trace
+        )
         self.drawn = Counter()
         self.answered: set[float] = set()
 

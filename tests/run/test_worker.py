@@ -192,6 +192,12 @@ def test_the_clock_is_spent_shortly_before_the_deadline(monkeypatch: pytest.Monk
     assert answers == [(False, False), (True, False), (True, True)]
 
 
+def _work(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
 @pytest.mark.usefixtures("plugged")
 def test_a_checkpoint_is_audited_with_the_clock_standing_still(tmp_path: Path) -> None:
     clock = FitClock()
@@ -201,17 +207,30 @@ def test_a_checkpoint_is_audited_with_the_clock_standing_still(tmp_path: Path) -
         time.sleep(0.05)
         return TracePoint(beta=1.0, wall_s=wall, cpu_s=cpu, gap=0.5)
 
-    monitor = CellMonitor(0.25, clock, spool, look)
+    monitor = CellMonitor(0.25, clock, spool, look, traced=True)
+    untraced = CellMonitor(0.25, clock, spool, look)
     plugin = importlib.import_module("toy_plugin")
     points = torch.zeros(1, 1, dtype=torch.float64)
     channels: Sequence[TestChannel] = [plugin.two_atoms(1.0, points, 1.0)]
     assert monitor.effort == 0.25
+    built = []
+
+    def build() -> Sequence[TestChannel]:
+        built.append(clock.wall_s)
+        return channels
+
     with clock.running():
-        assert monitor.checkpoint(channels)
-        assert clock.wall_s < 0.05
-        # the trace has had more time than the fit: the next one is left out
-        assert monitor.checkpoint(channels)
+        assert monitor.checkpoint(build)  # too early: nobody looks
+        assert not built
+        _work(0.06)
+        assert untraced.checkpoint(build)
+        assert not built
+        before = clock.wall_s
+        assert monitor.checkpoint(build)
+        assert clock.wall_s < before + 0.05
+        assert monitor.checkpoint(build)  # looks are spaced in CPU time
         assert monitor.advance(0.75)
+    assert len(built) == 1
     spool.close()
     found = read_spool(tmp_path / "spool")
     assert [t.gap for t in found.trace] == [0.5]
