@@ -9,43 +9,21 @@ The same sums over every other node tell the error that is left.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.audit.box import MAX_NODES, Grid, box_of, grid_of
 from rdbench.audit.evaluation import Evaluation
 from rdbench.types import Distortion, Energy, TestChannel
 
-_MAX_NODES = {1: 400_000, 2: 6_000_000}
 _STEP = {"squared_error": 0.6, "absolute_error": 0.05}  # in widths of the noise kernel
 _TOLERANCE = 3e-4  # nats; a larger difference between the two grids halves the step
-_OUTSIDE = 1e-7  # largest mass of q allowed in the outer shell of the box
-_SHELL = 3  # nodes
 _MISSED = 0.5  # nats by which E at a draw may lie below E at every node
-_BOXES = 12  # each 1.5 times as wide as the last
-_CHUNK = 65_536
 _BLOCK = 4_000_000
 _DISTORTION_ROWS = 1000
 _LOG_ROWS = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """A product grid: the nodes of each axis, and the log mass of q at every node."""
-
-    axes: tuple[Tensor, ...]
-    log_q: Tensor
-    lowest: float
-    """The smallest E at any node."""
-
-    def thinned(self) -> Grid:
-        """Every other node, normalised again."""
-        every_other = (slice(None, None, 2),) * len(self.axes)
-        return _normalised(
-            tuple(axis[::2] for axis in self.axes), self.log_q[every_other], self.lowest
-        )
 
 
 def quadrature(
@@ -62,15 +40,13 @@ def quadrature(
     """
     beta, dim = channel.beta, x.shape[1]
     draws = energy.sample(2000, generator).double()
-    lower, upper, contained = _box(energy, torch.cat([x, draws]))
-    spread = float((upper - lower).min())
-    # At low rate q itself, not the noise, sets the finest scale; its draws tell that scale.
-    narrowest = max(_local_scale(draws), spread / 100_000.0)
-    scale = min(_noise_width(distortion.name, beta), spread / 100.0, narrowest)
-    step = _STEP[distortion.name] * scale
+    if dim == 2 and distortion.name == "squared_error":
+        energy, draws, x = _along_axes(energy, draws, x)
+    lower, upper, contained = box_of(energy, draws, x, distortion, beta)
+    step = _STEP[distortion.name] * _scales(distortion.name, beta, draws, upper - lower)
     lowest = float(energy.value_and_grad(torch.cat([x, draws]))[0].min())
     while True:
-        grid = _grid(energy, lower, upper, step)
+        grid = grid_of(energy, lower, upper, step)
         fine = _potential(grid, distortion, x, beta)
         coarse = _potential(grid.thinned(), distortion, x, beta)
         rows = min(len(fine), len(coarse))
@@ -81,9 +57,9 @@ def quadrature(
         # A box that cuts q converges slowly, to a number that will not be accepted anyway.
         if (error <= _TOLERANCE and resolved) or not contained:
             break
-        if grid.log_q.numel() * 2**dim > _MAX_NODES[dim]:
+        if grid.log_q.numel() * 2**dim > MAX_NODES[dim]:
             break
-        step *= 0.5
+        step = 0.5 * step
     if distortion.name == "absolute_error":
         fine = fine + (fine - coarse) / 3.0
     return Evaluation(
@@ -97,13 +73,39 @@ def quadrature(
     )
 
 
+def _along_axes(energy: Energy, draws: Tensor, x: Tensor) -> tuple[Energy, Tensor, Tensor]:
+    """The energy, its draws and the symbols along the principal axes of q.
+
+    A rotation leaves squared error as it is, and a q that is narrow across a slanted line would
+    need nodes of that width over the whole plane. Directions that carry no rate are such lines.
+    """
+    _, axes = torch.linalg.eigh(torch.cov(draws.T))
+
+    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
+        value, grad = energy.value_and_grad(y @ axes.T)
+        turned: Tensor = grad @ axes
+        return value, turned
+
+    def sample(n: int, g: Generator) -> Tensor:
+        turned: Tensor = energy.sample(n, g).double() @ axes
+        return turned
+
+    return Energy(sample, value_and_grad), draws @ axes, x @ axes
+
+
+def _scales(name: str, beta: float, draws: Tensor, spread: Tensor) -> Float[Tensor, " d"]:
+    """Per axis the finest scale: of the noise, or of q at low rate, as its draws tell it."""
+    narrowest = torch.maximum(_local_scale(draws), spread / 100_000.0)
+    return torch.minimum(narrowest, spread / 100.0).clamp(max=_noise_width(name, beta))
+
+
 def _noise_width(name: str, beta: float) -> float:
     if beta == 0.0:
         return math.inf
     return 1.0 / math.sqrt(2.0 * beta) if name == "squared_error" else 1.0 / beta
 
 
-def _local_scale(draws: Tensor) -> float:
+def _local_scale(draws: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
     """The width of the narrowest part of q that holds a few per cent of its draws.
 
     Per axis, the shortest interval with 1% of the draws; for a Gaussian it is 0.025 standard
@@ -111,67 +113,7 @@ def _local_scale(draws: Tensor) -> float:
     """
     count = max(2, len(draws) // 100)
     ordered = draws.sort(0).values
-    return 10.0 * float((ordered[count:] - ordered[:-count]).min())
-
-
-def _box(energy: Energy, points: Tensor) -> tuple[Tensor, Tensor, bool]:
-    """A box that holds the points and all but a negligible part of q."""
-    lower, upper = points.min(0).values, points.max(0).values
-    margin = 0.1 * (upper - lower)
-    lower, upper = lower - margin, upper + margin
-    nodes = 400 if points.shape[1] == 1 else 120
-    for _ in range(_BOXES):
-        grid = _grid(energy, lower, upper, float((upper - lower).max()) / nodes)
-        inner = (slice(_SHELL, -_SHELL),) * points.shape[1]
-        if 1.0 - float(grid.log_q.exp()[inner].sum()) < _OUTSIDE:
-            return *_with_far_modes(energy, lower, upper), True
-        quarter = 0.25 * (upper - lower)
-        lower, upper = lower - quarter, upper + quarter
-    return lower, upper, False
-
-
-def _with_far_modes(energy: Energy, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-    """The box, or a wider one where coarse grids find mass of q that the box does not hold.
-
-    A mode much narrower than 1/250 (d = 2: 1/20) of the box, or farther away than 8 of its
-    widths, is still not seen.
-    """
-    nodes = 4000 if len(lower) == 1 else 320
-    middle, half = 0.5 * (lower + upper), 0.5 * (upper - lower)
-    found = (lower, upper)
-    for scale in (4.0, 16.0):
-        wide = (middle - scale * half, middle + scale * half)
-        grid = _grid(energy, *wide, float((wide[1] - wide[0]).max()) / nodes)
-        mass = grid.log_q.exp()
-        for i, axis in enumerate(grid.axes):
-            shape = [-1 if j == i else 1 for j in range(len(grid.axes))]
-            held = (axis >= found[0][i]) & (axis <= found[1][i])
-            mass = mass * held.reshape(shape)
-        if 1.0 - float(mass.sum()) > 10.0 * _OUTSIDE:
-            found = wide
-    return found
-
-
-def _grid(energy: Energy, lower: Tensor, upper: Tensor, step: float) -> Grid:
-    dim = len(lower)
-    most = int(_MAX_NODES[dim] ** (1.0 / dim))
-    axes = tuple(
-        torch.linspace(
-            float(a),
-            float(b),
-            min(max(math.ceil(float(b - a) / step), 8), most) + 1,
-            dtype=torch.float64,
-            device=lower.device,
-        )
-        for a, b in zip(lower, upper, strict=True)
-    )
-    nodes = torch.cartesian_prod(*axes).reshape(-1, dim)
-    log_q = torch.cat([-energy.value_and_grad(part)[0].double() for part in nodes.split(_CHUNK)])
-    return _normalised(axes, log_q.reshape([len(axis) for axis in axes]), -float(log_q.max()))
-
-
-def _normalised(axes: tuple[Tensor, ...], log_q: Tensor, lowest: float) -> Grid:
-    return Grid(axes, log_q - torch.logsumexp(log_q.reshape(-1), 0), lowest)
+    return 10.0 * (ordered[count:] - ordered[:-count]).min(0).values
 
 
 def _potential(grid: Grid, distortion: Distortion, x: Tensor, beta: float) -> Tensor:

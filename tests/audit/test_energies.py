@@ -265,7 +265,7 @@ def test_a_collapsed_energy_does_not_underflow() -> None:
         torch.full((1, 2), 3.0).double(),
         (1e-2 * torch.eye(2).double())[None],
     )
-    beta = 300.0
+    beta = 100.0
     result = audit(
         _channel(beta, _energy(q), q),
         Problem(source, SquaredError()),
@@ -380,3 +380,29 @@ def test_outside_the_reference_there_is_no_gap() -> None:
     assert math.isnan(result.gap)
     assert math.isnan(result.gap_lo)
     assert math.isfinite(result.lagrangian)
+
+
+@pytest.mark.parametrize("narrow", [1e-3, 1e-6])
+def test_a_q_that_is_narrow_across_a_slanted_line(narrow: float) -> None:
+    """At low rate q is a rotated needle in the plane of the source: few nodes have to do."""
+    source = vector_gaussian(2)
+    cov = source.basis @ torch.diag(torch.tensor([0.1, narrow]).double()) @ source.basis.T
+    q = GaussianMixture(torch.ones(1).double(), torch.zeros(1, 2).double(), cov[None])
+    x = source.sample(500, Generator().manual_seed(1))
+    energy = _energy(q)
+    result = quadrature(_channel(0.7, energy, q), energy, SquaredError(), x, Generator())
+    assert result.accepted
+    assert int(result.method.split()[1]) < 100_000
+    assert torch.allclose(result.potential, -q.log_partition(x, 0.7), atol=1e-6)
+
+
+def test_a_far_mode_around_a_symbol_is_found() -> None:
+    """The draws of q miss a mode in the range of the symbols; the box has to grow to hold it."""
+    means = torch.tensor([[0.0, 0.0], [2.0, 1.0]]).double()
+    covs = 0.02 * torch.eye(2).double().expand(2, 2, 2)
+    q = GaussianMixture(torch.tensor([0.8, 0.2], dtype=torch.float64), means, covs)
+    seen = GaussianMixture(torch.ones(1).double(), means[:1], covs[:1])
+    energy = Energy(sample=seen.sample, value_and_grad=q.energy_and_grad)
+    x = vector_gaussian(2).sample(500, Generator().manual_seed(1))
+    result = quadrature(_channel(2.0, energy, q), energy, SquaredError(), x, Generator())
+    assert torch.allclose(result.potential, -q.log_partition(x, 2.0), atol=1e-5)
