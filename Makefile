@@ -4,12 +4,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TEST_JOBS ?= 2 # processes that share the tests
 FLAGS ?= # more options for `make run`, as in make run FLAGS="--seeds 0,1"
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test accuracy coverage references references-check lint types layers wheel bench clean
+.PHONY: help run test accuracy estimators times coverage references references-check lint types layers wheel bench clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +21,7 @@ run: $(VENV)/installed ## install, then compare the estimators on Gaussian vecto
 
 test: $(VENV)/installed-test ## install, then run the tests (about 3 minutes)
 	@echo "== the tests"
-	$(BIN)/python -m pytest -m "not wheel and not accuracy"
+	$(BIN)/python -m pytest -m "not wheel and not accuracy" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
 
 accuracy: $(VENV)/installed-test ## the estimators' accuracy at full size (about 10 minutes on a quiet machine)
 	$(BIN)/python -m pytest -m accuracy -rP
@@ -30,6 +31,12 @@ references: $(VENV)/installed-test ## compute all certified truth again: tables,
 
 references-check: $(VENV)/installed-test ## compute a sample of the certified truth again and compare
 	$(BIN)/rdbench certify --suite all --check --sample 24 --seconds 60
+
+estimators: $(VENV)/installed-test ## accuracy and cost of the estimators against their targets (results/estimators)
+	$(BIN)/python benchmarks/estimators.py targets
+
+times: $(VENV)/installed-test ## CPU seconds to a given accuracy, every estimator and preset (hours)
+	$(BIN)/python benchmarks/estimators.py times
 
 coverage: $(VENV)/installed-test ## the audit's own coverage and bias, what is not yet in results/audit
 	$(BIN)/python benchmarks/audit_coverage.py

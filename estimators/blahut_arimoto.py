@@ -7,32 +7,36 @@ Theory 18(4), 1972; S. Arimoto, ibid. 18(1), 1972.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from numpy import ndarray
-from torch import Generator, Tensor
+from torch import Generator
 
-from rdbench.inference import boxes, finite, grids
+from rdbench.estimators._blahut_arimoto_problem import (
+    FiniteProblem,
+    codebook,
+    finite_problem,
+    gridded,
+)
+from rdbench.inference import finite, grid_error, grids
 from rdbench.inference.kernels import DenseKernel, HasFactor, Kernel, SeparableKernel
+from rdbench.inference.particles import conditional, exact_point, weighted
+from rdbench.inference.target import at_distortion
 from rdbench.types import (
-    Atoms,
     Claim,
-    Distortion,
     EstimatorInfo,
     Monitor,
     RdbenchError,
     Refusal,
-    Side,
     TestChannel,
     View,
 )
 
 Solver = Literal["interior_point", "squarem", "ba"]
+Support = Literal["grid", "codebook"]
 
 _SOLVERS = {"interior_point": finite.interior_point, "squarem": finite.squarem, "ba": finite.ba}
 # Default certified gap (nats) and number of iterations of each solver.
@@ -40,17 +44,14 @@ _TOLERANCE = {"interior_point": 1e-8, "squarem": 1e-5, "ba": 1e-4}
 _ITERATIONS = {"interior_point": 80, "squarem": 5_000, "ba": 10_000}
 _TOLERANCE_2D = {"squarem": 1e-4, "ba": 1e-3}
 _ITERATIONS_2D = {"squarem": 1_500, "ba": 1_000}
-_MAX_POINTS = {1: 100_000, 2: 1_024}
-# A dense Newton step costs k^3 operations, k the smaller side of the kernel.
-_NEWTON_LIMIT = 1_600
-_DENSE_ENTRIES = 25_000_000
-_BOX_DRAWS = 20_000
+# Symbols drawn at random leave more doubt than this, so that more would only fit their noise.
+_TOLERANCE_SAMPLED, _ITERATIONS_SAMPLED = 1e-2, 500
+# A dense Newton step costs n m k operations, k the smaller of n and m.
+_NEWTON_LIMIT, _NEWTON_OPERATIONS = 1_600, 1e10
 # Newton steps drive weights to zero, from where the multiplicative iteration could not lift them.
 _LEAST_WEIGHT = 1e-14
 _POLISH = 300
-# Dropping atoms of this mass in all changes F by about as much.
-_PRUNED_MASS = 1e-13
-_CHUNK = 1 << 22
+_CLAIM_SYMBOLS = 4_000
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,31 @@ class BlahutArimoto:
     or two dimensions (squared or absolute error) is put on a grid, whose box is found from draws
     and the density. A grid too coarse for beta would report rates below R(D) and is refused.
 
+    Two errors are told apart. ``status`` is ``not_converged`` where the weights are certified no
+    closer than ``tolerance`` to the best on the same points. What the grid itself costs is seen
+    at half its step (rdbench.inference.grid_error), stated in ``reason`` beside the other, and
+    refused beyond 0.01 nats.
+
     Args:
+        support: ``grid`` as above; ``codebook`` takes draws as reproduction points instead, in
+            any dimension and under any distortion, with weights optimised on 20 times as many
+            other draws. Its rate cannot exceed about log codebook_size.
         solver: ``interior_point`` (Newton, to 1e-8); where its system is neither banded nor small
-            (2-D grids, finite alphabets beyond 1,600 points) it falls back to ``squarem``.
-            ``squarem`` is the iteration with squared extrapolation, ``ba`` the classical one.
+            (2-D grids, codebooks, finite alphabets beyond 1,600 points) it falls back to
+            ``squarem``. ``squarem`` is the iteration with squared extrapolation, ``ba`` the
+            classical one.
+        codebook_size: the number of atoms of a codebook.
         points: grid points per axis; None takes as many as beta and the source need.
         max_points: the most points per axis that None may take; None is 100,000 in 1-D, 1,024
             in 2-D.
         tolerance: certified gap in nats at which to stop; None is 1e-8 for the interior point,
-            1e-5 (2-D: 1e-4) for squarem and 1e-4 (2-D: 1e-3) for ba.
+            1e-5 (2-D: 1e-4) for squarem and 1e-4 (2-D: 1e-3) for ba, and 1e-2 for codebooks.
         iterations: the most iterations per slope at effort 1; None is 80, 5,000 (2-D: 1,500) and
-            10,000 (2-D: 1,000).
+            10,000 (2-D: 1,000), and 500 for codebooks.
     """
 
     info: ClassVar[EstimatorInfo] = EstimatorInfo(
-        summary="Blahut-Arimoto with a certified gap; continuous sources on grids in d = 1, 2",
+        summary="Blahut-Arimoto with a certified gap; grids in d = 1, 2 or random codebooks",
         citation="R. E. Blahut, IEEE Trans. Inf. Theory 18(4):460-473, 1972",
         needs=frozenset({"density", "support"}),
         presets={"paper": {"solver": "ba"}},
@@ -88,6 +99,8 @@ class BlahutArimoto:
     )
 
     solver: Solver = "interior_point"
+    support: Support = "grid"
+    codebook_size: int = 1000
     points: int | None = None
     max_points: int | None = None
     tolerance: float | None = None
@@ -96,7 +109,10 @@ class BlahutArimoto:
     def __post_init__(self) -> None:
         if self.solver not in get_args(Solver):
             raise RdbenchError(f"solver is one of {', '.join(get_args(Solver))}; got {self.solver}")
-        for name, least in (("points", 3), ("max_points", 3), ("iterations", 1)):
+        if self.support not in get_args(Support):
+            raise RdbenchError(f"support is grid or codebook; got {self.support}")
+        counts = {"points": 3, "max_points": 3, "iterations": 1, "codebook_size": 1}
+        for name, least in counts.items():
             value = getattr(self, name)
             if value is not None and not (
                 isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -108,60 +124,97 @@ class BlahutArimoto:
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
     ) -> Iterator[TestChannel | Refusal]:
-        """Solve every slope in turn, in the order given; nothing here is random but the box."""
+        """Solve every slope in turn, in the order given; all that is random are draws of the view.
+
+        Yields:
+            A channel or a refusal per slope; what a stop left unconverged is yielded as such.
+        """
         del generator
         try:
-            problem = _finite_problem(view) if view.support is not None else self._gridded(view)
+            problem = self._problem(view)
         except grids.GridError as error:
             yield from (Refusal(beta, "unsupported", str(error)) for beta in betas)
             return
-        side: Side = "upper" if view.support is not None else "estimate"
         largest = 0
         for done, beta in enumerate(betas):
             if not monitor.advance(done / len(betas)):
                 return
-            try:
-                discrete = problem(beta)
-            except grids.GridError as error:
-                yield Refusal(beta, "unsupported", str(error))
-                continue
-            largest = max(largest, len(discrete.start))
-            monitor.count(parameters=largest)
-            solution = self._solve(discrete, beta, monitor, done / len(betas), len(betas))
-            channel = self._channel(solution, discrete, beta, view, side)
-            if solution.stopped:
-                monitor.checkpoint([channel])
+            answer, solution = self._answer(problem, view, beta, monitor, done, len(betas))
+            if solution is not None:
+                largest = max(largest, len(solution.weights))
+                monitor.count(parameters=largest)
+            if isinstance(answer, TestChannel):
+                monitor.checkpoint(partial(list, [answer]))
+            yield answer
+            if solution is not None and solution.stopped:
                 return
-            yield channel
 
-    def _gridded(self, view: View) -> Callable[[float], grids.Discretised]:
-        """The problem on a grid as a function of beta; draws are taken here, once."""
-        name, dim = view.distortion.name, view.dim
-        if view.log_prob is None:
-            raise grids.GridError("Blahut-Arimoto needs a finite support or a density")
-        if name not in ("squared_error", "absolute_error"):
-            raise grids.GridError(f"a density under {name}: only squared and absolute error are")
-        if view.alphabet is not None:
-            raise grids.GridError("a density with a given reproduction alphabet is not supported")
-        draws = view.sample(_BOX_DRAWS).double().cpu().numpy()
-        if dim > 2:
-            return _too_many_dimensions(draws, name)
-        log_prob = view.log_prob
+    def solve_distortion(
+        self, view: View, target: float, monitor: Monitor | None = None
+    ) -> TestChannel:
+        """The channel that spends ``target``, by a root search over the slope.
 
-        def density(x: ndarray) -> ndarray:
-            values = log_prob(torch.from_numpy(x).to(view.device)).double().exp().cpu().numpy()
-            if np.isnan(values).any():
-                raise RdbenchError("the source's log density is not a number somewhere")
-            return values
+        Its ``beta`` is the slope that was found, its claim R and D there:
 
-        box = boxes.find_box(draws, density)
-        most = self.max_points or _MAX_POINTS[dim]
-        return lambda beta: grids.discretise(
-            density, box, name, beta, points=self.points, max_points=most
-        )
+            generator, device = torch.Generator().manual_seed(0), torch.device("cpu")
+            view, _ = make_view(problem, BlahutArimoto.info.needs, generator, device)
+            rate = BlahutArimoto().solve_distortion(view, 0.1).claim.rate
+
+        with make_view from rdbench.run.views.
+
+        Args:
+            view: the problem.
+            target: D, in the source's units.
+            monitor: asked before every slope; None runs to the end.
+
+        Raises:
+            RdbenchError: the target is not positive or not reached, a slope on the way to it is
+                refused (with the reason), or the monitor said stop.
+        """
+        watch = monitor or _Unlimited()
+        try:
+            problem = self._problem(view)
+        except grids.GridError as error:
+            raise RdbenchError(str(error)) from None
+
+        def solve(beta: float) -> TestChannel:
+            if not watch.advance(0.0):
+                raise RdbenchError(f"stopped before D = {target:g} was found")
+            answer, _ = self._answer(problem, view, beta, watch, 0, 1)
+            if isinstance(answer, Refusal):
+                raise RdbenchError(f"D = {target:g} asks for beta = {beta:.6g}: {answer.reason}")
+            return answer
+
+        # under squared error D = d / (2 beta) at high rate, under absolute error d / beta
+        guess = 0.5 * view.dim / target if target > 0 else 1.0
+        return at_distortion(solve, target, guess)
+
+    def _problem(self, view: View) -> FiniteProblem:
+        if self.support == "codebook":
+            return codebook(view, self.codebook_size)
+        if view.support is not None:
+            return finite_problem(view)
+        return gridded(view, self.points, self.max_points)
+
+    def _answer(
+        self, problem: FiniteProblem, view: View, beta: float, monitor: Monitor, done: int, of: int
+    ) -> tuple[TestChannel | Refusal, finite.Solution | None]:
+        """The channel at one slope, or why there is none; and the weights, where there are some."""
+        try:
+            discrete = problem.at(beta)
+        except grids.GridError as error:
+            return Refusal(beta, "unsupported", str(error)), None
+        solution = self._solve(discrete, beta, monitor, done / of, of, problem.sampled)
+        return self._channel(solution, discrete, problem, beta, view), solution
 
     def _solve(
-        self, discrete: grids.Discretised, beta: float, monitor: Monitor, done: float, total: int
+        self,
+        discrete: grids.Discretised,
+        beta: float,
+        monitor: Monitor,
+        done: float,
+        total: int,
+        sampled: bool,
     ) -> finite.Solution:
         kernel, p = discrete.kernel, discrete.p
         if beta == 0:
@@ -175,6 +228,9 @@ class BlahutArimoto:
         if name != "interior_point":  # Newton's method takes few steps or does not converge
             limit = max(1, math.ceil(limit * monitor.effort))
         tolerance = self.tolerance or (_TOLERANCE_2D if in_2d else _TOLERANCE)[name]
+        if sampled:
+            limit = self.iterations or _ITERATIONS_SAMPLED
+            tolerance = self.tolerance or _TOLERANCE_SAMPLED
 
         def go_on(iteration: int) -> bool:
             return monitor.advance(done + iteration / limit / total)
@@ -213,22 +269,37 @@ class BlahutArimoto:
         self,
         solution: finite.Solution,
         discrete: grids.Discretised,
+        problem: FiniteProblem,
         beta: float,
         view: View,
-        side: Side,
-    ) -> TestChannel:
-        d = finite.distortion(discrete.kernel, discrete.p, solution.weights)
-        atoms = _atoms(discrete.points, solution.weights, view.device)
+    ) -> TestChannel | Refusal:
+        atoms = weighted(discrete.points, solution.weights, view.device)
         reason = (
             ""
             if solution.converged
             else f"certified gap {solution.gap:.2g} nats after {solution.iterations} iterations"
         )
+        if problem.sampled:
+            # the symbols that chose the weights would flatter them
+            rate, d = exact_point(atoms, view.distortion, view.sample(_CLAIM_SYMBOLS), beta)
+            claim = Claim(rate, d, "upper" if view.n_train is None else "estimate")
+        else:
+            d = finite.distortion(discrete.kernel, discrete.p, solution.weights)
+            rate = max(0.0, solution.lagrangian - beta * d)
+            claim = Claim(rate, d, "upper" if problem.error is None else "estimate")
+        if problem.error is not None:
+            error = problem.error(beta, discrete, solution)
+            stated = f"discretisation error {error.total:.2g} nats"
+            if error.total > grid_error.LIMIT:
+                limit = f"the limit is {grid_error.LIMIT:g}: it takes a finer grid"
+                return Refusal(beta, "unsupported", f"{stated}; {limit}")
+            convergence = reason or f"certified gap {max(solution.gap, 0.0):.2g} nats"
+            reason = f"{convergence}; {stated}"
         return TestChannel(
             beta=beta,
             marginal=atoms,
-            claim=Claim(max(0.0, solution.lagrangian - beta * d), d, side),
-            sample_conditional=_conditional(atoms, view.distortion, beta),
+            claim=claim,
+            sample_conditional=conditional(atoms, view.distortion, beta),
             status="ok" if solution.converged else "not_converged",
             reason=reason,
         )
@@ -237,74 +308,26 @@ class BlahutArimoto:
 ESTIMATOR = BlahutArimoto
 
 
+class _Unlimited:
+    """The monitor of a call from outside a run: it never says stop."""
+
+    effort = 1.0
+
+    def advance(self, done: float) -> bool:
+        del done
+        return True
+
+    def checkpoint(self, build: object) -> bool:
+        del build
+        return True
+
+    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
+        del gradient_steps, parameters
+
+
 def _newton_is_cheap(kernel: Kernel) -> bool:
     if isinstance(kernel, DenseKernel):
-        return min(kernel.shape) <= _NEWTON_LIMIT
+        n, m = kernel.shape
+        smaller = min(n, m)
+        return smaller <= _NEWTON_LIMIT and n * m * smaller <= _NEWTON_OPERATIONS
     return isinstance(kernel, HasFactor)
-
-
-def _finite_problem(view: View) -> Callable[[float], grids.Discretised]:
-    """A finite source, exactly; points of probability zero do not take part."""
-    assert view.support is not None
-    if view.pmf is None:
-        raise grids.GridError("a finite support without probabilities")
-    support, p = view.support.double(), view.pmf.double().cpu().numpy()
-    points = support if view.alphabet is None else view.alphabet.double()
-    n, m = int((p > 0).sum()), len(points)
-    if n * m > _DENSE_ENTRIES:
-        raise grids.GridError(f"a {n} x {m} matrix of distortions; the limit is {_DENSE_ENTRIES}")
-    kept = torch.from_numpy(np.flatnonzero(p > 0)).to(support.device)
-    rho = view.distortion.pairwise(support[kept], points).double().cpu().numpy()
-    p = p[p > 0] / p.sum()
-
-    def at(beta: float) -> grids.Discretised:
-        start = np.full(m, 1.0 / m)
-        if beta == 0:
-            start = np.eye(1, m, int(np.argmin(p @ rho)))[0]
-        return grids.Discretised(p, DenseKernel.build(rho, beta), points.cpu().numpy(), start)
-
-    return at
-
-
-def _too_many_dimensions(draws: ndarray, distortion: str) -> Callable[[float], grids.Discretised]:
-    """The refusal of d >= 3, with the number of points that +-6.5 standard deviations take."""
-    widths = 13.0 * draws.std(0)
-
-    def refuse(beta: float) -> grids.Discretised:
-        step = grids.largest_step(distortion, beta)
-        # at small beta the source itself asks for a step, as in two dimensions
-        digits = float(np.log10(np.maximum(widths / step, grids.LEAST_2D)).sum())
-        raise grids.GridError(
-            f"no grids in d = {draws.shape[1]}: at beta = {beta:.6g} the step may be at most "
-            f"{step:.3g}, and it would take about 10^{digits:.1f} points (d = 1, 2 are supported)"
-        )
-
-    return refuse
-
-
-def _atoms(points: ndarray, weights: ndarray, device: torch.device) -> Atoms:
-    """The marginal q as atoms, less the lightest of _PRUNED_MASS in all (F moves by as much)."""
-    order = np.argsort(weights)
-    kept = np.sort(order[np.searchsorted(np.cumsum(weights[order]), _PRUNED_MASS) :])
-    w = weights[kept] / weights[kept].sum()
-    return Atoms(
-        torch.from_numpy(np.ascontiguousarray(points[kept], dtype=np.float64)).to(device),
-        torch.from_numpy(np.log(w)).to(device),
-    )
-
-
-def _conditional(
-    atoms: Atoms, distortion: Distortion, beta: float
-) -> Callable[[Tensor, int, Generator], Tensor]:
-    """Draws of p(y|x) ~ w(y) exp(-beta rho(x, y)): categorical, some rows of x at a time."""
-    rows = max(1, _CHUNK // len(atoms.points))
-
-    def sample(x: Float[Tensor, "n d"], k: int, generator: Generator) -> Float[Tensor, "n k d"]:
-        picked = []
-        for part in torch.split(x.double(), rows):
-            logits = atoms.log_weights - beta * distortion.pairwise(part, atoms.points)
-            chances = torch.softmax(logits, 1)
-            picked.append(torch.multinomial(chances, k, replacement=True, generator=generator))
-        return atoms.points[torch.cat(picked)]
-
-    return sample

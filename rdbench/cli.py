@@ -254,6 +254,29 @@ def certify(
 
 
 @app.command()
+def check(
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="MODULE:CLASS, FILE.py:CLASS, or a registered name or name:preset.",
+            metavar="MODULE:CLASS",
+        ),
+    ],
+    seed: Annotated[int, typer.Option(help="Of data, fits and audits.")] = 0,
+    effort: Annotated[
+        float, typer.Option(help="What the fits multiply their work by; 1 is a full fit.")
+    ] = 0.1,
+    only: Annotated[
+        str | None, typer.Option(help="Only these checks, such as units,budget.", metavar="LIST")
+    ] = None,
+) -> None:
+    """Check an estimator of yours; says what is wrong in words, exits with 1 if something is."""
+    from rdbench.cli_check import Request, execute
+
+    raise typer.Exit(execute(Request(target, seed, effort, only)))
+
+
+@app.command()
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="Results folders.", metavar="DIR...")],
     into: Annotated[Path, typer.Option(help="The folder that takes them.", metavar="DIR")],

@@ -195,6 +195,62 @@ def _overall(weights: Tensor, means: Tensor, covs: Tensor) -> tuple[Tensor, Tens
     return centre, (weights[..., None, None] * (covs + outer)).sum(1)
 
 
+class Correction(torch.nn.Module):
+    """B networks f_b: R^d -> R that tilt a reference: q is proportional to p_ref exp(-f).
+
+    All see y in the same coordinates, whitened by the covariance of the source, so that what one
+    slope has learned can start another.
+    """
+
+    centre: Tensor
+    whiten: Tensor
+
+    def __init__(
+        self,
+        batch: int,
+        mean: Float[Tensor, " d"],
+        cov: Float[Tensor, "d d"],
+        hidden: int,
+        generator: Generator,
+    ) -> None:
+        super().__init__()
+        eye = torch.eye(len(mean), dtype=cov.dtype, device=cov.device)
+        # A source may be degenerate: no direction is blown up by more than a hundred.
+        regular = cov + 1e-4 * cov.diagonal().mean() * eye
+        whiten = torch.linalg.inv(torch.linalg.cholesky(regular)).T
+        self.register_buffer("centre", mean.expand(batch, 1, -1).float())
+        self.register_buffer("whiten", whiten.expand(batch, -1, -1).float())
+        self.network = BatchedMLP(batch, len(mean), hidden, generator)
+
+    def forward(self, y: Float[Tensor, "B n d"]) -> Float[Tensor, "B n"]:
+        """f_b(y)."""
+        out: Tensor = self.network((y - self.centre) @ self.whiten)
+        return out
+
+    @torch.no_grad()
+    def value_and_grad(
+        self, y: Float[Tensor, "B n d"]
+    ) -> tuple[Float[Tensor, "B n"], Float[Tensor, "B n d"]]:
+        """f_b(y) and its gradient in y."""
+        value, grad = self.network.value_and_grad((y - self.centre) @ self.whiten)
+        return value, grad @ self.whiten.transpose(-1, -2)
+
+    def single(self, index: int) -> Correction:
+        """The network of one slope, frozen, in float64."""
+        return single(self, index).double()
+
+    def repeated(self, batch: int) -> Correction:
+        """The first network as the start of ``batch`` of them."""
+        copies = single(self, 0)
+        for part in copies.modules():
+            for name, weight in list(part.named_parameters(recurse=False)):
+                shape = (batch, *weight.shape[1:])
+                setattr(part, name, torch.nn.Parameter(weight.detach().expand(shape).clone()))
+            for name, value in list(part.named_buffers(recurse=False)):
+                setattr(part, name, value.expand(batch, *value.shape[1:]).clone())
+        return copies
+
+
 def widened(mixture: GaussianMixture) -> GaussianMixture:
     """The mixture with copies of its overall covariance added, from wide to nearly an atom.
 

@@ -52,6 +52,8 @@ class Discretised:
     kernel: Kernel
     points: Float[ndarray, "m d"]
     start: Float[ndarray, " m"]
+    axes: tuple[Float[ndarray, " _"], ...] = ()
+    """The uniform axes whose product the reproduction points are; none of a finite problem."""
 
 
 def _axis(box: Box, axis: int, count: int) -> tuple[ndarray, float, int]:
@@ -74,7 +76,7 @@ def largest_step(distortion: str, beta: float, limit: bool = True) -> float:
     return (0.5 if limit else 0.125) / beta
 
 
-def _gauss_cells(edges: ndarray, order: int) -> tuple[ndarray, ndarray, ndarray]:
+def gauss_cells(edges: ndarray, order: int) -> tuple[ndarray, ndarray, ndarray]:
     """Nodes and weights inside every cell, cell by cell, and the nodes as fractions of a cell."""
     t, w = np.polynomial.legendre.leggauss(order)
     t, w, step = 0.5 * (t + 1.0), 0.5 * w, edges[1] - edges[0]
@@ -109,7 +111,7 @@ def _squared_2d(
         (step * np.subtract.outer(np.arange(n), np.arange(n))) ** 2
         for step, n in zip((step1, step2), counts, strict=True)
     )
-    points = _product(y1, y2)
+    points = product(y1, y2)
     return density(points) * (step1 * step2), SeparableKernel.build(rho1, rho2, beta), points
 
 
@@ -117,7 +119,7 @@ def _absolute_1d(
     density: Density, box: Box, count: int, beta: float
 ) -> tuple[ndarray, Kernel, ndarray]:
     nodes, step, _ = _axis(box, 0, count)
-    x, weights, fractions = _gauss_cells(nodes, 3)
+    x, weights, fractions = gauss_cells(nodes, 3)
     return density(x[:, None]) * weights, ScanKernel(count, step, beta, fractions), nodes[:, None]
 
 
@@ -125,13 +127,13 @@ def _absolute_2d(
     density: Density, box: Box, counts: list[int], beta: float
 ) -> tuple[ndarray, Kernel, ndarray]:
     y1, y2 = (_axis(box, k, n)[0] for k, n in enumerate(counts))
-    (x1, w1, _), (x2, w2, _) = _gauss_cells(y1, 2), _gauss_cells(y2, 2)
+    (x1, w1, _), (x2, w2, _) = gauss_cells(y1, 2), gauss_cells(y2, 2)
     rho = [np.abs(np.subtract.outer(x, y)) for x, y in ((x1, y1), (x2, y2))]
-    mass = density(_product(x1, x2)) * np.outer(w1, w2).ravel()
-    return mass, SeparableKernel.build(rho[0], rho[1], beta), _product(y1, y2)
+    mass = density(product(x1, x2)) * np.outer(w1, w2).ravel()
+    return mass, SeparableKernel.build(rho[0], rho[1], beta), product(y1, y2)
 
 
-def _product(x: ndarray, y: ndarray) -> ndarray:
+def product(x: ndarray, y: ndarray) -> ndarray:
     """The points of a product grid, the second coordinate fastest."""
     return np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
 
@@ -206,16 +208,18 @@ def discretise(
             break
         mass, kernel, nodes = build(counts, refine)
     if dim == 2:
-        mass = _trimmed(mass)
+        mass = trimmed(mass)
     p = mass / mass.sum()
     start = density(nodes)
     if beta == 0:
         start = _limit_at_zero(nodes, start / start.sum(), distortion)
     # A weight of zero would stay zero under the multiplicative iteration.
-    return Discretised(p, kernel, nodes, np.maximum(start, 1e-30 * start.max() * (beta > 0)))
+    start = np.maximum(start, 1e-30 * start.max() * (beta > 0))
+    axes = (nodes[:, 0],) if dim == 1 else (nodes[:: counts[1], 0], nodes[: counts[1], 1])
+    return Discretised(p, kernel, nodes, start, axes)
 
 
-def _trimmed(mass: ndarray) -> ndarray:
+def trimmed(mass: ndarray) -> ndarray:
     """Source masses without the smallest ones, OUTSIDE in all.
 
     The corners of a box in 2-D hold masses like 1e-40: nothing in F, but an accelerated iteration

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
 from rdbench.estimators import blahut_arimoto as module
 from rdbench.estimators.blahut_arimoto import ESTIMATOR, BlahutArimoto
-from rdbench.inference import boxes, grids
+from rdbench.inference import boxes, grid_error, grids, particles
 from rdbench.inference.finite import interior_point
 from rdbench.inference.kernels import DenseKernel
 from rdbench.types import (
@@ -46,8 +46,8 @@ class FakeMonitor:
         self.asked.append(done)
         return len(self.asked) <= self.stop_after
 
-    def checkpoint(self, channels: Sequence[TestChannel]) -> bool:
-        self.shown.extend(channels)
+    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:
+        self.shown.extend(build())
         return True
 
     def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
@@ -454,7 +454,7 @@ def test_conditional_draws_follow_the_boltzmann_law() -> None:
 
 
 def test_conditional_draws_far_outside_do_not_underflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK", 1000)  # several chunks of rows
+    monkeypatch.setattr(particles, "_CHUNK", 1000)  # several chunks of rows
     c = channel(gaussian(0.0, 1.0), 1000.0)
     x = torch.linspace(-50.0, 50.0, 11, dtype=F64)[:, None]
     draws = c.sample_conditional(x, 3, seeded())
@@ -476,6 +476,26 @@ def test_not_converged_keeps_its_numbers() -> None:
     assert claimed(c) > 0.5 * math.log(1.2) + 0.5
 
 
+def test_errors_of_the_grid_and_of_the_iteration_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good = channel(laplacian(0.0, SquaredError()), 3.0, points=501)
+    assert good.status == "ok"
+    parts = good.reason.split("; ")
+    assert parts[0].startswith("certified gap")
+    assert parts[1].startswith("discretisation error")
+    assert 1e-6 < float(parts[1].split()[2]) < 5e-3  # the kink of the density at the origin
+    assert float(parts[0].split()[2]) < 1e-8
+    slow = channel(laplacian(0.0, SquaredError()), 3.0, solver="ba", iterations=3, points=501)
+    assert slow.status == "not_converged"
+    assert "after 3 iterations; discretisation error" in slow.reason
+    assert channel(finite_view([0.2, 0.8], SquaredError()), 2.0).reason == ""
+    monkeypatch.setattr(grid_error, "LIMIT", 1e-6)
+    coarse = refusal(laplacian(0.0, SquaredError()), 3.0, points=501)
+    assert coarse.status == "unsupported"
+    assert "it takes a finer grid" in coarse.reason
+
+
 def test_effort_scales_the_iterations() -> None:
     got = fit(gaussian(0.0, 1.0), [0.6], FakeMonitor(effort=2.0), solver="ba", iterations=4)
     assert isinstance(got[0], TestChannel)
@@ -492,9 +512,10 @@ def test_progress_and_stopping() -> None:
     assert monitor.parameters > 100
 
     assert fit(gaussian(0.0, 1.0), betas, FakeMonitor(stop_after=0)) == []
-    cut = FakeMonitor(stop_after=3)
-    assert fit(gaussian(0.0, 1.0), betas, cut) == []
-    assert [c.status for c in cut.shown] == ["not_converged"]
+    (cut,) = fit(gaussian(0.0, 1.0), betas, FakeMonitor(stop_after=3))
+    assert isinstance(cut, TestChannel)
+    assert cut.status == "not_converged"
+    assert [c.beta for c in monitor.shown] == betas
 
 
 def test_the_paper_preset_is_the_classical_iteration() -> None:

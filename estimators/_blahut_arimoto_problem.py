@@ -1,0 +1,140 @@
+"""The finite problems that blahut_arimoto solves: a finite source, a grid, a random codebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from rdbench.inference import boxes, finite, grids
+from rdbench.inference.grid_error import DiscretisationError, discretisation_error
+from rdbench.inference.kernels import DenseKernel
+from rdbench.inference.particles import starting_points
+from rdbench.types import RdbenchError, View
+
+_MAX_POINTS = {1: 100_000, 2: 1_024}
+_DENSE_ENTRIES = 25_000_000
+_BOX_DRAWS = 20_000
+_SYMBOLS_PER_ATOM = 20
+
+
+@dataclass(frozen=True)
+class FiniteProblem:
+    """The problem at every slope, and what its discretisation costs."""
+
+    at: Callable[[float], grids.Discretised]
+    """Raises GridError where the problem at this slope is not supported."""
+    error: Callable[[float, grids.Discretised, finite.Solution], DiscretisationError] | None = None
+    """None where nothing was put on a grid."""
+    sampled: bool = False
+    """Whether the source is a batch of draws, so that F(q) has to be taken on others."""
+
+
+def finite_problem(view: View) -> FiniteProblem:
+    """A finite source, exactly; points of probability zero do not take part.
+
+    Raises:
+        GridError: the matrix of distortions is too large, or there are no probabilities.
+    """
+    assert view.support is not None
+    if view.pmf is None:
+        raise grids.GridError("a finite support without probabilities")
+    support, p = view.support.double(), view.pmf.double().cpu().numpy()
+    points = support if view.alphabet is None else view.alphabet.double()
+    n, m = int((p > 0).sum()), len(points)
+    if n * m > _DENSE_ENTRIES:
+        raise grids.GridError(f"a {n} x {m} matrix of distortions; the limit is {_DENSE_ENTRIES}")
+    kept = torch.from_numpy(np.flatnonzero(p > 0)).to(support.device)
+    rho = view.distortion.pairwise(support[kept], points).double().cpu().numpy()
+    p = p[p > 0] / p.sum()
+    return FiniteProblem(lambda beta: _dense(p, rho, beta, points.cpu().numpy()))
+
+
+def gridded(view: View, points: int | None, max_points: int | None) -> FiniteProblem:
+    """A density on a grid; the draws that find its box are taken here, once.
+
+    Raises:
+        GridError: no grid can hold this problem, whatever beta is.
+    """
+    name, dim = view.distortion.name, view.dim
+    if view.log_prob is None:
+        raise grids.GridError("Blahut-Arimoto needs a finite support or a density")
+    if name not in ("squared_error", "absolute_error"):
+        raise grids.GridError(f"a density under {name}: only squared and absolute error are")
+    if view.alphabet is not None:
+        raise grids.GridError("a density with a given reproduction alphabet is not supported")
+    draws = view.sample(_BOX_DRAWS).double().cpu().numpy()
+    if dim > 2:
+        return FiniteProblem(_too_many_dimensions(draws, name))
+    log_prob = view.log_prob
+
+    def density(x: ndarray) -> ndarray:
+        values = log_prob(torch.from_numpy(x).to(view.device)).double().exp().cpu().numpy()
+        if np.isnan(values).any():
+            raise RdbenchError("the source's log density is not a number somewhere")
+        return values
+
+    box = boxes.find_box(draws, density)
+    most = max_points or _MAX_POINTS[dim]
+    return FiniteProblem(
+        lambda beta: grids.discretise(density, box, name, beta, points=points, max_points=most),
+        lambda beta, discrete, solution: discretisation_error(
+            density, name, beta, discrete, solution.weights, solution.lagrangian, solution.gap
+        ),
+    )
+
+
+def codebook(view: View, size: int) -> FiniteProblem:
+    """``size`` draws as reproduction points against 20 times as many symbols, in any dimension.
+
+    Under squared error most draws are shrunk first, until the noise of slope beta is out of their
+    covariance. With far fewer symbols per atom the weights would follow their noise.
+
+    Raises:
+        GridError: the reproduction alphabet is given, or the matrix of distortions is too large.
+    """
+    if view.alphabet is not None:
+        raise grids.GridError("a given reproduction alphabet leaves no codebook to draw")
+    n = min(_SYMBOLS_PER_ATOM * size, _DENSE_ENTRIES // size)
+    if n < size:
+        raise grids.GridError(f"{size} atoms are too many: {n} symbols would fit beside them")
+    drawn, symbols = view.sample(size).double(), view.sample(n).double()
+    p = np.full(n, 1.0 / n)
+
+    def at(beta: float) -> grids.Discretised:
+        atoms = drawn
+        if view.distortion.name == "squared_error" and beta > 0:
+            atoms = starting_points(drawn, symbols, 0.5 / beta)
+        atoms = torch.unique(atoms, dim=0)
+        rho = view.distortion.pairwise(symbols, atoms).double().cpu().numpy()
+        return _dense(p, rho, beta, atoms.cpu().numpy())
+
+    return FiniteProblem(at, sampled=True)
+
+
+def _dense(p: ndarray, rho: ndarray, beta: float, points: ndarray) -> grids.Discretised:
+    m = len(points)
+    start = np.full(m, 1.0 / m)
+    if beta == 0:
+        start = np.eye(1, m, int(np.argmin(p @ rho)))[0]
+    return grids.Discretised(p, DenseKernel.build(rho, beta), points, start)
+
+
+def _too_many_dimensions(draws: ndarray, distortion: str) -> Callable[[float], grids.Discretised]:
+    """The refusal of d >= 3, with the number of points that +-6.5 standard deviations take."""
+    widths = 13.0 * draws.std(0)
+
+    def refuse(beta: float) -> grids.Discretised:
+        step = grids.largest_step(distortion, beta)
+        # at small beta the source itself asks for a step, as in two dimensions
+        digits = float(np.log10(np.maximum(widths / step, grids.LEAST_2D)).sum())
+        raise grids.GridError(
+            f"no grids in d = {draws.shape[1]}: at beta = {beta:.6g} the step may be at most "
+            f"{step:.3g}, and it would take about 10^{digits:.1f} points (d = 1, 2 are supported; "
+            "support=codebook takes any dimension)"
+        )
+
+    return refuse

@@ -1,0 +1,173 @@
+"""One slope of EBRD under squared error, frozen: its marginal, its samplers, its claim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from rdbench.estimators._ebrd_correction import log_mass, score
+from rdbench.inference.energies import Correction, ReferenceSampler
+from rdbench.inference.langevin import Potential, adapted, mala
+from rdbench.inference.scaling import Scaling
+from rdbench.sources.mixture import GaussianMixture
+from rdbench.types import Claim, Density, Energy, TestChannel
+
+_CLAIM_DRAWS = 8
+_ROUNDS = 6
+_INTEGRABLE = 2  # dimensions in which an energy can be integrated by anyone
+_MASS_DRAWS = 200_000
+_MASS_ERROR = 5e-3  # nats: standard error of log Z up to which it is taken as known
+
+
+@dataclass(frozen=True, eq=False)
+class Tilted:
+    """q proportional to p_ref exp(-share f) at one slope, in standard coordinates.
+
+    ``network`` is f in float64; ``None`` leaves p_ref.
+    """
+
+    reference: GaussianMixture
+    network: Correction | None
+    share: float
+    slope: float
+
+    def tilt(self, y: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """share f(y)."""
+        if self.network is None:
+            return torch.zeros_like(y[:, 0])
+        out: Tensor = self.share * self.network(y[None])[0]
+        return out
+
+    @torch.no_grad()
+    def value_and_grad(
+        self, y: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
+        """E = -log p_ref + share f, and its gradient."""
+        value, grad = self.reference.energy_and_grad(y)
+        if self.network is None:
+            return value, grad
+        more, more_grad = self.network.value_and_grad(y[None])
+        return value + self.share * more[0], grad + self.share * more_grad[0]
+
+    @torch.no_grad()
+    def sample(self, n: int, g: Generator) -> Float[Tensor, "n d"]:
+        """Draws of q."""
+        return self._settled(
+            lambda: self.reference.sample(n, g), self.value_and_grad, _factors(self)[0], g
+        )
+
+    @torch.no_grad()
+    def sample_conditional(
+        self, x: Float[Tensor, "n d"], k: int, g: Generator
+    ) -> Float[Tensor, "n k d"]:
+        """Draws of p(y|x), proportional to q(y) exp(-slope |x - y|^2)."""
+        wide = x.repeat_interleave(k, 0)
+
+        def fresh() -> Tensor:
+            return self.reference.sample_conditional(x, k, self.slope, g).reshape(wide.shape)
+
+        def potential(y: Tensor) -> tuple[Tensor, Tensor]:
+            value, grad = self.value_and_grad(y)
+            apart = y - wide
+            value = value + self.slope * apart.square().sum(1)
+            return value, grad + 2.0 * self.slope * apart
+
+        return self._settled(fresh, potential, _factors(self)[1], g).reshape(len(x), k, -1)
+
+    def _settled(
+        self, fresh: Callable[[], Tensor], potential: Potential, factor: Tensor, g: Generator
+    ) -> Tensor:
+        """Independence jumps, whose ratio holds the network alone, and Langevin steps between."""
+        y = fresh()
+        if self.network is None:
+            return y  # exact
+        tau = torch.full((), 0.3, dtype=torch.float64, device=y.device)
+        for _ in range(_ROUNDS):
+            proposal = fresh()
+            u = torch.rand(len(y), generator=g, device=y.device, dtype=y.dtype)
+            accept = u.log() < self.tilt(y) - self.tilt(proposal)
+            y = torch.where(accept[:, None], proposal, y)
+            y, rate = mala(potential, y, 2, tau, factor, g)
+            tau = adapted(tau, rate)
+        return y
+
+
+def _factors(tilted: Tilted) -> tuple[Tensor, Tensor]:
+    """Preconditioners of the marginal and of the conditional chains (d, d)."""
+    slopes = torch.tensor([tilted.slope], dtype=torch.float64, device=tilted.reference.means.device)
+    both = ReferenceSampler([tilted.reference], slopes)
+    return both.factor[0].double(), both.conditional_factor[0].double()
+
+
+def channel(
+    beta: float,
+    scaling: Scaling,
+    tilted: Tilted,
+    claimed: tuple[Float[Tensor, "n d"], Generator] | None,
+) -> TestChannel:
+    """The channel in source coordinates.
+
+    In up to two dimensions q is an energy, which a quadrature normalises better than any draws.
+    Above it is a density where log Z of the network's part is known by importance sampling from
+    p_ref; of the mixture alone it is zero.
+
+    Args:
+        beta: the slope.
+        scaling: to standard coordinates.
+        tilted: q there.
+        claimed: draws to claim on, that nothing was chosen by, and randomness for log Z; ``None``
+            for a look in passing.
+    """
+
+    def sample(n: int, g: Generator) -> Tensor:
+        return scaling.backward(tilted.sample(n, g))
+
+    def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
+        return scaling.backward(tilted.sample_conditional(scaling.forward(x), k, g))
+
+    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
+        value, grad = tilted.value_and_grad(scaling.forward(y))
+        return value, grad / scaling.scale
+
+    dim = tilted.reference.dim
+    mass, error = 0.0, 0.0
+    if tilted.network is not None:
+        mass, error = math.nan, math.inf
+        if claimed is not None and dim > _INTEGRABLE:
+            mass, error = log_mass(tilted.tilt, tilted.reference, _MASS_DRAWS, claimed[1])
+    constant = mass + dim * math.log(scaling.scale)
+
+    @torch.no_grad()
+    def log_prob(y: Tensor) -> Tensor:
+        z = scaling.forward(y)
+        return tilted.reference.log_prob(z) - tilted.tilt(z) - constant
+
+    known = dim > _INTEGRABLE and error <= _MASS_ERROR
+    return TestChannel(
+        beta=beta,
+        marginal=Density(sample, log_prob) if known else Energy(sample, value_and_grad),
+        claim=_claim(tilted, scaling, claimed),
+        sample_conditional=sample_conditional,
+    )
+
+
+def _claim(tilted: Tilted, scaling: Scaling, claimed: tuple[Tensor, Generator] | None) -> Claim:
+    """(R, D) on fresh draws; of a mixture alone F is exact on them, so above F* in expectation."""
+    if claimed is None:
+        return Claim(math.nan, math.nan, "estimate")
+    x, generator = claimed
+    if tilted.network is None:
+        y = tilted.reference.sample_conditional(x, _CLAIM_DRAWS, tilted.slope, generator)
+        spent = float((y - x[:, None]).square().sum(-1).mean())
+        lagrangian = -float(tilted.reference.log_partition(x, tilted.slope).mean())
+        rate = lagrangian - tilted.slope * spent
+        return Claim(rate, scaling.distortion(spent), "upper")
+    found = score(tilted.network, tilted.reference, x, tilted.slope, (tilted.share,), generator)
+    spent = float(found.distortion[0])
+    rate = float(found.lagrangian[0]) - tilted.slope * spent
+    return Claim(rate, scaling.distortion(spent), "estimate")

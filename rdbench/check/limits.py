@@ -1,0 +1,163 @@
+"""What happens at the edges: budgets, few training points, odd sources, slopes and dimensions?"""
+
+from __future__ import annotations
+
+from rdbench.check.answers import faults_of_answers
+from rdbench.check.attempts import Attempt, Options
+from rdbench.check.bench import Bench
+from rdbench.check.claims import CLAIM_TOLERANCE, FIVE, LAPLACIAN
+from rdbench.check.findings import Outcome, failed, judged, passed, skipped
+from rdbench.check.forms import fault_of_channel
+from rdbench.check.problems import Probe, constant, letters, scalar
+
+_SILENCE = 3.0  # CPU seconds; what is asked for is a call every 0.2
+_UNHEARD = 0.5
+_MORE = 4.0  # times the effort
+_EXTREMES = scalar().at("a scalar Gaussian at extreme slopes", 0.0, 1e-3, 1e4)
+_NO_SLOPES = scalar().at("a scalar Gaussian without slopes")
+
+
+def budget(bench: Bench) -> Outcome:
+    """It reports progress, and once told to stop it stops."""
+    whole = bench.fit(bench.base)
+    faults = []
+    listener = whole.listener
+    if not listener.calls:
+        if whole.cpu_s > _UNHEARD:
+            return failed(
+                f"monitor.advance was never called in {whole.cpu_s:.1f} CPU-s: no time budget can "
+                "stop it; call it every few iterations and stop when it returns False"
+            )
+        return skipped("it never calls monitor.advance, and is done at once")
+    if listener.longest_silence > _SILENCE:
+        faults.append(
+            f"{listener.longest_silence:.1f} CPU-s went by without a call of monitor.advance; "
+            "budgets and progress need one every 0.2 s"
+        )
+    # At once: channels have to come out of a fit that has hardly begun.
+    stopped = bench.fit(bench.base, Options(stop_after=1))
+    heard = stopped.listener
+    if stopped.error:
+        faults.append(f"told to stop, fit raised {stopped.error}")
+    slopes = len(bench.base.betas)
+    if heard.steps_after_stop > 2 or heard.calls_after_stop > 3 * slopes + 3:
+        faults.append(
+            f"monitor.advance returned False, and it went on: {heard.calls_after_stop} more calls, "
+            f"{heard.steps_after_stop} more gradient steps; leave the training loop when advance "
+            "(or checkpoint) returns False, and yield what is there"
+        )
+    faults += [f for f in faults_of_answers(stopped) if not f.startswith("no answer")]
+    for channel in stopped.channels:
+        fault = fault_of_channel(channel, bench.base)
+        faults += [f"stopped early, beta = {channel.beta:.4g}: {fault}"] if fault else []
+    done = f"{len(stopped.channels)} of {slopes} channels"
+    return judged(faults, f"{listener.calls} calls of monitor.advance; told to stop it gave {done}")
+
+
+def effort(bench: Bench) -> Outcome:
+    """Four times the effort is more work."""
+    plain = bench.fit(bench.base)
+    steps = plain.listener.steps
+    if not steps:
+        return skipped("it counts no gradient steps (monitor.count), so its work cannot be told")
+    # The fit is stopped as soon as the answer is clear.
+    options = Options(effort=_MORE * bench.effort, most_steps=1 + round(1.5 * steps))
+    more = bench.fit(bench.base, options)
+    if more.error:
+        return failed(f"with {_MORE:g} times the effort fit raised {more.error}")
+    if more.listener.steps <= 1.2 * steps:
+        return failed(
+            f"{steps} gradient steps at effort {bench.effort:g}, {more.listener.steps} at "
+            f"{_MORE * bench.effort:g}: multiply the number of steps by monitor.effort"
+        )
+    return passed(f"{steps} gradient steps at effort {bench.effort:g}, more at {_MORE:g} times it")
+
+
+def dimensions(bench: Bench) -> Outcome:
+    """Five dimensions, and a ladder of slopes that falls."""
+    return _works(bench, FIVE)
+
+
+def absolute_error(bench: Bench) -> Outcome:
+    """A Laplacian under absolute error."""
+    return _works(bench, LAPLACIAN)
+
+
+def _works(bench: Bench, probe: Probe) -> Outcome:
+    if not bench.continuous:
+        return skipped("it refuses continuous sources")
+    found = bench.fit(probe)
+    if found.refused:
+        return skipped(f"it refuses {probe.label}: {found.refused}")
+    faults = _faults_of(found)
+    gaps = [f"{j.audited.gap:.3g}" for j in bench.audits(probe) if j.audited is not None]
+    return judged(faults, f"{probe.label}: audited gaps {', '.join(gaps)} nats at this effort")
+
+
+def few_points(bench: Bench) -> Outcome:
+    """A fixed training set of 200 points works; one of 1 or 2 does not crash."""
+    faults = []
+    for n in (200, 2, 1):
+        found = bench.fit(bench.base.highest, Options(n_train=n))
+        if n < 200 and found.own_error:
+            continue
+        if n == 200 and found.refused:
+            faults.append(f"it refuses a training set of 200 points: {found.refused}")
+        faults += [f"with {n} training points: {fault}" for fault in _faults_of(found)]
+    return judged(faults, "200 training points work; 2 and 1 are answered or refused")
+
+
+def bad_input(bench: Bench) -> Outcome:
+    """A constant source, extreme slopes and other alphabets are answered or refused in words."""
+    faults = []
+    tried = []
+    for probe in (constant(), _EXTREMES, letters(), _NO_SLOPES):
+        if not bench.continuous and probe.label == bench.base.label:
+            continue
+        found = bench.fit(probe)
+        if found.own_error:
+            tried.append(f"{probe.label}: an RdbenchError")
+            continue
+        if probe is _NO_SLOPES:
+            if found.error:
+                faults.append(f"without slopes: fit raised {found.error}")
+            elif found.answers:
+                faults.append("without slopes it answers all the same")
+            continue
+        faults += [f"{probe.label}: {fault}" for fault in _faults_of(found)]
+        if probe is _EXTREMES:
+            faults += _impossible(found)
+        answered = "refused" if found.refused else f"{len(found.channels)} channels"
+        tried.append(f"{probe.label}: {answered}")
+    if faults:
+        faults[0] += (
+            "; answer what can be answered, and yield Refusal(beta, 'unsupported', reason) for "
+            "the rest"
+        )
+    return judged(faults, "; ".join(tried))
+
+
+def _impossible(found: Attempt) -> list[str]:
+    """Claims below the truth."""
+    faults = []
+    for channel in found.channels:
+        least = found.probe.reference.point(channel.beta).lagrangian.lo
+        claimed = channel.claim.rate + channel.beta * channel.claim.distortion
+        if claimed < least - CLAIM_TOLERANCE and channel.claim.side != "lower":
+            faults.append(
+                f"{found.probe.label}: at beta = {channel.beta:g} it claims R + beta D = "
+                f"{claimed:.4g}, and {least:.4g} is the least that is possible"
+            )
+    return faults
+
+
+def _faults_of(found: Attempt) -> list[str]:
+    """Exceptions, slopes without an answer, channels out of form."""
+    if found.error:
+        return [f"fit raised {found.error}"]
+    faults = faults_of_answers(found)
+    for channel in found.channels:
+        fault = fault_of_channel(channel, found.probe)
+        if fault:
+            faults.append(f"beta = {channel.beta:.4g}: {fault}")
+    return faults

@@ -1,0 +1,64 @@
+"""``rdbench check``: what is wrong with an estimator, one line per check."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections import Counter
+from dataclasses import dataclass
+
+from rdbench.check.catalogue import LIMIT_S, findings
+from rdbench.check.findings import Finding
+from rdbench.check.load import load
+from rdbench.cli_parse import bad
+
+_WORDS = {"pass": "ok", "fail": "FAIL", "skip": "skip"}
+_NAME = 15
+_WIDEST = 110
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for."""
+
+    target: str
+    seed: int
+    effort: float
+    only: str | None
+
+
+def execute(request: Request) -> int:
+    """Print the findings as they come; 1 where a check fails, else 0.
+
+    Raises:
+        RdbenchError: no such module, class, preset or check.
+    """
+    if not 0.0 < request.effort <= 100.0:
+        raise bad(f"--effort takes a number above 0, up to 100; got {request.effort:g}")
+    only = None
+    if request.only is not None:
+        only = [part.strip() for part in request.only.split(",") if part.strip()]
+    import torch
+
+    torch.set_num_threads(1)
+    found = load(request.target)
+    print(f"checking {request.target} (seed {request.seed}, effort {request.effort:g})")
+    all_found = [Finding("import", found.imported.verdict, found.imported.message, 0.0)]
+    _show(all_found[0])
+    for finding in findings(found.cls, found.preset, request.seed, request.effort, only, LIMIT_S):
+        _show(finding)
+        all_found.append(finding)
+    counts = Counter(finding.verdict for finding in all_found)
+    spent = sum(finding.cpu_s for finding in all_found)
+    print(
+        f"{len(all_found)} checks: {counts['pass']} passed, {counts['fail']} failed, "
+        f"{counts['skip']} skipped, in {spent:.0f} CPU-s"
+    )
+    return 1 if counts["fail"] else 0
+
+
+def _show(finding: Finding) -> None:
+    head = f"{_WORDS[finding.verdict]:<5}{finding.name:<{_NAME}}{finding.cpu_s:5.1f} s  "
+    width = min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns)
+    lines = textwrap.wrap(finding.message, max(30, width - len(head))) or [""]
+    print(head + f"\n{'':{len(head)}}".join(lines), flush=True)

@@ -1,0 +1,53 @@
+"""The state of the process, and the test of a plug-in's author."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rdbench.check import assert_conforms, check_estimator
+from rdbench.types import RdbenchError
+
+
+def planted() -> Any:
+    """The class of the plants, in this process."""
+
+    name = "rdbench_test_planted"
+    if name not in sys.modules:
+        file = Path(__file__).parent / "plants" / "planted.py"
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name].Planted
+
+
+Planted = planted()
+
+
+def test_the_process_is_as_it_was():
+    before = torch.get_default_dtype(), torch.random.get_rng_state()
+    check_estimator(Planted("default dtype"), only=("answers",))
+    check_estimator(Planted("seeds torch"), only=("answers",))
+    assert torch.get_default_dtype() == before[0]
+    assert torch.equal(torch.random.get_rng_state(), before[1])
+
+
+def test_a_plug_in_fails_with_what_is_wrong():
+    with pytest.raises(AssertionError, match=r"Planted fails 1 of 2 checks:\nanswers: .*yield"):
+        assert_conforms(Planted("leaves a slope out"), only=("answers",))
+    assert_conforms(Planted(), only=("answers", "budget"))
+
+
+def test_an_unknown_check_or_preset():
+    with pytest.raises(RdbenchError, match="unknown check 'unit'; valid: protocol, answers"):
+        check_estimator(Planted, only=("unit",))
+    with pytest.raises(RdbenchError, match="unknown preset 'papr'"):
+        check_estimator(Planted, "papr")

@@ -1,0 +1,155 @@
+"""The form of a class, and the ways of naming one on the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from rdbench.check import check_estimator
+from rdbench.check.load import load
+from rdbench.check.protocol import protocol
+from rdbench.cli import main
+from rdbench.types import EstimatorInfo, RdbenchError
+
+PLANTS = Path(__file__).parent / "plants"
+INFO = EstimatorInfo(summary="none", citation="none")
+
+
+@dataclass(frozen=True)
+class Fine:
+    info: ClassVar[EstimatorInfo] = INFO
+    atoms: int = 3
+    rate: float | None = None
+
+    def fit(self, view: Any, betas: Any, generator: Any, monitor: Any) -> Any:
+        yield from ()
+
+
+@dataclass
+class Thawed(Fine.__base__):  # type: ignore[name-defined, misc]
+    info: ClassVar[EstimatorInfo] = INFO
+    atoms: int = 3
+
+    def fit(self, view: Any, betas: Any, generator: Any, monitor: Any) -> Any:
+        yield from ()
+
+
+@dataclass(frozen=True)
+class Required(Fine):
+    info: ClassVar[EstimatorInfo] = INFO
+    points: int = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class NoJson(Fine):
+    info: ClassVar[EstimatorInfo] = INFO
+    measure: object = dataclasses.field(default_factory=object)
+
+
+@dataclass(frozen=True)
+class OldFit(Fine):
+    info: ClassVar[EstimatorInfo] = INFO
+
+    def fit(self, view: Any, beta: Any) -> Any:  # type: ignore[override]
+        yield from ()
+
+
+@dataclass(frozen=True)
+class NoInfo:
+    atoms: int = 3
+
+
+class NoDataclass:
+    info = INFO
+
+
+def with_info(**changes: Any) -> Any:
+    return dataclass(frozen=True)(
+        type("Changed", (Fine,), {"info": dataclasses.replace(INFO, **changes)})
+    )
+
+
+@pytest.mark.parametrize(
+    ("cls", "words"),
+    [
+        (Thawed, "not frozen"),
+        (Required, "points has no default"),
+        (NoJson, "measure is not plain JSON"),
+        (OldFit, "fit takes (view, beta)"),
+        (NoInfo, "no info"),
+        (NoDataclass, "no dataclass"),
+        (with_info(citation=" "), "info.citation is empty"),
+        (with_info(presets={"paper": {"atoms": 2}}), "info.preset_notes says nothing of"),
+        (with_info(presets={"paper": {"atom": 2}}, preset_notes={"paper": "-"}), "no parameters"),
+        (with_info(not_invariant=frozenset({"mirror"})), "'mirror'"),
+        (with_info(not_invariant=frozenset({"shift:papr"})), "'shift:papr'"),
+    ],
+)
+def test_a_class_out_of_form(cls, words):
+    found = protocol(cls)
+    assert found.verdict == "fail"
+    assert words in found.message
+
+
+def test_a_class_in_form():
+    assert protocol(Fine).verdict == "pass"
+    noted = with_info(presets={"paper": {"atoms": 2}}, preset_notes={"paper": "-"})
+    assert protocol(noted).message.endswith("presets: default, paper")
+
+
+def test_without_info_nothing_else_is_tried():
+    first, *others = check_estimator(NoInfo)
+    assert first.verdict == "fail"
+    assert {one.verdict for one in others} == {"skip"}
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nonsense", "MODULE:CLASS"),
+        ("no.such.module:Thing", "is it installed"),
+        ("rdbench.types:Viev", "did you mean View?"),
+        ("no_such_file.py:Thing", "there is no file"),
+        ("blahut_arimoto:papr", "unknown preset"),
+        ("rdbench.types:", "MODULE:CLASS"),
+    ],
+)
+def test_a_target_that_is_none_is_one_line(target, words, capsys):
+    assert main(["check", target]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert words in err
+
+
+def test_an_import_with_consequences_is_told():
+    found = load(f"{PLANTS / 'seeding.py'}:Seeding")
+    assert found.imported.verdict == "fail"
+    assert "torch's global random state" in found.imported.message
+
+
+def test_a_broken_module_is_one_line(tmp_path):
+    broken = tmp_path / "broken_estimator.py"
+    broken.write_text("raise SystemExit(3)\n")
+    with pytest.raises(RdbenchError, match="SystemExit: 3"):
+        load(f"{broken}:Thing")
+
+
+def test_the_command_passes_and_fails(capsys):
+    target = f"{PLANTS / 'planted.py'}:Planted"
+    assert main(["check", target, "--only", "answers,budget"]) == 0
+    out = capsys.readouterr().out
+    assert "ok   protocol" in out
+    assert "4 checks: 4 passed, 0 failed, 0 skipped" in out
+    assert main(["check", f"{PLANTS / 'seeding.py'}:Seeding", "--only", "answers"]) == 1
+    assert "FAIL protocol" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [["--effort", "0"], ["--only", "unit"]])
+def test_bad_options(options, capsys):
+    assert main(["check", "blahut_arimoto", *options]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,0 +1,316 @@
+"""beta-VAE: a bound that is one, an exact start, an encoder that is its density."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from rdbench.audit import AuditSize, audit
+from rdbench.distortions import AbsoluteError, Hamming, SquaredError
+from rdbench.estimators._beta_vae_encoder import ComponentEncoder
+from rdbench.estimators._beta_vae_flow import Flow
+from rdbench.estimators._beta_vae_model import MixtureVAE
+from rdbench.estimators._beta_vae_published import FactorisedVAE, learning_rate
+from rdbench.estimators.beta_vae import BetaVAE
+from rdbench.sources.mixture import GaussianMixture, paper_mixture
+from rdbench.suites import planar, scalar, vector_gaussian
+from rdbench.types import (
+    Audited,
+    Case,
+    Distortion,
+    Estimator,
+    Pushforward,
+    RdbenchError,
+    Refusal,
+    TestChannel,
+    View,
+)
+
+SIZE = AuditSize(1000, 1e7, 1000, 0, 8000, 4, 60, local_draws=16, conditional_symbols=0)
+FAST = {"steps": 10, "warm_draws": 5000}
+
+
+class _Monitor:
+    """Counts what it is told; stops after ``limit`` reports; looks at every checkpoint."""
+
+    def __init__(self, limit: float = math.inf) -> None:
+        self.effort = 1.0
+        self.limit = limit
+        self.reports = 0
+        self.gradient_steps = 0
+        self.looks: list[Sequence[TestChannel]] = []
+
+    def advance(self, done: float) -> bool:
+        assert 0.0 <= done <= 1.0
+        self.reports += 1
+        return self.reports <= self.limit
+
+    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:
+        self.looks.append(build())
+        return True
+
+    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
+        self.gradient_steps += gradient_steps
+
+
+def _fit(
+    case: Case, estimator: BetaVAE, rates: Sequence[float], n_train: int | None = None
+) -> list[TestChannel]:
+    source, data = case.problem.source, Generator().manual_seed(1000)
+    view = View(
+        dim=source.dim,
+        distortion=case.problem.distortion,
+        device=torch.device("cpu"),
+        sample=lambda n: source.sample(n, data),
+        n_train=n_train,
+    )
+    betas = [case.reference.slope(r) for r in rates]
+    out = list(estimator.fit(view, betas, Generator().manual_seed(2000), _Monitor()))
+    assert all(isinstance(c, TestChannel) for c in out)
+    return out  # type: ignore[return-value]
+
+
+def _audit(case: Case, channel: TestChannel) -> Audited:
+    generator = Generator().manual_seed(3000)
+    return audit(channel, case.problem, case.reference, size=SIZE, generator=generator)
+
+
+def _case(suite: Sequence[Case], name: str) -> Case:
+    return next(case for case in suite if case.name == name)
+
+
+def _model(distortion: Distortion, beta: float = 2.0) -> MixtureVAE:
+    """Two components in the plane, with everything moved away from the start."""
+    covs = torch.tensor([[[1.0, 0.4], [0.4, 0.6]], [[0.3, -0.1], [-0.1, 0.9]]]).double()
+    means = torch.tensor([[-1.0, 0.5], [1.5, 0.0]]).double()
+    fitted = GaussianMixture(torch.tensor([0.3, 0.7]).double(), means, covs)
+    slopes = torch.tensor([beta], dtype=torch.float64)
+    noise = 0.5 / slopes
+    generator = Generator().manual_seed(4)
+    model = MixtureVAE(fitted, [fitted], slopes, noise, 8, 2, 4, generator)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.15 * torch.randn(p.shape, generator=generator, dtype=torch.float64)
+    return model
+
+
+def _grid(reach: float, points: int) -> tuple[Tensor, float]:
+    axis = torch.linspace(-reach, reach, points, dtype=torch.float64)
+    return torch.cartesian_prod(axis, axis), float(axis[1] - axis[0]) ** 2
+
+
+def test_it_is_an_estimator() -> None:
+    assert isinstance(BetaVAE(), Estimator)
+
+
+def test_the_start_is_exact_where_the_prior_is_a_mixture() -> None:
+    """Networks at zero: the bound is -log E_q exp(-beta rho), symbol by symbol."""
+    mixture, beta = paper_mixture(), 1.3
+    slopes = torch.tensor([beta], dtype=torch.float64)
+    model = MixtureVAE(mixture, [mixture], slopes, 0.5 / slopes, 8, 2, 4, Generator())
+    x = 5.0 * torch.randn(50, 2, generator=Generator().manual_seed(1), dtype=torch.float64)
+    with torch.no_grad():
+        rate, spent = model.bound(x, SquaredError(), Generator())
+    assert torch.allclose(rate + beta * spent, -mixture.log_partition(x, beta), atol=1e-9)
+
+
+@pytest.mark.parametrize("distortion", [SquaredError(), AbsoluteError()])
+def test_the_bound_is_the_mean_over_the_encoder_and_above_the_potential(
+    distortion: Distortion,
+) -> None:
+    """Closed forms and one draw against E log e(z|x) / p(z) + beta rho(x, g(z)) by quadrature.
+
+    The bound counts the label k as a latent too, so it lies above that, and that above f(x).
+    """
+    model, beta = _model(distortion), 2.0
+    prior, encoder = model.density(), ComponentEncoder(model, distortion)
+    x = torch.tensor([[0.3, -0.4]], dtype=torch.float64)
+    z, cell = _grid(9.0, 500)
+    with torch.no_grad():
+        log_p, y = prior.log_prob(z), z + model.correction(z[None])[0]
+        log_e = encoder.log_prob(z[None], x)[0]
+        rho = distortion.value_and_grad(x.expand_as(y), y)[0]
+        e = log_e.exp() * cell
+        many = model.bound(x.expand(100_000, 2), distortion, Generator().manual_seed(2))
+    assert float(e.sum()) == pytest.approx(1.0, abs=1e-6)
+    assert float(log_p.exp().sum() * cell) == pytest.approx(1.0, abs=1e-4)
+    spent = float((e * rho).sum())
+    error = float(many[1].std()) / math.sqrt(100_000)
+    assert float(many[1].mean()) == pytest.approx(spent, abs=5 * error + 1e-6)
+    lower = float((e * (log_e - log_p)).sum())
+    assert float(many[0].mean()) > lower - 5 * float(many[0].std()) / math.sqrt(100_000)
+    potential = -float(torch.logsumexp(log_p - beta * rho, 0) + math.log(cell))
+    assert lower + beta * spent > potential
+
+
+def test_gradients_are_those_of_the_expected_bound() -> None:
+    """The draw of the label is differentiated by its probability: against finite differences."""
+    model = _model(SquaredError())
+    x = torch.tensor([[0.3, 0.4]], dtype=torch.float64).expand(50_000, 2)
+    with torch.no_grad():
+        model.decoder.w3.mul_(5.0)  # g far from the identity, so that its draw matters
+
+    def value(tilt: float) -> Tensor:
+        model.encoder.b3.data[0, 0, 4] = tilt  # of the first component's share
+        rate, spent = model.bound(x, SquaredError(), Generator().manual_seed(3))
+        return (rate + 2.0 * spent).mean()
+
+    value(1.0).backward()
+    assert model.encoder.b3.grad is not None
+    slope = float(model.encoder.b3.grad[0, 0, 4])
+    with torch.no_grad():
+        change = float(value(1.2) - value(0.8)) / 0.4
+    assert slope == pytest.approx(change, abs=0.05)
+    assert abs(slope) > 0.2
+
+
+def test_encoder_draws_have_its_density() -> None:
+    """Moments of the draws against quadrature of exp(log_prob)."""
+    model = _model(SquaredError())
+    encoder = ComponentEncoder(model, SquaredError())
+    x = torch.tensor([[0.3, -0.4], [-2.0, 1.0]], dtype=torch.float64)
+    draws = encoder.sample(x, 40_000, Generator().manual_seed(1))
+    z, cell = _grid(9.0, 400)
+    for i in range(2):
+        e = encoder.log_prob(z[None], x[i : i + 1])[0].exp() * cell
+        for power in (1, 2):
+            found, std = draws[i].pow(power).mean(0), draws[i].pow(power).std(0)
+            exact = (e[:, None] * z.pow(power)).sum(0)
+            assert bool(((found - exact).abs() < 5 * std / 200).all())
+
+
+def test_flow_inverse_and_determinant() -> None:
+    generator = Generator().manual_seed(5)
+    eye = torch.eye(3, dtype=torch.float64)[None]
+    flow = Flow(1.5 * eye, torch.ones(1, 1, 3, dtype=torch.float64), 2, 6, generator)
+    y = 3.0 * torch.randn(1, 40, 3, generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.allclose(flow(y)[0], y)
+        assert float(flow(y)[1].abs().max()) < 1e-9
+        for p in flow.parameters():
+            p += 0.7 * torch.randn(p.shape, generator=generator, dtype=torch.float64)
+        z, log_det = flow(y)
+    assert float((z - y).abs().max()) > 0.5
+    assert torch.allclose(flow.inverse(z), y, atol=1e-9)
+    jacobian = torch.autograd.functional.jacobian(lambda t: flow(t[None, None])[0][0, 0], y[0, 0])
+    assert float(log_det[0, 0]) == pytest.approx(float(torch.linalg.slogdet(jacobian)[1]))
+
+
+def test_rotated_gaussian_at_low_and_high_rates() -> None:
+    """Inactive and active directions; the authors' factorised prior is 3 nats away here."""
+    case = vector_gaussian.SUITE.cases([5])[0]
+    for channel in _fit(case, BetaVAE(**FAST), [0.3, 15.0]):
+        result = _audit(case, channel)
+        assert -0.005 < result.gap < 0.01
+        assert channel.claim.side == "upper"
+        claimed = channel.claim.rate + channel.beta * channel.claim.distortion
+        assert claimed == pytest.approx(case.reference.point(channel.beta).lagrangian.mid, abs=0.1)
+
+
+def test_training_learns_what_no_mixture_start_has() -> None:
+    """Uniform, squared error: one Gaussian is .1 nats away; flow and networks do better."""
+    case = _case(scalar.SUITE.cases(), "uniform-squared")
+    gaps = []
+    for steps in (1, 100):
+        estimator = BetaVAE(steps=steps, components=1, warm_draws=5000, batch=128)
+        gaps.append(_audit(case, _fit(case, estimator, [1.9])[0]).gap)
+    assert gaps[0] > 0.08
+    assert gaps[1] < 0.5 * gaps[0]
+
+
+def test_modes_and_absolute_error() -> None:
+    laplacian = _case(scalar.SUITE.cases(), "laplacian-absolute-shifted")
+    for case, rate, components in ((planar.SUITE.cases()[0], 3.0, 3), (laplacian, 2.0, 1)):
+        estimator = BetaVAE(steps=40, batch=128, components=components, warm_draws=4000)
+        (channel,) = _fit(case, estimator, [rate])
+        assert -0.01 < _audit(case, channel).gap < 0.04
+
+
+def test_fixed_training_points_bound_nothing() -> None:
+    case = vector_gaussian.SUITE.cases([2])[0]
+    (channel,) = _fit(case, BetaVAE(steps=2, warm_draws=500), [1.0], n_train=500)
+    assert channel.claim.side == "estimate"
+
+
+def test_a_spent_budget_keeps_the_start() -> None:
+    """No step taken: the linear-Gaussian optimum is returned all the same."""
+    case = vector_gaussian.SUITE.cases([2])[0]
+    source, monitor = case.problem.source, _Monitor(limit=0)
+    view = View(2, SquaredError(), torch.device("cpu"), lambda n: source.sample(n, data))
+    data, beta = Generator().manual_seed(1), case.reference.slope(2.0)
+    (channel,) = BetaVAE().fit(view, [beta], Generator().manual_seed(2), monitor)
+    assert isinstance(channel, TestChannel)
+    assert monitor.gradient_steps == 0
+    assert _audit(case, channel).gap < 0.005
+
+
+def test_checkpoints_are_channels_and_draw_nothing_from_the_fit() -> None:
+    case = vector_gaussian.SUITE.cases([2])[0]
+    source, claims = case.problem.source, []
+    for limit in (math.inf, 0.0):
+        data, monitor = Generator().manual_seed(1), _Monitor()
+        if not limit:
+            monitor.checkpoint = lambda build: True  # type: ignore[method-assign]
+        view = View(2, SquaredError(), torch.device("cpu"), lambda n: source.sample(n, data))  # noqa: B023
+        estimator = BetaVAE(steps=21, components=1, warm_draws=2000)
+        fit = estimator.fit(view, [3.0], Generator(), monitor)
+        claims += [c.claim for c in fit if isinstance(c, TestChannel)]
+        for (look,) in monitor.looks[-1:]:
+            assert isinstance(look.marginal, Pushforward)
+            assert _audit(case, look).gap < 0.1
+    assert claims[0] == claims[1]
+
+
+def test_the_published_model() -> None:
+    """Closed-form bound of the factorised model, and what its factorised prior costs."""
+    slopes = torch.tensor([2.0], dtype=torch.float64)
+    model = FactorisedVAE(slopes, 2, Generator().manual_seed(1))
+    x = torch.tensor([[0.5, -1.0]], dtype=torch.float64)
+    with torch.no_grad():
+        (mean, std), prior = (p[0, 0] for p in model.posterior(x)), model.density()
+        scale = torch.nn.functional.softplus(model.raw_scale[0, 0])
+        rate, spent = model.bound(x.expand(100_000, 2), SquaredError(), Generator())
+        normal = torch.distributions.Normal
+        exact = torch.distributions.kl_divergence(
+            normal(mean, std), normal(model.mean[0, 0], scale)
+        )
+    assert float(rate.mean()) == pytest.approx(
+        float(exact.sum()), abs=5 * float(rate.std()) / math.sqrt(1e5)
+    )
+    assert float(spent.mean()) == pytest.approx(
+        float((std.square() + (mean - x[0]).square()).sum()),
+        abs=5 * float(spent.std()) / math.sqrt(1e5),
+    )
+    draws = prior.sample(20_000, Generator().manual_seed(3))
+    assert torch.allclose(draws.std(0), scale, rtol=0.03)
+    assert [learning_rate(t) for t in (0.0, 0.6, 0.8, 0.9)] == pytest.approx([1, 0.2, 0.04, 0.008])
+
+
+def test_what_it_cannot_do_it_refuses() -> None:
+    def view(distortion: Distortion, draw: Callable[[int], Tensor]) -> View:
+        return View(1, distortion, torch.device("cpu"), draw)
+
+    zeros = view(Hamming(), lambda n: torch.zeros(n, 1).double())
+    constant = view(SquaredError(), lambda n: torch.ones(n, 1).double())
+    for problem in (zeros, constant):
+        (refusal,) = BetaVAE().fit(problem, [1.0], Generator(), _Monitor())
+        assert isinstance(refusal, Refusal)
+        assert refusal.status == "unsupported"
+    case = scalar.SUITE.cases()[0]
+    source, data = case.problem.source, Generator().manual_seed(1)
+    normal = view(SquaredError(), lambda n: source.sample(n, data))
+    out = list(BetaVAE(steps=1, warm_draws=100).fit(normal, [0.0, 1.0], Generator(), _Monitor()))
+    assert [type(c) for c in out] == [Refusal, TestChannel]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"hidden": 0}, {"steps": -1}, {"prior_rate": 0.0}, {"averaging": 1.0}],
+)
+def test_bad_parameters_are_named(bad: dict[str, float]) -> None:
+    with pytest.raises(RdbenchError, match=next(iter(bad))):
+        BetaVAE(**bad)  # type: ignore[arg-type]

@@ -1,0 +1,231 @@
+"""Blahut-Arimoto on random codebooks, and for a target distortion instead of a slope."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from rdbench.distortions import AbsoluteError, Hamming, SquaredError
+from rdbench.estimators.blahut_arimoto import BlahutArimoto
+from rdbench.inference.target import at_distortion
+from rdbench.run.views import make_view
+from rdbench.sources.banana import BananaSource
+from rdbench.types import (
+    Atoms,
+    Claim,
+    Distortion,
+    Problem,
+    RdbenchError,
+    Refusal,
+    TestChannel,
+    View,
+)
+
+F64 = torch.float64
+CPU = torch.device("cpu")
+
+
+class Watch:
+    """A monitor that never says stop."""
+
+    effort = 1.0
+
+    def advance(self, done: float) -> bool:
+        assert 0.0 <= done <= 1.0
+        return True
+
+    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:
+        return True
+
+    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
+        assert gradient_steps == 0
+
+
+def seeded(seed: int = 1) -> Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def sampled(
+    sample: Callable[[int, Generator], Tensor], distortion: Distortion, dim: int, **more: Any
+) -> View:
+    stream = seeded(5)
+    return View(dim, distortion, CPU, lambda n: sample(n, stream), **more)
+
+
+def gaussian(dim: int) -> Callable[[int, Generator], Tensor]:
+    return lambda n, g: 50.0 + torch.randn(n, dim, generator=g, dtype=F64)
+
+
+def line(distortion: Distortion | None = None) -> View:
+    """N(0, 1) with its density."""
+    return sampled(
+        lambda n, g: torch.randn(n, 1, generator=g, dtype=F64),
+        distortion or SquaredError(),
+        1,
+        log_prob=lambda x: -0.5 * x[:, 0].square() - 0.5 * math.log(2 * math.pi),
+    )
+
+
+def finite(p: list[float]) -> View:
+    support = torch.arange(float(len(p)), dtype=F64)[:, None]
+    pmf = torch.tensor(p, dtype=F64)
+    return View(1, Hamming(), CPU, lambda n: support[:n], support=support, pmf=pmf)
+
+
+def fit(view: View, betas: Sequence[float], **options: Any) -> list[TestChannel | Refusal]:
+    chosen: dict[str, Any] = {"support": "codebook", "codebook_size": 150} | options
+    return list(BlahutArimoto(**chosen).fit(view, betas, seeded(), Watch()))
+
+
+# ------------------------------------------------------------------------ codebooks
+
+
+def test_three_dimensions_against_reverse_water_filling() -> None:
+    betas = [1.0, 4.0]
+    x = gaussian(3)(20_000, seeded(70))
+    for beta, c in zip(betas, fit(sampled(gaussian(3), SquaredError(), 3), betas), strict=True):
+        assert isinstance(c, TestChannel)
+        assert isinstance(c.marginal, Atoms)
+        truth = 1.5 * math.log(2 * beta) + 1.5
+        logits = c.marginal.log_weights - beta * SquaredError().pairwise(x, c.marginal.points)
+        gap = -float(torch.logsumexp(logits, 1).mean()) - truth
+        assert -0.02 < gap < (0.08 if beta == 1.0 else 0.5)
+        # the claim is F(q) on held-out symbols: it agrees with F(q) on others
+        assert c.claim.side == "upper"
+        claimed = c.claim.rate + beta * c.claim.distortion
+        assert claimed == pytest.approx(truth + gap, abs=0.12)
+        assert c.claim.rate < math.log(150)
+        assert c.status == "ok"
+
+
+def test_weights_are_optimised() -> None:
+    """On the line half of the draws would do: the best weights beat equal ones."""
+    one = fit(line(), [0.6])[0]
+    equal = fit(line(), [0.6], tolerance=50.0)[0]
+    assert isinstance(one, TestChannel)
+    assert isinstance(equal, TestChannel)
+    values = [c.claim.rate + 0.6 * c.claim.distortion for c in (one, equal)]
+    assert values[0] == pytest.approx(0.5 * math.log(1.2) + 0.5, abs=0.04)
+    assert isinstance(equal.marginal, Atoms)
+    assert float(equal.marginal.log_weights.std()) < 1e-9
+
+
+def test_a_letter_is_drawn_once() -> None:
+    def letters(n: int, g: Generator) -> Tensor:
+        return torch.multinomial(torch.tensor([0.7, 0.3]), n, True, generator=g).double()[:, None]
+
+    (c,) = fit(sampled(letters, Hamming(), 1), [2.0])
+    assert isinstance(c, TestChannel)
+    assert isinstance(c.marginal, Atoms)
+    assert sorted(c.marginal.points[:, 0].tolist()) == [0.0, 1.0]
+    d = 1 / (1 + math.exp(2.0))
+    entropy = [-a * math.log(a) - (1 - a) * math.log(1 - a) for a in (0.3, d)]
+    assert c.claim.rate + 2.0 * c.claim.distortion == pytest.approx(
+        entropy[0] - entropy[1] + 2.0 * d, abs=0.06
+    )
+
+
+def test_fixed_training_points_give_an_estimate_and_no_bound() -> None:
+    points = torch.randn(10, 2, generator=seeded(3), dtype=F64)
+    for count in (1, 2, 10):
+        g = seeded(4)
+
+        def draw(n: int, count: int = count, g: Generator = g) -> Tensor:
+            return points[torch.randint(count, (n,), generator=g)]
+
+        for c in fit(View(2, AbsoluteError(), CPU, draw, n_train=count), [0.0, 1.0, 3000.0]):
+            assert isinstance(c, TestChannel)
+            assert c.claim.side == "estimate"
+            assert c.claim.rate <= math.log(count) + 0.05
+
+
+def test_what_codebooks_refuse() -> None:
+    alphabet = sampled(gaussian(1), SquaredError(), 1, alphabet=torch.zeros(2, 1, dtype=F64))
+    for view, size, reason in (
+        (alphabet, 10, "reproduction alphabet"),
+        (sampled(gaussian(1), SquaredError(), 1), 10_000, "too many"),
+    ):
+        (got,) = fit(view, [1.0], codebook_size=size)
+        assert isinstance(got, Refusal)
+        assert got.status == "unsupported"
+        assert reason in got.reason
+
+
+def test_bad_fields() -> None:
+    with pytest.raises(RdbenchError, match="codebook_size is a whole number >= 1"):
+        BlahutArimoto(codebook_size=0)
+
+
+# ------------------------------------------------------------------------ a target distortion
+
+
+@pytest.mark.parametrize("target", [0.9, 0.3, 1e-3])
+def test_scalar_gaussian_at_a_distortion(target: float) -> None:
+    c = BlahutArimoto().solve_distortion(line(), target)
+    assert c.claim.distortion == pytest.approx(target, rel=1e-6)
+    assert c.claim.rate == pytest.approx(0.5 * math.log(1 / target), abs=1e-5)
+    assert c.beta == pytest.approx(0.5 / target, rel=2e-3)
+
+
+def test_the_example_of_the_docstring() -> None:
+    problem = Problem(BananaSource(), SquaredError())
+    view, _ = make_view(problem, BlahutArimoto.info.needs, seeded(0), CPU)
+    free = BlahutArimoto().solve_distortion(view, 100.0)
+    c = BlahutArimoto(tolerance=0.02).solve_distortion(view, 0.8 * free.claim.distortion)
+    assert c.claim.distortion == pytest.approx(0.8 * free.claim.distortion, rel=1e-5)
+    assert 0.0 < c.claim.rate < math.log(2.0)
+
+
+def test_bernoulli_at_a_distortion() -> None:
+    c = BlahutArimoto().solve_distortion(finite([0.7, 0.3]), 0.1)
+    entropy = [-a * math.log(a) - (1 - a) * math.log(1 - a) for a in (0.3, 0.1)]
+    assert c.claim.rate == pytest.approx(entropy[0] - entropy[1], abs=1e-5)
+    assert c.beta == pytest.approx(math.log(9.0), rel=1e-4)
+
+
+def test_a_target_that_needs_no_rate() -> None:
+    c = BlahutArimoto().solve_distortion(line(), 2.0)
+    assert (c.beta, c.claim.rate) == (0.0, 0.0)
+
+
+def test_targets_that_are_refused() -> None:
+    with pytest.raises(RdbenchError, match="positive"):
+        BlahutArimoto().solve_distortion(line(), 0.0)
+    with pytest.raises(RdbenchError, match=r"asks for beta = .*too coarse"):
+        BlahutArimoto(max_points=300).solve_distortion(line(), 1e-4)
+    with pytest.raises(RdbenchError, match="needs a finite support or a density"):
+        BlahutArimoto().solve_distortion(sampled(gaussian(1), SquaredError(), 1), 0.1)
+
+    class Stopped(Watch):
+        def advance(self, done: float) -> bool:
+            return False
+
+    with pytest.raises(RdbenchError, match="stopped"):
+        BlahutArimoto().solve_distortion(line(), 0.1, Stopped())
+
+
+def made_of(distortion: Callable[[float], float]) -> Callable[[float], TestChannel]:
+    atom = Atoms(torch.zeros(1, 1, dtype=F64), torch.zeros(1, dtype=F64))
+
+    def solve(beta: float) -> TestChannel:
+        claim = Claim(0.0, distortion(beta), "estimate")
+        return TestChannel(beta, atom, claim, lambda x, k, g: torch.zeros(len(x), k, 1))
+
+    return solve
+
+
+@pytest.mark.parametrize("guess", [1e-6, 1.0, 1e6])
+def test_the_root_search_on_laws_of_its_own(guess: float) -> None:
+    found = at_distortion(made_of(lambda b: 1.0 / (1.0 + b) ** 2), 0.04, guess)
+    assert found.beta == pytest.approx(4.0, rel=1e-5)
+    # a jump from 0.5 to 0.1 at beta = 3 has no slope for 0.2: the side that spends less is given
+    jump = at_distortion(made_of(lambda b: 0.5 if b < 3.0 else 0.1), 0.2, guess)
+    assert jump.claim.distortion == 0.1
+    assert jump.beta == pytest.approx(3.0, rel=1e-9)
+    with pytest.raises(RdbenchError, match=r"0\.05 is not reached"):
+        at_distortion(made_of(lambda b: 0.1 + 1.0 / (1.0 + b)), 0.05, guess)

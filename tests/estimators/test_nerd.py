@@ -1,0 +1,306 @@
+"""NERD: its gradients and proposals against quadrature, what it reaches, what it refuses."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from rdbench.audit import AuditSize, audit
+from rdbench.distortions import AbsoluteError, Hamming, SquaredError
+from rdbench.estimators import _nerd_published
+from rdbench.estimators._nerd_generator import ResidualGenerator, _improved, affine_start
+from rdbench.estimators._nerd_posterior import LatentEncoder, weighted_draws
+from rdbench.estimators._nerd_training import _importance, plug_in
+from rdbench.estimators.nerd import NERD
+from rdbench.sources.gaussian import vector_gaussian
+from rdbench.sources.mixture import GaussianMixture, two_modes
+from rdbench.suites import scalar
+from rdbench.suites import vector_gaussian as vectors
+from rdbench.types import (
+    Audited,
+    Case,
+    Distortion,
+    Estimator,
+    Pushforward,
+    RdbenchError,
+    Refusal,
+    TestChannel,
+    View,
+)
+
+SIZE = AuditSize(500, 1e7, 2000, 0, 8000, 4, 60, local_draws=32)
+BETA = 4.0
+_SMALL = NERD(components=2, warm_draws=10_000)
+
+
+class _Monitor:
+    """Counts what it is told; stops after ``limit`` reports."""
+
+    def __init__(self, effort: float = 1.0, limit: float = math.inf) -> None:
+        self.effort = effort
+        self.limit = limit
+        self.reports = 0
+        self.gradient_steps = 0
+        self.parameters = 0
+        self.looks: list[TestChannel] = []
+
+    def advance(self, done: float) -> bool:
+        assert 0.0 <= done <= 1.0
+        self.reports += 1
+        return self.reports <= self.limit
+
+    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:
+        self.looks.extend(build())
+        return True
+
+    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
+        self.gradient_steps += gradient_steps
+        self.parameters = max(self.parameters, parameters)
+
+
+def _view(
+    sample: Callable[[int], Tensor], distortion: Distortion, n_train: int | None = None
+) -> View:
+    return View(sample(1).shape[1], distortion, torch.device("cpu"), sample, n_train=n_train)
+
+
+def _channels(
+    case: Case, estimator: NERD, rates: Sequence[float], effort: float = 1.0
+) -> list[TestChannel]:
+    source, data = case.problem.source, Generator().manual_seed(71)
+    view = _view(lambda n: source.sample(n, data), case.problem.distortion)
+    betas = [case.reference.slope(r) for r in rates]
+    out = list(estimator.fit(view, betas, Generator().manual_seed(72), _Monitor(effort)))
+    assert {c.beta for c in out} == set(betas)
+    assert all(isinstance(c, TestChannel) for c in out)
+    return out  # type: ignore[return-value]
+
+
+def _audit(case: Case, channel: TestChannel) -> Audited:
+    generator = Generator().manual_seed(73)
+    return audit(channel, case.problem, case.reference, size=SIZE, generator=generator)
+
+
+def _scalar(name: str) -> Case:
+    return next(case for case in scalar.SUITE.cases() if case.name == name)
+
+
+def _bent(dim: int, size: int, generator: Generator) -> tuple[ResidualGenerator, GaussianMixture]:
+    """A generator whose network does something, over a prior of ``size`` components."""
+    net = ResidualGenerator(torch.eye(dim, dtype=torch.float64), 8, generator).double()
+    with torch.no_grad():
+        net.w3.copy_(0.2 * torch.randn(8, dim, generator=generator, dtype=torch.float64))
+    means = torch.linspace(-1.0, 1.0, size, dtype=torch.float64)[:, None].expand(size, dim)
+    covs = (0.4 * torch.eye(dim, dtype=torch.float64)).expand(size, dim, dim)
+    weights = torch.arange(1, size + 1, dtype=torch.float64)
+    return net, GaussianMixture(weights / weights.sum(), means.clone(), covs.clone())
+
+
+def _exact_log_z(net: ResidualGenerator, prior: GaussianMixture, x: Tensor) -> Tensor:
+    """log Z(x) on the line by the trapezoidal rule."""
+    z = torch.linspace(-9.0, 9.0, 20_001, dtype=torch.float64)[:, None]
+    log_p = prior.log_prob(z) + math.log(float(z[1] - z[0]))
+    return torch.logsumexp(log_p - BETA * (x - net(z).T).square(), 1)
+
+
+def test_it_is_an_estimator() -> None:
+    assert isinstance(NERD(), Estimator)
+
+
+def test_jacobian_agrees_with_autograd(generator: Generator) -> None:
+    net, prior = _bent(3, 1, generator)
+    z = prior.sample(5, generator)
+    value, jacobian = net.value_and_jacobian(z)
+    assert torch.allclose(value, net(z))
+    for row, transposed in zip(z, jacobian, strict=True):
+        exact = torch.autograd.functional.jacobian(lambda v: net(v[None])[0], row)
+        assert torch.allclose(exact.T, transposed, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_weighted_draws_estimate_z_without_bias(size: int, generator: Generator) -> None:
+    net, prior = _bent(1, size, generator)
+    x = torch.linspace(-2.0, 2.0, 5, dtype=torch.float64)[:, None]
+    encoder = LatentEncoder(net, prior, BETA)
+    _, log_w, _ = weighted_draws(net, prior, encoder, x, BETA, 20_000, generator)
+    log_z = torch.logsumexp(log_w, 1)
+    weights = torch.exp(log_w - log_z[:, None])
+    error = (weights.square().sum(1) - 1.0 / weights.shape[1]).sqrt()
+    assert float(error.max()) < 0.05
+    assert bool(((log_z - _exact_log_z(net, prior, x)).abs() < 4.0 * error + 1e-3).all())
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_importance_gradient_is_that_of_the_dual(size: int, generator: Generator) -> None:
+    """Against the derivative of the quadrature of F in the last layer's weights."""
+    net, prior = _bent(1, size, generator)
+    with torch.no_grad():
+        net.w3.mul_(0.5)
+    x = torch.randn(400, 1, generator=generator, dtype=torch.float64)
+    (exact,) = torch.autograd.grad(-_exact_log_z(net, prior, x).mean(), net.w3)
+    y, gradient = _importance(net, prior, x, BETA, 100, generator)
+    (found,) = torch.autograd.grad(y, net.w3, gradient)
+    assert float((found - exact).norm()) < 0.05 * float(exact.norm())
+
+
+@pytest.mark.parametrize("distortion", [SquaredError(), AbsoluteError()])
+def test_plug_in_gradient_is_that_of_its_formula(
+    distortion: Distortion, generator: Generator
+) -> None:
+    net, prior = _bent(2, 1, generator)
+    x, z = (prior.sample(n, generator) for n in (6, 50))
+    y, gradient = plug_in(net, x, z, BETA, distortion)
+    off = x[:, None] - y
+    rho = off.square().sum(2) if isinstance(distortion, SquaredError) else off.abs().sum(2)
+    loss = -(torch.logsumexp(-BETA * rho, 1) - math.log(50)).mean()
+    (exact,) = torch.autograd.grad(loss, y)
+    assert torch.allclose(gradient, exact, atol=1e-12)
+
+
+def test_the_affine_start_of_a_gaussian_fills_water() -> None:
+    cov = torch.diag(torch.tensor([4.0, 1.0, 0.25], dtype=torch.float64))
+    source = GaussianMixture(torch.ones(1).double(), torch.zeros(1, 3).double(), cov[None])
+    start = affine_start(source, 0.5)
+    expected = torch.diag(torch.tensor([3.5, 0.5, 0.0], dtype=torch.float64))
+    assert torch.allclose(start.linear @ start.linear.T, expected, atol=1e-12)
+
+
+def test_expectation_maximisation_lowers_the_lagrangian(generator: Generator) -> None:
+    source, noise = two_modes(), 2.0
+    x, q = source.sample(2000, generator), source
+    values = []
+    for _ in range(6):
+        values.append(-float(q.log_partition(x, 0.5 / noise).mean()))
+        q = _improved(q, x, noise)
+    assert all(after <= before + 1e-12 for before, after in itertools.pairwise(values))
+    assert values[-1] < values[0] - 0.05
+
+
+def test_rotated_gaussian_within_a_hundredth_of_a_nat() -> None:
+    case, one = vectors.SUITE.cases([2])[0], replace(_SMALL, components=1)
+    for channel in _channels(case, one, [0.5, 8.0], effort=0.1):
+        result = _audit(case, channel)
+        assert result.gap_hi < 0.01
+        assert result.conditional_lo < result.conditional_floor
+
+
+def test_two_modes_and_a_latent_for_each() -> None:
+    case = _scalar("two-modes")
+    (channel,) = _channels(case, _SMALL, [4.0], effort=0.1)
+    assert _audit(case, channel).gap_hi < 0.01
+    assert isinstance(channel.marginal, Pushforward)
+    assert channel.marginal.prior is not None
+
+
+def test_training_leaves_the_affine_start_behind() -> None:
+    """Uniform, one component: no Gaussian is within a tenth of a nat at this rate."""
+    case = _scalar("uniform-squared")
+    one = replace(_SMALL, components=1)
+    (untrained,) = _channels(case, replace(one, iterations=1), [1.9])
+    (trained,) = _channels(case, replace(one, draws=512), [1.9], effort=0.5)
+    assert _audit(case, untrained).gap > 0.08
+    assert _audit(case, trained).gap_hi < 0.04
+
+
+def test_the_plug_in_saturates_and_importance_weighting_does_not() -> None:
+    case, rate = vectors.SUITE.cases([5])[0], 15.0
+    optimum = case.reference.point(case.reference.slope(rate)).lagrangian.mid
+    (shared,) = _channels(case, NERD("residual", "plug_in", components=1), [rate], 0.02)
+    (weighted,) = _channels(case, NERD("residual", "importance", components=1), [rate], 0.02)
+    assert shared.claim.rate < math.log(16_384)
+    assert shared.claim.rate + shared.beta * shared.claim.distortion > optimum + 1.0
+    claimed = weighted.claim.rate + weighted.beta * weighted.claim.distortion
+    # the standard error of 2,000 symbols is sqrt(5 / 2 / 2000) = .035
+    assert abs(claimed - optimum) < 0.15
+
+
+def test_absolute_error() -> None:
+    case = _scalar("laplacian-absolute-shifted")
+    (channel,) = _channels(case, replace(_SMALL, components=1, draws=512), [1.0], 0.3)
+    assert _audit(case, channel).gap < 0.03
+
+
+def test_the_published_network_and_its_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_nerd_published, "_CLAIM_DRAWS", 1000)
+    source, data = vector_gaussian(3), Generator().manual_seed(1)
+    monitor = _Monitor(effort=0.001)
+    before = torch.get_rng_state()
+    estimator = NERD(**NERD.info.presets["paper"])
+    view = _view(lambda n: source.sample(n, data), SquaredError())
+    out = list(estimator.fit(view, [0.5, 2.0], Generator().manual_seed(2), monitor))
+    assert [c.beta for c in out] == [2.0, 0.5]
+    assert monitor.gradient_steps == 10
+    assert monitor.parameters == 101 * 3 + 2 * 4 * 3
+    assert torch.equal(before, torch.get_rng_state())
+    channel = out[0]
+    assert isinstance(channel, TestChannel)
+    assert isinstance(channel.marginal, Pushforward)
+    assert channel.marginal.latent_dim == 100
+    assert channel.sample_conditional(source.sample(4, data), 2, data).shape == (4, 2, 3)
+
+
+def test_told_to_stop_it_yields_what_it_has() -> None:
+    source, data = vector_gaussian(2), Generator().manual_seed(1)
+    monitor = _Monitor(limit=30)
+    view = _view(lambda n: source.sample(n, data), SquaredError())
+    estimator = NERD(warm_draws=5000, components=1, draws=256)
+    out = list(estimator.fit(view, [1.0, 3.0, 9.0], Generator().manual_seed(2), monitor))
+    assert len(out) == 3
+    assert monitor.gradient_steps <= 30
+    assert all(isinstance(c, TestChannel) and c.status == "not_converged" for c in out)
+    assert monitor.looks
+    assert all(math.isnan(c.claim.rate) for c in monitor.looks)
+
+
+@pytest.mark.parametrize("points", [2, 10])
+def test_few_training_points(points: int) -> None:
+    fixed = vector_gaussian(3).sample(points, Generator().manual_seed(1))
+    data = Generator().manual_seed(2)
+
+    def sample(n: int) -> Tensor:
+        return fixed[torch.randint(points, (n,), generator=data)]
+
+    view = _view(sample, SquaredError(), n_train=points)
+    (out,) = NERD(warm_draws=1000, iterations=8).fit(
+        view, [3.0], Generator().manual_seed(3), _Monitor()
+    )
+    assert isinstance(out, TestChannel)
+    assert out.claim.side == "estimate"
+    assert math.isfinite(out.claim.rate)
+    assert bool(torch.isfinite(out.marginal.sample(10, data)).all())
+
+
+def test_refusals() -> None:
+    def refused(sample: Callable[[int], Tensor], distortion: Distortion, beta: float) -> str:
+        estimator = NERD(objective="importance")
+        view = _view(sample, distortion)
+        (out,) = estimator.fit(view, [beta], Generator().manual_seed(0), _Monitor(0.01))
+        assert isinstance(out, Refusal)
+        return out.reason
+
+    def constant(n: int) -> Tensor:
+        return torch.full((n, 2), 3.0, dtype=torch.float64)
+
+    assert "constant" in refused(constant, SquaredError(), 1.0)
+    assert "beta > 0" in refused(constant, SquaredError(), 0.0)
+    assert "squared" in refused(constant, Hamming(), 1.0)
+    assert "importance" in refused(constant, AbsoluteError(), 1.0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"batch": 0}, {"learning_rate": 0.0}, {"averaging": 1.0}, {"pairs": 0}]
+)
+def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
+    with pytest.raises(RdbenchError, match=f"nerd: {next(iter(wrong))}"):
+        NERD(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_published_network_has_no_proposals() -> None:
+    with pytest.raises(RdbenchError, match="plug_in"):
+        NERD(network="published", objective="importance")

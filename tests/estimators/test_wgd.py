@@ -1,0 +1,331 @@
+"""Particles: the gradient, closed forms, the tails, and what stopping and presets give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Generator, Tensor
+
+from rdbench.distortions import AbsoluteError, Hamming, SquaredError
+from rdbench.estimators._wgd_flow import Flow, sums, working_type
+from rdbench.estimators.wgd import ESTIMATOR, WGD
+from rdbench.inference.particles import deconvolved_draws, exact_point
+from rdbench.types import Atoms, Distortion, RdbenchError, Refusal, TestChannel, View
+
+F64 = torch.float64
+CPU = torch.device("cpu")
+
+
+@dataclass
+class FakeMonitor:
+    """Answers as it is told; builds every checkpoint it is offered."""
+
+    effort: float = 1.0
+    stop_after: int = 10**9
+    builds: bool = True
+    asked: int = 0
+    steps: int = 0
+    parameters: int = 0
+    shown: list[TestChannel] = field(default_factory=list)
+
+    def advance(self, done: float) -> bool:
+        assert 0.0 <= done <= 1.0
+        self.asked += 1
+        return self.asked <= self.stop_after
+
+    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:
+        if self.builds:
+            self.shown.extend(build())
+        return True
+
+    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
+        self.steps += gradient_steps
+        self.parameters = parameters or self.parameters
+
+
+def seeded(seed: int = 1) -> Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def source(
+    sample: Callable[[int, Generator], Tensor], distortion: Distortion, dim: int = 1
+) -> View:
+    stream = seeded(5)
+    return View(dim, distortion, CPU, lambda n: sample(n, stream))
+
+
+def gaussian(distortion: Distortion, dim: int = 1, mean: float = 0.0, scale: float = 1.0) -> View:
+    return source(
+        lambda n, g: mean + scale * torch.randn(n, dim, generator=g, dtype=F64), distortion, dim
+    )
+
+
+def fit(
+    view: View, betas: Sequence[float], monitor: FakeMonitor | None = None, **options: Any
+) -> list[TestChannel | Refusal]:
+    options = {"particles": 100, "iterations": 200, "batch": 500} | options
+    return list(WGD(**options).fit(view, betas, seeded(), monitor or FakeMonitor()))
+
+
+def channel(view: View, beta: float, **options: Any) -> TestChannel:
+    (got,) = fit(view, [beta], **options)
+    assert isinstance(got, TestChannel), got
+    return got
+
+
+def atoms(c: TestChannel) -> Atoms:
+    assert isinstance(c.marginal, Atoms)
+    return c.marginal
+
+
+def free_energy(q: Atoms, distortion: Distortion, x: Tensor, beta: float) -> float:
+    logits = q.log_weights - beta * distortion.pairwise(x, q.points)
+    return -float(torch.logsumexp(logits, 1).mean())
+
+
+# ------------------------------------------------------------------------ the gradient
+
+
+@pytest.mark.parametrize("distortion", [SquaredError(), AbsoluteError()])
+def test_sums_give_the_gradient_of_the_rate_functional(distortion: Distortion) -> None:
+    """n dF/dy_j is the Wasserstein gradient; here by automatic differentiation of F."""
+    g, beta, n = seeded(), 1.7, 7
+    x = torch.randn(90, 3, generator=g, dtype=F64)
+    y = torch.randn(n, 3, generator=g, dtype=F64).requires_grad_()
+    log_w = torch.log_softmax(torch.randn(n, generator=g, dtype=F64), 0)
+    difference = x[:, None] - y
+    squared = isinstance(distortion, SquaredError)
+    rho = difference.square().sum(-1) if squared else difference.abs().sum(-1)
+    (-torch.logsumexp(log_w - beta * rho, 1).mean()).backward()  # type: ignore[no-untyped-call]
+    assert y.grad is not None
+    c, m, width = sums(x, y.detach(), log_w, beta, squared)
+    ours = 2 * beta * (c[:, None] * y.detach() - m) if squared else -beta * m
+    assert torch.allclose(ours, y.grad, atol=1e-12)
+    assert float(c.sum()) == pytest.approx(1.0, abs=1e-12)
+    if not squared:
+        p = torch.softmax(log_w - beta * rho.detach(), 1)
+        expected = (p[..., None] * difference.detach().abs()).sum((0, 1)) / len(x)
+        assert torch.allclose(width, expected, atol=1e-12)
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    g = seeded()
+    x, y = (torch.randn(n, 2, generator=g, dtype=F64) for n in (50, 9))
+    log_w = torch.full((9,), -math.log(9), dtype=F64)
+    for squared in (True, False):
+        whole = sums(x, y, log_w, 2.0, squared)
+        monkeypatch.setattr("rdbench.estimators._wgd_flow._CPU_ENTRIES", 64)
+        for a, b in zip(whole, sums(x, y, log_w, 2.0, squared), strict=True):
+            assert torch.allclose(a, b, atol=1e-13)
+        monkeypatch.undo()
+
+
+def test_working_type_leaves_single_precision_where_logits_are_large() -> None:
+    x = torch.randn(100, 2, generator=seeded(), dtype=F64)
+    assert working_type(x, 5.0, squared=True) is torch.float32
+    assert working_type(x, 3e3, squared=True) is torch.float64
+
+
+# ------------------------------------------------------------------------ closed forms
+
+
+def test_one_particle_goes_to_the_mean_or_the_median() -> None:
+    def skewed(n: int, g: Generator) -> Tensor:
+        return 100.0 - torch.rand(n, 1, generator=g, dtype=F64).log()
+
+    options = {"particles": 1, "iterations": 300}
+    mean = float(atoms(channel(source(skewed, SquaredError()), 2.0, **options)).points)
+    median = float(atoms(channel(source(skewed, AbsoluteError()), 2.0, **options)).points)
+    assert mean == pytest.approx(101.0, abs=0.02)
+    assert median == pytest.approx(100.0 + math.log(2.0), abs=0.03)
+
+
+def test_two_particles_on_two_points() -> None:
+    """X = -1 or 1: by symmetry atoms at -a and a, and F(a) is a function of one variable."""
+    beta = 1.3
+    view = source(
+        lambda n, g: 2.0 * torch.randint(2, (n, 1), generator=g).double() - 1.0, SquaredError()
+    )
+
+    def lagrangian(a: float) -> float:
+        near, far = (math.exp(-beta * (1.0 + s * a) ** 2) for s in (-1, 1))
+        return -math.log(0.5 * (near + far))
+
+    best = minimize_scalar(lagrangian, bounds=(0.0, 1.0), method="bounded")
+    q = atoms(channel(view, beta, iterations=400))
+    x = torch.tensor([[-1.0], [1.0]], dtype=F64)
+    assert free_energy(q, SquaredError(), x, beta) == pytest.approx(best.fun, abs=1e-3)
+    assert float(q.points.abs().mean()) == pytest.approx(best.x, abs=0.03)
+
+
+@pytest.mark.parametrize("weights", ["updated", "fixed"])
+def test_gaussian_curve(weights: Any) -> None:
+    betas = [0.4, 20.0, 2.0]
+    got = fit(gaussian(SquaredError(), mean=100.0, scale=1e-3), [1e6 * b for b in betas],
+              weights=weights)  # fmt: skip
+    x = 100.0 + 1e-3 * torch.randn(20_000, 1, generator=seeded(77), dtype=F64)
+    for beta, c in zip(betas, got, strict=True):
+        assert isinstance(c, TestChannel)
+        truth = 0.5 * math.log(max(2 * beta, 1.0)) + beta * min(0.5 / beta, 1.0)
+        gap = free_energy(atoms(c), SquaredError(), x, c.beta) - truth
+        # the standard error of F itself is about sqrt(1/2) / sqrt(20,000) = .005
+        assert -0.015 < gap < 0.03
+        assert c.claim.side == "upper"
+        claimed = c.claim.rate + c.beta * c.claim.distortion
+        assert claimed == pytest.approx(truth, abs=0.08)
+        assert math.exp(float(atoms(c).log_weights.logsumexp(0))) == pytest.approx(1.0)
+        if weights == "fixed":
+            assert float(atoms(c).log_weights.std()) < 1e-12
+
+
+def test_laplacian_under_absolute_error() -> None:
+    def laplacian(n: int, g: Generator) -> Tensor:
+        u = torch.rand(n, 1, generator=g, dtype=F64) - 0.5
+        return -u.sign() * torch.log1p(-2 * u.abs())
+
+    x = laplacian(40_000, seeded(78))
+    betas = [1.2, 3.0]
+    for beta, c in zip(betas, fit(source(laplacian, AbsoluteError()), betas), strict=True):
+        assert isinstance(c, TestChannel)
+        gap = free_energy(atoms(c), AbsoluteError(), x, beta) - (1.0 + math.log(beta))
+        assert -0.02 < gap < 0.04
+
+
+def test_the_start_is_the_optimum_of_a_gaussian() -> None:
+    """Reverse water-filling: covariance minus I / (2 beta), whatever the axes."""
+    g = seeded()
+    root = torch.tensor([[2.0, 0.3], [-0.7, 1.1]], dtype=F64)
+    x = torch.randn(40_000, 2, generator=g, dtype=F64) @ root.T + 5.0
+    start = deconvolved_draws(x, x, 0.25)
+    expected = torch.cov(x.T) - 0.25 * torch.eye(2, dtype=F64)
+    assert torch.allclose(torch.cov(start.T), expected, atol=1e-3)
+    assert torch.allclose(start.mean(0), x.mean(0), atol=1e-9)
+
+
+# ------------------------------------------------------------------------ the tails
+
+
+def test_a_tenth_of_the_particles_goes_to_draws_that_none_serves() -> None:
+    near = torch.randn(1000, 1, generator=seeded(), dtype=F64)
+    far = 30.0 + torch.randn(3, 1, generator=seeded(2), dtype=F64)
+    for squared in (True, False):
+        flow = Flow(near[:50].clone(), 5.0, squared, updated=True)
+        flow.cover(torch.cat([near, far, near]))
+        at_far = (flow.y[:, None] == far).any(1)[:, 0]
+        assert int(at_far.sum()) == 3
+        assert int((flow.y == near[:50]).sum()) >= 45
+        flow = Flow(near[:50].clone(), 0.1, squared, updated=True)
+        flow.cover(near)  # at a low slope all draws are served
+        assert torch.equal(flow.y, near[:50])
+
+
+# ------------------------------------------------------------------------ the claim
+
+
+def test_exact_point_by_hand() -> None:
+    q = Atoms(torch.tensor([[0.0], [2.0]], dtype=F64), torch.tensor([0.25, 0.75], dtype=F64).log())
+    x, beta = torch.tensor([[0.5], [3.0]], dtype=F64), 0.8
+    spent = lagrangian = 0.0
+    for point in (0.5, 3.0):
+        terms = [w * math.exp(-beta * (point - y) ** 2) for w, y in ((0.25, 0.0), (0.75, 2.0))]
+        lagrangian -= math.log(sum(terms)) / 2
+        spent += sum(t * (point - y) ** 2 for t, y in zip(terms, (0.0, 2.0), strict=True)) / (
+            2 * sum(terms)
+        )
+    rate, distortion = exact_point(q, SquaredError(), x, beta)
+    assert distortion == pytest.approx(spent, abs=1e-14)
+    assert rate + beta * distortion == pytest.approx(lagrangian, abs=1e-14)
+
+
+def test_a_fixed_training_set_gives_no_upper_bound() -> None:
+    points = torch.randn(40, 1, generator=seeded(3), dtype=F64)
+    g = seeded(4)
+    view = View(
+        1, SquaredError(), CPU, lambda n: points[torch.randint(40, (n,), generator=g)], n_train=40
+    )
+    c = channel(view, 200.0)
+    assert c.claim.side == "estimate"
+    x = torch.randn(20_000, 1, generator=seeded(9), dtype=F64)
+    claimed = c.claim.rate + c.beta * c.claim.distortion
+    assert claimed < free_energy(atoms(c), SquaredError(), x, 200.0) - 0.5  # why it is none
+
+
+def test_a_rate_near_the_capacity_of_the_particles_is_said() -> None:
+    low, high = fit(gaussian(SquaredError(), dim=3), [1.0, 100.0], particles=30, iterations=50)
+    assert isinstance(low, TestChannel)
+    assert isinstance(high, TestChannel)
+    assert low.reason == ""
+    assert "log 30 = 3.4" in high.reason
+
+
+# ------------------------------------------------------------------------ running
+
+
+def test_refusals() -> None:
+    flat = source(lambda n, _: torch.full((n, 2), 3.0, dtype=F64), SquaredError(), 2)
+    view = gaussian(SquaredError())
+    for got in (
+        *fit(view, [0.0]),
+        *fit(replace(view, distortion=Hamming()), [1.0]),
+        *fit(replace(view, alphabet=torch.zeros(2, 1, dtype=F64)), [1.0]),
+        *fit(flat, [1.0]),
+    ):
+        assert isinstance(got, Refusal)
+        assert got.status == "unsupported"
+
+
+def test_stopping_at_once_still_gives_every_channel() -> None:
+    monitor = FakeMonitor(stop_after=3)
+    got = fit(gaussian(SquaredError()), [1.0, 2.0], monitor)
+    assert [c.beta for c in got] == [1.0, 2.0]
+    assert all(isinstance(c, TestChannel) for c in got)
+    assert monitor.steps == 1  # two of the answers were spent on the starts
+
+
+def test_checkpoints_and_counts() -> None:
+    """Looking changes nothing, and what is shown at the end is near what is yielded."""
+    seen, blind = FakeMonitor(), FakeMonitor(builds=False)
+    (a,) = fit(gaussian(SquaredError()), [2.0], seen)
+    (b,) = fit(gaussian(SquaredError()), [2.0], blind)
+    assert isinstance(a, TestChannel)
+    assert isinstance(b, TestChannel)
+    assert torch.equal(atoms(a).points, atoms(b).points)
+    assert a.claim == b.claim
+    assert len(seen.shown) == 20
+    assert (seen.steps, seen.parameters) == (200, 200)
+    half = FakeMonitor(effort=0.5)
+    fit(gaussian(SquaredError()), [2.0], half)
+    assert half.steps == 100
+
+
+def test_the_paper_preset() -> None:
+    paper = dict(WGD.info.presets["paper"]) | {"batch": 4000, "iterations": 150}
+    c = channel(gaussian(SquaredError()), 5.0, **(paper | {"particles": 100}))
+    truth = 0.5 * math.log(10.0) + 0.5
+    x = torch.randn(20_000, 1, generator=seeded(77), dtype=F64)
+    assert free_energy(atoms(c), SquaredError(), x, 5.0) == pytest.approx(truth, abs=0.05)
+    # steps of lr 2 beta = 60 throw the particles out
+    (lost,) = fit(gaussian(SquaredError()), [3000.0], **(paper | {"particles": 100}))
+    assert isinstance(lost, Refusal)
+    assert "diverged" in lost.reason
+    assert ESTIMATOR is WGD
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"particles": 0},
+        {"batch": True},
+        {"learning_rate": math.inf},
+        {"algorithm": "printed"},
+    ],
+)
+def test_bad_fields(options: dict[str, Any]) -> None:
+    with pytest.raises(RdbenchError, match="wgd"):
+        WGD(**options)
