@@ -7,7 +7,7 @@
     python benchmarks/estimators.py [targets] [times] [samples] [--only GLOB] [--read]
 
 What is stored under ``--records`` is not run again; ``--read`` only makes the tables of it. Each
-line of a table is one ``rdbench run``, printed before it starts. The seeds are 401, 402, 403: they
+line of a table is one ``rdbench run``, printed before it starts. The seeds are 501, 502, 503: they
 served for no decision. One thread, one job.
 """
 
@@ -36,7 +36,7 @@ from rdbench.cli import main as rdbench
 from rdbench.run.records import CellRecord, PointRecord
 from rdbench.run.store import load
 
-SEEDS = "401,402,403"
+SEEDS = "501,502,503"
 SAMPLE_SIZES = (100, 1_000, 10_000, 100_000)
 Row = Mapping[str, object]
 

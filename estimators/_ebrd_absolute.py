@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 

@@ -35,7 +35,7 @@ class EBRD(Settings):
     """Energy-based rate-distortion; the fields are hyper-parameters."""
 
     info: ClassVar[EstimatorInfo] = EstimatorInfo(
-        summary="energy-based model trained by Langevin sampling",
+        summary="energy-based model, one network for every slope",
         citation="Wu, Xu, Chen, Wu, Zhang: Estimating Rate-Distortion Functions Using the "
         "Energy-Based Model",
         presets={

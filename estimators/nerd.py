@@ -195,7 +195,7 @@ def _fit(
         f, spent = lagrangians(found, claimed_on, objective, generator)
         spent_mean = float(spent.mean())
         claim = Claim(
-            float(f.mean()) - found.slope * spent_mean,
+            max(0.0, float(f.mean()) - found.slope * spent_mean),  # rounding, where q is a point
             scaling.distortion(spent_mean),
             "upper" if view.n_train is None else "estimate",
         )

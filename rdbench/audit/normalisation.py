@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.inference.em import refined, select_mixture
+from rdbench.inference.components import choose_observed
+from rdbench.inference.reproduction import fit_observed
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density
 
@@ -26,8 +27,11 @@ _SLACK = 0.01  # nats
 # Nats: up to this standard error the mass counts as known. A larger one comes from few draws in the
 # overlap, and is then no good measure of the error itself.
 _KNOWN = 0.05
-_SELECT_DRAWS = 2000  # choose the number of components
-_FIT_DRAWS = 6000
+_SELECT_DRAWS, _COMPARE_DRAWS = 8000, 4000  # choose the number of components
+# p parameters fitted to n draws leave g some p / 2n nats from q: with few draws that is more in
+# d = 50 than the gaps that are audited.
+_LEAST_FIT, _PER_PARAMETER, _MOST_NUMBERS = 8000, 30, 10_000_000
+_LEAST_VARIANCE = 1e-12  # of g, over that of q
 _CHECK_DRAWS = (2000, 20_000)  # the second where the first leaves it open
 _ROUNDS = 100
 
@@ -75,9 +79,16 @@ def checked_mixture(
     Raises:
         ValueError: log_prob does not integrate to one against the draws.
     """
-    draws = marginal.sample(_SELECT_DRAWS + _FIT_DRAWS, generator).double()
-    select, fit = draws.split([_SELECT_DRAWS, _FIT_DRAWS])
-    g = refined(select_mixture(select, components, generator, margin=0.01), fit)
+    draws = marginal.sample(_SELECT_DRAWS + _COMPARE_DRAWS, generator).double()
+    select, compare = draws.split([_SELECT_DRAWS, _COMPARE_DRAWS])
+    least = _LEAST_VARIANCE * float(select.var(0).mean())
+    if not 0.0 < least < math.inf:
+        return None
+    choice = choose_observed(select, compare, least, components, generator)
+    most = _MOST_NUMBERS // select.shape[1]
+    count = min(max(_LEAST_FIT, _PER_PARAMETER * choice.parameters), most)
+    fit = marginal.sample(count, generator).double()
+    g = fit_observed(fit, choice.mixture, least, tied=choice.tied, iterations=20, tolerance=1e-4)
     for count in _CHECK_DRAWS:
         check, other = marginal.sample(count, generator).double(), g.sample(count, generator)
         value, se = log_mass(

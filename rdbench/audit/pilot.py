@@ -30,7 +30,7 @@ def choose(
     """The first candidate that no later one beats on ``symbols`` pilot symbols.
 
     Candidates come in order of preference, the cheap and precise first. A later one is taken only
-    where its mean is lower by more than the standard error of that difference, draws that all
+    where its mean is lower by more than two standard errors of that difference, draws that all
     symbols share included. What is not finite is not chosen; the last stands if all fail.
     """
     names = list(candidates)
@@ -49,7 +49,7 @@ def choose(
             gain = best.potential - found.potential
             own = float(gain.std()) / math.sqrt(symbols)
             noise = math.hypot(own, best.common_se, found.common_se)
-            if not float(gain.mean()) > noise:
+            if not float(gain.mean()) > 2.0 * noise:
                 continue
         best, chosen = found, name
     return chosen

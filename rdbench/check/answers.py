@@ -14,6 +14,7 @@ from rdbench.check.attempts import Attempt, stream
 from rdbench.check.bench import Bench
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
 from rdbench.check.forms import fault_of_channel
+from rdbench.check.invariance import BASE
 from rdbench.check.problems import Probe
 from rdbench.types import Density, Encoder, Pushforward, Refusal, TestChannel
 
@@ -85,8 +86,6 @@ def shapes(bench: Bench) -> Outcome:
 
 
 def _planes(bench: Bench) -> tuple[Probe, ...]:
-    from rdbench.check.invariance import BASE
-
     return (BASE,) if bench.continuous else ()
 
 

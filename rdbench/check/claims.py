@@ -12,6 +12,7 @@ from rdbench.check.bench import Bench, Judged
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
 from rdbench.check.invariance import BASE, gap_apart
 from rdbench.check.problems import Probe, five, laplacian
+from rdbench.types import Energy
 
 FIVE, LAPLACIAN = five(), laplacian()
 CLAIM_TOLERANCE = (
@@ -136,8 +137,12 @@ def claims(bench: Bench) -> Outcome:
 
 def _disagreement(one: Judged, inside: tuple[float, float]) -> str:
     below = one.claimed < inside[0]
+    energy = isinstance(one.channel.marginal, Energy)
     meaning = (
-        "this usually means that the claim was computed on the draws (or the noise) that the "
+        "this usually means that its chains do not reach q: the claim is then of their draws, the "
+        "audit of the energy"
+        if below and energy
+        else "this usually means that the claim was computed on the draws (or the noise) that the "
         "marginal was fitted to; claim on fresh draws of view.sample"
         if below
         else "this usually means a plug-in average of too few draws at a high rate, or R of one "

@@ -199,6 +199,15 @@ def test_checkpoints_come_close_to_the_end() -> None:
         assert channel.claim.side == "estimate"
 
 
+def test_every_slope_of_a_ladder_is_fitted() -> None:
+    """Below the noise that its modes have, the mixture of a larger slope will not do."""
+    source = two_modes()
+    x = source.sample(20_000, Generator().manual_seed(1))
+    f = [-float(_q(c).log_partition(x, 0.06).mean()) for c in _fit(source, (3.0, 0.06))[1:]]
+    f += [-float(_q(c).log_partition(x, 0.06).mean()) for c in _fit(source, (0.06,))]
+    assert f[0] == pytest.approx(f[1], abs=2e-3)
+
+
 def test_few_fixed_points(generator: Generator) -> None:
     """Held-out points are points that no fit has seen, so that a claim stays an upper bound."""
     source = vector_gaussian(2)

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from rdbench.audit import AuditSize, audit
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
-from rdbench.estimators import _nerd_published
+from rdbench.estimators import _nerd_published, nerd
 from rdbench.estimators._nerd_generator import ResidualGenerator, _improved, affine_start
 from rdbench.estimators._nerd_posterior import LatentEncoder, weighted_draws
 from rdbench.estimators._nerd_training import _importance, plug_in
@@ -37,6 +37,12 @@ from rdbench.types import (
 SIZE = AuditSize(500, 1e7, 2000, 0, 8000, 4, 60, local_draws=32)
 BETA = 4.0
 _SMALL = NERD(components=2, warm_draws=10_000)
+
+
+@pytest.fixture(autouse=True)
+def _cheap_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nerd, "_CLAIM_SYMBOLS", 500)
+    monkeypatch.setattr(nerd, "_HELD", 300)
 
 
 class _Monitor:
@@ -198,6 +204,7 @@ def test_two_modes_and_a_latent_for_each() -> None:
     assert channel.marginal.prior is not None
 
 
+@pytest.mark.accuracy
 def test_training_leaves_the_affine_start_behind() -> None:
     """Uniform, one component: no Gaussian is within a tenth of a nat at this rate."""
     case = _scalar("uniform-squared")
@@ -216,10 +223,11 @@ def test_the_plug_in_saturates_and_importance_weighting_does_not() -> None:
     assert shared.claim.rate < math.log(16_384)
     assert shared.claim.rate + shared.beta * shared.claim.distortion > optimum + 1.0
     claimed = weighted.claim.rate + weighted.beta * weighted.claim.distortion
-    # the standard error of 2,000 symbols is sqrt(5 / 2 / 2000) = .035
-    assert abs(claimed - optimum) < 0.15
+    # the standard error of 500 symbols is sqrt(5 / 2 / 500) = .07
+    assert abs(claimed - optimum) < 0.3
 
 
+@pytest.mark.accuracy
 def test_absolute_error() -> None:
     case = _scalar("laplacian-absolute-shifted")
     (channel,) = _channels(case, replace(_SMALL, components=1, draws=512), [1.0], 0.3)
