@@ -63,6 +63,8 @@ _HELD_OUT = 4000  # symbols that choose between starts and trained models
 _CLAIM_SYMBOLS = 10_000
 _BLOCK = 2_000_000  # numbers of one tensor held at once
 _LOOK_EVERY = 20
+# A step costs some d^2 per symbol: fewer of them where there are many dimensions.
+_STEPS, _FEW_DIMENSIONS = 1000, 20
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class BetaVAE:
     """Of the flow in the prior."""
     bins: int = 8
     """Of each of its splines."""
-    steps: int = 1000
+    steps: int | None = None
+    """None: 1,000, beyond d = 20 half of them; a step costs some d^2."""
     batch: int = 256
     learning_rate: float | None = None
     """Of the networks and the flow; None: 1e-2 on one Gaussian, 3e-3 on a mixture."""
@@ -117,7 +120,8 @@ class BetaVAE:
             raise RdbenchError(f"beta_vae: algorithm is one of {choices}; got {self.algorithm}")
         counts = ("hidden", "layers", "bins", "steps", "batch", "components", "warm_draws")
         for name in counts:
-            if getattr(self, name) < 1:
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise RdbenchError(f"beta_vae: {name} must be at least 1")
         for name in ("learning_rate", "prior_rate"):
             value = getattr(self, name)
@@ -270,7 +274,8 @@ def _train(task: _Task, start: Model, index: int, count: int) -> Model:
     else:
         groups = [{"params": list(model.parameters()), "lr": config.learning_rate or 5e-4}]
     optimiser = torch.optim.Adam(groups)
-    steps = max(1, round(config.steps * monitor.effort))
+    usual = _STEPS if task.view.dim <= _FEW_DIMENSIONS else _STEPS // 2
+    steps = max(1, round((config.steps or usual) * monitor.effort))
     factor = learning_rate if published else cosine
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: factor(i / steps))
 

@@ -17,6 +17,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -28,7 +29,7 @@ from rdbench.audit.normalisation import checked_mixture, judged, log_mass
 from rdbench.audit.pilot import Candidate, choose
 from rdbench.audit.size import AuditSize
 from rdbench.audit.sums import plug_in
-from rdbench.inference.em import fit_gaussian
+from rdbench.inference.em import fit_gaussian, select_mixture
 from rdbench.types import Distortion, Encoder, Pushforward
 
 _BLOCK = 100_000  # latent points decoded at once
@@ -117,7 +118,7 @@ def _nothing(x: Tensor) -> Evaluation:
 
 
 def _may_propose(encoder: Encoder, distortion: Distortion, x: Tensor, generator: Generator) -> bool:
-    """Whether e(z|x) integrates to one at a few x, by a Gaussian fitted to its draws there.
+    """Whether e(z|x) integrates to one at a few x, by a Gaussian or a mixture fitted to its draws.
 
     An encoder only proposes: one whose density is not that of its draws, or that fails, is left
     out, because its weights would be wrong by the same factor. So is every encoder where rho has
@@ -130,19 +131,32 @@ def _may_propose(encoder: Encoder, distortion: Distortion, x: Tensor, generator:
     rows = x[torch.randint(len(x), (_CHECKED_SYMBOLS,), generator=generator, device=x.device)]
     try:
         for row in rows.split(1):
-            draws = encoder.sample(row, 2 * _CHECK_DRAWS, generator).double()
-            g = fit_gaussian(draws[0, :_CHECK_DRAWS])
-            other = g.sample(_CHECK_DRAWS, generator)
-            held_out = draws[:, _CHECK_DRAWS:]
-            value, se = log_mass(
-                encoder.log_prob(held_out, row)[0].double() - g.log_prob(held_out[0]),
-                encoder.log_prob(other[None], row)[0].double() - g.log_prob(other),
-            )
-            if judged(value, se) != "normalised":
+            verdict = "open"
+            # At low rate e(z|x) is nearly the prior, with all its modes.
+            for components in (1, _PRIOR_COMPONENTS):
+                if verdict == "open":
+                    verdict = _encoder_verdict(encoder, row, components, generator)
+            if verdict != "normalised":
                 return False
     except Exception:  # an estimator's code may raise anything; the plug-in needs none of it
         return False
     return True
+
+
+def _encoder_verdict(
+    encoder: Encoder, row: Float[Tensor, "1 d"], components: int, generator: Generator
+) -> Literal["normalised", "wrong", "open"]:
+    """What bridge sampling says of e(z|x) at one x."""
+    draws = encoder.sample(row, 2 * _CHECK_DRAWS, generator).double()
+    fit, held_out = draws[0, :_CHECK_DRAWS], draws[:, _CHECK_DRAWS:]
+    g = fit_gaussian(fit) if components == 1 else select_mixture(fit, components, generator)
+    other = g.sample(_CHECK_DRAWS, generator)
+    return judged(
+        *log_mass(
+            encoder.log_prob(held_out, row)[0].double() - g.log_prob(held_out[0]),
+            encoder.log_prob(other[None], row)[0].double() - g.log_prob(other),
+        )
+    )
 
 
 def _sampled(
