@@ -76,7 +76,7 @@ def target_row(figure: Figure, found: Sequence[CellRecord]) -> Row:
     points = [point for record in found for point in record.points]
     worst = max(points, key=lambda p: float("inf") if p.gap is None else p.gap)
     lacking = sum(p.gap is None for p in points)
-    half = None if lacking else max((p.gap_hi or 0.0) - (p.gap_lo or 0.0) for p in points) / 2.0
+    half = None if lacking else max(map(half_width, points))
     masses = [p.mode_mass_error for p in points if p.mode_mass_error is not None]
     paper = [p.gap_paper_protocol for p in points if p.gap_paper_protocol is not None]
     costs = [record.cost for record in found]
@@ -104,6 +104,14 @@ def target_row(figure: Figure, found: Sequence[CellRecord]) -> Row:
         "peak_rss_mb": most(c.peak_rss_mb for c in costs),
         "verdict": verdict(figure, points, half, costs, masses),
     }
+
+
+def half_width(point: PointRecord) -> float:
+    """Of the interval; of side ``upper`` the part above the gap."""
+    assert point.gap is not None and point.gap_hi is not None
+    if point.gap_lo is None:
+        return point.gap_hi - point.gap
+    return (point.gap_hi - point.gap_lo) / 2.0
 
 
 def ladder_of(figure: Figure) -> str:

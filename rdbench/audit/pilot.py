@@ -16,6 +16,8 @@ from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import Evaluation
 
+_EVEN = 0.5  # effective fraction of the draws of all but 5% of the symbols
+
 Candidate = Callable[[Tensor, Tensor | None], Evaluation]
 """Maps symbols (n, d), and their probabilities or None, to an evaluation with fresh draws."""
 
@@ -31,7 +33,8 @@ def choose(
 
     Candidates come in order of preference, the cheap and precise first. A later one is taken only
     where its mean is lower by more than two standard errors of that difference, draws that all
-    symbols share included. What is not finite is not chosen; the last stands if all fail.
+    symbols share included; by more than four where the weights of the earlier are so even that
+    little can be gained, since one choice in forty would fall to chance. What is not finite is not chosen; the last stands if all fail.
     """
     names = list(candidates)
     if len(names) == 1:
@@ -49,7 +52,8 @@ def choose(
             gain = best.potential - found.potential
             own = float(gain.std()) / math.sqrt(symbols)
             noise = math.hypot(own, best.common_se, found.common_se)
-            if not float(gain.mean()) > 2.0 * noise:
+            even = best.ess >= _EVEN
+            if not float(gain.mean()) > (4.0 if even else 2.0) * noise:
                 continue
         best, chosen = found, name
     return chosen
