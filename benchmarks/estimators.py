@@ -108,7 +108,8 @@ def target_row(figure: Figure, found: Sequence[CellRecord]) -> Row:
 
 def half_width(point: PointRecord) -> float:
     """Of the interval; of side ``upper`` the part above the gap."""
-    assert point.gap is not None and point.gap_hi is not None
+    assert point.gap is not None
+    assert point.gap_hi is not None
     if point.gap_lo is None:
         return point.gap_hi - point.gap
     return (point.gap_hi - point.gap_lo) / 2.0

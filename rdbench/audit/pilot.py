@@ -34,7 +34,8 @@ def choose(
     Candidates come in order of preference, the cheap and precise first. A later one is taken only
     where its mean is lower by more than two standard errors of that difference, draws that all
     symbols share included; by more than four where the weights of the earlier are so even that
-    little can be gained, since one choice in forty would fall to chance. What is not finite is not chosen; the last stands if all fail.
+    little can be gained, since one choice in forty would fall to chance. What is not finite is not
+    chosen; the last stands if all fail.
     """
     names = list(candidates)
     if len(names) == 1:
