@@ -115,6 +115,20 @@ def audited(
     )
 
 
+def sampling_error(
+    effective: Float[Tensor, " n"], draws: int, probabilities: Float[Tensor, " n"] | None
+) -> float:
+    """The standard error of sum_i p_i log Z^(x_i) that is due to the draws at every x.
+
+    Each Z^ is a mean of ``draws`` weights with the effective number ``effective``. Over fresh
+    symbols the spread of log Z^ contains it already, so that it is 0 there.
+    """
+    if probabilities is None or draws < 2:
+        return 0.0
+    relative = (draws / effective - 1.0).clamp(min=0.0) / (draws - 1.0)
+    return float((probabilities.square() * relative).sum().sqrt())
+
+
 def _mean(values: Tensor, weights: Tensor | None) -> float:
     if weights is None:
         return float(values.mean())

@@ -24,10 +24,10 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import Evaluation
+from rdbench.audit.evaluation import Evaluation, sampling_error
 from rdbench.audit.normalisation import checked_mixture
 from rdbench.audit.pilot import Candidate, choose
-from rdbench.audit.size import AuditSize
+from rdbench.audit.size import AuditSize, of_letters
 from rdbench.audit.sums import plug_in
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density, Distortion
@@ -86,6 +86,8 @@ def density(
             marginal, distortion, x, probabilities, beta, log_mass, g, allocation, generator
         )
 
+    if probabilities is not None:
+        size = of_letters(size, len(x))
     k = size.local_draws
     half, eighth = k // 2, k // 8
     candidates: dict[str, Candidate] = {}
@@ -147,6 +149,7 @@ def _sampled(
         potential.append(-log_z)
         spent.append((posterior * rho).sum(1))
         effective.append(1.0 / posterior.square().sum(1))
+    effective_draws = torch.cat(effective)
     with_g = "" if use_g is None else f", a fitted mixture ({use_g.size})"
     return Evaluation(
         potential=torch.cat(potential),
@@ -154,5 +157,6 @@ def _sampled(
         method=f"importance sampling from q, noise{with_g}, {k} draws per symbol",
         side="upper",
         probabilities=probabilities,
-        ess=float(torch.cat(effective).quantile(0.05)) / k,
+        ess=float(effective_draws.quantile(0.05)) / k,
+        common_se=sampling_error(effective_draws, k, probabilities),
     )

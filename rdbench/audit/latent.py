@@ -23,11 +23,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import Evaluation
+from rdbench.audit.evaluation import Evaluation, sampling_error
 from rdbench.audit.laplace import GaussianProposal, laplace
 from rdbench.audit.normalisation import checked_mixture, judged, log_mass
 from rdbench.audit.pilot import Candidate, choose
-from rdbench.audit.size import AuditSize
+from rdbench.audit.size import AuditSize, of_letters
 from rdbench.audit.sums import plug_in
 from rdbench.inference.em import fit_gaussian, select_mixture
 from rdbench.types import Distortion, Encoder, Pushforward
@@ -84,6 +84,9 @@ def pushforward(
     ):
         # An offset of the prior's log_prob would be an offset of F.
         return by_plug_in(x, probabilities)
+
+    if probabilities is not None:
+        size = of_letters(size, len(x))
 
     def sampled(
         name: str, propose: _Propose, x: Tensor, probabilities: Tensor | None
@@ -197,11 +200,13 @@ def _sampled(
         potential.append(-log_z)
         spent.append((posterior * rho).sum(1))
         effective.append(1.0 / posterior.square().sum(1))
+    effective_draws = torch.cat(effective)
     return Evaluation(
         potential=torch.cat(potential),
         distortion=torch.cat(spent),
         method=f"latent importance sampling, {name} proposal, {k} draws",
         side="upper",
         probabilities=probabilities,
-        ess=float(torch.cat(effective).quantile(0.05)) / k,
+        ess=float(effective_draws.quantile(0.05)) / k,
+        common_se=sampling_error(effective_draws, k, probabilities),
     )

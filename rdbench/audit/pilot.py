@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import Evaluation
 
+_LEAST_GAIN = 0.01  # nats
 _EVEN = 0.5  # effective fraction of the draws of all but 5% of the symbols
 
 Candidate = Callable[[Tensor, Tensor | None], Evaluation]
@@ -34,27 +35,39 @@ def choose(
     Candidates come in order of preference, the cheap and precise first. A later one is taken only
     where its mean is lower by more than two standard errors of that difference, draws that all
     symbols share included; by more than four where the weights of the earlier are so even that
-    little can be gained, since one choice in forty would fall to chance. What is not finite is not
-    chosen; the last stands if all fail.
+    little can be gained, since one choice in forty would fall to chance. Of a finite source that is
+    no larger than ``symbols`` every letter takes part with its probability, since a rare one that
+    is missing may hold all of the difference; there a gain of .01 nats counts. What is not finite
+    is not chosen; the last stands if all fail.
     """
     names = list(candidates)
     if len(names) == 1:
         return names[0]
     p = torch.ones(len(x), dtype=torch.float64, device=x.device)
     p = p if probabilities is None else probabilities
-    rows = torch.multinomial(p, symbols, replacement=True, generator=generator)
+    exact = probabilities is not None and len(x) <= symbols
+    if exact:
+        rows, shares = torch.arange(len(x), device=x.device), probabilities
+    else:
+        rows = torch.multinomial(p, symbols, replacement=True, generator=generator)
+        shares = None
     best: Evaluation | None = None
     chosen = names[-1]
     for name in names:
-        found = candidates[name](x[rows], None)
-        if not math.isfinite(float(found.potential.mean())):
+        found = candidates[name](x[rows], shares)
+        if not bool(torch.isfinite(found.potential).all()):
             continue
         if best is not None:
             gain = best.potential - found.potential
-            own = float(gain.std()) / math.sqrt(symbols)
-            noise = math.hypot(own, best.common_se, found.common_se)
-            even = best.ess >= _EVEN
-            if not float(gain.mean()) > (4.0 if even else 2.0) * noise:
+            if not _clear(gain, shares, math.hypot(best.common_se, found.common_se), best.ess):
                 continue
         best, chosen = found, name
     return chosen
+
+
+def _clear(gain: Tensor, shares: Tensor | None, common: float, ess: float) -> bool:
+    """Whether a gain, symbol by symbol, is more than chance."""
+    if shares is not None:
+        return float((shares * gain).sum()) > max(2.0 * common, _LEAST_GAIN)
+    noise = math.hypot(float(gain.std()) / math.sqrt(len(gain)), common)
+    return float(gain.mean()) > (4.0 if ess >= _EVEN else 2.0) * noise

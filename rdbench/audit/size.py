@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,11 @@ SIZES: Mapping[str, AuditSize] = {
     ),
 }
 """By the name of the budget."""
+
+_MOST_DRAWS = 64  # times as many for every letter
+
+
+def of_letters(size: AuditSize, letters: int) -> AuditSize:
+    """The same work on few letters: more draws for each, since no mean over symbols helps."""
+    times = min(_MOST_DRAWS, max(1, size.symbols // max(letters, 1)))
+    return replace(size, local_draws=times * size.local_draws)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from rdbench.types import Grant, HasDensity, HasSupport, Problem, View
+from rdbench.types import Grant, HasDensity, HasSupport, Problem, RdbenchError, View
 
 
 @dataclass
@@ -44,10 +44,10 @@ def make_view(
 
         def sample(n: int) -> Tensor:
             counter.drawn += n
-            return source.sample(n, generator)
+            return _finite(source.sample(n, generator))
 
     else:
-        fixed = source.sample(n_train, generator)
+        fixed = _finite(source.sample(n_train, generator))
         counter.drawn = n_train
 
         def sample(n: int) -> Tensor:
@@ -79,3 +79,14 @@ def make_view(
         n_train=n_train,
     )
     return view, counter
+
+
+def _finite(x: Tensor) -> Tensor:
+    """The draws themselves.
+
+    Raises:
+        RdbenchError: some are no numbers; every estimator would fail on them in words of its own.
+    """
+    if not bool(torch.isfinite(x).all()):
+        raise RdbenchError("the source drew symbols that are not finite")
+    return x

@@ -11,10 +11,10 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.audit import AuditSize, audit
-from rdbench.audit.evaluation import Evaluation
+from rdbench.audit.evaluation import Evaluation, sampling_error
 from rdbench.audit.importance import density
 from rdbench.audit.normalisation import log_mass
-from rdbench.audit.pilot import choose
+from rdbench.audit.pilot import Candidate, choose
 from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.references.hamming import FiniteHamming
 from rdbench.sources.finite import FiniteSource
@@ -201,3 +201,53 @@ def test_choosing_on_other_draws_keeps_the_estimate_honest() -> None:
         smallest.append(min(float(c(x, None).potential[0]) for c in candidates.values()))
     assert abs(np.mean(honest)) < 4.0 / math.sqrt(800)
     assert np.mean(smallest) < -0.3
+
+
+def test_a_density_of_near_atoms_on_rare_letters() -> None:
+    """q = sum_i p_i N(i, 1e-4), 12 letters with p_i ~ i: the pilot must not lose the rarest."""
+    p = torch.arange(1, 13, dtype=torch.float64)
+    p = p / p.sum()
+    letters = torch.arange(12, dtype=torch.float64)[:, None]
+    q = GaussianMixture(p, letters, torch.full((12, 1, 1), 1e-4, dtype=torch.float64))
+    found = density(
+        Density(q.sample, q.log_prob),
+        SquaredError(),
+        letters,
+        p,
+        20.0,
+        dataclasses.replace(SMALL, plug_in_draws=20_000),
+        Generator().manual_seed(2),
+    )
+    exact = float((p * -q.log_partition(letters, 20.0)).sum())
+    assert float((p * found.potential).sum()) == pytest.approx(exact, abs=0.03)
+
+
+def test_of_a_finite_source_every_letter_takes_part_in_the_pilot() -> None:
+    """The candidates differ at a letter of probability .002 alone, by 100 nats."""
+    x = torch.arange(5, dtype=torch.float64)[:, None]
+    p = torch.tensor([0.002, 0.398, 0.2, 0.2, 0.2], dtype=torch.float64)
+
+    def flat(lost: float) -> Candidate:
+        def at(x: Tensor, _: Tensor | None) -> Evaluation:
+            potential = torch.where(x[:, 0] == 0.0, lost, 1.0)
+            return Evaluation(potential, potential, method="flat", side="upper", ess=0.9)
+
+        return at
+
+    generator = Generator().manual_seed(1)
+    assert choose({"blind": flat(101.0), "sees": flat(1.0)}, x, p, 256, generator) == "sees"
+    assert choose({"blind": flat(1.0), "sees": flat(1.0)}, x, p, 256, generator) == "blind"
+
+
+def test_of_a_finite_source_the_draws_are_what_is_uncertain() -> None:
+    """Its sum over letters is exact; the scatter of repeated estimates is the reported error."""
+    generator = Generator().manual_seed(3)
+    p = torch.softmax(torch.randn(40, generator=generator).double(), 0)
+    totals, errors = [], []
+    for _ in range(200):
+        weights = (0.5 * torch.randn(40, 64, generator=generator).double()).exp()
+        share = weights / weights.sum(1, keepdim=True)
+        totals.append(float(p @ weights.mean(1).log()))
+        errors.append(sampling_error(1.0 / share.square().sum(1), 64, p))
+    assert float(np.mean(errors)) == pytest.approx(float(np.std(totals)), rel=0.15)
+    assert sampling_error(torch.ones(40).double(), 16, None) == 0.0

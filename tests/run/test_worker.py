@@ -27,7 +27,7 @@ from rdbench.run.records import CellRecord, PointRecord, TracePoint
 from rdbench.run.spool import Spool, SpoolWriter, read_spool
 from rdbench.run.views import make_view
 from rdbench.run.worker import Job, solve
-from rdbench.types import Audited, Problem, TestChannel
+from rdbench.types import Audited, Problem, RdbenchError, TestChannel
 
 CPU = torch.device("cpu")
 
@@ -98,6 +98,23 @@ def test_the_audit_stream_is_of_the_slope_and_the_seed_not_of_the_estimator(
     assert len(set(first)) == 4
     assert draws("toy[draws=50]", 0) == first
     assert set(draws("toy", 1)).isdisjoint(first)
+
+
+def test_draws_that_are_no_numbers_are_told_in_one_line() -> None:
+    @dataclass(frozen=True)
+    class Broken:
+        name: str = "broken"
+        dim: int = 1
+
+        def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+            return torch.full((n, 1), torch.nan, dtype=torch.float64)
+
+    problem = Problem(Broken(), hamming())
+    view, _ = make_view(problem, frozenset(), generator(), CPU)
+    with pytest.raises(RdbenchError, match="not finite"):
+        view.sample(2)
+    with pytest.raises(RdbenchError, match="not finite"):
+        make_view(problem, frozenset(), generator(), CPU, n_train=3)
 
 
 @pytest.mark.usefixtures("plugged")
