@@ -64,7 +64,6 @@ FIGURES: Sequence[Figure] = (
     Figure("nerd", "vector_gaussian", "ramp-d2", 0.01, 10, dim=2, rates="0.1,0.5,1,2,4"),
     Figure("nerd", "gaussian_spectra", "nerd-d10", 0.06, 20, dim=10, betas="3"),
     Figure(
-        "nerd:paper[iterations=1558]",
         "gaussian_spectra",
         "nerd-d10",
         cpu=216,
