@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy import ndarray
+from torch import Tensor
 
 from rdbench.inference import boxes, finite, grids
 from rdbench.inference.grid_error import DiscretisationError, discretisation_error
@@ -29,8 +31,8 @@ class FiniteProblem:
     """Raises GridError where the problem at this slope is not supported."""
     error: Callable[[float, grids.Discretised, finite.Solution], DiscretisationError] | None = None
     """None where nothing was put on a grid."""
-    sampled: bool = False
-    """Whether the source is a batch of draws, so that F(q) has to be taken on others."""
+    held: Float[Tensor, "n d"] | None = None
+    """Where the source is a batch of draws: others, on which F(q) is taken at every slope."""
 
 
 def finite_problem(view: View) -> FiniteProblem:
@@ -87,11 +89,12 @@ def gridded(view: View, points: int | None, max_points: int | None) -> FinitePro
     )
 
 
-def codebook(view: View, size: int) -> FiniteProblem:
+def codebook(view: View, size: int, claim_symbols: int) -> FiniteProblem:
     """``size`` draws as reproduction points against 20 times as many symbols, in any dimension.
 
     Under squared error most draws are shrunk first, until the noise of slope beta is out of their
     covariance. With far fewer symbols per atom the weights would follow their noise.
+    ``claim_symbols`` more are held for the claims of all slopes.
 
     Raises:
         GridError: the reproduction alphabet is given, or the matrix of distortions is too large.
@@ -102,6 +105,7 @@ def codebook(view: View, size: int) -> FiniteProblem:
     if n < size:
         raise grids.GridError(f"{size} atoms are too many: {n} symbols would fit beside them")
     drawn, symbols = view.sample(size).double(), view.sample(n).double()
+    held = view.sample(claim_symbols).double()
     p = np.full(n, 1.0 / n)
 
     def at(beta: float) -> grids.Discretised:
@@ -112,7 +116,7 @@ def codebook(view: View, size: int) -> FiniteProblem:
         rho = view.distortion.pairwise(symbols, atoms).double().cpu().numpy()
         return _dense(p, rho, beta, atoms.cpu().numpy())
 
-    return FiniteProblem(at, sampled=True)
+    return FiniteProblem(at, held=held)
 
 
 def _dense(p: ndarray, rho: ndarray, beta: float, points: ndarray) -> grids.Discretised:

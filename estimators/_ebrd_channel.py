@@ -13,15 +13,31 @@ from torch import Generator, Tensor
 from rdbench.estimators._ebrd_correction import log_mass, score
 from rdbench.inference.energies import Correction, ReferenceSampler
 from rdbench.inference.langevin import Potential, adapted, mala
+from rdbench.inference.reproduction import GoOn, always
 from rdbench.inference.scaling import Scaling
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Claim, Density, Energy, TestChannel
+from rdbench.types import Claim, Density, Energy, Side, TestChannel
 
 _CLAIM_DRAWS = 8
 _ROUNDS = 6
 _INTEGRABLE = 2  # dimensions in which an energy can be integrated by anyone
-_MASS_DRAWS = 200_000
-_MASS_ERROR = 5e-3  # nats: standard error of log Z up to which it is taken as known
+_MASS_DRAWS = 3_000_000
+_MASS_ERROR = 1e-3  # nats: standard error of log Z up to which it is taken as known
+_LOOK_MASS_DRAWS = 20_000
+_LOOK_MASS_ERROR = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class Claimed:
+    """What a finished channel is claimed on."""
+
+    x: Float[Tensor, "n d"]
+    """Draws that nothing was chosen by."""
+    side: Side
+    """Of F of a mixture alone on them; with a network it is an estimate."""
+    generator: Generator
+    go_on: GoOn = always
+    """Asked while log Z is estimated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +124,7 @@ def channel(
     beta: float,
     scaling: Scaling,
     tilted: Tilted,
-    claimed: tuple[Float[Tensor, "n d"], Generator] | None,
+    claimed: Claimed | None,
 ) -> TestChannel:
     """The channel in source coordinates.
 
@@ -120,8 +136,7 @@ def channel(
         beta: the slope.
         scaling: to standard coordinates.
         tilted: q there.
-        claimed: draws to claim on, that nothing was chosen by, and randomness for log Z; ``None``
-            for a look in passing.
+        claimed: what it is claimed on; ``None`` for a look in passing, whose log Z is rougher.
     """
 
     def sample(n: int, g: Generator) -> Tensor:
@@ -135,11 +150,7 @@ def channel(
         return value, grad / scaling.scale
 
     dim = tilted.reference.dim
-    mass, error = 0.0, 0.0
-    if tilted.network is not None:
-        mass, error = math.nan, math.inf
-        if claimed is not None and dim > _INTEGRABLE:
-            mass, error = log_mass(tilted.tilt, tilted.reference, _MASS_DRAWS, claimed[1])
+    mass, known = _log_mass(tilted, claimed) if dim > _INTEGRABLE else (math.nan, False)
     constant = mass + dim * math.log(scaling.scale)
 
     @torch.no_grad()
@@ -147,7 +158,6 @@ def channel(
         z = scaling.forward(y)
         return tilted.reference.log_prob(z) - tilted.tilt(z) - constant
 
-    known = dim > _INTEGRABLE and error <= _MASS_ERROR
     return TestChannel(
         beta=beta,
         marginal=Density(sample, log_prob) if known else Energy(sample, value_and_grad),
@@ -156,17 +166,37 @@ def channel(
     )
 
 
-def _claim(tilted: Tilted, scaling: Scaling, claimed: tuple[Tensor, Generator] | None) -> Claim:
-    """(R, D) on fresh draws; of a mixture alone F is exact on them, so above F* in expectation."""
+def _log_mass(tilted: Tilted, claimed: Claimed | None) -> tuple[float, bool]:
+    """log Z of the network's part, and whether it is known well enough for a density."""
+    if tilted.network is None:
+        return 0.0, True
+    if claimed is not None:
+        mass, error = log_mass(
+            tilted.tilt,
+            tilted.reference,
+            _MASS_ERROR,
+            _MASS_DRAWS,
+            claimed.generator,
+            claimed.go_on,
+        )
+        return mass, error <= _MASS_ERROR
+    # A look must not draw from the fit's generator.
+    own = Generator(tilted.reference.means.device).manual_seed(0)
+    mass, error = log_mass(tilted.tilt, tilted.reference, _LOOK_MASS_ERROR, _LOOK_MASS_DRAWS, own)
+    return mass, error <= _LOOK_MASS_ERROR
+
+
+def _claim(tilted: Tilted, scaling: Scaling, claimed: Claimed | None) -> Claim:
+    """(R, D) on the draws, on which F of a mixture alone is exact."""
     if claimed is None:
         return Claim(math.nan, math.nan, "estimate")
-    x, generator = claimed
+    x, generator = claimed.x, claimed.generator
     if tilted.network is None:
         y = tilted.reference.sample_conditional(x, _CLAIM_DRAWS, tilted.slope, generator)
         spent = float((y - x[:, None]).square().sum(-1).mean())
         lagrangian = -float(tilted.reference.log_partition(x, tilted.slope).mean())
         rate = lagrangian - tilted.slope * spent
-        return Claim(rate, scaling.distortion(spent), "upper")
+        return Claim(rate, scaling.distortion(spent), claimed.side)
     found = score(tilted.network, tilted.reference, x, tilted.slope, (tilted.share,), generator)
     spent = float(found.distortion[0])
     rate = float(found.lagrangian[0]) - tilted.slope * spent

@@ -15,12 +15,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.estimators._ebrd_settings import Settings
 from rdbench.inference.energies import Correction, ReferenceSampler, cosine
+from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
 
 _SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -28,6 +30,8 @@ _SHARES = (0.25, 0.5, 0.75, 1.0)
 _MARGIN = 1e-3  # nats that a network has to gain, and three standard errors of the gain
 _HELD_DRAWS = 8  # of p_ref(y|x), per symbol
 _MARGINAL_DRAWS = 20  # of p_ref, per symbol
+_MASS_BLOCK = 20_000
+_MASS_FEW = 100_000  # draws that tell what spread their weights have
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def train(
     schedule: Schedule,
     config: Settings,
     generator: Generator,
-    report: Callable[[float], bool],
+    report: Callable[[float, Correction], bool],
 ) -> Correction:
     """Descend F, and return the running mean of the weights.
 
@@ -58,7 +62,7 @@ def train(
         schedule: iterations, symbols, draws of p_ref(y|x) per symbol, learning rate.
         config: averaging.
         generator: the source of randomness.
-        report: told the fraction done; on False training ends.
+        report: told the fraction done and the running mean; on False training ends.
     """
     batch, n, k = len(sampler.means), schedule.symbols, schedule.draws
     optimiser = torch.optim.Adam(correction.parameters(), lr=schedule.rate, betas=(0.5, 0.999))
@@ -76,7 +80,7 @@ def train(
         decay.step()
         # A plain mean at first, so that the start is forgotten at once.
         _move(average, correction, max(1.0 - config.averaging, 1.0 / (iteration + 1)))
-        if not report((iteration + 1) / schedule.iterations):
+        if not report((iteration + 1) / schedule.iterations, average):
             break
     return average
 
@@ -132,18 +136,38 @@ def score(
 
 @torch.no_grad()
 def log_mass(
-    tilt: Callable[[Tensor], Tensor], reference: GaussianMixture, n: int, generator: Generator
+    tilt: Callable[[Tensor], Tensor],
+    reference: GaussianMixture,
+    wanted: float,
+    most: int,
+    generator: Generator,
+    go_on: GoOn = always,
 ) -> tuple[float, float]:
-    """log E_{p_ref} exp(-tilt) from n exact draws, and its standard error."""
-    values = torch.cat([tilt(reference.sample(k, generator)) for k in _split(n, 20_000)])
-    least = float(values.min())
-    weights = torch.exp(least - values)
-    mean = float(weights.mean())
-    return math.log(mean) - least, float(weights.std()) / (mean * math.sqrt(n))
+    """log E_{p_ref} exp(-tilt) by exact draws of p_ref, and its standard error.
 
-
-def _split(n: int, most: int) -> list[int]:
-    return [min(most, n - done) for done in range(0, n, most)]
+    Args:
+        tilt: share f(y).
+        reference: p_ref.
+        wanted: the standard error at which no more is drawn.
+        most: the most draws; where even they would not do, it ends with a few.
+        generator: the source of randomness.
+        go_on: asked between blocks, once there are a few; on False it ends.
+    """
+    n, first, second, error = 0, -math.inf, -math.inf, math.inf
+    while n < most:
+        part = min(_MASS_BLOCK, most - n)
+        values = -tilt(reference.sample(part, generator))
+        n += part
+        # log sums of the weights and of their squares
+        first = float(np.logaddexp(first, float(torch.logsumexp(values, 0))))
+        if not math.isfinite(first):
+            return math.nan, math.inf
+        second = float(np.logaddexp(second, float(torch.logsumexp(2.0 * values, 0))))
+        error = math.sqrt(max(0.0, math.exp(second - 2.0 * first) - 1.0 / n))
+        hopeless = n * (error / wanted) ** 2 > most
+        if n >= min(_MASS_FEW, most) and (error <= wanted or hopeless or not go_on()):
+            break
+    return first - math.log(n), error
 
 
 def chosen_share(

@@ -10,85 +10,51 @@ slope. Where it is zero q is the mixture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
-from jaxtyping import Float
-from torch import Generator, Tensor
+from torch import Generator
 
-from rdbench.estimators._ebrd_channel import Tilted, channel
+from rdbench.estimators._ebrd_channel import Claimed, Tilted, channel
 from rdbench.estimators._ebrd_correction import Schedule, chosen_share, train
+from rdbench.estimators._ebrd_draws import SELECT, Draws, split_draws
 from rdbench.estimators._ebrd_settings import Settings
 from rdbench.inference.components import choose_observed
 from rdbench.inference.energies import Correction, ReferenceSampler
-from rdbench.inference.reproduction import fit_reproduction, gaussian, lagrangian, moments
-from rdbench.inference.scaling import Scaling, fit_scaling
+from rdbench.inference.reproduction import (
+    fit_reproduction,
+    gaussian,
+    lagrangian,
+    moments,
+    parameters,
+)
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Monitor, Refusal, TestChannel, View
 
-_HELD = 20_000  # draws that choose the number of components
-_SELECT = 4000  # of them that decide about the network; and as many that are claimed on
 _CHOOSE = 20_000  # draws on which the number of components is chosen
 _MARGIN = 5e-4  # nats that more components have to gain
-_FEW = 10  # distinct training points of which none are held out
+_FEW = 3  # held-out points: fewer have no standard error to choose by
+_SPENT = "q is the mixture: the budget was spent before the network was trained"
+_UNJUDGED = "q is the mixture: too few training points to judge a network"
+_NO_GAIN = "q is the mixture: the network gained nothing on held-out draws"
 _WARM, _PILOT, _TRUNK, _TRAINED = 0.4, 0.45, 0.65, 0.95  # of the fit, at which its parts end
-
-
-@dataclass(frozen=True, eq=False)
-class _Data:
-    """Draws in standard coordinates: to fit, to select, to claim on; and how to draw more."""
-
-    scaling: Scaling
-    fit: Float[Tensor, "n d"]
-    held: Float[Tensor, "m d"]
-    claim: Float[Tensor, "l d"]
-    draw: Callable[[int], Tensor]
 
 
 def fit_reference(
     config: Settings, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
 ) -> Iterator[TestChannel | Refusal]:
     """The default under squared error."""
-    data = _data(config, view, generator, monitor.effort)
+    data = split_draws(config, view, generator, monitor.effort)
     if data is None:
         yield from (Refusal(b, "unsupported", "the source is constant") for b in betas)
         return
     fit = _Fit(config, data, list(betas), generator, monitor)
     fit.warm()
+    fit.count()
     fit.correct()
+    fit.count()
     yield from fit.channels(claim=True)
-
-
-def _data(config: Settings, view: View, generator: Generator, effort: float) -> _Data | None:
-    """Draws for everything; ``None`` of a constant source."""
-    parameters = view.dim * (view.dim + 3) // 2
-    # p fitted parameters cost p / 2n nats.
-    wanted = max(config.draws, min(150_000, 100 * parameters))
-    count = max(1000, round(wanted * min(1.0, effort)))
-    raw = view.sample(count).double()
-    if bool((raw == raw[0]).all()):
-        return None
-    scaling = fit_scaling(raw, view.distortion)
-    z = scaling.forward(raw)
-    if view.n_train is None:
-        held, claim = (scaling.forward(view.sample(n)) for n in (_HELD, _SELECT))
-        return _Data(scaling, z, held, claim, lambda n: scaling.forward(view.sample(n)))
-    # Whole points are held out, not draws of them: the same point must not fit and select.
-    _, point = torch.unique(raw, dim=0, return_inverse=True)
-    distinct = int(point.max()) + 1
-    if distinct < _FEW:
-        parts = [z, z[:_HELD], z[:_SELECT]]
-    else:
-        rank = torch.randperm(distinct, generator=generator, device=z.device)[point] / distinct
-        parts = [z[rank >= 0.2], z[rank < 0.1][:_HELD], z[(rank >= 0.1) & (rank < 0.2)][:_SELECT]]
-    fitted = parts[0]
-
-    def draw(n: int) -> Tensor:
-        rows = torch.randint(len(fitted), (n,), generator=generator, device=fitted.device)
-        return fitted[rows]
-
-    return _Data(scaling, fitted, parts[1], parts[2], draw)
 
 
 class _Fit:
@@ -97,7 +63,7 @@ class _Fit:
     def __init__(
         self,
         config: Settings,
-        data: _Data,
+        data: Draws,
         betas: list[float],
         generator: Generator,
         monitor: Monitor,
@@ -110,8 +76,11 @@ class _Fit:
         self.overall = moments(data.fit)
         # One component is a closed form (reverse water-filling) to start with.
         self.references = [self._single(s) for s in self.slopes]
-        self.correction: Correction | None = None
-        self.shares = [0.0] * len(betas)
+        self.tied = False
+        self.networks: dict[int, tuple[Correction, int, float]] = {}
+        """Of slopes with a network: a batch of them, which one it is, and its share."""
+        self.without = _SPENT
+        """Why the other slopes have none."""
         self.going = True
         self.done = 0.0
 
@@ -128,6 +97,8 @@ class _Fit:
     def warm(self) -> None:
         """Fit the references, from the highest slope down."""
         data, order = self.data, sorted(range(len(self.slopes)), key=lambda i: -self.slopes[i])
+        if len(data.held) < _FEW:
+            return
         top = self.slopes[order[0]]
         noise = 0.5 / top
         observed = choose_observed(
@@ -141,7 +112,7 @@ class _Fit:
         )
         if observed.mixture.size == 1:
             return
-        current = observed.mixture.deconvolved(noise)
+        current, self.tied = observed.mixture.deconvolved(noise), observed.tied
         for done, i in enumerate(order):
             slope = self.slopes[i]
             if not self._go_on(_WARM * (1.0 + done) / (1.0 + len(order))):
@@ -162,10 +133,13 @@ class _Fit:
 
     def correct(self) -> None:
         """Train the network at the highest slope, then from there at all of them; select."""
-        top = max(range(len(self.slopes)), key=lambda i: self.slopes[i])
-        every = list(range(len(self.slopes)))
+        if not self.data.judged:
+            self.without = _UNJUDGED
+            return
         if not self._go_on(_WARM):
             return
+        top = max(range(len(self.slopes)), key=lambda i: self.slopes[i])
+        every = list(range(len(self.slopes)))
         trunk = Correction(
             1,
             self.overall.mean,
@@ -175,19 +149,25 @@ class _Fit:
         )
         for iterations, until in ((1.5, _PILOT), (4.5, _TRUNK)):
             trunk = self._trained(trunk, [top], iterations, (2, 1e-2), until)
+            going = self._go_on(until)
+            self.networks = {}  # what looks in passing were shown
+            if not going:
+                return
             # What a network does not find here it finds nowhere: there is nothing to find.
-            if self._share(trunk, top) == 0.0 or not self._go_on(until):
+            if self._share(trunk, top) == 0.0:
+                self.without = f"{_NO_GAIN} at the highest slope"
                 return
         start = trunk.repeated(len(every))
         trained = self._trained(start, every, 1.0, (4, 3e-3), _TRAINED)
-        self.shares = [self._share(trained.single(i), i) for i in every]
-        self.correction = trained
+        self.without = _NO_GAIN
+        shares = [self._share(trained.single(i), i) for i in every]
+        self.networks = {i: (trained, i, a) for i, a in enumerate(shares) if a > 0.0}
 
     def _share(self, network: Correction, index: int) -> float:
         return chosen_share(
             network.single(0),
             self.references[index],
-            self.data.held[:_SELECT],
+            self.data.held[:SELECT],
             self.slopes[index],
             self.generator,
         )
@@ -212,30 +192,34 @@ class _Fit:
             draws=draws,
             rate=config.learning_rate or rate,
         )
-        self.monitor.count(parameters=sum(p.numel() for p in correction.parameters()))
 
-        def report(done: float) -> bool:
+        def report(done: float, mean: Correction) -> bool:
             self.monitor.count(gradient_steps=1)
+            if until > _PILOT:  # before, nothing says that it is of use
+                self.networks = {i: (mean, row, 1.0) for row, i in enumerate(rows)}
             return self._go_on(start + (until - start) * done)
 
         return train(correction, sampler, self.data.draw, schedule, config, self.generator, report)
 
+    def count(self) -> None:
+        """Tell the monitor how many parameters the channels have, of all slopes together."""
+        sizes = [parameters(q.size, q.dim, self.tied) for q in self.references]
+        for batch, row, _ in self.networks.values():
+            sizes.append(sum(p.numel() for p in batch.single(row).parameters()))
+        self.monitor.count(parameters=sum(sizes))
+
     def channels(self, claim: bool = False) -> Iterator[TestChannel]:
         """What is known now."""
+        data = self.data
+        claimed = Claimed(data.claim, data.side, self.generator, self._go_on) if claim else None
         for i, (beta, slope) in enumerate(zip(self.betas, self.slopes, strict=True)):
-            network = self.correction if self.shares[i] > 0.0 else None
-            tilted = Tilted(
-                self.references[i],
-                network.single(i) if network is not None else None,
-                self.shares[i],
-                slope,
-            )
-            yield channel(
-                beta,
-                self.data.scaling,
-                tilted,
-                (self.data.claim, self.generator) if claim else None,
-            )
+            network, share = None, 0.0
+            if i in self.networks:
+                batch, row, share = self.networks[i]
+                network = batch.single(row)
+            tilted = Tilted(self.references[i], network, share, slope)
+            made = channel(beta, data.scaling, tilted, claimed)
+            yield made if network is not None or not claim else replace(made, reason=self.without)
 
 
 def _padded(mixture: GaussianMixture, size: int) -> GaussianMixture:

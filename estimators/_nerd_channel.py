@@ -15,6 +15,7 @@ from rdbench.estimators._nerd_posterior import LatentEncoder, blocks, weighted_d
 from rdbench.estimators._nerd_training import Objective
 from rdbench.inference.plug_in import appendix_a
 from rdbench.inference.plug_in import blocks as pairwise_blocks
+from rdbench.inference.reproduction import GoOn, always, parameters
 from rdbench.inference.scaling import Scaling
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Claim, Density, Distortion, Encoder, Pushforward, TestChannel
@@ -46,6 +47,15 @@ class Finished:
     def proposes(self) -> bool:
         """Whether latents are proposed symbol by symbol: squared error alone has the algebra."""
         return self.distortion.name == "squared_error"
+
+    @property
+    def parameters(self) -> int:
+        """How many were fitted: the mixture that the affine part makes of the prior, the network.
+
+        A network whose last layer is zero is none.
+        """
+        network = sum(p.numel() for p in self.net.parameters()) if bool(self.net.w3.any()) else 0
+        return network + parameters(self.prior.size, self.prior.dim, tied=False)
 
     def decode(self, z: Tensor) -> Tensor:
         """g(z) in the source's coordinates."""
@@ -126,11 +136,13 @@ def lagrangians(
     objective: Objective,
     generator: Generator,
     few: bool = False,
-) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    go_on: GoOn = always,
+) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
     """-log Z^(x) and E[rho | x] on symbols in standard coordinates, by either estimate of Z(x).
 
     Both are unbiased estimates of Z, so the first lies above f(x) in expectation. ``few``: with
-    a quarter of the draws, for comparisons.
+    a quarter of the draws, for comparisons. ``go_on`` is asked between blocks of symbols; on False
+    those so far are returned.
     """
     f, spent = [], []
     if objective == "plug_in":
@@ -140,6 +152,8 @@ def lagrangians(
             log_sum = torch.logsumexp(log_w, 1)
             f.append(math.log(len(y)) - log_sum)
             spent.append((torch.exp(log_w - log_sum[:, None]) * rho).sum(1))
+            if not go_on():
+                break
         return torch.cat(f), torch.cat(spent)
     latents = _CLAIM_LATENTS // (4 if few else 1)
     encoder = LatentEncoder(result.net, result.prior, result.slope)
@@ -149,6 +163,8 @@ def lagrangians(
         )
         f.append(-torch.logsumexp(log_w, 1))
         spent.append((torch.softmax(log_w, 1) * rho).sum(1))
+        if not go_on():
+            break
     return torch.cat(f), torch.cat(spent)
 
 

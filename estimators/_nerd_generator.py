@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
 
 # Smallest variance of a component of several, over the noise 1 / (2 beta): each direction that
@@ -36,12 +37,16 @@ class AffineStart:
 
 
 def affine_start(
-    source: GaussianMixture, noise: float, x: Float[Tensor, "n d"] | None = None
+    source: GaussianMixture,
+    noise: float,
+    x: Float[Tensor, "n d"] | None = None,
+    go_on: GoOn = always,
 ) -> AffineStart:
     """The start for a source that is fitted by a mixture, where p(x|y) has covariance noise I.
 
     One component gives up ``noise`` in every direction; several do, and then take steps of
     expectation-maximisation of F(q) on ``x``, which lower it (Dempster, Laird, Rubin 1977).
+    ``go_on`` is asked between parts of a step; on False there are no more.
     """
     q = source.deconvolved(noise)
     eye = torch.eye(source.dim, dtype=torch.float64, device=source.means.device)
@@ -50,7 +55,10 @@ def affine_start(
         return AffineStart(prior, q.means[0], symmetric_root(q.covs[0]))
     if noise > float(source.variances.min()) and x is not None:
         for _ in range(_EM_STEPS):
-            q = _improved(q, x, noise)
+            improved = _improved(q, x, noise, go_on)
+            if improved is None:
+                break
+            q = improved
     values, vectors = torch.linalg.eigh(q.covs)
     floored = values.clamp(min=_FLOOR * noise)
     covs = (vectors * floored[:, None]) @ vectors.transpose(1, 2)
@@ -79,13 +87,22 @@ def symmetric_root(cov: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
     return root
 
 
-def _improved(q: GaussianMixture, x: Float[Tensor, "n d"], noise: float) -> GaussianMixture:
-    """One step of expectation-maximisation for X = Y + N(0, noise I), Y ~ q."""
+def _improved(
+    q: GaussianMixture, x: Float[Tensor, "n d"], noise: float, go_on: GoOn = always
+) -> GaussianMixture | None:
+    """One step of expectation-maximisation for X = Y + N(0, noise I), Y ~ q.
+
+    None where ``go_on`` said no.
+    """
+    if not go_on():
+        return None
     share = torch.softmax(q.log_joint(x, noise=noise), 1)
     counts = share.sum(0).clamp(min=1e-8)
     eye = torch.eye(q.dim, dtype=x.dtype, device=x.device)
     means, covs = [], []
     for k in range(q.size):
+        if not go_on():
+            return None
         gain = torch.linalg.solve(q.covs[k] + noise * eye, q.covs[k]).T
         y = q.means[k] + (x - q.means[k]) @ gain.T
         mean = share[:, k] @ y / counts[k]

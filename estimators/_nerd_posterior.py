@@ -21,6 +21,7 @@ from rdbench.sources.mixture import LOG_2PI, GaussianMixture
 _WIDTH = 1.1  # variance of the proposals over that of the linearised posterior
 _PRIOR_SHARE = 4  # one draw in four is the prior's: it bounds the weights
 _BLOCK = 100_000  # latents decoded at once
+_JACOBIANS = 500_000  # numbers in the Jacobians held at once
 _ENOUGH = 1e-3  # nats that a Gauss-Newton step has to gain somewhere
 
 
@@ -186,6 +187,6 @@ def weighted_draws(
 
 def blocks(x: Float[Tensor, "n d"], m: int) -> tuple[Tensor, ...]:
     """Rows of x, so many at once that m latents for each stay affordable."""
-    rows = max(1, min(_BLOCK // m, 2_000_000 // x.shape[1] ** 2))
+    rows = max(1, min(_BLOCK // m, _JACOBIANS // x.shape[1] ** 2))
     parts: tuple[Tensor, ...] = x.split(rows)
     return parts

@@ -23,6 +23,8 @@ from rdbench.types import Claim, Distortion, Monitor, Pushforward, Side, TestCha
 _LATENT_DIM = 100
 _CLAIM_SYMBOLS = 2000
 _CLAIM_DRAWS = 40_000
+_CLAIM_PART = 200  # symbols between two questions whether to go on
+_LATE_DRAWS = 8000  # after a stop
 _POOL = 40_000
 _ROWS = 100  # symbols whose pools are weighted at once
 
@@ -71,7 +73,7 @@ def fit_published(
     """Train one network down the ladder, a copy of which is yielded at every slope."""
     net = _network(view.dim, generator)
     optimiser: torch.optim.Optimizer
-    monitor.count(parameters=sum(p.numel() for p in net.parameters()))
+    monitor.count(parameters=len(betas) * sum(p.numel() for p in net.parameters()))
     held = view.sample(_CLAIM_SYMBOLS).double()
     side: Side = "upper" if view.n_train is None else "estimate"
     running = True
@@ -88,9 +90,13 @@ def fit_published(
             if i % 20 == 19:
                 running = monitor.checkpoint(_builder(net, view, beta))
         frozen = _Draws(copy.deepcopy(net).double().requires_grad_(False), view.distortion, beta)
-        rate, spent = appendix_a(
-            view.distortion, held, frozen.sample(_CLAIM_DRAWS, generator), beta
-        )
+        y = frozen.sample(_CLAIM_DRAWS if running else _LATE_DRAWS, generator)
+        points = []
+        for part in held.split(_CLAIM_PART):
+            points.append(appendix_a(view.distortion, part, y, beta))
+            if not monitor.advance((place + 1) / len(betas)):
+                break
+        rate, spent = (sum(each) / len(points) for each in zip(*points, strict=True))
         yield _channel(frozen, Claim(rate, spent, side), running)
 
 

@@ -61,6 +61,7 @@ _FIT_DRAWS = 20_000  # choose the number of components
 _POLISH = 4  # iterations of EM on all warm draws
 _HELD_OUT = 4000  # symbols that choose between starts and trained models
 _CLAIM_SYMBOLS = 10_000
+_LATE_SYMBOLS = 300  # after a stop, for either
 _BLOCK = 2_000_000  # numbers of one tensor held at once
 _LOOK_EVERY = 20
 # A step costs some d^2 per symbol: fewer of them where there are many dimensions.
@@ -99,7 +100,7 @@ class BetaVAE:
     layers: int = 2
     """Of the flow in the prior."""
     bins: int = 8
-    """Of each of its splines."""
+    """Of each of its splines; even, so that a knot lies in the middle."""
     steps: int | None = None
     """None: 1,000, beyond d = 20 half of them; a step costs some d^2."""
     batch: int = 256
@@ -123,6 +124,8 @@ class BetaVAE:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise RdbenchError(f"beta_vae: {name} must be at least 1")
+        if self.bins % 2:
+            raise RdbenchError(f"beta_vae: bins must be even, got {self.bins}")
         for name in ("learning_rate", "prior_rate"):
             value = getattr(self, name)
             if value is not None and not 0.0 < value < math.inf:
@@ -162,6 +165,10 @@ class _Task:
         """Fresh training draws."""
         return self.scaling.forward(self.view.sample(n))
 
+    def go_on(self) -> bool:
+        """Asked before the training, which has fractions to tell."""
+        return self.monitor.advance(0.0)
+
 
 def _fit(
     config: BetaVAE, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
@@ -182,8 +189,12 @@ def _fit(
     else:
         starts = _linear_gaussian(task, scaling.forward(warm))
     monitor.count(parameters=sum(p.numel() for start in starts for p in start.parameters()))
-    trained = [_train(task, start, i, len(starts)) for i, start in enumerate(starts)]
-    yield from _chosen(task, trained if published else [*starts, *trained])
+    trained: list[Model] = []
+    for i, start in enumerate(starts):
+        if not monitor.advance(i / len(starts)):
+            break
+        trained.append(_train(task, start, i, len(starts)))
+    yield from _chosen(task, (trained or starts) if published else [*starts, *trained])
 
 
 def _chosen(task: _Task, models: Sequence[Model]) -> Iterator[TestChannel | Refusal]:
@@ -195,6 +206,8 @@ def _chosen(task: _Task, models: Sequence[Model]) -> Iterator[TestChannel | Refu
     picked = [0] * len(task.betas)
     if len(models) > 1:
         bounds = [_held_out(model, task, select)[0] for model in models]
+        shortest = min(bound.shape[1] for bound in bounds)  # a stop leaves fewer symbols
+        bounds = [bound[:, :shortest] for bound in bounds]
         picked = [_best([bound[i] for bound in bounds]) for i in range(len(task.betas))]
     for i, beta in enumerate(task.betas):
         one = models[picked[i]].single(i)
@@ -231,9 +244,9 @@ def _linear_gaussian(task: _Task, warm: Float[Tensor, "n d"]) -> list[MixtureVAE
     most = min(config.components, points // (10 * view.dim))
     fits = [fit_gaussian(warm)]
     if task.monitor.advance(0.0) and most > 1:
-        chosen = select_mixture(warm[:_FIT_DRAWS], most, task.generator)
+        chosen = select_mixture(warm[:_FIT_DRAWS], most, task.generator, go_on=task.go_on)
         if chosen.size > 1:
-            fits = [refined(chosen, warm, _POLISH), *fits]
+            fits = [refined(chosen, warm, _POLISH, go_on=task.go_on), *fits]
     if view.distortion.name == "squared_error":
         noise = 0.5 / task.slopes
         starts = [(fit, [_deconvolved(fit, v) for v in noise.tolist()]) for fit in fits]
@@ -314,8 +327,10 @@ def _running_mean(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tens
 @torch.no_grad()
 def _held_out(
     model: Model, task: _Task, x: Float[Tensor, "n d"]
-) -> tuple[Float[Tensor, "B n"], Float[Tensor, "B n"]]:
-    """The bound and the distortion of every symbol."""
+) -> tuple[Float[Tensor, "B m"], Float[Tensor, "B m"]]:
+    """The bound and the distortion of every symbol, or of the first ones after a stop."""
+    if not task.monitor.advance(1.0):
+        x = x[:_LATE_SYMBOLS]
     lagrangian, spent = [], []
     for part in x.split(
         max(1, _BLOCK // (len(model.slopes) * task.config.components * x.shape[1]))
@@ -323,6 +338,8 @@ def _held_out(
         rate, rho = model.bound(part, task.view.distortion, task.generator)
         lagrangian.append(rate + model.slopes[:, None] * rho)
         spent.append(rho)
+        if not task.monitor.advance(1.0):
+            break
     return torch.cat(lagrangian, 1), torch.cat(spent, 1)
 
 

@@ -191,7 +191,7 @@ class BlahutArimoto:
 
     def _problem(self, view: View) -> FiniteProblem:
         if self.support == "codebook":
-            return codebook(view, self.codebook_size)
+            return codebook(view, self.codebook_size, _CLAIM_SYMBOLS)
         if view.support is not None:
             return finite_problem(view)
         return gridded(view, self.points, self.max_points)
@@ -204,7 +204,7 @@ class BlahutArimoto:
             discrete = problem.at(beta)
         except grids.GridError as error:
             return Refusal(beta, "unsupported", str(error)), None
-        solution = self._solve(discrete, beta, monitor, done / of, of, problem.sampled)
+        solution = self._solve(discrete, beta, monitor, done / of, of, problem.held is not None)
         return self._channel(solution, discrete, problem, beta, view), solution
 
     def _solve(
@@ -224,13 +224,12 @@ class BlahutArimoto:
         if name == "interior_point" and not _newton_is_cheap(kernel):
             name = "squarem"
         in_2d = isinstance(kernel, SeparableKernel)
-        limit = self.iterations or (_ITERATIONS_2D if in_2d else _ITERATIONS)[name]
+        usual = _ITERATIONS_SAMPLED if sampled else (_ITERATIONS_2D if in_2d else _ITERATIONS)[name]
+        limit = self.iterations or usual
         if name != "interior_point":  # Newton's method takes few steps or does not converge
             limit = max(1, math.ceil(limit * monitor.effort))
-        tolerance = self.tolerance or (_TOLERANCE_2D if in_2d else _TOLERANCE)[name]
-        if sampled:
-            limit = self.iterations or _ITERATIONS_SAMPLED
-            tolerance = self.tolerance or _TOLERANCE_SAMPLED
+        enough = _TOLERANCE_SAMPLED if sampled else (_TOLERANCE_2D if in_2d else _TOLERANCE)[name]
+        tolerance = self.tolerance or enough
 
         def go_on(iteration: int) -> bool:
             return monitor.advance(done + iteration / limit / total)
@@ -279,13 +278,13 @@ class BlahutArimoto:
             if solution.converged
             else f"certified gap {solution.gap:.2g} nats after {solution.iterations} iterations"
         )
-        if problem.sampled:
+        if problem.held is not None:
             # the symbols that chose the weights would flatter them
-            rate, d = exact_point(atoms, view.distortion, view.sample(_CLAIM_SYMBOLS), beta)
+            rate, d = exact_point(atoms, view.distortion, problem.held, beta)
             claim = Claim(rate, d, "upper" if view.n_train is None else "estimate")
         else:
             d = finite.distortion(discrete.kernel, discrete.p, solution.weights)
-            rate = max(0.0, solution.lagrangian - beta * d)
+            rate = max(solution.lagrangian - beta * d, 0.0)  # in this order max keeps NaN
             claim = Claim(rate, d, "upper" if problem.error is None else "estimate")
         if problem.error is not None:
             error = problem.error(beta, discrete, solution)

@@ -48,7 +48,9 @@ class EBRD(Settings):
             "the network (two SiLU layers of 128 plus |y|^2 / 200, so that q exists), N = 512, "
             "300 iterations of Adam at 1e-3, and K and epsilon for d > 1.",
             "plain": "No publication: our own reading of the paper with a weak fixed quadratic "
-            "under the network, adapted Metropolis steps, persistent chains and reweighting.",
+            "under the network, adapted Metropolis steps, persistent chains and reweighting. "
+            "Its claim is Appendix A with 2000 draws of q, whose rate saturates at "
+            "log 2000 = 7.6 nats.",
         },
         not_invariant=frozenset({"shift:paper", "scale:paper"}),
         colour="#0072B2",

@@ -193,7 +193,7 @@ def _split(view: View, effort: float, generator: Generator) -> _Split:
         letters = 2 * len(points) < view.n_train  # every fit has seen all of them, how often counts
         if tenth > 0 and not letters:
             claim, held, train = points.split([tenth, tenth, len(points) - 2 * tenth])
-            return _Split(train, held, claim, "upper", fixed=True)
+            return _Split(train, held, claim, "estimate", fixed=True)
         if not letters:
             return _Split(points, points, points, "estimate", fixed=True)
     sizes = [max(2, round(effort * n)) for n in (_FIRST_DRAWS, _HELD_DRAWS, _CLAIM_DRAWS)]
@@ -259,5 +259,6 @@ def _point(observed: GaussianMixture, x: Float[Tensor, "n d"], noise: float) -> 
         spent += float((shares[:, k] * (shift.square().sum(1) + within)).mean())
     log_mass = 0.5 * observed.dim * math.log(2.0 * math.pi * noise)
     log_z = float(torch.logsumexp(joint, 1).mean()) + log_mass
-    # beta = 1 / (2 v); a rate is a divergence, and rounding alone can make it negative
-    return max(0.0, -log_z - spent / (2.0 * noise)), spent
+    # beta = 1 / (2 v); a rate is a divergence, and rounding alone can make it negative. In this
+    # order max keeps NaN.
+    return max(-log_z - spent / (2.0 * noise), 0.0), spent

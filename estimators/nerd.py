@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -33,6 +34,7 @@ from rdbench.estimators._nerd_generator import (
 from rdbench.estimators._nerd_published import fit_published
 from rdbench.estimators._nerd_training import Objective, Schedule, train
 from rdbench.inference.em import refined, select_mixture
+from rdbench.inference.reproduction import GoOn
 from rdbench.inference.scaling import Scaling, fit_scaling
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Claim, EstimatorInfo, Monitor, RdbenchError, Refusal, TestChannel, View
@@ -42,6 +44,8 @@ _SELECT = 10_000  # draws on which the number of components is chosen
 _EM_DRAWS = 20_000
 _HELD = 1000  # symbols on which a start and what training made of it are compared
 _CLAIM_SYMBOLS = 2000
+# Symbols of a claim after a stop: so many that their Jacobians have so many numbers.
+_LATE_SYMBOLS, _LEAST_SYMBOLS, _LATE_NUMBERS = 200, 16, 100_000
 _MARGIN = 4.0  # nats by which log N has to exceed the rate for the plug-in
 _STOPPED = "stopped before the end of training"
 
@@ -178,34 +182,53 @@ def _fit(
         training = torch.unique(training, dim=0)
         mixed = torch.randperm(len(training), generator=generator, device=view.device)
         count = min(_HELD, len(training) // 5)
+        count = count if count > 1 else 0  # the spread of one symbol cannot be told
         held, training = training[mixed].split([count, len(training) - count])
         held = held if count > 0 else training
-    monitor.advance(0.0)
-    source = select_mixture(training[:_SELECT], config.components, generator)
-    source = refined(source, training)
+
+    def go_on() -> bool:
+        return monitor.advance(0.0)
+
+    source = select_mixture(training[:_SELECT], config.components, generator, go_on=go_on)
+    source = refined(source, training, go_on=go_on)
     task = _Task(config, schedule, view, scaling, source, training, held)
     net = ResidualGenerator(symmetric_root(moments(source)[1]), config.hidden, generator)
-    monitor.count(parameters=sum(p.numel() for p in net.parameters()))
     claimed_on = scaling.forward(view.sample(_CLAIM_SYMBOLS))
-    running = monitor.advance(0.0)
+    running, fitted = go_on(), 0
     for i, beta in enumerate(betas):
         found, objective, running = _one_slope(
             task, net, beta, (i, len(betas)), running, generator, monitor
         )
-        f, spent = lagrangians(found, claimed_on, objective, generator)
+        fitted += found.parameters
+        monitor.count(parameters=fitted)
+        late = not running
+        f, spent = lagrangians(
+            found,
+            _few(claimed_on, found) if late else claimed_on,
+            objective,
+            generator,
+            few=late,
+            go_on=partial(monitor.advance, (i + 1) / len(betas)),
+        )
         spent_mean = float(spent.mean())
         claim = Claim(
-            max(0.0, float(f.mean()) - found.slope * spent_mean),  # rounding, where q is a point
+            max(float(f.mean()) - found.slope * spent_mean, 0.0),  # rounding; this order keeps NaN
             scaling.distortion(spent_mean),
             "upper" if view.n_train is None else "estimate",
         )
         yield channel(found, claim, "" if running else _STOPPED)
 
 
-def _start(task: _Task, slope: float) -> AffineStart:
+def _few(x: Float[Tensor, "n d"], found: Finished) -> Float[Tensor, "m d"]:
+    """So few of the symbols that slopes without training take next to no time."""
+    affordable = _LATE_NUMBERS // (found.prior.size * found.prior.dim**2)
+    return x[: min(max(affordable, _LEAST_SYMBOLS), _LATE_SYMBOLS)]
+
+
+def _start(task: _Task, slope: float, go_on: GoOn) -> AffineStart:
     """The best affine generator for the mixture that was fitted to the source."""
     if task.view.distortion.name == "squared_error":
-        return affine_start(task.source, 0.5 / slope, task.training[:_EM_DRAWS])
+        return affine_start(task.source, 0.5 / slope, task.training[:_EM_DRAWS], go_on)
     return affine_start(task.source, 0.0)
 
 
@@ -223,33 +246,46 @@ def _one_slope(
     Where the start is optimal already (a Gaussian, a mixture whose components are wider than the
     noise) training can only add the noise of its gradients. Says also whether training may go on.
     """
-    start = _start(task, task.scaling.beta(beta))
+    done = place[0] / place[1]
+
+    def progress(part: float) -> bool:
+        nonlocal done
+        done = (place[0] + part) / place[1]
+        return monitor.advance(done)
+
+    def go_on() -> bool:
+        return running and monitor.advance(done)
+
+    start = _start(task, task.scaling.beta(beta), go_on)
+    running = go_on()
     net.restart(start)
 
     def freeze(current: ResidualGenerator) -> Finished:
         return finished(current, start.prior, task.scaling, task.view.distortion, beta)
 
     affine = freeze(net.without_network())
-    objective = _objective(task, affine, generator)
+    objective = _objective(task, affine, running, generator)
     if not running:
         return affine, objective, False
+    held = task.held
     seed = int(torch.randint(2**62, (1,), generator=generator, device=task.view.device))
 
     def gain(current: ResidualGenerator) -> tuple[float, float]:
         """Mean and standard error of the gain of training, both ends on the same latents."""
         pair = [
             lagrangians(
-                each, task.held, objective,
-                Generator(task.view.device).manual_seed(seed), few=True,
+                each, held, objective,
+                Generator(task.view.device).manual_seed(seed), few=True, go_on=go_on,
             )[0]
             for each in (affine, freeze(current))
         ]  # fmt: skip
-        difference = pair[0] - pair[1]
+        n = min(len(each) for each in pair)  # a stop shortens the second
+        difference = pair[0][:n] - pair[1][:n]
         return float(difference.mean()), float(difference.std()) / math.sqrt(len(difference))
 
     def worthwhile(current: ResidualGenerator) -> bool:
         mean, error = gain(current)
-        return not mean < error
+        return not mean < error or not go_on()  # a stop is for the training to notice
 
     def look(current: ResidualGenerator) -> bool:
         nan = Claim(math.nan, math.nan, "estimate")
@@ -264,11 +300,12 @@ def _one_slope(
         objective,
         task.schedule,
         generator,
-        lambda done: monitor.advance((place[0] + done) / place[1]),
+        progress,
         monitor,
         look,
         worthwhile,
     )
+    held = task.held if running else _few(task.held, affine)
     mean, error = gain(net)
     if mean > error:
         return freeze(net), objective, running
@@ -276,11 +313,13 @@ def _one_slope(
     return affine, objective, running
 
 
-def _objective(task: _Task, affine: Finished, generator: Generator) -> Objective:
+def _objective(task: _Task, affine: Finished, running: bool, generator: Generator) -> Objective:
     if task.config.objective != "auto":
         return task.config.objective
     if not affine.proposes:
         return "plug_in"
+    if not running:
+        return "importance"  # at any rate it claims well, and there is no time to look
     rate = rate_of(affine, task.held, task.config.draws, generator)
     return "plug_in" if rate < math.log(task.config.draws) - _MARGIN else "importance"
 

@@ -7,7 +7,7 @@ import textwrap
 from collections import Counter
 from dataclasses import dataclass
 
-from rdbench.check.catalogue import LIMIT_S, findings
+from rdbench.check.catalogue import LIMIT_S, MEND, NAMES, findings, known
 from rdbench.check.findings import Finding
 from rdbench.check.load import load
 from rdbench.cli_parse import bad
@@ -38,6 +38,9 @@ def execute(request: Request) -> int:
     only = None
     if request.only is not None:
         only = [part.strip() for part in request.only.split(",") if part.strip()]
+        if not only:
+            raise bad(f"--only takes names of checks, got {request.only!r}; {', '.join(NAMES)}")
+        known(only)
     import torch
 
     torch.set_num_threads(1)
@@ -46,8 +49,12 @@ def execute(request: Request) -> int:
     all_found = [Finding("import", found.imported.verdict, found.imported.message, 0.0)]
     _show(all_found[0])
     for finding in findings(found.cls, found.preset, request.seed, request.effort, only, LIMIT_S):
-        _show(finding)
         all_found.append(finding)
+        if not finding.message.endswith(MEND):
+            _show(finding)
+    left = [finding for finding in all_found if finding.message.endswith(MEND)]
+    if left:
+        _show(Finding(f"{len(left)} others", "skip", left[0].message, 0.0))
     counts = Counter(finding.verdict for finding in all_found)
     spent = sum(finding.cpu_s for finding in all_found)
     print(

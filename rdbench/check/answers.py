@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
@@ -15,10 +14,9 @@ from rdbench.check.bench import Bench
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
 from rdbench.check.forms import fault_of_channel
 from rdbench.check.invariance import BASE
+from rdbench.check.laws import fault_of_gradient, fault_on_line
 from rdbench.check.problems import Probe
-from rdbench.types import Density, Encoder, Pushforward, Refusal, TestChannel
-
-_KS = 2.2  # sqrt(n) times the distance of two distribution functions: exceeded once in 10^4
+from rdbench.types import Density, Encoder, Energy, Pushforward, Refusal, TestChannel
 
 
 def answers(bench: Bench) -> Outcome:
@@ -90,13 +88,20 @@ def _planes(bench: Bench) -> tuple[Probe, ...]:
 
 
 def density(bench: Bench) -> Outcome:
-    """log_prob integrates to one and fits its sampler; likewise an encoder's and a prior's."""
+    """log_prob integrates to one and fits its sampler; likewise an encoder's and a prior's.
+
+    An energy has its own gradient, and on the line the draws that it says.
+    """
     channels = bench.fit(bench.base).channels
     probes = [bench.base, *_planes(bench)]
     faults: list[str] = []
     open_, sure = 0, 0
     for probe in probes:
         for channel in bench.fit(probe).channels[-1:]:
+            if isinstance(channel.marginal, Energy) and bench.continuous:
+                fault = fault_of_gradient(channel.marginal)
+                faults += [f"{probe.label}: {fault}"] if fault else []
+                sure += not fault
             for what, one in _densities(channel, probe):
                 try:
                     known = checked_mixture(one, 2, stream("density")) is not None
@@ -106,10 +111,10 @@ def density(bench: Bench) -> Outcome:
                         f"{what} on {probe.label}: {problem}; this usually means a forgotten "
                         "constant or log-determinant, and it fakes a rate"
                     )
-    if bench.base.dim == 1:
+    if bench.continuous:
         for channel in channels:
-            if isinstance(channel.marginal, Density):
-                fault = _fault_on_line(channel.marginal)
+            if isinstance(channel.marginal, (Density, Energy)):
+                fault = fault_on_line(channel.marginal)
                 faults += [f"beta = {channel.beta:.4g}: {fault}"] if fault else []
                 sure += not fault
     if faults:
@@ -118,7 +123,7 @@ def density(bench: Bench) -> Outcome:
         return skipped("it claims no log density")
     if not sure:
         return skipped("its mass cannot be told: the density and a Gaussian fit hardly overlap")
-    return passed("log densities integrate to one over what their samplers draw")
+    return passed("log densities and energies belong to the draws of their samplers")
 
 
 def _densities(channel: TestChannel, probe: Probe) -> list[tuple[str, Density]]:
@@ -146,28 +151,3 @@ def _at(encoder: Encoder, x: Float[Tensor, "1 d"]) -> Density:
         return encoder.log_prob(z[None], x)[0].detach()
 
     return Density(sample, log_prob)
-
-
-def _fault_on_line(q: Density) -> str:
-    """Mass and distribution function on a grid, against draws."""
-    draws = q.sample(4000, stream("density", "draws")).detach()[:, 0].sort().values
-    width = float(draws[-1] - draws[0])
-    if not width > 0.0:
-        return "all its draws are equal, which no density allows"
-    grid = torch.linspace(
-        float(draws[0]) - width, float(draws[-1]) + width, 20_001, dtype=torch.float64
-    )
-    nodes = torch.cat([grid, draws]).sort().values
-    values = q.log_prob(nodes[:, None]).detach().exp()
-    steps = 0.5 * (values[1:] + values[:-1]) * nodes.diff()
-    mass = float(steps.sum())
-    if abs(mass - 1.0) > 0.02:
-        return f"exp(log_prob) integrates to {mass:.4g}, not to one"
-    reached = torch.cat([torch.zeros(1, dtype=torch.float64), steps.cumsum(0)]) / mass
-    at_draws = reached[torch.searchsorted(nodes, draws)]
-    n = len(draws)
-    ranks = (torch.arange(n, dtype=torch.float64) + 0.5) / n
-    distance = float((at_draws - ranks).abs().max())
-    if distance * math.sqrt(n) > _KS + 0.01 * math.sqrt(n):
-        return f"its draws and its log_prob differ: by {distance:.3g} in distribution function"
-    return ""

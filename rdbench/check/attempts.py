@@ -65,8 +65,9 @@ class Attempt:
     """Whether the generator of the fit was drawn from."""
     touched: list[str] = field(default_factory=list)
     cpu_s: float = 0.0
+    """CPU seconds of the fit itself."""
     after_stop_s: float = 0.0
-    """CPU seconds of the fit after it was told to stop."""
+    """Those of them after it was first told to stop."""
 
     @property
     def channels(self) -> list[TestChannel]:
@@ -156,33 +157,41 @@ def attempt(
 def _run(estimator: Estimator, view: View, own: Generator, found: Attempt) -> None:
     listener = found.listener
     before = snapshot()
-    began = time.process_time()
-    stopped: float | None = None
-    listener.resumed()
-    fit: Any = estimator.fit(view, list(found.probe.betas), own, listener)
-    found.is_iterator = isinstance(fit, Iterator)
-    answers = iter(fit)
+    answers: Iterator[Any] = iter(())
+
+    def begin() -> Any:
+        return estimator.fit(view, list(found.probe.betas), own, listener)
+
     try:
+        fit: Any = _turn(found, begin)
+        found.is_iterator = isinstance(fit, Iterator)
+        answers = iter(fit)
         while len(found.answers) < _MOST_ANSWERS:
-            told = listener.told_to_stop
-            turn = time.process_time()
-            listener.resumed()
             try:
-                answer = next(answers)
+                answer = _turn(found, lambda: next(answers))
             except StopIteration:
                 break
-            finally:
-                listener.heard()
-                if told:
-                    stopped = (stopped or 0.0) + time.process_time() - turn
             _note(found, changed(before, snapshot()))
             found.answers.append(answer)
             if isinstance(answer, TestChannel):
                 found.prints.append(fingerprint(answer, found.probe))
     finally:
-        found.cpu_s = time.process_time() - began
-        found.after_stop_s = stopped or 0.0
         _note(found, changed(before, snapshot()))
+
+
+def _turn(found: Attempt, work: Callable[[], Any]) -> Any:
+    """Let the fit work until it answers, and note the time that it takes."""
+    listener = found.listener
+    began = time.process_time()
+    listener.resumed()
+    try:
+        return work()
+    finally:
+        listener.heard()
+        ended = time.process_time()
+        found.cpu_s += ended - began
+        if listener.stopped_at is not None:
+            found.after_stop_s += ended - max(began, listener.stopped_at)
 
 
 def _note(found: Attempt, parts: list[str]) -> None:

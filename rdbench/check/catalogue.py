@@ -43,6 +43,8 @@ CHECKS: dict[str, Callable[[Bench], Outcome]] = {
 NAMES = ("protocol", *CHECKS)
 # Without these nothing else can be told.
 _FIRST = ("answers", "shapes")
+MEND = "failed: mend that first"
+"""How the message ends of a check that was left out for the failure of an earlier one."""
 
 
 def check_estimator(
@@ -79,9 +81,7 @@ def findings(
     limit: float,
 ) -> Iterator[Finding]:
     """The findings of `check_estimator`, one by one as they are known."""
-    strange = sorted(set(only or ()) - set(NAMES))
-    if strange:
-        raise RdbenchError(f"unknown check {strange[0]!r}; valid: {', '.join(NAMES)}")
+    known(only)
     wanted = [name for name in NAMES if only is None or name in only or name == "protocol"]
     cls = estimator if isinstance(estimator, type) else type(estimator)
     yield _timed("protocol", lambda: protocol.protocol(cls))
@@ -90,12 +90,23 @@ def findings(
     broken = "protocol" if bench is None else ""
     for name in wanted[1:]:
         if bench is None or broken:
-            yield Finding(name, "skip", f"{broken} failed: mend that first", 0.0)
+            yield Finding(name, "skip", f"{broken} {MEND}", 0.0)
             continue
         found = _timed(name, lambda check=CHECKS[name], on=bench: check(on))  # type: ignore[misc]
         yield found
         if found.verdict == "fail" and name in _FIRST:
             broken = name
+
+
+def known(only: Collection[str] | None) -> None:
+    """Do nothing where these are names of checks.
+
+    Raises:
+        RdbenchError: one is not.
+    """
+    strange = sorted(set(only or ()) - set(NAMES))
+    if strange:
+        raise RdbenchError(f"unknown check {strange[0]!r}; valid: {', '.join(NAMES)}")
 
 
 def _instance(estimator: Any, cls: Any, preset: str) -> Any:

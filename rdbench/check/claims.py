@@ -161,25 +161,32 @@ def side(bench: Bench) -> Outcome:
     faults: list[str] = []
     sides = set()
     for one in _points(bench):
-        claimed, inside = one.channel.claim.side, one.interval
-        sides.add(claimed)
-        if inside is None or claimed == "estimate":
-            continue
-        low = one.claimed < inside[0] - _slack(one)
-        high = one.claimed > inside[1] + _slack(one)
-        if (low and claimed in ("upper", "exact")) or (high and claimed in ("lower", "exact")):
-            word = "an exact value" if claimed == "exact" else f"a bound from {_SIDES[claimed]}"
-            faults.append(
-                f"{_where(one)}: its claim {one.claimed:.4g} is said to be {word} (side = "
-                f"{claimed!r}), but the audit finds F(q) = {inside[0]:.4g} to {inside[1]:.4g}; "
-                "say 'estimate' where nothing is guaranteed"
-            )
+        sides.add(one.channel.claim.side)
+        fault = fault_of_side(one, _slack(one))
+        faults += [f"{_where(one)}: {fault}"] if fault else []
     if sides == {"estimate"}:
         return skipped("it claims estimates, which have no side")
     return judged(faults, f"the audit agrees with {', '.join(sorted(sides))}")
 
 
 _SIDES = {"upper": "above", "lower": "below"}
+
+
+def fault_of_side(one: Judged, slack: float) -> str:
+    """A claim off its side of F(q) by more than the slack in nats, in words; empty otherwise."""
+    stated, inside = one.channel.claim.side, one.interval
+    if inside is None or stated == "estimate":
+        return ""
+    low = one.claimed < inside[0] - slack and stated != "lower"
+    high = one.claimed > inside[1] + slack and stated != "upper"
+    if not (low or high):
+        return ""
+    word = "an exact value" if stated == "exact" else f"a bound from {_SIDES[stated]}"
+    return (
+        f"its claim {one.claimed:.4g} is said to be {word} (side = {stated!r}), but the audit "
+        f"finds F(q) = {inside[0]:.4g} to {inside[1]:.4g}; say 'estimate' where nothing is "
+        "guaranteed"
+    )
 
 
 def monotone(bench: Bench) -> Outcome:

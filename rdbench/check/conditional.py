@@ -1,8 +1,8 @@
 """Do the draws of p(y|x) follow what the channel says they follow?
 
-``boltzmann``: p(y|x) = q(y) exp(-beta rho(x, y)) / Z(x). In one dimension and for atoms its moments
-are sums over the nodes of q, with which those of the draws are compared. ``encoder``: any density,
-but then R + beta D >= F(q_Y) has to hold of what is claimed, with D that of the draws.
+``boltzmann``: p(y|x) = q(y) exp(-beta rho(x, y)) / Z(x). On the line, in the plane and for atoms
+its moments are sums over the nodes of q, with which those of the draws are compared. ``encoder``:
+any density, but then R + beta D >= F(q_Y) has to hold of what is claimed, with D that of the draws.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from torch import Tensor
 from rdbench.check.attempts import stream
 from rdbench.check.bench import Bench, Judged
 from rdbench.check.findings import Outcome, in_words, judged, skipped
+from rdbench.check.invariance import BASE
 from rdbench.check.problems import Probe
-from rdbench.types import Atoms, Density, Energy, Marginal, Pushforward, TestChannel
+from rdbench.types import Atoms, Density, Marginal, Pushforward, TestChannel
 
 _SYMBOLS, _EACH = 200, 32
-_NODES = 8001
+_NODES = {1: 8001, 2: 161}  # along each axis, by the dimension
 _PUSHED = 20_000  # draws that stand for a pushforward
 _SPLITS = 8
 _SIGMAS = 6.0
@@ -33,7 +34,8 @@ def conditional(bench: Bench) -> Outcome:
     """The draws belong to the kind that is stated."""
     faults: list[str] = []
     known = 0
-    for one in bench.audits(bench.base):
+    points = _points(bench)
+    for one in points:
         where = f"{one.probe.label}, beta = {one.channel.beta:.4g}"
         try:
             if one.channel.conditional_kind == "encoder":
@@ -47,8 +49,14 @@ def conditional(bench: Bench) -> Outcome:
             faults.append(f"{where}: {fault}")
     if not known:
         return skipped("no channel to draw from")
-    kinds = sorted({one.channel.conditional_kind for one in bench.audits(bench.base)})
+    kinds = sorted({one.channel.conditional_kind for one in points})
     return judged(faults, f"the draws are of the kind that is stated ({', '.join(kinds)})")
+
+
+def _points(bench: Bench) -> list[Judged]:
+    """On the line, and in the plane, where coordinates depend on each other."""
+    probes = (bench.base, BASE) if bench.continuous else (bench.base,)
+    return [one for probe in probes for one in bench.audits(probe)]
 
 
 def _encoder(one: Judged) -> str:
@@ -121,17 +129,20 @@ def _rho(probe: Probe, x: Float[Tensor, "n d"], y: Float[Tensor, "n k d"]) -> Fl
 def _nodes(
     marginal: Marginal, x: Float[Tensor, "n d"]
 ) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
-    """Points and log weights that stand for q; a grid for densities and energies on the line."""
+    """Points and log weights that stand for q: atoms, draws of a pushforward, a grid of others."""
     if isinstance(marginal, Atoms):
         return marginal.points.double(), marginal.log_weights.double()
-    if isinstance(marginal, Pushforward) or x.shape[1] > 1:
+    if isinstance(marginal, Pushforward):
         points = marginal.sample(_PUSHED, stream("conditional", "q")).detach().double()
         return points, torch.full((len(points),), -math.log(len(points)), dtype=torch.float64)
     draws = torch.cat([x, marginal.sample(2000, stream("conditional", "q")).detach().double()])
-    lo, hi = float(draws.min()), float(draws.max())
-    half = 0.5 * (hi - lo)
-    grid = torch.linspace(lo - half, hi + half, _NODES, dtype=torch.float64)[:, None]
-    assert isinstance(marginal, (Density, Energy))
+    lo, hi = draws.min(0).values, draws.max(0).values
+    reach = (0.5 if x.shape[1] == 1 else 0.25) * (hi - lo)
+    axes = [
+        torch.linspace(float(a), float(b), _NODES[x.shape[1]], dtype=torch.float64)
+        for a, b in zip(lo - reach, hi + reach, strict=True)
+    ]
+    grid = torch.cartesian_prod(*axes).reshape(-1, x.shape[1])
     if isinstance(marginal, Density):
         values = marginal.log_prob(grid).detach()
     else:

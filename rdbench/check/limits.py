@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from rdbench.check.answers import faults_of_answers
 from rdbench.check.attempts import Attempt, Options
 from rdbench.check.bench import Bench
-from rdbench.check.claims import CLAIM_TOLERANCE, FIVE, LAPLACIAN
+from rdbench.check.claims import CLAIM_TOLERANCE, FIVE, LAPLACIAN, fault_of_side
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
 from rdbench.check.forms import fault_of_channel
 from rdbench.check.problems import Probe, constant, letters, scalar
 
 _SILENCE = 3.0  # CPU seconds; what is asked for is a call every 0.2
 _UNHEARD = 0.5
+_WORK, _DEAF = 1.0, 0.8  # CPU seconds, and share of the whole fit, that may follow a stop
+_NOISE = 3.5  # nats per root dimension: five standard deviations of a potential
+_HELD = 0.1  # the share of few points that a claim is made on, at least
 _MORE = 4.0  # times the effort
 _EXTREMES = scalar().at("a scalar Gaussian at extreme slopes", 0.0, 1e-3, 1e4)
 _NO_SLOPES = scalar().at("a scalar Gaussian without slopes")
@@ -45,6 +50,13 @@ def budget(bench: Bench) -> Outcome:
             f"monitor.advance returned False, and it went on: {heard.calls_after_stop} more calls, "
             f"{heard.steps_after_stop} more gradient steps; leave the training loop when advance "
             "(or checkpoint) returns False, and yield what is there"
+        )
+    after = stopped.after_stop_s
+    if after > _WORK and after > _DEAF * whole.cpu_s:
+        faults.append(
+            f"monitor.advance returned False at its first call, and {after:.1f} CPU-s of work "
+            f"followed, where the whole fit takes {whole.cpu_s:.1f}: it does not hear what advance "
+            "answers; leave off when that is False, and yield what is there"
         )
     faults += [f for f in faults_of_answers(stopped) if not f.startswith("no answer")]
     for channel in stopped.channels:
@@ -95,16 +107,36 @@ def _works(bench: Bench, probe: Probe) -> Outcome:
 
 
 def few_points(bench: Bench) -> Outcome:
-    """A fixed training set of 200 points works; one of 1 or 2 does not crash."""
+    """A fixed training set of 200 points works; 3, 2 and 1 do not crash; no side is made up."""
     faults = []
-    for n in (200, 2, 1):
-        found = bench.fit(bench.base.highest, Options(n_train=n))
+    sizes = [(bench.base.highest, n) for n in (200, 2, 1)]
+    if bench.continuous:
+        sizes.append((FIVE.highest, 3))  # fewer points than dimensions: far from the source's law
+    for probe, n in sizes:
+        found = bench.fit(probe, Options(n_train=n))
         if n < 200 and found.own_error:
             continue
         if n == 200 and found.refused:
             faults.append(f"it refuses a training set of 200 points: {found.refused}")
-        faults += [f"with {n} training points: {fault}" for fault in _faults_of(found)]
-    return judged(faults, "200 training points work; 2 and 1 are answered or refused")
+        told = _faults_of(found) or _faults_of_sides(bench, found, n)
+        faults += [f"with {n} training points of {probe.label}: {fault}" for fault in told]
+    return judged(faults, "200 training points work; 3, 2 and 1 are answered or refused")
+
+
+def _faults_of_sides(bench: Bench, found: Attempt, points: int) -> list[str]:
+    """Claims far on the wrong side of F(q) on fresh draws.
+
+    What was left out of the fit is fresh, so a bound is possible, with the noise of those points.
+    """
+    noise = _NOISE / math.sqrt(max(1.0, _HELD * points))
+    slack = (CLAIM_TOLERANCE + noise) * math.sqrt(found.probe.dim)
+    bounds = [channel for channel in found.channels if channel.claim.side != "estimate"]
+    faults = (fault_of_side(bench.judge(found.probe, one), slack) for one in bounds)
+    return [
+        f"{fault}: draws of the points that were fitted to guarantee nothing"
+        for fault in faults
+        if fault
+    ]
 
 
 def bad_input(bench: Bench) -> Outcome:

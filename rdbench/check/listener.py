@@ -41,7 +41,8 @@ class Listener:
         self.steps = 0
         self.parameters = 0
         self.longest_silence = 0.0
-        self.told_to_stop = False
+        self.stopped_at: float | None = None
+        """The CPU second at which the fit was first told to stop."""
         self.calls_after_stop = 0
         self.steps_after_stop = 0
 
@@ -75,6 +76,11 @@ class Listener:
         if parameters:
             self.parameters = int(parameters)
 
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether a call was answered with False."""
+        return self.stopped_at is not None
+
     def heard(self) -> None:
         """Note the end of a silence: a call, an answer, the end."""
         now = time.process_time()
@@ -90,8 +96,8 @@ class Listener:
         self.calls += 1
         if self.told_to_stop:
             self.calls_after_stop += 1
-        if self._stop_after is not None and self.calls >= self._stop_after:
-            self.told_to_stop = True
-        if self._most_steps is not None and self.steps >= self._most_steps:
-            self.told_to_stop = True
+            return False
+        enough = self._stop_after is not None and self.calls >= self._stop_after
+        if enough or (self._most_steps is not None and self.steps >= self._most_steps):
+            self.stopped_at = self._last
         return not self.told_to_stop

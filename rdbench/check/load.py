@@ -34,7 +34,8 @@ def load(target: str) -> Loaded:
     """Find and import the class.
 
     Raises:
-        RdbenchError: there is no such module, file, class, name or preset.
+        RdbenchError: there is no such module, file, class, name or preset, or the class cannot be
+            made without arguments.
     """
     head, colon, tail = target.strip().partition(":")
     if head in registry.names("estimator"):
@@ -55,7 +56,23 @@ def load(target: str) -> Loaded:
         classes = [name for name, value in vars(module).items() if isinstance(value, type)]
         own = [n for n in classes if vars(module)[n].__module__ == module.__name__]
         raise registry.unknown(f"class of {head}", tail, own)
-    return Loaded(getattr(module, tail), "default", _imported(known, took, touched))
+    cls = _made(target, getattr(module, tail))
+    return Loaded(cls, "default", _imported(known, took, touched))
+
+
+def _made(target: str, cls: Any) -> Any:
+    """The class itself, once an instance could be made."""
+    if not isinstance(cls, type):
+        raise RdbenchError(f"{target} is a {type(cls).__name__}, not a class")
+    try:
+        with kept(_SEED):
+            cls()
+    except Exception as problem:  # an estimator's code may raise anything
+        raise RdbenchError(
+            f"{target} cannot be made without arguments, every parameter needs a default: "
+            f"{in_words(problem)}"
+        ) from problem
+    return cls
 
 
 def _registered(name: str, preset: str) -> Loaded:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +30,13 @@ _EXPLAINED = {
     "enable_grad() leaves the mode switched while the caller works",
     "torch's deterministic-algorithms flag": "others inherit it",
     "torch's float32 matmul precision": "others inherit it",
+    "torch's default device": "tensors that others make later are elsewhere",
+    "torch's anomaly detection": "everything that follows is slower, or stops at a NaN; use "
+    "torch.autograd.detect_anomaly() as a context",
+    "the flushing of denormal numbers": "the arithmetic of others changes",
+    "numpy's handling of floating-point errors": "use numpy.errstate(...) as a context",
+    "the recursion limit": "others inherit it",
+    "the handlers of signals": "the runner stops its workers by signals, and Ctrl-C has to work",
     "the environment variables": "others inherit them",
     "the working directory": "relative paths of others break",
     "the warning filters": "warnings of others are lost; use warnings.catch_warnings()",
@@ -36,6 +45,8 @@ _EXPLAINED = {
 
 
 _BEARTYPE = "beartype"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+_DENORMAL = 1e-310
 
 
 @dataclass(frozen=True)
@@ -60,12 +71,25 @@ def snapshot() -> Snapshot:
             "torch's grad mode": torch.is_grad_enabled(),
             "torch's deterministic-algorithms flag": torch.are_deterministic_algorithms_enabled(),
             "torch's float32 matmul precision": torch.get_float32_matmul_precision(),
+            "torch's default device": torch.get_default_device(),
+            "torch's anomaly detection": (
+                torch.is_anomaly_enabled(),
+                torch.is_anomaly_check_nan_enabled(),
+            ),
+            "the flushing of denormal numbers": _flushing(),
+            "numpy's handling of floating-point errors": np.geterr(),
+            "the recursion limit": sys.getrecursionlimit(),
+            "the handlers of signals": {one: signal.getsignal(one) for one in _SIGNALS},
             "the environment variables": dict(os.environ),
             "the working directory": os.getcwd(),
             "the warning filters": tuple(map(str, warnings.filters)),
             "matplotlib's being imported": "matplotlib" in sys.modules,
         }
     )
+
+
+def _flushing() -> bool:
+    return float(torch.tensor(_DENORMAL, dtype=torch.float64, device="cpu") * 1.0) == 0.0
 
 
 def changed(before: Snapshot, after: Snapshot) -> list[str]:
@@ -104,10 +128,29 @@ def kept(seed: int) -> Iterator[None]:
         torch.set_grad_enabled(parts["torch's grad mode"])
         torch.use_deterministic_algorithms(parts["torch's deterministic-algorithms flag"])
         torch.set_float32_matmul_precision(parts["torch's float32 matmul precision"])
+        _restore_the_rest(parts)
         if os.getcwd() != directory:
             os.chdir(directory)
         _restore_environment(parts["the environment variables"])
         warnings.filters[:] = filters  # type: ignore[index]
+
+
+def _restore_the_rest(before: dict[str, Any]) -> None:
+    device = before["torch's default device"]
+    if torch.get_default_device() != device:
+        torch.set_default_device(None)  # leaves the mode that set_default_device enters
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+    torch.autograd.set_detect_anomaly(*before["torch's anomaly detection"])
+    torch.set_flush_denormal(before["the flushing of denormal numbers"])
+    np.seterr(**before["numpy's handling of floating-point errors"])
+    if sys.getrecursionlimit() != before["the recursion limit"]:
+        sys.setrecursionlimit(before["the recursion limit"])
+    if threading.current_thread() is threading.main_thread():
+        for one, handler in before["the handlers of signals"].items():
+            # None: installed from outside of Python, where nothing can put it back.
+            if handler is not None and signal.getsignal(one) != handler:
+                signal.signal(one, handler)
 
 
 def _restore_environment(before: dict[str, str]) -> None:

@@ -6,11 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
 
 _SIZES = (2, 3, 4, 6, 8, 12, 16)
 _SCREEN = 4000
 """Restarts run on this many draws; only the best is polished on all of them."""
+_OPERATIONS = 200_000_000
+"""Of the matrix products between two questions whether to go on."""
 
 
 def fit_gaussian(x: Float[Tensor, "n d"]) -> GaussianMixture:
@@ -30,10 +33,13 @@ def fit_mixture(
     generator: Generator,
     restarts: int = 30,
     polish: int = 25,
+    *,
+    go_on: GoOn = always,
 ) -> GaussianMixture:
     """The best of ``restarts`` short EM runs from k-means++ centres, polished on all draws.
 
     Fewer restarts merge modes: six were too few for eight components in ten dimensions.
+    ``go_on`` is asked between short pieces of work; on False the best so far is returned.
     """
     x = x.double()
     if size == 1:
@@ -41,11 +47,21 @@ def fit_mixture(
     screen = x[:_SCREEN]
     ridge = _ridge(x)
     # The first restarts are short; only promising ones are carried on.
-    candidates = [_em(screen, _start(screen, size, generator), ridge, 10) for _ in range(restarts)]
-    candidates.sort(key=lambda m: float(m.log_prob(screen).mean()), reverse=True)
-    finalists = [_em(screen, m, ridge, 20) for m in candidates[:5]]
-    best = max(finalists, key=lambda m: float(m.log_prob(screen).mean()))
-    return _em(x, best, ridge, polish)
+    candidates: list[tuple[float, GaussianMixture]] = []
+    for _ in range(restarts):
+        if candidates and not go_on():
+            break
+        found = _em(screen, _start(screen, size, generator), ridge, 10, go_on)
+        candidates.append((_score(found, screen), found))
+    candidates.sort(key=_first, reverse=True)
+    finalists: list[tuple[float, GaussianMixture]] = []
+    for _, candidate in candidates[:5]:
+        if not go_on():
+            break
+        found = _em(screen, candidate, ridge, 20, go_on)
+        finalists.append((_score(found, screen), found))
+    _, best = max(finalists, key=_first) if finalists else candidates[0]
+    return _em(x, best, ridge, polish, go_on)
 
 
 def select_mixture(
@@ -53,35 +69,55 @@ def select_mixture(
     largest: int,
     generator: Generator,
     margin: float = 0.005,
+    *,
+    go_on: GoOn = always,
 ) -> GaussianMixture:
     """The number of components, up to ``largest``, by held-out log likelihood.
 
     A larger mixture must gain ``margin`` nats per draw; two sizes in a row without a gain end
     the search. Sizes with fewer than ten draws per component and dimension are not tried.
+    ``go_on`` is asked between short pieces of work; on False the best so far is returned.
     """
     x = x.double()
     held_out, training = x[: len(x) // 5], x[len(x) // 5 :]
     chosen = fit_gaussian(training)
-    score, failures = float(chosen.log_prob(held_out).mean()), 0
+    score, failures = _score(chosen, held_out), 0
     affordable = min(largest, min(len(training), _SCREEN) // (10 * x.shape[1]))
     for size in (s for s in _SIZES if s <= affordable):
-        candidate = fit_mixture(training, size, generator, restarts=4 * size)
-        candidate_score = float(candidate.log_prob(held_out).mean())
+        if failures == 2 or not go_on():
+            break
+        candidate = fit_mixture(training, size, generator, restarts=4 * size, go_on=go_on)
+        candidate_score = _score(candidate, held_out)
         if candidate_score > score + margin:
             chosen, score, failures = candidate, candidate_score, 0
         else:
             failures += 1
-        if failures == 2:
-            break
     return chosen
 
 
 def refined(
-    mixture: GaussianMixture, x: Float[Tensor, "n d"], iterations: int = 10
+    mixture: GaussianMixture,
+    x: Float[Tensor, "n d"],
+    iterations: int = 10,
+    *,
+    go_on: GoOn = always,
 ) -> GaussianMixture:
-    """The mixture after more EM on other, or more, draws: its size may have been chosen on few."""
+    """The mixture after more EM on other, or more, draws: its size may have been chosen on few.
+
+    ``go_on`` is asked between short pieces of work; on False the mixture so far is returned.
+    """
     x = x.double()
-    return fit_gaussian(x) if mixture.size == 1 else _em(x, mixture, _ridge(x), iterations)
+    if mixture.size == 1:
+        return fit_gaussian(x)
+    return _em(x, mixture, _ridge(x), iterations, go_on) if go_on() else mixture
+
+
+def _first(scored: tuple[float, GaussianMixture]) -> float:
+    return scored[0]
+
+
+def _score(mixture: GaussianMixture, x: Tensor) -> float:
+    return float(mixture.log_prob(x).mean())
 
 
 def _ridge(x: Tensor) -> Tensor:
@@ -106,21 +142,46 @@ def _start(x: Tensor, size: int, generator: Generator) -> Tensor:
 
 
 def _em(
-    x: Tensor, start: Tensor | GaussianMixture, ridge: Tensor, iterations: int
+    x: Tensor, start: Tensor | GaussianMixture, ridge: Tensor, iterations: int, go_on: GoOn
 ) -> GaussianMixture:
-    mixture = _maximise(x, start, ridge) if isinstance(start, Tensor) else start
+    mixture = start
+    if isinstance(mixture, Tensor):
+        # The first M-step runs to its end: there is nothing yet to return.
+        first = _maximise(x, mixture, ridge, always)
+        assert first is not None
+        mixture = first
     for _ in range(iterations):
-        joint = mixture.log_joint(x)
-        responsibilities = torch.softmax(joint, 1)
-        mixture = _maximise(x, responsibilities, ridge)
+        responsibilities = _responsibilities(mixture, x, go_on)
+        if responsibilities is None:
+            break
+        improved = _maximise(x, responsibilities, ridge, go_on)
+        if improved is None:
+            break
+        mixture = improved
     return mixture
 
 
-def _maximise(x: Tensor, responsibilities: Tensor, ridge: Tensor) -> GaussianMixture:
+def _responsibilities(mixture: GaussianMixture, x: Tensor, go_on: GoOn) -> Tensor | None:
+    """None where ``go_on`` said no."""
+    rows = max(1, _OPERATIONS // (mixture.size * mixture.dim**2))
+    parts = []
+    for part in x.split(rows):
+        if not go_on():
+            return None
+        parts.append(torch.softmax(mixture.log_joint(part), 1))
+    return torch.cat(parts)
+
+
+def _maximise(
+    x: Tensor, responsibilities: Tensor, ridge: Tensor, go_on: GoOn
+) -> GaussianMixture | None:
+    """None where ``go_on`` said no."""
     counts = responsibilities.sum(0).clamp(min=1e-8)
     means = (responsibilities.T @ x) / counts[:, None]
     covs = []
     for k in range(len(counts)):
+        if not go_on():
+            return None
         centred = x - means[k]
         covs.append((centred * responsibilities[:, k, None]).T @ centred / counts[k] + ridge)
     return GaussianMixture(counts / counts.sum(), means, torch.stack(covs))

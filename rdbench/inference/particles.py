@@ -67,7 +67,8 @@ def exact_point(
         log_z = torch.logsumexp(logits, 1, keepdim=True)
         lagrangian -= float(log_z.sum())
         spent += float((torch.exp(logits - log_z) * rho).sum())
-    return max(0.0, lagrangian - beta * spent) / len(x), spent / len(x)
+    # Rounding can make a rate negative; in this order max keeps NaN.
+    return max(lagrangian - beta * spent, 0.0) / len(x), spent / len(x)
 
 
 def deconvolved_draws(

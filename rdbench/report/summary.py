@@ -223,7 +223,9 @@ def _trouble(point: PointRecord) -> tuple[str, str]:
     if point.gap is not None:
         return "", ""
     if point.truth_lo is None:
-        return "no gap", point.reason or "the truth is not known at this slope"
+        # an estimator may have said something of its own, which is not why
+        words = ["the truth is not known at this slope", point.reason]
+        return "no gap", "; ".join(filter(None, words))
     return "no gap", point.reason or "the audit's gate failed, only its bracket is known"
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from rdbench.check import assert_conforms, check_estimator
+from rdbench.check.state import changed, kept, snapshot
 from rdbench.types import RdbenchError
 
 
@@ -38,6 +41,25 @@ def test_the_process_is_as_it_was():
     check_estimator(Planted("seeds torch"), only=("answers",))
     assert torch.get_default_dtype() == before[0]
     assert torch.equal(torch.random.get_rng_state(), before[1])
+
+
+def test_what_is_changed_is_told_and_put_back():
+    before = snapshot()
+    with kept(1):
+        seeded = snapshot()
+        torch.set_default_device("meta")
+        torch.autograd.set_detect_anomaly(True)
+        np.seterr(over="raise")
+        sys.setrecursionlimit(sys.getrecursionlimit() + 1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        assert changed(seeded, snapshot()) == [
+            "torch's default device",
+            "torch's anomaly detection",
+            "numpy's handling of floating-point errors",
+            "the recursion limit",
+            "the handlers of signals",
+        ]
+    assert changed(before, snapshot()) == []
 
 
 def test_a_plug_in_fails_with_what_is_wrong():

@@ -17,6 +17,8 @@ CAUGHT = [
     ("weights for logs", "shapes", "sum to"),
     ("density not normalised", "density", "integrates to"),
     ("encoder not normalised", "density", "the encoder's density"),
+    ("energy with another's draws", "density", "exp(-E)"),
+    ("energy with the wrong sign", "density", "wrong sign"),
     ("draws globally", "deterministic", "global random state"),
     ("samplers draw globally", "deterministic", "draws of p(y|x)"),
     ("samplers share the fit's generator", "deterministic", "after it was yielded"),
@@ -25,6 +27,11 @@ CAUGHT = [
     ("seeds random", "global state", "Python's random"),
     ("default dtype", "global state", "default dtype"),
     ("grad mode", "global state", "grad mode"),
+    ("numpy's errors", "global state", "numpy's handling"),
+    ("signals", "global state", "handlers of signals"),
+    ("anomalies", "global state", "anomaly detection"),
+    ("recursion", "global state", "recursion limit"),
+    ("denormals", "global state", "denormal"),
     ("bits", "units", "they are in bits"),
     ("mean distortion", "units", "summed over dimensions"),
     ("half the squared error", "units", "halved"),
@@ -34,18 +41,26 @@ CAUGHT = [
     ("slopes mixed up", "monotone", "R must rise"),
     ("conditional too wide", "conditional", "E rho(x, y)"),
     ("conditional forgets x", "conditional", "E rho(x, y)"),
+    ("conditional forgets x in the plane", "conditional", "in the plane"),
     ("encoder claims too little", "conditional", "which no encoder can"),
     ("looks for the source", "no peeking", "looks for the source inside view.sample"),
     ("starts at the origin", "shift", "mean of 100"),
     ("absolute floor", "scale", "divided by 100"),
     ("diagonal covariance", "rotation", "onto the axes"),
     ("ignores the budget", "budget", "it went on"),
+    ("deaf", "budget", "does not hear"),
     ("never reports", "budget", "never called"),
     ("ignores effort", "effort", "monitor.effort"),
+    ("upper on training draws", "few points", "side = 'upper'"),
     ("raises on a constant", "bad input", "a constant source: fit raised"),
 ]
 ENDLESS: tuple[str, str, dict[str, Any]] = ("planted:never ends", "default", {"limit": 0.5})
 HONEST: tuple[str, str, dict[str, Any]] = ("planted:honest", "default", {})
+ENERGY: tuple[str, str, dict[str, Any]] = (
+    "planted:honest energy",
+    "default",
+    {"only": ["density", "conditional"]},
+)
 
 
 # fault, preset, what info.not_invariant holds, the verdict on rotation and words of its message
@@ -60,7 +75,7 @@ DECLARED = [
 @pytest.fixture(scope="module")
 def findings(tried: Any) -> dict[str, dict[str, Finding]]:
     """What is found of every plant, by its fault."""
-    requests: list[Any] = [HONEST, ENDLESS]
+    requests: list[Any] = [HONEST, ENERGY, ENDLESS]
     requests += [(f"planted:{fault}", "default", {"only": [check]}) for fault, check, _ in CAUGHT]
     for fault, preset, declared, _, _ in DECLARED:
         requests.append((f"planted:{fault}@{declared}", preset, {"only": ["rotation"]}))
@@ -86,6 +101,10 @@ def test_an_honest_estimator_passes_every_check(findings):
     assert [one for one in found.values() if one.verdict == "fail"] == []
     skipped = {name for name, one in found.items() if one.verdict == "skip"}
     assert skipped == {"side", "absolute error"}
+
+
+def test_an_honest_energy_passes(findings):
+    assert {one.verdict for one in findings["honest energy"].values()} == {"pass"}
 
 
 def test_an_endless_fit_is_ended_and_the_rest_is_skipped(findings):

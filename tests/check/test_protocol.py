@@ -116,6 +116,8 @@ def test_without_info_nothing_else_is_tried():
         ("no_such_file.py:Thing", "there is no file"),
         ("blahut_arimoto:papr", "unknown preset"),
         ("rdbench.types:", "MODULE:CLASS"),
+        (f"{PLANTS / 'planted.py'}:DRAWS", "is a int, not a class"),
+        (f"{PLANTS / 'planted.py'}:Gaussian", "cannot be made without arguments"),
     ],
 )
 def test_a_target_that_is_none_is_one_line(target, words, capsys):
@@ -149,7 +151,16 @@ def test_the_command_passes_and_fails(capsys):
     assert "FAIL protocol" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("options", [["--effort", "0"], ["--only", "unit"]])
+def test_what_a_failure_leaves_out_is_one_line(capsys):
+    assert main(["check", f"{PLANTS / 'seeding.py'}:Seeding"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("mend that first") == 1
+    assert "22 others" in out
+
+
+@pytest.mark.parametrize("options", [["--effort", "0"], ["--only", "unit"], ["--only", ""]])
 def test_bad_options(options, capsys):
     assert main(["check", "blahut_arimoto", *options]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1

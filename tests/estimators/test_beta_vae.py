@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -257,6 +258,28 @@ def test_a_spent_budget_keeps_the_start() -> None:
     assert _gap(case, channel) < 0.005
 
 
+def test_after_a_stop_few_symbols_are_claimed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No optimiser is made, and the starts and the claims are judged on few symbols."""
+    seen: list[int] = []
+    bound = MixtureVAE.bound
+
+    def counted(model: MixtureVAE, x: Tensor, *args: Any) -> tuple[Tensor, Tensor]:
+        seen.append(len(x))
+        return bound(model, x, *args)
+
+    def made(*_: Any) -> None:
+        raise AssertionError("there is nothing to train")
+
+    monkeypatch.setattr(MixtureVAE, "bound", counted)
+    monkeypatch.setattr(torch.optim, "Adam", made)
+    source, data = paper_mixture(), Generator().manual_seed(1)
+    view = View(2, SquaredError(), torch.device("cpu"), lambda n: source.sample(n, data))
+    fit = BetaVAE(warm_draws=2000).fit(view, [1.0, 4.0], Generator(), _Monitor(limit=0))
+    out = list(fit)
+    assert all(isinstance(c, TestChannel) and math.isfinite(c.claim.rate) for c in out)
+    assert seen == [300, 300]
+
+
 def test_checkpoints_are_channels_and_draw_nothing_from_the_fit() -> None:
     case = vector_gaussian.SUITE.cases([2])[0]
     source, claims = case.problem.source, []
@@ -318,7 +341,7 @@ def test_what_it_cannot_do_it_refuses() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"hidden": 0}, {"steps": -1}, {"prior_rate": 0.0}, {"averaging": 1.0}],
+    [{"hidden": 0}, {"steps": -1}, {"bins": 5}, {"prior_rate": 0.0}, {"averaging": 1.0}],
 )
 def test_bad_parameters_are_named(bad: dict[str, float]) -> None:
     with pytest.raises(RdbenchError, match=next(iter(bad))):

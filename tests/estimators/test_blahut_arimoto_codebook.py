@@ -115,6 +115,27 @@ def test_weights_are_optimised() -> None:
     assert float(equal.marginal.log_weights.std()) < 1e-9
 
 
+def test_a_codebook_heeds_the_effort() -> None:
+    def steps(effort: float) -> int:
+        watch = Watch()
+        watch.effort = effort
+        codebook = BlahutArimoto(
+            support="codebook", codebook_size=50, solver="ba", tolerance=1e-12, iterations=40
+        )
+        (c,) = codebook.fit(line(), [2.0], seeded(), watch)
+        return int(c.reason.split()[-2])  # "certified gap ... nats after N iterations"
+
+    assert steps(0.1) == 4
+    assert steps(1.0) == 40
+
+
+def test_a_codebook_at_a_distortion() -> None:
+    """The symbols of the claim are the same at every slope: the target is met to 1e-6."""
+    view = sampled(gaussian(3), SquaredError(), 3)
+    found = BlahutArimoto(support="codebook", codebook_size=60).solve_distortion(view, 1.0)
+    assert found.claim.distortion == pytest.approx(1.0, rel=1e-4)
+
+
 def test_a_letter_is_drawn_once() -> None:
     def letters(n: int, g: Generator) -> Tensor:
         return torch.multinomial(torch.tensor([0.7, 0.3]), n, True, generator=g).double()[:, None]

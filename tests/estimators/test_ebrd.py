@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from rdbench.audit import AuditSize, audit
 from rdbench.distortions import Hamming, SquaredError
-from rdbench.estimators._ebrd_channel import Tilted, channel
+from rdbench.estimators._ebrd_channel import Claimed, Tilted, channel
 from rdbench.estimators._ebrd_correction import Schedule, chosen_share, log_mass, score, train
+from rdbench.estimators._ebrd_draws import split_draws
 from rdbench.estimators._ebrd_settings import Settings
 from rdbench.estimators.ebrd import EBRD
 from rdbench.inference.energies import Correction, ReferenceSampler
@@ -60,7 +61,7 @@ class _Monitor:
 
     def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
         self.gradient_steps += gradient_steps
-        self.parameters = max(self.parameters, parameters)
+        self.parameters = parameters or self.parameters
 
 
 def _case(name: str) -> Case:
@@ -185,7 +186,7 @@ def test_importance_sampling_gives_the_mass_and_the_lagrangian_of_quadrature() -
     tilted, generator = _tilted(0.7), Generator().manual_seed(2)
     density = torch.exp(-tilted.value_and_grad(GRID)[0])
     exact = float((density.sum() * STEP).log())
-    found, error = log_mass(tilted.tilt, tilted.reference, 40_000, generator)
+    found, error = log_mass(tilted.tilt, tilted.reference, 1e-9, 40_000, generator)
     assert found == pytest.approx(exact, abs=5 * error)
     assert 0.0 < error < 0.01
     x = two_modes().sample(2000, generator)
@@ -196,6 +197,33 @@ def test_importance_sampling_gives_the_mass_and_the_lagrangian_of_quadrature() -
     assert float(scored.lagrangian[1]) == pytest.approx(float(f), abs=0.03)
     alone = -two_modes().log_partition(x, 0.8).mean()
     assert float(scored.lagrangian[0]) == pytest.approx(float(alone), abs=1e-9)
+
+
+def test_log_z_takes_as_many_draws_as_its_error_needs() -> None:
+    """f = a y under N(0, 1): log Z = a^2 / 2, and the weights have the variance exp(a^2) - 1."""
+    reference = GaussianMixture(
+        torch.ones(1).double(), torch.zeros(1, 1).double(), torch.ones(1, 1, 1).double()
+    )
+    asked: list[int] = []
+
+    def mass(a: float, going: bool = True) -> tuple[float, float]:
+        asked.clear()
+        return log_mass(
+            lambda y: a * y[:, 0],
+            reference,
+            1e-3,
+            1_500_000,
+            Generator().manual_seed(1),
+            lambda: bool(asked.append(1)) or going,  # type: ignore[func-returns-value]
+        )
+
+    found, error = mass(0.8)  # 900,000 draws
+    assert error <= 1e-3
+    assert found == pytest.approx(0.32, abs=5e-3)
+    assert 38 <= len(asked) <= 44
+    assert mass(0.8, going=False)[1] > 2e-3  # what a spent budget leaves
+    assert mass(2.0)[1] > 1e-2  # no use going on
+    assert len(asked) == 0
 
 
 def test_training_finds_the_modes_that_one_gaussian_lacks() -> None:
@@ -219,7 +247,7 @@ def test_training_finds_the_modes_that_one_gaussian_lacks() -> None:
         Schedule(400, 256, 4, 1e-2),
         Settings(),
         Generator().manual_seed(5),
-        lambda done: True,
+        lambda done, mean: True,
     )
     held = source.sample(4000, data)
     generator = Generator().manual_seed(6)
@@ -243,8 +271,14 @@ def test_a_tilted_density_is_normalised_in_source_coordinates() -> None:
     generator = Generator().manual_seed(8)
     tilted = Tilted(reference, network.single(0), 1.0, 2.0)
     x = torch.randn(500, 3, generator=generator, dtype=torch.float64)
-    made = channel(200.0, scaling, tilted, (x, generator))
+    made = channel(200.0, scaling, tilted, Claimed(x, "upper", generator))
+    look = channel(200.0, scaling, tilted, None)
     assert isinstance(made.marginal, Density)
+    assert isinstance(look.marginal, Density)
+    apart = look.marginal.log_prob(scaling.backward(x)) - made.marginal.log_prob(
+        scaling.backward(x)
+    )
+    assert torch.allclose(apart, torch.zeros(500).double(), atol=0.03)
     z = 1.4 * torch.randn(40_000, 3, generator=generator, dtype=torch.float64)
     wide = -0.5 * (z / 1.4).square().sum(1) - 3 * torch.tensor(1.4 * 0.1).log() - 2.756815599614
     weights = torch.exp(made.marginal.log_prob(scaling.backward(z)) - wide)
@@ -307,12 +341,52 @@ def test_determinism_and_counts() -> None:
         fit = EBRD(components=1).fit(
             _view(case, 0), [1.0, 5.0], Generator().manual_seed(1), monitor
         )
-        values.append([c.claim for c in fit if isinstance(c, TestChannel)])
+        channels = [c for c in fit if isinstance(c, TestChannel)]
+        values.append([c.claim for c in channels])
+        reasons = [c.reason for c in channels]
     assert values[0] == values[1]
     # A Gaussian needs no network, which the first 45 steps of the highest slope find out.
     assert monitor.gradient_steps == 45
-    assert monitor.parameters == 2 * 32 + 32 + 32 * 32 + 32 + 32
+    assert monitor.parameters == 2 * (2 + 3)  # of a Gaussian, at two slopes
+    assert all("gained nothing" in reason for reason in reasons)
     assert set(monitor.looks) == {2}
+
+
+def test_looks_show_the_network_and_the_counts_include_it() -> None:
+    """One Gaussian under two modes: what bends its log density is the network."""
+    data = Generator().manual_seed(5)
+
+    def draw(n: int) -> Tensor:
+        x = torch.randn(n, 3, generator=data, dtype=torch.float64)
+        x[:, 0] += 3.0 * (torch.rand(n, generator=data) < 0.5) - 1.5
+        return x
+
+    view = View(3, SquaredError(), torch.device("cpu"), draw)
+    looks: list[bool] = []
+
+    def bent(channel: TestChannel) -> bool:
+        assert isinstance(channel.marginal, Density)
+        line = torch.zeros(21, 3, dtype=torch.float64)
+        line[:, 0] = torch.linspace(-3.0, 3.0, 21)
+        return float(channel.marginal.log_prob(line).diff(n=3).abs().max()) > 1e-3
+
+    class Looking(_Monitor):
+        def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:
+            self.offers += 1
+            if self.offers % 25 == 1:
+                looks.append(bent(build()[0]))
+            return True
+
+    monitor = Looking()
+    config = EBRD(components=1, draws=4000, iterations=30, hidden=32, batch=128)
+    (found,) = config.fit(view, [2.0], Generator().manual_seed(6), monitor)
+    assert isinstance(found, TestChannel)
+    assert bent(found)
+    assert found.reason == ""
+    assert monitor.parameters == 9 + 3 * 16 + 16 + 16 * 16 + 16 + 16  # a Gaussian and the network
+    assert not any(looks[:2])  # the 45 steps of the pilot
+    assert all(looks[3:])
+    assert len(looks) > 6
 
 
 @pytest.mark.parametrize("limit", [1, 12])
@@ -326,21 +400,53 @@ def test_a_spent_budget_stops_the_work_but_keeps_the_channels(limit: int) -> Non
     assert monitor.reports == limit + 1
 
 
-@pytest.mark.parametrize("points", [2, 30])
-def test_few_training_points_are_answered(points: int) -> None:
-    fixed = torch.randn(points, 2, generator=Generator().manual_seed(3), dtype=torch.float64)
-    rows = Generator().manual_seed(4)
-    view = View(
-        dim=2,
+def _fixed(points: Tensor, g: Generator) -> View:
+    """Draws with replacement from fixed training points, under squared error."""
+    n, dim = points.shape
+    return View(
+        dim=dim,
         distortion=SquaredError(),
         device=torch.device("cpu"),
-        sample=lambda n: fixed[torch.randint(points, (n,), generator=rows)],
-        n_train=points,
+        sample=lambda m: points[torch.randint(n, (m,), generator=g)],
+        n_train=n,
     )
-    for found in SMALL.fit(view, [0.01, 1.0, 3e3], Generator().manual_seed(1), _Monitor()):
+
+
+@pytest.mark.parametrize("points", [2, 10, 30])
+def test_few_training_points_are_answered(points: int) -> None:
+    """No network, as nothing could judge it, and no claim to lie above what they do not tell."""
+    fixed = torch.randn(points, 2, generator=Generator().manual_seed(3), dtype=torch.float64)
+    view, monitor = _fixed(fixed, Generator().manual_seed(4)), _Monitor()
+    for found in SMALL.fit(view, [0.01, 1.0, 3e3], Generator().manual_seed(1), monitor):
         assert isinstance(found, TestChannel)
         assert bool(found.marginal.sample(100, Generator().manual_seed(1)).isfinite().all())
         assert found.claim.rate > -0.1
+        assert found.claim.side == "estimate"
+        assert "too few training points" in found.reason
+    assert monitor.gradient_steps == 0
+
+
+def test_a_training_point_is_evidence_for_one_thing_and_once() -> None:
+    fixed = torch.randn(2000, 2, generator=Generator().manual_seed(3), dtype=torch.float64)
+    view = _fixed(fixed, Generator().manual_seed(4))
+    made = split_draws(EBRD(draws=5000), view, Generator().manual_seed(5), 1.0)
+    assert made is not None
+    parts = [made.fit, made.held, made.claim]
+    assert [len(part) for part in parts] == pytest.approx([1600, 200, 200], rel=0.02)
+    together = torch.cat(parts)
+    assert len(torch.unique(together, dim=0)) == len(together)
+    assert bool(torch.isin(made.draw(3000)[:, 0], made.fit[:, 0]).all())
+
+
+def test_letters_are_not_held_out() -> None:
+    """Of 12 letters 1000 draws show every one: what fits has to see all of them."""
+    letters = torch.randn(12, 2, generator=Generator().manual_seed(3), dtype=torch.float64)
+    points = letters[torch.randint(12, (1000,), generator=Generator().manual_seed(6))]
+    view = _fixed(points, Generator().manual_seed(4))
+    made = split_draws(EBRD(draws=5000), view, Generator().manual_seed(5), 1.0)
+    assert made is not None
+    assert [len(torch.unique(z, dim=0)) for z in (made.fit, made.held, made.claim)] == [12] * 3
+    assert made.side == "estimate"
 
 
 def test_what_it_cannot_do_it_refuses() -> None:

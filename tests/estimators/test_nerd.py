@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -14,12 +15,14 @@ from torch import Generator, Tensor
 from rdbench.audit import AuditSize, audit
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
 from rdbench.estimators import _nerd_published, nerd
+from rdbench.estimators._nerd_channel import Finished, finished, lagrangians
 from rdbench.estimators._nerd_generator import ResidualGenerator, _improved, affine_start
 from rdbench.estimators._nerd_posterior import LatentEncoder, weighted_draws
 from rdbench.estimators._nerd_training import _importance, plug_in
 from rdbench.estimators.nerd import NERD
+from rdbench.inference.scaling import fit_scaling
 from rdbench.sources.gaussian import vector_gaussian
-from rdbench.sources.mixture import GaussianMixture, two_modes
+from rdbench.sources.mixture import GaussianMixture, isotropic_mixture, two_modes
 from rdbench.suites import scalar
 from rdbench.suites import vector_gaussian as vectors
 from rdbench.types import (
@@ -183,7 +186,9 @@ def test_expectation_maximisation_lowers_the_lagrangian(generator: Generator) ->
     values = []
     for _ in range(6):
         values.append(-float(q.log_partition(x, 0.5 / noise).mean()))
-        q = _improved(q, x, noise)
+        improved = _improved(q, x, noise)
+        assert improved is not None
+        q = improved
     assert all(after <= before + 1e-12 for before, after in itertools.pairwise(values))
     assert values[-1] < values[0] - 0.05
 
@@ -244,7 +249,7 @@ def test_the_published_network_and_its_law(monkeypatch: pytest.MonkeyPatch) -> N
     out = list(estimator.fit(view, [0.5, 2.0], Generator().manual_seed(2), monitor))
     assert [c.beta for c in out] == [2.0, 0.5]
     assert monitor.gradient_steps == 10
-    assert monitor.parameters == 101 * 3 + 2 * 4 * 3
+    assert monitor.parameters == 2 * (101 * 3 + 2 * 4 * 3)  # a copy for every slope
     assert torch.equal(before, torch.get_rng_state())
     channel = out[0]
     assert isinstance(channel, TestChannel)
@@ -266,7 +271,40 @@ def test_told_to_stop_it_yields_what_it_has() -> None:
     assert all(math.isnan(c.claim.rate) for c in monitor.looks)
 
 
-@pytest.mark.parametrize("points", [2, 10])
+def test_after_a_stop_few_symbols_are_claimed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No steps of expectation-maximisation, no training, and claims on few symbols."""
+    monkeypatch.undo()
+    seen = []
+
+    def counted(found: Finished, x: Tensor, *args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+        seen.append(len(x))
+        return lagrangians(found, x, *args, **options)
+
+    source, data = isotropic_mixture(3.0 * torch.eye(25).double()[:3]), Generator().manual_seed(1)
+    monitor = _Monitor(limit=0)
+    monkeypatch.setattr(nerd, "lagrangians", counted)
+    monkeypatch.setattr(nerd, "select_mixture", lambda *_, go_on: source)
+    view = _view(lambda n: source.sample(n, data), SquaredError())
+    betas = [0.1 * 2**k for k in range(5)]
+    out = list(NERD(warm_draws=3000).fit(view, betas, Generator().manual_seed(2), monitor))
+    assert all(isinstance(c, TestChannel) and math.isfinite(c.claim.rate) for c in out)
+    assert seen == [100_000 // (3 * 25**2)] * 5
+
+
+def test_parameters_are_those_of_what_is_yielded(generator: Generator) -> None:
+    """A network that is not used does not count, the affine part and its latents do."""
+    source, data, monitor = vector_gaussian(3), Generator().manual_seed(1), _Monitor(limit=0)
+    view = _view(lambda n: source.sample(n, data), SquaredError())
+    list(NERD(warm_draws=2000).fit(view, [0.5, 2.0], generator, monitor))
+    assert monitor.parameters == 2 * (3 + 6)  # at each slope a mean and a covariance
+    net, prior = _bent(2, 3, generator)
+    scaling = fit_scaling(torch.randn(50, 2, generator=generator).double(), SquaredError())
+    network = 2 * 8 + 8 + 8 * 8 + 8 + 8 * 2
+    bent = finished(net, prior, scaling, SquaredError(), 1.0)
+    assert bent.parameters == network + 2 + 3 * (2 + 3)
+
+
+@pytest.mark.parametrize("points", [2, 7, 10])
 def test_few_training_points(points: int) -> None:
     fixed = vector_gaussian(3).sample(points, Generator().manual_seed(1))
     data = Generator().manual_seed(2)

@@ -228,6 +228,12 @@ def test_a_tenth_of_the_particles_goes_to_draws_that_none_serves() -> None:
 # ------------------------------------------------------------------------ the claim
 
 
+def test_what_is_not_a_number_is_no_rate_of_zero() -> None:
+    q = Atoms(torch.tensor([[math.nan]], dtype=F64), torch.zeros(1, dtype=F64))
+    rate, _ = exact_point(q, SquaredError(), torch.ones(2, 1, dtype=F64), 1.0)
+    assert math.isnan(rate)
+
+
 def test_exact_point_by_hand() -> None:
     q = Atoms(torch.tensor([[0.0], [2.0]], dtype=F64), torch.tensor([0.25, 0.75], dtype=F64).log())
     x, beta = torch.tensor([[0.5], [3.0]], dtype=F64), 0.8

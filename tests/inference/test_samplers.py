@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.distortions import AbsoluteError, SquaredError
-from rdbench.inference.em import fit_gaussian, fit_mixture, select_mixture
+from rdbench.inference.em import fit_gaussian, fit_mixture, refined, select_mixture
 from rdbench.inference.energies import ReferencedEnergy, ReferenceSampler, cosine, widened
 from rdbench.inference.langevin import adapted, mala
 from rdbench.inference.networks import BatchedMLP
@@ -80,6 +80,44 @@ def test_selection_counts_components(generator: Generator) -> None:
     gaussian = _correlated()
     assert select_mixture(gaussian.sample(5000, generator), 8, generator).size == 1
     assert select_mixture(paper_mixture().sample(5000, generator), 8, generator).size == 3
+
+
+class _StopsAfter:
+    """Says yes so many times, then no."""
+
+    def __init__(self, yes: int) -> None:
+        self.yes, self.asked = yes, 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.asked <= self.yes
+
+
+@pytest.mark.parametrize("yes", [0, 1, 30, 200])
+def test_em_stops_when_told(yes: int, generator: Generator) -> None:
+    """Every no ends the work soon, and what was found so far comes back."""
+    x = paper_mixture().sample(4000, generator)
+    start = fit_mixture(x, 3, generator, restarts=1)
+    calls = (
+        lambda told: select_mixture(x, 4, generator, go_on=told),
+        lambda told: fit_mixture(x, 3, generator, go_on=told),
+        lambda told: refined(start, x, 1000, go_on=told),
+    )
+    for call in calls:
+        told = _StopsAfter(yes)
+        found = call(told)
+        assert yes < told.asked <= yes + 5
+        assert bool(torch.isfinite(found.log_prob(x)).all())
+    assert select_mixture(x, 4, generator, go_on=_StopsAfter(0)).size == 1
+
+
+def test_em_stops_within_a_large_step(generator: Generator) -> None:
+    """A step on many numbers asks between parts of it, and half a step is no step."""
+    x = torch.randn(30_000, 40, generator=generator, dtype=torch.float64)
+    start = fit_mixture(x[:1000], 4, generator, restarts=1)
+    told = _StopsAfter(3)
+    assert refined(start, x, 1, go_on=told) is start
+    assert told.asked == 4
 
 
 def test_one_component_is_the_sample_moments(generator: Generator) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 import random
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -21,6 +24,7 @@ from rdbench.types import (
     Claim,
     Density,
     Encoder,
+    Energy,
     EstimatorInfo,
     Monitor,
     Pushforward,
@@ -36,6 +40,12 @@ STEPS = 60
 
 def eye(dim: int) -> Tensor:
     return torch.eye(dim, dtype=torch.float64)
+
+
+def work(seconds: float) -> None:
+    began = time.process_time()
+    while time.process_time() < began + seconds:
+        pass
 
 
 def normal(shape: tuple[int, ...], generator: Generator | None) -> Tensor:
@@ -135,6 +145,9 @@ class Planted:
                 continue
             if self.fault == "leaves a slope out" and i == 1:
                 continue
+            if self.fault == "deaf":
+                monitor.advance(0.5)
+                work(0.7)
             q = self.fitted(train, other)
             q = replace(q, mean=q.mean * (1.0 + 1e-9 * noise))
             channel = replace(self.channel(view, q, train, held, generator), beta=beta)
@@ -154,15 +167,24 @@ class Planted:
             random.seed(0)
         if self.fault == "default dtype":
             torch.set_default_dtype(torch.float64)
+        if self.fault == "numpy's errors":
+            np.seterr(all="raise")
+        if self.fault == "signals":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self.fault == "anomalies":
+            torch.autograd.set_detect_anomaly(True)
+        if self.fault == "recursion":
+            sys.setrecursionlimit(200_000)
+        if self.fault == "denormals":
+            torch.set_flush_denormal(True)
         while self.fault == "never ends":
             pass
 
     def train(self, train: Tensor, view: View, generator: Generator, monitor: Monitor) -> None:
         """Sixty steps that do nothing but report."""
         if self.fault == "never reports":
-            began = time.process_time()
-            while time.process_time() < began + 0.7:
-                pass
+            work(0.7)
+        if self.fault in ("never reports", "deaf"):
             return
         steps = max(1, round(10 * STEPS * monitor.effort))
         if self.fault == "ignores effort":
@@ -249,6 +271,11 @@ def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
     return claiming(c, lowered, c.claim.distortion, "upper")
 
 
+@planted("upper on training draws")
+def _(c: TestChannel, q: Gaussian, view: View, train: Tensor, *_: Any) -> TestChannel:
+    return claiming(c, *q.point(train), "upper")
+
+
 @planted("memorises")
 def _(c: TestChannel, q: Gaussian, view: View, train: Tensor, *_: Any) -> TestChannel:
     points = train[:MEMORY]
@@ -279,6 +306,16 @@ def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
     return replace(c, sample_conditional=draw)
 
 
+@planted("conditional forgets x in the plane")
+def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
+    def draw(x: Tensor, k: int, g: Generator) -> Tensor:
+        if x.shape[1] == 1:
+            return q.conditional(x, k, g)
+        return q.mean + normal((len(x), k, x.shape[1]), g)
+
+    return replace(c, sample_conditional=draw)
+
+
 @planted("encoder claims too little")
 def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
     lowered = claiming(c, c.claim.rate - 0.5, c.claim.distortion, "estimate")
@@ -288,6 +325,28 @@ def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
 @planted("density not normalised")
 def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
     return replace(c, marginal=Density(q.draw, lambda y: q.log_prob(y) + 0.5))
+
+
+def energy(c: TestChannel, q: Gaussian, sign: float, spread: float) -> TestChannel:
+    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
+        return -q.log_prob(y), sign * torch.linalg.solve(q.cov, (y - q.mean).T).T
+
+    return replace(c, marginal=Energy(replace(q, cov=spread * q.cov).draw, value_and_grad))
+
+
+@planted("honest energy")
+def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
+    return energy(c, q, 1.0, 1.0)
+
+
+@planted("energy with another's draws")
+def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
+    return energy(c, q, 1.0, 4.0)
+
+
+@planted("energy with the wrong sign")
+def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
+    return energy(c, q, -1.0, 1.0)
 
 
 @planted("encoder not normalised")
