@@ -221,14 +221,25 @@ def samples(only: str, records: Path, read: bool) -> Iterator[Row]:
 TABLES = {"targets": targets, "times": times, "samples": samples}
 
 
+READ = {
+    "targets": (
+        "estimator", "case", "ladder", "target_gap", "worst_gap", "gap_hi", "side",
+        "mode_mass_error", "target_cpu_s", "cpu_s", "verdict",
+    ),
+}  # fmt: skip
+"""The columns of a Markdown table, where it does not have all of them."""
+
+
 def write(path: Path, rows: Sequence[Row]) -> None:
-    """A CSV file and the same as Markdown beside it."""
+    """A CSV file with every column, and what people read of it as Markdown beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = list(rows[0])
     texts = [[text(row[name]) for name in columns] for row in rows]
     with path.with_suffix(".csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([columns, *texts])
-    lines = ["| " + " | ".join(r) + " |" for r in (columns, ["---"] * len(columns), *texts)]
+    shown = READ.get(path.name, tuple(columns))
+    picked = [[text(row[name]) for name in shown] for row in rows]
+    lines = ["| " + " | ".join(r) + " |" for r in (shown, ["---"] * len(shown), *picked)]
     path.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
