@@ -19,7 +19,7 @@ run: $(VENV)/installed ## install, then compare the estimators on Gaussian vecto
 	@echo "== rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick"
 	$(BIN)/rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick $(FLAGS)
 
-test: $(VENV)/installed-test ## install, then run the tests (about 3 minutes)
+test: $(VENV)/installed-test ## install, then run the tests (about 4 minutes on 2 cores)
 	@echo "== the tests"
 	$(BIN)/python -m pytest -m "not wheel and not accuracy" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
 
