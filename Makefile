@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## install, then compare the estimators on Gaussian vectors (about 1 minute)
+run: $(VENV)/installed ## install, then compare the estimators on Gaussian vectors (about 2 minutes)
 	@echo "== rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick"
 	$(BIN)/rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick $(FLAGS)
 
