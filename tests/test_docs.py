@@ -17,8 +17,8 @@ def test_the_readme_names_what_exists() -> None:
             assert f"`{name}`" in text
     for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "CONTRIBUTING.md").read_text()):
         assert (ROOT / link).exists(), link
-    # the table that `make run` prints
+    # the table that `make run` prints, one block a case
     for case in ("ramp-d2", "ramp-d5", "ramp-d10"):
-        assert re.search(rf"^ {case} .*blahut_arimoto", text, flags=re.MULTILINE)
+        assert re.search(rf"^ {case} ", text, flags=re.MULTILINE)
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / link).exists(), link
