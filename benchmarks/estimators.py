@@ -103,6 +103,7 @@ def target_row(figure: Figure, found: Sequence[CellRecord]) -> Row:
         "n_parameters": most(c.n_parameters for c in costs),
         "peak_rss_mb": most(c.peak_rss_mb for c in costs),
         "verdict": verdict(figure, points, half, costs, masses),
+        "commit": " ".join(sorted({record.provenance.commit[:7] for record in found})),
     }
 
 
