@@ -265,7 +265,7 @@ def test_a_collapsed_energy_does_not_underflow() -> None:
         torch.full((1, 2), 3.0).double(),
         (1e-2 * torch.eye(2).double())[None],
     )
-    beta = 100.0
+    beta = 300.0
     result = audit(
         _channel(beta, _energy(q), q),
         Problem(source, SquaredError()),
