@@ -129,6 +129,13 @@ def run(
             "against time, in `rdbench export --what traces`.",
         ),
     ] = False,
+    draws: Annotated[
+        int,
+        typer.Option(
+            help="Keep so many draws of p(y|x) with every slope, for pictures (d = 1, 2).",
+            metavar="N",
+        ),
+    ] = 24,
     retry: Annotated[
         bool,
         typer.Option(
@@ -166,6 +173,7 @@ def run(
             results=results,
             fresh=fresh,
             trace=trace,
+            draws=draws,
             retry=retry,
             dry_run=dry_run,
             shard=shard,

@@ -49,6 +49,7 @@ class Request:
     results: Path
     fresh: bool
     trace: bool
+    draws: int
     retry: bool
     dry_run: bool
     shard: str | None
@@ -99,6 +100,7 @@ def execute(request: Request) -> int:
             request.threads,
             request.timeout,
             request.trace,
+            request.draws,
         )
         reporter = _Reporter(missing, request.jobs, request.units, out)
         try:
@@ -125,6 +127,8 @@ def _plan(request: Request) -> Plan:
     parse.one_of("--units", request.units, ("nats", "bits"))
     parse.at_least_one("--jobs", request.jobs)
     parse.at_least_one("--threads", request.threads)
+    if request.draws < 0:
+        raise RdbenchError(f"--draws takes a number of draws, 0 or more, got {request.draws}")
     if request.n_train is not None:
         parse.at_least_one("--n-train", request.n_train)
     if not (math.isfinite(request.timeout) and request.timeout > 0.0):

@@ -43,6 +43,8 @@ class Settings:
     timeout: float | None = None
     trace: bool = False
     """Whether checkpoints are audited."""
+    draws: int = 0
+    """How many draws of p(y|x) are kept with every row, for pictures."""
 
 
 @dataclass
@@ -132,7 +134,13 @@ def _launch(flight: InFlight, settings: Settings, context: Any) -> Future[None]:
     cell = flight.cell
     limit = available_memory() // settings.jobs if cell.device == "cpu" else None
     job = Job(
-        cell, flight.spool, settings.threads, settings.timeout, settings.trace, memory_limit=limit
+        cell,
+        flight.spool,
+        settings.threads,
+        settings.timeout,
+        settings.trace,
+        settings.draws,
+        memory_limit=limit,
     )
     backstop = None
     if settings.timeout is not None:

@@ -12,7 +12,25 @@ import msgspec
 
 from rdbench.types import Status
 
-SCHEMA = 1
+SCHEMA = 2
+OLDEST = 1
+"""Records from this schema on are read: each later one only added fields that may be absent.
+
+2 added ``draws`` to the points.
+"""
+
+
+class Draws(msgspec.Struct, frozen=True, kw_only=True):
+    """Draws of a channel, for pictures: lists of vectors, in the units of the source."""
+
+    x: list[list[float]]
+    """Symbols, (m, d); the same for every estimator and seed."""
+    y: list[list[list[float]]]
+    """Draws of p(y|x) at each of them, (m, n, d)."""
+    source: list[list[float]]
+    """Draws of X, (n, d), likewise the same."""
+    reproduction: list[list[float]]
+    """One draw of p(y|x) for each of ``source``, (n, d)."""
 
 
 class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +64,7 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     conditional_floor: float | None = None
     mode_mass_error: float | None = None
     audit_s: float | None = None
+    draws: Draws | None = None
     # the truth: F*(beta), R*, D*
     truth_lo: float | None = None
     truth_hi: float | None = None

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock
 
-from rdbench.run.records import SCHEMA, CellRecord
+from rdbench.run.records import OLDEST, SCHEMA, CellRecord
 from rdbench.types import RdbenchError
 
 RECORDS = "records.jsonl"
@@ -216,13 +216,15 @@ def _take(raw: bytes, path: Path, lines: int, loaded: Loaded) -> int:
         torn = i == len(parts) - 1  # no newline after it
         try:
             schema = msgspec.json.decode(text, type=_Head).schema
-            if schema != SCHEMA:
+            if not OLDEST <= schema <= SCHEMA:
                 age = "newer" if schema > SCHEMA else "older"
                 loaded.warnings.append(
                     f"{where}: its schema {schema} is {age} than this version's {SCHEMA}; skipped"
                 )
                 continue
             record = msgspec.json.decode(text, type=CellRecord)
+            if schema != SCHEMA:
+                record = msgspec.structs.replace(record, schema=SCHEMA)
         except msgspec.MsgspecError as problem:
             what = "torn last line" if torn else "not a record"
             loaded.warnings.append(f"{where}: {what} ({problem}); skipped")

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from torch import Generator
 
 from rdbench import registry
 from rdbench.run import points
 from rdbench.run.clock import FitClock
+from rdbench.run.draws import keep
 from rdbench.run.monitor import CellMonitor
 from rdbench.run.plan import BUDGETS, Cell, find_case
 from rdbench.run.process import is_out_of_memory, lift_memory_limit, set_up
@@ -42,6 +44,8 @@ class Job:
     timeout: float | None = None
     trace: bool = False
     """Whether checkpoints are audited."""
+    draws: int = 0
+    """How many draws of p(y|x) are kept with every row, for pictures."""
     memory_limit: int | None = None
     """Bytes of data this process may add to what it has; None for no limit."""
 
@@ -111,6 +115,7 @@ class _CellRun:
         self.spool = spool
         self.audit = audit
         self.sizes = sizes
+        self.draws = job.draws
         self.device = torch.device(job.cell.device)
         self.clock = FitClock(job.timeout)
         self.monitor = CellMonitor(
@@ -227,7 +232,23 @@ class _CellRun:
             row = points.ended(row, "error", fault)
         if row.status == "ok" and self.monitor.told_to_stop:
             row = points.ended(row, "timeout", "stopped early by the time budget")
-        return row
+        return self.with_draws(row, beta, channel)
+
+    def with_draws(self, row: PointRecord, beta: float, channel: TestChannel) -> PointRecord:
+        """The row with its draws; a channel that cannot be drawn from keeps its row as it is."""
+        cell = self.cell
+        shared = seed_for(cell.suite, cell.case, "draws")
+        try:
+            found = keep(
+                channel,
+                self.case.problem,
+                self.draws,
+                Generator(device=self.device).manual_seed(shared),
+                self.stream(beta, cell.estimator, "draws"),
+            )
+        except Exception:
+            return row
+        return msgspec.structs.replace(row, draws=found)
 
     def look(self, channel: TestChannel, wall: float, cpu: float) -> TracePoint:
         """A cheap audit of a checkpoint, on a stream of its own."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rdbench.run.records import SCHEMA, CellRecord, Cost, PointRecord, Provenance
+from rdbench.run.records import OLDEST, SCHEMA, CellRecord, Cost, PointRecord, Provenance
 from rdbench.run.store import RECORDS, Store, StoreError, load
 from rdbench.types import RdbenchError
 
@@ -74,12 +74,24 @@ def test_a_torn_line_stays_alone_when_the_next_is_appended(store: Store, tmp_pat
     assert f"{store.path} line 2" in loaded.warnings[0]
 
 
-@pytest.mark.parametrize(("schema", "age"), [(SCHEMA + 1, "newer"), (SCHEMA - 1, "older")])
+@pytest.mark.parametrize(("schema", "age"), [(SCHEMA + 1, "newer"), (OLDEST - 1, "older")])
 def test_another_schema_is_named(store: Store, tmp_path: Path, schema: int, age: str) -> None:
     store.append(msgspec.structs.replace(record(), schema=schema))
     loaded = load(tmp_path)
     assert loaded.records == {}
     assert f"schema {schema} is {age}" in loaded.warnings[0]
+
+
+def test_a_record_of_the_first_schema_is_upgraded(store: Store, tmp_path: Path) -> None:
+    old = msgspec.to_builtins(record())
+    old["schema"] = 1
+    for point in old["points"]:
+        del point["draws"]
+    with store.path.open("ab") as file:
+        file.write(msgspec.json.encode(old) + b"\n")
+    loaded = load(tmp_path)
+    assert loaded.warnings == []
+    assert loaded.records == {"00ff": record()}
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def nothing_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_suites_are_there() -> None:
     assert {suite.name for suite in SUITES} == {
-        "discrete", "gaussian_spectra", "heavy_tailed", "high_dimensional", "multimodal", "planar",
-        "real_data", "scalar", "vector_gaussian",
+        "discrete", "gaussian_spectra", "heavy_tailed", "high_dimensional", "multimodal", "paper",
+        "planar", "real_data", "scalar", "vector_gaussian",
     }  # fmt: skip
 
 
