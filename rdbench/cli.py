@@ -235,6 +235,53 @@ def table(
 
 
 @app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="The page.", metavar="FILE")] = Path("report.html"),
+    results: Results = _RESULTS,
+    title: Annotated[str | None, typer.Option(help="The title of the page.")] = None,
+    units: Units = "nats",
+) -> None:
+    """One self-contained HTML page of everything stored; it needs no network."""
+    from rdbench.cli_report import Request, execute
+
+    raise typer.Exit(execute(Request(results, out, title, units)))
+
+
+@app.command()
+def paper(
+    out: Annotated[
+        Path, typer.Option(help="The folder of figures, tables and findings.", metavar="DIR")
+    ],
+    results: Annotated[
+        Path | None,
+        typer.Option(help="The results folder. Default: records below --out.", metavar="DIR"),
+    ] = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Show published settings and three seeds, too, where they are stored: they take "
+            "hours and are not run.",
+        ),
+    ] = False,
+    jobs: Annotated[int, typer.Option(help="Cells at the same time.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of each cell.")] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Do every check, list the cells, run nothing.")
+    ] = False,
+    units: Units = "nats",
+) -> None:
+    """The EBRD paper's figures and tables from records, running what is missing."""
+    try:
+        from rdbench.cli_paper import Request, execute
+
+        code = execute(Request(out, results, full, jobs, threads, dry_run, units))
+    except KeyboardInterrupt:
+        code = _complain("interrupted", 130)
+    raise typer.Exit(code)
+
+
+@app.command()
 def certify(
     suite: Annotated[str, typer.Option(help="Suites, a,b or all.", metavar="NAMES")] = "all",
     cases: Annotated[str, typer.Option(help="Only tables of that name.", metavar="GLOB")] = "*",

@@ -1,0 +1,1 @@
+"""The figures, tables and findings of a paper, made again from records by a recipe."""
