@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test accuracy estimators times coverage references references-check lint types layers wheel bench clean
+.PHONY: help run test browser docs paper reference accuracy estimators times coverage references references-check lint types layers wheel bench clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ run: $(VENV)/installed ## install, then compare the estimators on Gaussian vecto
 
 test: $(VENV)/installed-test ## install, then run the tests (about 4 minutes on 2 cores)
 	@echo "== the tests"
-	$(BIN)/python -m pytest -m "not wheel and not accuracy" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
+	$(BIN)/python -m pytest -m "not wheel and not accuracy and not browser" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
 
 accuracy: $(VENV)/installed-test ## the estimators' accuracy at full size (about 10 minutes on a quiet machine)
 	$(BIN)/python -m pytest -m accuracy -rP
@@ -31,6 +31,26 @@ references: $(VENV)/installed-test ## compute all certified truth again: tables,
 
 references-check: $(VENV)/installed-test ## compute a sample of the certified truth again and compare
 	$(BIN)/rdbench certify --suite all --check --sample 24 --seconds 60
+
+browser: $(VENV)/installed-dev ## the report page in a headless Chromium (Debian: apt-get install chromium)
+	$(BIN)/python -m pytest -m browser -rs
+
+docs: $(VENV)/installed-dev ## the site, strictly: open site/index.html (no network is needed)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+paper: $(VENV)/installed ## the EBRD paper's figures, tables and findings from the records in results/paper
+	$(BIN)/rdbench paper --full --results results/paper --out results/paper
+
+REFERENCE := results/reference
+REFERENCE_RUN := $(BIN)/rdbench run --results $(REFERENCE) --seeds 601 --jobs 2 --timeout 1200
+reference: $(VENV)/installed-test ## the reference run: what is missing of it, then its tables and page (hours)
+	$(REFERENCE_RUN) --suite vector_gaussian,planar,multimodal --trace
+	$(REFERENCE_RUN) --suite scalar,discrete,gaussian_spectra,heavy_tailed,real_data,high_dimensional
+	for metric in gap worst_gap claim_excess conditional_error cpu_s; do \
+		$(BIN)/rdbench table --results $(REFERENCE) --metric $$metric --by suite,case,estimator \
+			> $(REFERENCE)/$$metric.md; \
+	done
+	$(BIN)/rdbench report --results $(REFERENCE) --out $(REFERENCE)/report.html
 
 estimators: $(VENV)/installed-test ## accuracy and cost of the estimators against their targets (results/estimators)
 	$(BIN)/python benchmarks/estimators.py targets
@@ -59,7 +79,7 @@ bench: $(VENV)/installed-test ## speed of the Blahut-Arimoto kernels against dit
 	$(BIN)/python benchmarks/blahut_arimoto.py
 
 clean: ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/bin/python:
 	@echo "== making $(VENV)"

@@ -1,0 +1,121 @@
+"""Markdown about the estimators, from their classes."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from markup import flat, table
+
+from rdbench import registry
+
+
+def overview() -> str:
+    """One row per registered estimator of this package, with a link to its page."""
+    rows = []
+    for name in registry.names("estimator"):
+        if registry.find("estimator", name).origin != "rdbench":
+            continue
+        info = registry.load_estimator(name).info
+        presets = ", ".join(f"`{name}:{preset}`" for preset in info.presets) or "–"
+        rows.append((f"[{name}]({name}.md)", flat(info.summary), presets))
+    return table(("estimator", "what it does", "presets"), rows)
+
+
+def facts(name: str) -> str:
+    """Citation, what it is granted, what it depends on."""
+    info = registry.load_estimator(name).info
+    given = ", ".join(["draws", *sorted(info.needs)])
+    return "\n".join(
+        [
+            f"- **In one line**: {flat(info.summary)}.",
+            f"- **Published**: {flat(info.citation)}.",
+            f"- **Is given**: {given} of the source, no truth.",
+            f"- **Depends on**: {_dependence(info.not_invariant)}.",
+        ]
+    )
+
+
+def parameters(name: str) -> str:
+    """Every field of the class: type, default, meaning."""
+    cls: Any = registry.load_estimator(name)
+    types = registry.field_types(cls)
+    said = {**_arguments(cls), **_attribute_docs(cls)}
+    rows = [
+        (
+            f"`{field.name}`",
+            f"`{_default(field)}`",
+            registry.type_name(types[field.name]).replace(" | ", ", "),
+            flat(said.get(field.name, "")),
+        )
+        for field in dataclasses.fields(cls)
+        if field.name in types
+    ]
+    return table(("parameter", "default", "takes", "meaning"), rows)
+
+
+def presets(name: str) -> str:
+    """What every preset sets, and what of it is not published."""
+    info = registry.load_estimator(name).info
+    if not info.presets:
+        return "There are no presets beside the defaults."
+    parts = []
+    for preset, values in info.presets.items():
+        shown = ", ".join(f"`{key}={value}`" for key, value in values.items())
+        note = flat(info.preset_notes.get(preset, ""))
+        parts.append(f"**`{name}:{preset}`** sets {shown}.\n\n{note}".strip())
+    return "\n\n".join(parts)
+
+
+def _dependence(declared: frozenset[str]) -> str:
+    if not declared:
+        return "neither the mean nor the scale nor the axes of the source"
+    by_preset: dict[str, list[str]] = {}
+    for one in sorted(declared):
+        kind, _, preset = one.partition(":")
+        by_preset.setdefault(preset, []).append(kind)
+    return "; ".join(
+        f"{', '.join(kinds)} of the source{f' (preset {preset} alone)' if preset else ''}"
+        for preset, kinds in by_preset.items()
+    )
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        return repr(field.default_factory())
+    return "required" if field.default is dataclasses.MISSING else str(field.default)
+
+
+def _attribute_docs(cls: type) -> dict[str, str]:
+    """The strings below the fields, of the class and what it inherits from."""
+    found: dict[str, str] = {}
+    for one in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(one):
+            found.update(_strings_below_fields(one))
+    return found
+
+
+def _strings_below_fields(cls: type) -> Iterator[tuple[str, str]]:
+    node = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(node, ast.ClassDef)
+    for field, below in zip(node.body, node.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(below, ast.Expr)
+            and isinstance(below.value, ast.Constant)
+            and isinstance(below.value.value, str)
+        ):
+            yield field.target.id, below.value.value
+
+
+def _arguments(cls: type) -> dict[str, str]:
+    """The entries of ``Args:`` in the docstring of the class."""
+    _, _, listed = (inspect.getdoc(cls) or "").partition("Args:\n")
+    entries = re.split(r"^    (\w+): ", listed, flags=re.MULTILINE)[1:]
+    return dict(zip(entries[::2], entries[1::2], strict=True))

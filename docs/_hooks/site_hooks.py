@@ -1,0 +1,68 @@
+"""What mkdocs calls while it builds the site.
+
+Pages hold markers such as ``<!-- generated: parameters ebrd -->``; what replaces them is made from
+the code at build time, so that it cannot go stale. An unknown marker ends the build.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import command_pages
+import estimator_pages
+import formulas
+import repository
+import suite_pages
+
+MARKER = re.compile(r"<!-- generated: (\w+)(?: (\w+))? -->")
+
+GENERATED: dict[str, Callable[..., str]] = {
+    "commands": command_pages.commands,
+    "estimators": estimator_pages.overview,
+    "facts": estimator_pages.facts,
+    "parameters": estimator_pages.parameters,
+    "presets": estimator_pages.presets,
+    "suites": suite_pages.overview,
+    "cases": suite_pages.cases,
+}
+
+
+def filled(text: str) -> str:
+    """The text with every marker replaced.
+
+    Raises:
+        KeyError: a marker that nothing is generated for.
+        RdbenchError: it names no estimator or suite.
+    """
+    return MARKER.sub(lambda m: GENERATED[m[1]](*([m[2]] if m[2] else [])), text)
+
+
+def on_config(config: Any) -> Any:
+    """Put every document below results/ under Results, folder by folder: none is left out."""
+    (section,) = (part for part in config.nav if "Results" in part)
+    folders: dict[str, list[str]] = {}
+    for document in repository.documents():
+        if document.startswith("results/"):
+            folders.setdefault(document.rpartition("/")[0], []).append(document)
+    section["Results"] = folders.pop("results")
+    section["Results"] += [{repository.title(found[0]): found} for found in folders.values()]
+    return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the documents outside docs/, and whatever files are linked."""
+    from mkdocs.structure.files import File
+
+    pages = [repository.in_repository(file.src_uri) for file in files.documentation_pages()]
+    for path in repository.gathered(pages):
+        source = str(repository.ROOT / path)
+        files.append(File.generated(config, repository.in_site(path), abs_src_path=source))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Links as they are in the site, then what is generated, then the formulas of both."""
+    path = repository.in_repository(page.file.src_uri)
+    return formulas.set_in_html(filled(repository.relinked(path, markdown)))

@@ -1,0 +1,179 @@
+// The leaderboard: one table per suite, one row per estimator and case.
+function boardColumns(axis) {
+  const upper = (row, text) => (row.upper && row.gap !== null ? `≤ ${text}` : text);
+  return [
+    {
+      title: "case",
+      text: true,
+      sort: (r) => r.cell.case,
+      cell: (r) => el("a", { href: `#${cases[r.cell.place].anchor}` }, r.cell.case),
+    },
+    {
+      title: "estimator",
+      text: true,
+      sort: (r) => series[r.series].label,
+      cell: (r) =>
+        el(
+          "a",
+          { href: `#${r.cell.anchor}`, class: "name" },
+          swatch(r.series),
+          series[r.series].label,
+        ),
+    },
+    {
+      title: "mean gap",
+      hint: "mean of the audited F(q) − F*; ± half the width of F* where it is known within bounds only",
+      sort: (r) => r.gap,
+      cell: (r) =>
+        el(
+          r.best ? "strong" : "span",
+          {},
+          upper(r, rates(r.gap, 3)),
+          r.doubt === null || r.gap === null ? "" : ` ± ${rates(r.doubt, 3)}`,
+          r.scored !== 0 && r.scored !== r.ok ? ` (of ${r.scored})` : "",
+        ),
+    },
+    { title: "its interval, drawn", text: true, cell: (r) => whisker(r, axis) },
+    {
+      title: "95% interval",
+      hint: "[mean of the lower ends, mean of the upper ends]; sorted by the upper end",
+      sort: (r) => r.hi,
+      cell: (r) => (r.gap === null ? ABSENT : interval(r.lo, r.hi, 3)),
+    },
+    {
+      title: "claimed",
+      hint: "mean gap by the estimator's own formula",
+      sort: (r) => r.claimed,
+      cell: (r) => rates(r.claimed, 3),
+    },
+    {
+      title: "claim",
+      text: true,
+      hint: "the most alarming verdict on a claim, and on how many points",
+      sort: (r) => (r.verdicts.length ? DATA.verdicts.indexOf(r.verdicts[0][0]) : null),
+      cell: verdictCell,
+    },
+    {
+      title: "worst gap",
+      hint: "the largest gap on the ladder of rates",
+      sort: (r) => r.worst?.gap,
+      cell: (r) => (r.worst === null ? ABSENT : r.worst.sign + rates(r.worst.gap, 3)),
+    },
+    {
+      title: "at R*",
+      hint: "the true rate at which the gap is largest",
+      sort: (r) => r.worst?.at,
+      cell: (r) => rates(r.worst?.at ?? null, 3),
+    },
+    {
+      title: "side",
+      text: true,
+      hint: "of what the interval is",
+      sort: (r) => r.sides.join(", "),
+      cell: (r) => r.sides.join(", ") || ABSENT,
+    },
+    {
+      title: "CPU s",
+      hint: "of the fit of one ladder, mean over seeds, without the audit",
+      sort: (r) => r.cpu_s,
+      cell: (r) => digits(r.cpu_s, 3),
+    },
+    {
+      title: "ok",
+      hint: "points that ended ok, of all",
+      sort: (r) => (r.points ? r.ok / r.points : null),
+      cell: (r) =>
+        el("span", { class: r.ok < r.points || !r.points ? "short" : null }, `${r.ok}/${r.points}`),
+    },
+    { title: "seeds", sort: (r) => r.seeds, cell: (r) => String(r.seeds) },
+  ];
+}
+
+function verdictCell(r) {
+  if (!r.verdicts.length) return ABSENT;
+  const total = r.verdicts.reduce((n, [, k]) => n + k, 0);
+  const [name, n] = r.verdicts[0];
+  const all = r.verdicts.map(([word, k]) => `${word} ${k}/${total}`).join(", ");
+  const calm = name === "agrees" || name === "conservative";
+  return el(
+    "span",
+    { title: all, class: calm ? null : "alarm" },
+    calm && n === total ? name : `${name} ${n}/${total}`,
+  );
+}
+
+// A small picture of the mean gap and its interval.
+function whisker(r, axis) {
+  if (r.gap === null || axis === null) return "";
+  const width = 120,
+    at = (value) => 4 + (width - 8) * Math.min(1, Math.max(0, axis.at(value)));
+  const picture = draw("svg", {
+    class: "whisker",
+    viewBox: `0 0 ${width} 16`,
+    "aria-hidden": "true",
+  });
+  if (axis.zero)
+    picture.append(draw("line", { x1: at(0), x2: at(0), y1: 1, y2: 15, class: "zero" }));
+  const look = series[r.series];
+  picture.append(
+    draw("line", {
+      x1: at(r.lo ?? r.gap),
+      x2: at(r.hi ?? r.gap),
+      y1: 8,
+      y2: 8,
+      stroke: look.colour,
+      "stroke-width": 1.6,
+    }),
+  );
+  picture.append(mark(look, at(r.gap), 8, 3.4));
+  return picture;
+}
+
+function showBoards(found) {
+  const groups = groupBy(found, ({ cell }) => cell.place);
+  const standing = cases
+    .filter((one) => groups.has(one.place))
+    .map((one) => ({ one, rows: standings(groups.get(one.place)) }));
+  const suites = new Map();
+  for (const { one, rows } of standing)
+    suites.set(one.suite, [...(suites.get(one.suite) ?? []), ...rows]);
+  const boards = [...suites].map(([suite, rows]) => {
+    const known = rows.filter((r) => r.gap !== null);
+    const axis = known.length
+      ? gapScale(
+          known.map((r) => ({ gap: inUnits(r.gap), lo: inUnits(r.lo), hi: inUnits(r.hi) })),
+          true,
+        )
+      : null;
+    const scale = axis && { zero: axis.kind === "symlog", at: (v) => axis.at(inUnits(v)) };
+    const columns = boardColumns(scale);
+    const table = sortable(
+      columns,
+      `Leaderboard of ${suite}, in ${state.units} per symbol`,
+      (tbody, sorted, by) => {
+        const grouped = by === null || by.title === "case";
+        tbody.replaceChildren(
+          ...sorted.map((one, k) =>
+            row(columns, one, {
+              class: grouped && k > 0 && sorted[k - 1].cell.case !== one.cell.case ? "group" : null,
+              "data-series": series[one.series].label,
+              "data-case": one.cell.case,
+            }),
+          ),
+        );
+      },
+    );
+    table.set(rows);
+    return el(
+      "section",
+      { class: "board", "data-suite": suite },
+      el("h3", {}, suite, el("small", {}, ` ${state.units} per symbol`)),
+      table.node,
+    );
+  });
+  body("leaderboard").replaceChildren(
+    ...(boards.length ? [overview(standing), ...boards] : [nothing()]),
+  );
+}
+
+const nothing = () => el("p", { class: "nothing" }, "Nothing passes the filters.");

@@ -1,0 +1,181 @@
+// One block per cell, filled when it is opened, with every field of its record.
+const ALL_COLUMNS = [
+  ["beta", digits],
+  ["target_rate", rates],
+  ["status"],
+  ["claim"],
+  ["gap", rates],
+  ["gap_lo", rates],
+  ["gap_hi", rates],
+  ["side"],
+  ["claimed_gap", rates],
+  ["claim_excess", rates],
+  ["rate", rates],
+  ["distortion", digits],
+  ["lagrangian", rates],
+  ["claimed_rate", rates],
+  ["claimed_distortion", digits],
+  ["claimed_side"],
+  ["rate_error", rates],
+  ["truth_lo", rates],
+  ["truth_hi", rates],
+  ["truth_kind"],
+  ["rate_lo", rates],
+  ["rate_hi", rates],
+  ["dist_lo", digits],
+  ["dist_hi", digits],
+  ["conditional_kind"],
+  ["conditional_error", digits],
+  ["conditional_lo", digits],
+  ["conditional_hi", digits],
+  ["conditional_floor", digits],
+  ["mode_mass_error", digits],
+  ["gap_paper_protocol", rates],
+  ["n_paper_protocol"],
+  ["audit_method"],
+  ["ess", digits],
+  ["audit_s", digits],
+  ["reason"],
+];
+const blocks = [];
+
+const shown = (value) =>
+  value === null || value === undefined || value === ""
+    ? ABSENT
+    : typeof value === "object"
+      ? Object.entries(value)
+          .map(([k, v]) => `${k} = ${typeof v === "object" ? JSON.stringify(v) : v}`)
+          .join(", ") || "none"
+      : String(value);
+
+const facts = (pairs) =>
+  el(
+    "dl",
+    { class: "fields" },
+    pairs.map(([key, value]) =>
+      el("div", {}, el("dt", {}, words(key)), el("dd", {}, shown(value))),
+    ),
+  );
+
+function cellContent(cell) {
+  const made = DATA.environments[cell.environment];
+  const known = ALL_COLUMNS.filter(([key]) =>
+    indices(cell).some((i) => point[key][i] !== null && point[key][i] !== ""),
+  );
+  const value = ([key, as], i) =>
+    as && point[key][i] !== null ? as(point[key][i], 6) : shown(point[key][i]);
+  const table =
+    cell.points === 0
+      ? el("p", {}, "It has no points.")
+      : el(
+          "div",
+          { class: "scroll", tabindex: 0, role: "region", "aria-label": "points of the cell" },
+          el(
+            "table",
+            {},
+            el(
+              "thead",
+              {},
+              el(
+                "tr",
+                {},
+                known.map(([key, as]) =>
+                  el("th", { scope: "col", class: as ? null : "text" }, words(key)),
+                ),
+              ),
+            ),
+            el(
+              "tbody",
+              {},
+              indices(cell).map((i) =>
+                el(
+                  "tr",
+                  {},
+                  known.map((one) => el("td", { class: one[1] ? null : "text" }, value(one, i))),
+                ),
+              ),
+            ),
+          ),
+        );
+  return [
+    facts([
+      ["status", cell.status],
+      ["reason", cell.reason],
+      ["cell", cell.cell],
+      ["suite", `${cell.suite}, version ${cell.suite_version}`],
+      ["case", `${cell.case}, d = ${cell.dim}, ${cell.distortion}`],
+      ["estimator", cell.estimator],
+      ["preset", cell.preset],
+      ["overrides", cell.params],
+      ["hyper-parameters", cell.fields],
+      ["seed", cell.seed],
+      ["budget", cell.budget],
+      ["training points", cell.n_train ?? "fresh draws"],
+      ["CPU s", digits(cell.cpu_s, 6)],
+      ["wall s", digits(cell.wall_s, 6)],
+      ["peak memory, MB", digits(cell.peak_rss_mb, 6)],
+      ["source samples", cell.n_source_samples],
+      ["gradient steps", cell.gradient_steps],
+      ["parameters", cell.n_parameters],
+      ["checkpoints", traces.cell.filter((k) => cells[k] === cell).length],
+      ["started", cell.started],
+      ["finished", cell.finished],
+      ["commit", `${made.commit}${made.dirty ? " with changes" : ""}`],
+      ["versions", made.versions],
+      [
+        "machine",
+        `${made.processor}, ${made.platform}, ${made.device}, ${plural(made.threads, "thread")}, ${plural(made.jobs, "job")}`,
+      ],
+      ["schema", cell.schema],
+    ]),
+    table,
+    cell.traceback === null ? null : el("pre", {}, DATA.tracebacks[cell.traceback]),
+  ].filter(Boolean);
+}
+
+function setUpCells() {
+  const list = body("cells");
+  for (const cell of cells) {
+    const inside = el("div", { class: "inside" });
+    const block = el(
+      "details",
+      { class: "cell", id: cell.anchor },
+      el(
+        "summary",
+        {},
+        swatch(cell.series),
+        el(
+          "span",
+          {},
+          `${cell.suite} / ${cell.case} / ${series[cell.series].label}, seed ${cell.seed}`,
+        ),
+        el("span", { class: "about" }, `${words(cell.status)}, ${plural(cell.points, "point")}`),
+      ),
+      inside,
+    );
+    const render = () => {
+      if (block.open) inside.replaceChildren(...cellContent(cell));
+    };
+    block.addEventListener("toggle", render);
+    blocks.push({ cell, block, render });
+    list.append(block);
+  }
+}
+
+function showCells(found) {
+  const visible = new Set(found.map((one) => one.cell));
+  for (const { cell, block, render } of blocks) {
+    block.hidden = !visible.has(cell);
+    render();
+  }
+}
+
+// A link to a cell opens it, whatever the filters hide.
+function follow() {
+  const target = document.getElementById(location.hash.slice(1));
+  if (target === null || target.tagName !== "DETAILS") return;
+  target.hidden = false;
+  target.open = true;
+  blocks.find(({ block }) => block === target)?.render();
+  target.scrollIntoView();
+}

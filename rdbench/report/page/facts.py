@@ -1,0 +1,48 @@
+"""What the head of the page says: how much there is, when, where and by what it was made."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rdbench.report.style import estimator_label
+from rdbench.run.records import CellRecord
+
+
+def facts(records: Sequence[CellRecord]) -> dict[str, Any]:
+    """The facts of all records: counts, times (ISO 8601), commits, versions, machines, seeds.
+
+    Seconds are CPU seconds of the fits and wall-clock seconds of the audits, summed over cells.
+    """
+    made = [record.provenance for record in records]
+    points = [point for record in records for point in record.points]
+    return {
+        "suites": len({record.suite for record in records}),
+        "cases": len({(record.suite, record.case) for record in records}),
+        "estimators": len({estimator_label(record) for record in records}),
+        "cells": len(records),
+        "points": len(points),
+        "statuses": dict(Counter(point.status for point in points).most_common()),
+        "empty_cells": sum(not record.points for record in records),
+        "started": min((one.started for one in made), default=None),
+        "finished": max((one.finished for one in made), default=None),
+        "commits": [
+            f"{commit[:12]}{' with changes' if dirty else ''}"
+            for commit, dirty in sorted({(one.commit, bool(one.dirty)) for one in made})
+        ],
+        "versions": sorted({_versions(one.versions) for one in made}),
+        "machines": sorted({f"{one.processor}, {one.platform}, {one.device}" for one in made}),
+        "threads": sorted({one.threads for one in made}),
+        "jobs": sorted({one.jobs for one in made}),
+        "seeds": sorted({record.seed for record in records}),
+        "budgets": sorted({record.budget for record in records}),
+        "n_train": sorted({r.n_train for r in records if r.n_train is not None}),
+        "fit_s": math.fsum(record.cost.cpu_s or 0.0 for record in records),
+        "audit_s": math.fsum(point.audit_s or 0.0 for point in points),
+    }
+
+
+def _versions(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))

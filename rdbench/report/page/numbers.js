@@ -1,0 +1,44 @@
+// Numbers as text. toPrecision rounds the exact value once, halves away from zero.
+const BITS = "bits";
+const ABSENT = "–";
+
+function digits(value, n) {
+  if (value === null || value === undefined) return ABSENT;
+  if (value === 0) return "0";
+  const [mantissa, power] = value
+    .toExponential(n - 1)
+    .split("e")
+    .map(Number);
+  const text =
+    power < -4 || power >= Math.max(n, 5)
+      ? `${mantissa}e${power}`
+      : `${Number(value.toPrecision(n))}`;
+  return text.replaceAll("-", "−");
+}
+
+// What one unit of rate is in nats; everything stored is in nats.
+const perUnit = () => (state.units === BITS ? Math.LN2 : 1);
+const inUnits = (value) => (value === null || value === undefined ? null : value / perUnit());
+const rates = (value, n) => digits(inUnits(value), n);
+
+function interval(lo, hi, n, as = rates) {
+  if (lo === null && hi === null) return ABSENT;
+  if (lo === null) return `≤ ${as(hi, n)}`;
+  if (hi === null) return `≥ ${as(lo, n)}`;
+  return `[${as(lo, n)}, ${as(hi, n)}]`;
+}
+
+const words = (name) => name.replaceAll("_", " ");
+
+// A sum that keeps what rounding loses, as the tables' fsum does.
+function sum(values) {
+  let total = 0,
+    lost = 0;
+  for (const value of values) {
+    const next = total + value;
+    lost += Math.abs(total) >= Math.abs(value) ? total - next + value : value - next + total;
+    total = next;
+  }
+  return total + lost;
+}
+const mean = (values) => (values.length ? sum(values) / values.length : null);

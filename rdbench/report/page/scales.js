@@ -1,0 +1,126 @@
+// Axes: a scale maps a value to [0, 1] and has few ticks.
+const SUPERSCRIPT = {
+  "-": "⁻",
+  0: "⁰",
+  1: "¹",
+  2: "²",
+  3: "³",
+  4: "⁴",
+  5: "⁵",
+  6: "⁶",
+  7: "⁷",
+  8: "⁸",
+  9: "⁹",
+};
+const LOG_SPAN = 30; // from this ratio on an axis is logarithmic
+
+function tickLabel(value) {
+  if (value === 0) return "0";
+  const power = Math.log10(Math.abs(value));
+  const whole = Math.round(power);
+  if (Math.abs(power - whole) < 1e-9 && (whole < -3 || whole > 3)) {
+    return `${value < 0 ? "−" : ""}10${[...String(whole)].map((c) => SUPERSCRIPT[c]).join("")}`;
+  }
+  return digits(value, 3);
+}
+
+function linearScale(lo, hi, most = 6) {
+  if (!(hi > lo)) [lo, hi] = [lo - 1, lo + 1];
+  const raw = (hi - lo) / most,
+    unit = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((m) => m * unit).find((s) => s >= raw * 0.999);
+  const ticks = [];
+  for (let k = Math.ceil(lo / step - 1e-9); k * step <= hi + 1e-9 * step; k++)
+    ticks.push(Number((k * step).toPrecision(12)));
+  return { kind: "linear", lo, hi, ticks, at: (v) => (v - lo) / (hi - lo) };
+}
+
+function decades(lo, hi, most) {
+  const first = Math.ceil(Math.log10(lo) - 1e-9),
+    last = Math.floor(Math.log10(hi) + 1e-9);
+  const step = Math.max(1, Math.ceil((last - first + 1) / most));
+  const found = [];
+  for (let k = first; k <= last; k += step) found.push(10 ** k);
+  return found;
+}
+
+function logScale(lo, hi, most = 6) {
+  const a = Math.log(lo),
+    b = Math.log(hi);
+  let ticks = decades(lo, hi, most);
+  if (ticks.length < 3) {
+    ticks = [];
+    for (let k = Math.floor(Math.log10(lo)); k <= Math.log10(hi); k++) {
+      for (const m of [1, 2, 5])
+        if (m * 10 ** k >= lo * 0.999 && m * 10 ** k <= hi * 1.001)
+          ticks.push(Number((m * 10 ** k).toPrecision(6)));
+    }
+  }
+  if (ticks.length < 2) ticks = linearScale(lo, hi, 4).ticks.filter((v) => v > 0);
+  return { kind: "log", lo, hi, ticks, at: (v) => (Math.log(Math.max(v, lo)) - a) / (b - a) };
+}
+
+// Linear around zero up to `linear`, logarithmic beyond.
+function symlogScale(lo, hi, linear, most = 6) {
+  const bend = (v) => {
+    const size = Math.abs(v);
+    return (
+      Math.sign(v) * (size <= linear ? (0.8 * size) / linear : 0.8 + Math.log10(size / linear))
+    );
+  };
+  const a = bend(lo),
+    b = bend(hi),
+    total = b - a;
+  // Ticks keep their distance in the picture, on either side of zero.
+  const share = (end) => Math.max(1, Math.round((most * Math.abs(bend(end))) / total));
+  const start = 10 ** Math.ceil(Math.log10(linear) - 1e-9);
+  const side = (end, sign) =>
+    sign * end >= start ? decades(start, sign * end, share(end)).map((v) => sign * v) : [];
+  return {
+    kind: "symlog",
+    lo,
+    hi,
+    linear,
+    ticks: [...side(lo, -1).reverse(), 0, ...side(hi, 1)],
+    at: (v) => (bend(v) - a) / total,
+  };
+}
+
+const positiveScale = (values) => {
+  const lo = Math.min(...values),
+    hi = Math.max(...values);
+  if (lo > 0 && hi / lo > LOG_SPAN) {
+    const pad = (hi / lo) ** 0.05;
+    return logScale(lo / pad, hi * pad);
+  }
+  const pad = 0.06 * (hi - lo || hi || 1);
+  return linearScale(Math.max(0, lo - pad), hi + pad);
+};
+
+const decade = (value) => 10 ** Math.floor(Math.log10(value));
+
+// An axis for gaps {gap, lo, hi} over many decades: logarithmic where no interval reaches zero,
+// else linear up to the decade of the typical noise: what cannot be told from zero looks so.
+function gapScale(items, across = false) {
+  const ends = items.map(({ gap, lo, hi }) => [Math.min(lo ?? gap, gap), Math.max(hi ?? gap, gap)]);
+  const values = ends.flat();
+  if (!values.length) return symlogScale(-0.01, 1, 0.01);
+  const smallest = Math.min(...values),
+    largest = Math.max(...values),
+    most = across ? 4 : 6;
+  if (smallest > 0) return logScale(decade(smallest), 10 * decade(largest), most);
+  const reach = ends
+    .filter(([lo, hi]) => lo <= 0 && hi >= 0 && (lo < 0 || hi > 0))
+    .map(([lo, hi]) => Math.max(-lo, hi));
+  for (const { gap } of items) if (gap < 0) reach.push(-gap);
+  reach.sort((a, b) => a - b);
+  const some = values.filter((v) => v !== 0).map(Math.abs);
+  const noise = reach.length ? reach[reach.length >> 1] : some.length ? Math.min(...some) : 0.01;
+  const linear = Math.min(Math.max(decade(noise), 1e-9), 0.1);
+  return symlogScale(
+    Math.min(1.5 * smallest, -linear),
+    Math.max(2 * largest, 4 * linear),
+    linear,
+    most,
+  );
+}

@@ -1,0 +1,128 @@
+"""What the page shows equals the export and the summary of the tables, to the digits shown."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pytest
+
+from rdbench.report.export import frame
+from rdbench.report.summary import summarise
+
+pytestmark = pytest.mark.browser
+
+_spec = importlib.util.spec_from_file_location(
+    "rdbench_tests_reading", Path(__file__).with_name("_reading.py")
+)
+assert _spec is not None
+assert _spec.loader is not None
+reading = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reading)
+
+
+@pytest.fixture
+def records(realistic, cell, point):
+    """The realistic ones, and a case whose gaps are bounded from above, of uncertain truth."""
+    bounded = [
+        point(side="upper", gap_lo=None, gap=0.125, beta=2.0),
+        point(gap=0.15625, beta=3.0, truth_hi=1.25, truth_kind="bounds"),
+        point(gap=-1.0005e-7, gap_lo=-3e-7, gap_hi=0.0, beta=4.0, status="not_converged"),
+    ]
+    found = [*realistic, cell(case="bounded", points=bounded)]
+    return [msgspec.structs.replace(r, cell=f"{k:016x}") for k, r in enumerate(found)]
+
+
+def test_every_point_equals_the_export(open_page, records):
+    tab = open_page(records)
+    tab.select_option("#points .pager select", "1000")
+    found = reading.rows(tab.locator("#points table"))
+    table = frame(records, "points")
+    keys = ["suite", "case", "estimator", "seed", "beta"]
+    expected = {tuple(row[k] for k in keys): row for _, row in table.iterrows()}
+    by_shown = {(*key[:4], reading.rounded(key[4], 4)): row for key, row in expected.items()}
+    assert len(found) == len(table) == len(by_shown)
+    for shown in found:
+        names = (shown["suite"], shown["case"], shown["estimator"], int(shown["seed"]))
+        row = by_shown[(*names, reading.value(shown["β"]))]
+        for title, name in (
+            ("gap", "gap"), ("claimed gap", "claimed_gap"), ("R", "rate"), ("ESS", "ess"),
+            ("D", "distortion_value"), ("p(y|x) error", "conditional_error"),
+        ):  # fmt: skip
+            assert reading.value(shown[title]) == reading.rounded(row[name], 4), (title, shown)
+        upper = row["side"] is not pd.NA and row["side"] == "upper"
+        lo = None if upper else row["gap_lo"]
+        found_ends = reading.ends(shown["95% interval"])
+        assert found_ends == (reading.rounded(lo, 4), reading.rounded(row["gap_hi"], 4))
+        assert shown["gap"].startswith("≤") == upper
+        assert shown["claim"] == row["claim"]
+        no_gap = row["status"] in ("ok", "not_converged") and math.isnan(row["gap"])
+        assert shown["status"] == ("no gap" if no_gap else row["status"].replace("_", " "))
+
+
+@pytest.mark.parametrize("units", ["nats", "bits"])
+def test_the_leaderboard_equals_the_summary_of_the_tables(open_page, records, units):
+    tab = open_page(records)
+    tab.check(f"input[value={units}]")
+    scale = 1.0 if units == "nats" else math.log(2.0)
+    shown = [row for table in tab.locator(".board table").all() for row in reading.rows(table)]
+    assert len(shown) == 7
+    for row in shown:
+        mine = [r for r in records if (r.case, r.estimator) == (row["case"], row["estimator"])]
+        known = summarise(mine)
+
+        def near(text, number, per=scale):
+            if number is None:
+                return text == "–"
+            return reading.value(text) == reading.rounded(number / per, 3)
+
+        assert near(row["mean gap"], known.gap.mean), row
+        if known.gap.hi is not None:
+            ends = [e if e is None else reading.rounded(e / scale, 3) for e in
+                    (known.gap.lo, known.gap.hi)]  # fmt: skip
+            assert list(reading.ends(row["95% interval"])) == ends
+        assert ("±" in row["mean gap"]) == (known.truth_doubt is not None)
+        assert near(row["claimed"], known.claims.mean_gap)
+        assert near(row["worst gap"], known.worst.gap if known.worst else None)
+        assert near(row["at R*"], known.worst.rate if known.worst else None)
+        assert row["worst gap"].startswith("≥") == bool(known.worst and known.worst.is_bound)
+        assert near(row["CPU s"], known.cpu_s, 1.0)
+        assert row["ok"] == f"{known.ok}/{known.points}"
+        assert row["side"] == (", ".join(known.sides) or "–")
+        assert row["seeds"] == str(known.seeds)
+        name, count = known.claims.verdicts[0] if known.claims.verdicts else ("–", 0)
+        assert row["claim"].startswith(name)
+        assert count == 0 or row["claim"] in (name, f"{name} {count}/{_answered(mine)}")
+
+
+def _answered(records):
+    return sum(p.status in ("ok", "not_converged") for r in records for p in r.points)
+
+
+def test_the_overview_holds_the_mean_gaps(open_page, records):
+    tab = open_page(records)
+    table = tab.locator(".overview table")
+    names = table.locator("thead th").all_inner_texts()
+    for line in table.locator("tbody tr:not(.suite)").all():
+        case, fields = line.locator("th").inner_text(), line.locator("td").all_inner_texts()
+        for name, text in zip(names, fields, strict=True):
+            mine = [r for r in records if (r.case, r.estimator) == (case, name.strip())]
+            known = summarise(mine)
+            if known.gap.mean is not None:
+                assert reading.value(text.rstrip("*")) == reading.rounded(known.gap.mean, 2)
+                assert text.endswith("*") == (known.scored < known.points)
+            else:
+                assert text == ("unsupported" if mine else "")
+
+
+def test_a_cell_shows_its_points_to_six_digits(open_page, records):
+    record = records[4]
+    tab = open_page(records, hash=f"#cell-{record.cell}")
+    shown = reading.rows(tab.locator(f"#cell-{record.cell} table"))
+    assert len(shown) == len(record.points)
+    for row, point in zip(shown, record.points, strict=True):
+        for title, number in (("gap lo", point.gap_lo), ("rate", point.rate), ("beta", point.beta)):
+            assert reading.value(row[title]) == reading.rounded(number, 6)

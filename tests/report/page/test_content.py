@@ -1,0 +1,131 @@
+"""What the page is told equals what is exported; settings are not mixed; anchors are words."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import msgspec
+import pandas as pd
+
+from rdbench.report.export import frame
+from rdbench.report.page.content import LONGEST_TRACEBACK, page_data
+from rdbench.report.page.facts import facts
+from rdbench.report.page.pack import script_json
+from rdbench.report.style import Look
+from rdbench.run.records import PointRecord, TracePoint
+
+RENAMED = {"distortion": "distortion_value"}
+
+
+def unpacked(data, name):
+    """One column of the points, as the script of the page reads it."""
+    found = data["points"]
+    if name in found:
+        return column(found[name], len(found["truth"]))
+    known = column(data["truths"][name], 1 + max(found["truth"], default=0))
+    return [known[k] for k in found["truth"]]
+
+
+def column(packed, n):
+    if packed is None:
+        return [None] * n
+    if isinstance(packed, list):
+        return packed
+    return [None if code is None else packed["values"][code] for code in packed["codes"]]
+
+
+def keyed(data, values):
+    """Values by cell and place in it."""
+    places = [(cell["cell"], k) for cell in data["cells"] for k in range(cell["points"])]
+    return dict(zip(places, values, strict=True))
+
+
+NAMES = [
+    *(field.name for field in msgspec.structs.fields(PointRecord) if field.name != "draws"),
+    "claimed_gap", "claim_excess", "claim",
+]  # fmt: skip
+
+
+def test_every_column_equals_the_export_to_the_last_digit(realistic):
+    records = [msgspec.structs.replace(r, cell=f"{k:016x}") for k, r in enumerate(realistic)]
+    data = json.loads(script_json(page_data(records)))
+    table = frame(records, "points")
+    # Both in order of the cells; the rows of a cell keep theirs.
+    table = table.sort_values("cell", kind="stable", ignore_index=True)
+    for name in NAMES:
+        found = dict(sorted(keyed(data, unpacked(data, name)).items()))
+        expected = [None if pd.isna(v) else v for v in table[RENAMED.get(name, name)]]
+        assert list(found.values()) == expected, name
+
+
+def test_every_field_of_a_cell_is_on_the_page(cell):
+    (only,) = page_data([cell()])["cells"]
+    assert {f.name for f in msgspec.structs.fields(type(cell()))} - set(only) == {
+        "cost", "provenance", "trace",
+    }  # fmt: skip
+    assert only["cpu_s"] == 3.0
+    assert only["finished"] == "2026-01-01T00:00:10+00:00"
+
+
+def test_settings_that_vary_in_a_suite_make_series_of_their_own(cell):
+    quick = cell(cell="b" * 16, budget="quick")
+    other = cell(cell="c" * 16, suite="other")
+    labels = [one["label"] for one in page_data([cell(), quick, other])["series"]]
+    assert labels == ["good", "good, budget default", "good, budget quick"]
+
+
+def test_series_have_the_looks_that_are_asked_for(cell):
+    (only,) = page_data([cell()], {"good": Look("#0072B2", "v")})["series"]
+    assert (only["colour"], only["marker"], only["filled"]) == ("#0072B2", "v", True)
+
+
+def test_anchors_are_words_and_differ_whatever_cells_are_called(cell):
+    records = [cell(cell=name) for name in ('"><script>', "''<script>", "ab cd", "ab_cd")]
+    anchors = [one["anchor"] for one in page_data(records)["cells"]]
+    assert len(set(anchors)) == 4
+    assert all(re.fullmatch(r"cell-[\w-]+", anchor) for anchor in anchors)
+
+
+def test_cells_come_by_suite_dimension_case_and_seed(cell):
+    records = [
+        cell(cell="1", case="ramp-d10", dim=10),
+        cell(cell="2", case="ramp-d2", dim=2, seed=1),
+        cell(cell="3", case="ramp-d2", dim=2, seed=0),
+        cell(cell="4", suite="a"),
+    ]
+    assert [one["cell"] for one in page_data(records)["cells"]] == ["4", "3", "2", "1"]
+
+
+def test_equal_tracebacks_are_kept_once_and_long_ones_at_both_ends(cell):
+    long = "start" + "x" * 50_000 + "end"
+    records = [cell(cell=str(k), traceback=long, status="error") for k in range(3)]
+    data = page_data(records)
+    (text,) = data["tracebacks"]
+    assert text.startswith("start")
+    assert text.endswith("end")
+    assert "characters left out" in text
+    assert len(text) < LONGEST_TRACEBACK + 100
+
+
+def test_failures_are_grouped_as_below_the_tables(cell, point, failed):
+    reasons = [failed("unsupported", f"needs {n} points", beta=float(n)) for n in (10, 200)]
+    (one,) = page_data([cell(points=[point(), *reasons])])["troubles"]
+    assert (one["status"], one["points"]) == ("unsupported", 2)
+    assert one["reason"] == "needs 10 points"
+
+
+def test_checkpoints_are_there(cell):
+    trace = [TracePoint(beta=2.0, wall_s=0.1, cpu_s=0.2, gap=0.3)]
+    found = page_data([cell(cell="0"), cell(cell="1", trace=trace)])["traces"]
+    assert (found["cell"], found["cpu_s"], found["gap"]) == ([1], [0.2], [0.3])
+    assert found["gap_lo"] is None
+
+
+def test_facts_count_what_there_is(realistic):
+    known = facts(realistic)
+    assert (known["cells"], known["points"], known["estimators"], known["cases"]) == (12, 96, 2, 3)
+    assert sum(known["statuses"].values()) == 96
+    assert known["seeds"] == [0, 1]
+    assert math.isclose(known["fit_s"], 36.0)

@@ -1,0 +1,134 @@
+"""The page as a file: self-contained, locked, escaped, small, and the same for equal records."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+import time
+
+import msgspec
+import pytest
+
+from rdbench.report.page import render, write
+from rdbench.types import RdbenchError
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\u2028'\"&"
+
+
+def data_of(page):
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    return json.loads(text)
+
+
+def outside(page: str) -> str:
+    """The page without its data."""
+    return re.sub(r'(id="data">).*?(</script>)', r"\1\2", page, flags=re.S)
+
+
+def test_a_page_asks_nothing_of_the_world(realistic):
+    page = outside(render(realistic))
+    assert set(re.findall(r"https?://[^\"' <]*", page)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"<(link|img|iframe|object|embed|base|form[^>]*action)\b", page)
+    assert not re.search(r"@import|url\(|\bfetch\(|XMLHttpRequest|import\(|eval\(|innerHTML", page)
+
+
+def test_the_policy_allows_our_own_style_and_script_and_nothing_else(realistic):
+    page = render(realistic)
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    rules = dict(rule.split(" ", 1) for rule in html.unescape(policy).split("; "))
+    assert rules["default-src"] == "'none'"
+    for rule, text in (
+        ("style-src", re.findall(r"<style>(.*?)</style>", page, re.S)),
+        ("script-src", re.findall(r"<script>(.*?)</script>", page, re.S)),
+    ):
+        digest = base64.b64encode(hashlib.sha256(text[0].encode()).digest()).decode()
+        assert len(text) == 1
+        assert rules[rule] == f"'sha256-{digest}'"
+    assert not re.search(r"<[^>]+\s(on\w+|style)=", outside(page))
+
+
+def test_values_from_records_are_escaped_wherever_they_stand(cell, failed):
+    texts = dict.fromkeys(("cell", "suite", "case", "estimator", "preset", "budget"), HOSTILE)
+    record = cell(
+        **texts,
+        params={HOSTILE: HOSTILE},
+        fields={HOSTILE: HOSTILE},
+        reason=HOSTILE,
+        traceback=HOSTILE,
+        status="error",
+        points=[failed("error", HOSTILE, truth_kind=HOSTILE)],
+        provenance={
+            "commit": HOSTILE, "versions": {HOSTILE: HOSTILE}, "processor": HOSTILE,
+            "platform": HOSTILE, "started": HOSTILE, "finished": HOSTILE,
+        },
+    )  # fmt: skip
+    page = render([record], title=HOSTILE, warnings=[HOSTILE])
+    assert "<img" not in page
+    assert page.count("</script>") == 2
+    assert "\u2028" not in page.split('id="data">')[1]
+    assert data_of(page)["cells"][0]["case"] == HOSTILE
+
+
+def test_without_records_the_page_says_so():
+    page = render([])
+    assert "no cell has finished" in page
+    assert "leaderboard" not in outside(page).split("<style>")[0]
+    assert data_of(page)["cells"] == []
+
+
+def test_only_failures_make_a_page(cell, failed):
+    dead = cell(status="timeout", reason="too slow", points=[])
+    refused = cell(cell="b", status="unsupported", points=[failed("unsupported", "no")])
+    page = render([dead, refused])
+    assert [one["status"] for one in data_of(page)["troubles"]] == ["timeout", "unsupported"]
+    assert "1 unsupported" in page
+
+
+def test_without_truth_there_is_a_page(cell, point):
+    unknown = dict.fromkeys(
+        ("truth_lo", "truth_hi", "truth_kind", "rate_lo", "rate_hi", "dist_lo", "dist_hi", "gap",
+         "gap_lo", "gap_hi", "rate_error", "target_rate"),
+    )  # fmt: skip
+    data = data_of(render([cell(points=[point(**unknown)])]))
+    assert "truth is not known" in data["troubles"][0]["reason"]
+    assert data["truths"]["truth_lo"] is None
+
+
+def test_warnings_are_shown(cell):
+    page = render([cell()], warnings=["line 3: its schema 9 is newer"])
+    assert "1 line of the results could not be read" in page
+    assert "line 3: its schema 9 is newer" in page
+
+
+def test_equal_records_give_an_equal_page_in_any_order(realistic):
+    records = [msgspec.structs.replace(r, cell=f"{k:016x}") for k, r in enumerate(realistic)]
+    assert render(records) == render(records[::-1])
+
+
+def test_an_unknown_unit_is_refused(cell):
+    with pytest.raises(RdbenchError, match="unknown units"):
+        render([cell()], units="bans")
+
+
+def test_ten_thousand_points_stay_small(cell, point):
+    ladder = [point(beta=float(k + 1), gap=0.01 / (k + 1), rate=1 / (k + 3)) for k in range(10)]
+    records = [cell(cell=f"{k:016x}", case=f"case-{k % 100}", seed=k // 100) for k in range(1000)]
+    records = [msgspec.structs.replace(record, points=ladder) for record in records]
+    began = time.process_time()
+    page = render(records)
+    assert len(page) < 5e6
+    assert time.process_time() - began < 15.0
+    assert len(data_of(page)["points"]["truth"]) == 10_000
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path):
+    out = tmp_path / "page.html"
+    out.write_text("old")
+    assert write("é", out) == 2
+    assert out.read_text() == "é"
+    assert list(tmp_path.iterdir()) == [out]
+    with pytest.raises(RdbenchError, match="cannot write"):
+        write("x", tmp_path / "missing" / "page.html")
