@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import math
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from rdbench import cli_parse as parse
 from rdbench import registry
-from rdbench.run.plan import BUDGETS, Cell, Plan, make_plan
+from rdbench.cli_progress import (
+    Progress,
+    console,
+    interrupted,
+    list_cells,
+    looks_of,
+    note,
+    warn,
+)
+from rdbench.run.plan import BUDGETS, Plan, make_plan
 from rdbench.run.plan import shard as take_shard
-from rdbench.run.pool import InFlight, Settings, is_done, run_cells
-from rdbench.run.progress import Forecast, clock, outcome
+from rdbench.run.pool import Settings, is_done, run_cells
 from rdbench.run.provenance import gather
 from rdbench.run.records import CellRecord
 from rdbench.run.store import Store
 from rdbench.types import RdbenchError
-
-if TYPE_CHECKING:
-    from rdbench.report.style import Look
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,16 @@ def execute(request: Request) -> int:
     Raises:
         RdbenchError: bad input, before anything runs.
     """
-    # in a file or a pipe nothing is cut to the width of a screen
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    out = console()
     plan = _plan(request)
     cells = list(plan.cells)
     if request.shard is not None:
         cells = take_shard(cells, *parse.shard(request.shard))
     store = Store(request.results)
     for line in store.warnings:
-        _warn(line)
+        warn(line)
     for line in plan.notes:
-        print(f"rdbench: note: {line}", file=sys.stderr)
+        note(line)
     missing = [
         cell
         for cell in cells
@@ -86,12 +85,9 @@ def execute(request: Request) -> int:
     )
     untraced = sum(not store.records[c.id].trace for c in cells if c not in missing)
     if request.trace and untraced:
-        print(
-            f"rdbench: note: {untraced} of the stored cells have no trace; --fresh runs them again",
-            file=sys.stderr,
-        )
+        note(f"{untraced} of the stored cells have no trace; --fresh runs them again")
     if request.dry_run:
-        _list_cells(cells, {cell.id for cell in missing}, out)
+        list_cells(cells, missing, out)
         return 0
     if missing:
         settings = Settings(
@@ -102,17 +98,12 @@ def execute(request: Request) -> int:
             request.trace,
             request.draws,
         )
-        reporter = _Reporter(missing, request.jobs, request.units, out)
+        progress = Progress(missing, request.jobs, request.units, out)
         try:
-            with reporter:
-                run_cells(missing, store, settings, reporter)
+            with progress:
+                run_cells(missing, store, settings, progress)
         except KeyboardInterrupt:
-            print(
-                f"rdbench: interrupted, {reporter.count} of {len(missing)} cells done and kept; "
-                "the same command goes on from there",
-                file=sys.stderr,
-            )
-            return 130
+            return interrupted(progress.count, len(missing))
     store.refresh()
     records = [store.records[cell.id] for cell in cells if cell.id in store.records]
     store.close()
@@ -163,66 +154,6 @@ def _check_device(device: str) -> None:
             raise RdbenchError("--device cuda: torch finds no CUDA device here; valid: cpu")
 
 
-def _list_cells(cells: Sequence[Cell], missing: set[str], out: Console) -> None:
-    for cell in cells:
-        state = "to run" if cell.id in missing else "stored"
-        slopes = f"{len(cell.betas)} slope{'s' if len(cell.betas) > 1 else ''}"
-        out.print(f"{cell.id}  {state}  {cell.title}  {slopes}", markup=False, soft_wrap=True)
-
-
-class _Reporter:
-    """Progress: one live line on a terminal, plain lines elsewhere."""
-
-    def __init__(self, cells: Sequence[Cell], jobs: int, units: str, out: Console) -> None:
-        self.count = 0
-        self._total = len(cells)
-        self._forecast = Forecast(cells, jobs)
-        self._units = units
-        self._per_nat = 1.0 if units == "nats" else 1.0 / math.log(2.0)
-        self._out = out
-        self._began = time.perf_counter()
-        self._live = Live(console=out, transient=True, auto_refresh=False)
-
-    def __enter__(self) -> _Reporter:
-        if self._out.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._out.is_terminal:
-            self._live.stop()
-
-    def finished(self, cell: Cell, record: CellRecord, seconds: float | None) -> None:
-        """Print one cell."""
-        self.count += 1
-        self._forecast.done(cell, seconds)
-        words = outcome(record, self._per_nat, self._units)
-        if seconds is None:
-            words += " (by another run)"
-        head = self._head([])
-        self._out.print(f"{head}  {cell.title}: {words}", markup=False, soft_wrap=True)
-
-    def tick(self, in_flight: Sequence[InFlight]) -> None:
-        """Renew the live line."""
-        if not self._out.is_terminal:
-            return
-        now = time.perf_counter()
-        flying = [(flight, now - flight.since) for flight in in_flight]
-        current = ", ".join(
-            f"{flight.cell.title} ({flight.stage.name} {flight.stage.done:.0%}, {clock(took)})"
-            for flight, took in flying
-        )
-        text = Text(f"{self._head(flying)}  {current}", no_wrap=True, overflow="ellipsis")
-        self._live.update(text, refresh=True)
-
-    def _head(self, flying: Sequence[tuple[InFlight, float]]) -> str:
-        left = self._forecast.left_s(flying)
-        return (
-            f"[{self.count}/{self._total}] elapsed {clock(time.perf_counter() - self._began)}, "
-            f"left {'?' if left is None else '~' + clock(left)}"
-        )
-
-
 def _show(records: Sequence[CellRecord], request: Request, out: Console) -> None:
     """Table and picture; nothing that goes wrong here may cost the run, which is stored."""
     try:
@@ -230,25 +161,12 @@ def _show(records: Sequence[CellRecord], request: Request, out: Console) -> None
 
         print_summary(records, request.units, out)
     except Exception as problem:
-        _warn(f"no table: {type(problem).__name__}: {problem}")
+        warn(f"no table: {type(problem).__name__}: {problem}")
     try:
         from rdbench.report.figures import save_run_figures
 
         folder = request.results / "figures"
-        for path in save_run_figures(records, folder, request.units, _looks(records)):
+        for path in save_run_figures(records, folder, request.units, looks_of(records)):
             out.print(f"picture: {path}", markup=False, soft_wrap=True)
     except Exception as problem:
-        _warn(f"no picture: {type(problem).__name__}: {problem}")
-
-
-def _looks(records: Sequence[CellRecord]) -> dict[str, Look]:
-    """The colours and markers that the estimators ask for."""
-    from rdbench.report.style import Look
-
-    names = sorted({record.estimator for record in records})
-    infos = {name: registry.load_estimator(name).info for name in names}
-    return {name: Look(info.colour, info.marker) for name, info in infos.items()}
-
-
-def _warn(line: str) -> None:
-    print(f"rdbench: warning: {' '.join(line.split())}", file=sys.stderr)
+        warn(f"no picture: {type(problem).__name__}: {problem}")

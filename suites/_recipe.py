@@ -1,4 +1,4 @@
-"""What a figure of a paper is made of: cells, as data."""
+"""What the figures of a paper are made of: cells, as data."""
 
 from __future__ import annotations
 
@@ -21,11 +21,36 @@ class Part:
     """Trained on so many fixed draws; None for fresh ones."""
     draws: int = 0
     """How many draws of p(y|x) a row must have kept."""
+    seeds: tuple[int, ...] | None = None
+    """None for those of the recipe."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an estimate has to reach to be called good, on the cases of one part."""
+
+    part: str
+    gap: float
+    """The most that the gap may be, in nats, at slopes from ``steep`` up ..."""
+    gap_below: float
+    """... and at slopes below."""
+    steep: float
+    mode_mass: float
+    """The most that the error of the mass of a mode may be, a probability."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """Langevin settings that a paper prints for one of its cases."""
+
+    case: str
+    steps: int
+    epsilon: float
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A paper: what it takes to draw its figures again, and at which seeds.
+    """A paper: what it takes to draw its figures again, at which seeds, and what it says.
 
     ``parts`` run whenever they are missing. ``full`` are further cells, which take hours: they
     are shown where there are records of them. Cells of ``parts`` at ``more_seeds`` are such, too.
@@ -37,3 +62,16 @@ class Recipe:
     full: tuple[Part, ...]
     seeds: tuple[int, ...] = (0,)
     more_seeds: tuple[int, ...] = (1, 2)
+    budget: str = "default"
+    full_command: str = ""
+    """What runs ``full`` and ``more_seeds``."""
+    method: str = ""
+    """The estimator of the paper as we would use it ..."""
+    as_printed: str = ""
+    """... as the paper prints it ..."""
+    rival: str = ""
+    """... and the one that the paper compares it with."""
+    claimed_point: tuple[float, float] | None = None
+    """A point (R, D) of the curve that the paper states, in nats."""
+    settings: tuple[Printed, ...] = ()
+    target: Target | None = None

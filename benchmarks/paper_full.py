@@ -1,0 +1,91 @@
+"""What ``rdbench paper --full`` shows and never runs: published settings, and further seeds.
+
+    python benchmarks/paper_full.py [--only PATTERN] [--results results/paper/records] [--jobs 1]
+
+Resumable: what is stored is not run again. The cheap cells come first; `wgd:paper` takes most of
+the hours. ``--only '*ebrd:paper*'`` takes a glob over the titles that ``--dry-run`` lists.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E402
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"  # before NumPy is imported
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from rdbench.cli_progress import Progress, console, interrupted, list_cells
+from rdbench.paper.cells import SIDE_BY_SIDE, Planned, planned, to_run
+from rdbench.run.plan import Cell
+from rdbench.run.pool import Settings, run_cells
+from rdbench.run.provenance import gather
+from rdbench.run.store import Store
+from rdbench.suites.paper import RECIPE
+
+
+def is_dear(plan: Planned) -> bool:
+    """Whether it has few slopes because each of them is dear."""
+    return plan.part.rates is not None and plan.part.name == SIDE_BY_SIDE
+
+
+def missing_cells(plans: list[Planned], store: Store) -> list[tuple[int, list[Cell]]]:
+    """What is to run, in order, each list with the draws that its cells have to keep."""
+    seen: set[str] = set()
+    out = []
+    for plan in plans:
+        for draws, cells in to_run([replace(plan, runs=True)], store.records).items():
+            out.append((draws, [cell for cell in cells if cell.id not in seen]))
+            seen |= {cell.id for cell in cells}
+    return [(draws, cells) for draws, cells in out if cells]
+
+
+def main() -> int:
+    """Run what is missing, say how many hours it took."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="*", metavar="PATTERN")
+    parser.add_argument("--results", type=Path, default=ROOT / "results" / "paper" / "records")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--timeout", type=float, default=4 * 3600.0, help="seconds per fit")
+    parser.add_argument("--dry-run", action="store_true")
+    given = parser.parse_args()
+    plans = [
+        replace(plan, cells=tuple(c for c in plan.cells if fnmatchcase(c.title, given.only)))
+        for plan in sorted(planned(RECIPE, full=True), key=is_dear)
+        if not plan.runs
+    ]
+    store, out = Store(given.results), console()
+    groups = missing_cells(plans, store)
+    missing = [cell for _, cells in groups for cell in cells]
+    every = {cell.id: cell for plan in plans for cell in plan.cells}
+    out.print(f"{len(every)} cells, {len(missing)} to run; results in {given.results}")
+    if given.dry_run:
+        list_cells(list(every.values()), missing, out)
+        return 0
+    began = time.monotonic()
+    progress = Progress(missing, given.jobs, "nats", out)
+    provenance = gather("cpu", 1, given.jobs)
+    try:
+        with progress:
+            for draws, cells in groups:
+                settings = Settings(provenance, given.jobs, 1, given.timeout, draws=draws)
+                run_cells(cells, store, settings, progress)
+    except KeyboardInterrupt:
+        return interrupted(progress.count, len(missing))
+    finally:
+        hours = (time.monotonic() - began) / 3600.0
+        out.print(f"{progress.count} cells in {hours:.2f} hours with {given.jobs} at a time")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""The files of the tables and the numbers behind the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from rdbench.paper.cells import Found
+from rdbench.paper.figures import first_seeds
+from rdbench.paper.markup import Sheet, text_of
+from rdbench.report.export import frame, write
+from rdbench.report.markup import escape_latex
+from rdbench.report.style import estimator_label
+from rdbench.report.summary import abscissa
+from rdbench.run.records import CellRecord
+from rdbench.types import RdbenchError
+
+_ENDINGS = {"latex": "tex", "md": "md", "csv": "csv"}
+_DOCUMENT = r"""\documentclass{{article}}
+\usepackage[a4paper,landscape,margin=12mm]{{geometry}}
+\usepackage{{booktabs}}
+\usepackage{{graphicx}}
+\title{{{title}}}
+\date{{}}
+\begin{{document}}
+\maketitle
+\noindent {common}
+{body}
+\end{{document}}
+"""
+_TABLE = r"""
+\begin{{table}}[p]
+  \centering\scriptsize\setlength{{\tabcolsep}}{{3pt}}
+  \caption{{{caption}}}
+  \sbox0{{\input{{{name}.tex}}}}%
+  \ifdim\wd0>\textwidth\resizebox{{\textwidth}}{{!}}{{\usebox0}}\else\usebox0\fi
+\end{{table}}
+\clearpage"""
+
+
+def save_tables(
+    sheets: Iterable[Sheet], title: str, out: Path, common: Sequence[str] = ()
+) -> list[Path]:
+    """Every table as LaTeX, Markdown and CSV, and ``tables.tex``, a document of all of them.
+
+    The notes in ``common`` stand once at the head of the document, not in every caption.
+
+    Raises:
+        RdbenchError: a file cannot be written.
+    """
+    held = list(sheets)
+    paths = []
+    for sheet in held:
+        for fmt, ending in _ENDINGS.items():
+            text = text_of(sheet, fmt)
+            if fmt == "md":
+                text = "\n\n".join([f"# {sheet.title}", text.rstrip(), *sheet.notes]) + "\n"
+            paths.append(save_text(text, out / f"{sheet.name}.{ending}"))
+    body = "\n".join(
+        _TABLE.format(
+            caption=escape_latex(
+                " ".join([f"{s.title}.", *(n for n in s.notes if n not in common)])
+            ),
+            name=s.name,
+        )
+        for s in held
+    )
+    document = _DOCUMENT.format(
+        title=escape_latex(title), common=escape_latex(" ".join(common)), body=body
+    )
+    return [*paths, save_text(document, out / "tables.tex")]
+
+
+def save_numbers(found: Sequence[Found], out: Path) -> list[Path]:
+    """``figure-NAME.csv`` for every part: the columns of `rdbench export`, the truth among them.
+
+    Parts whose rows keep draws have them in ``figure-NAME-draws.csv``. A part without records has
+    a file with a header alone.
+
+    Raises:
+        RdbenchError: a file cannot be written.
+    """
+    paths = []
+    for one in found:
+        path = out / f"figure-{one.part.name}.csv"
+        write(frame(one.records), "csv", path)
+        paths.append(path)
+        if one.part.draws:
+            path = out / f"figure-{one.part.name}-draws.csv"
+            write(draws_frame(first_seeds(one.records)), "csv", path)
+            paths.append(path)
+    return paths
+
+
+_DRAWS = ("case", "estimator", "seed", "beta", "rate", "kind", "symbol", "x", "y")
+
+
+def draws_frame(records: Sequence[CellRecord]) -> pd.DataFrame:
+    """The draws that rows keep, one per line; vectors are written with spaces between.
+
+    ``kind`` is ``conditional`` for draws y of p(y|x) at a fixed symbol, ``pair`` for one y at a
+    drawn x.
+    """
+    rows: list[tuple[object, ...]] = []
+    for record in records:
+        for point in record.points:
+            if point.draws is None:
+                continue
+            head = (record.case, estimator_label(record), record.seed, point.beta, abscissa(point))
+            for index, (x, images) in enumerate(zip(point.draws.x, point.draws.y, strict=True)):
+                rows += [(*head, "conditional", index, _vector(x), _vector(y)) for y in images]
+            pairs = zip(point.draws.source, point.draws.reproduction, strict=True)
+            rows += [(*head, "pair", None, _vector(x), _vector(y)) for x, y in pairs]
+    table = pd.DataFrame(rows, columns=pd.Index(_DRAWS), dtype=object)
+    return table.astype({"symbol": "Int64", "seed": "Int64"})
+
+
+def _vector(values: Sequence[float]) -> str:
+    return " ".join(f"{value:g}" for value in values)
+
+
+def save_text(text: str, path: Path) -> Path:
+    """Write a text.
+
+    Raises:
+        RdbenchError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise RdbenchError(f"cannot write {path}: {problem.strerror or problem}") from problem
+    return path
