@@ -209,7 +209,7 @@ def info(
 def export(
     results: Results = _RESULTS,
     format_: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
-    what: Annotated[str, typer.Option(help="points, traces or cells.")] = "points",
+    what: Annotated[str, typer.Option(help="points, traces, cells or draws.")] = "points",
     out: Annotated[
         Path | None, typer.Option(help="Default: CSV to standard output.", metavar="FILE")
     ] = None,

@@ -1,4 +1,4 @@
-"""Records as tidy tables: one row per point, per cell or per checkpoint.
+"""Records as tidy tables: one row per point, per cell, per checkpoint or per draw.
 
 Numbers stay as they are stored: nats per symbol, summed distortion, seconds. What is not known is
 empty (NaN or NA). ``wall_s``, ``cpu_s``, ``peak_rss_mb`` and the counts belong to the whole fit of
@@ -23,7 +23,7 @@ from rdbench.report.protocol import log_draws, saturated
 from rdbench.run.records import CellRecord, PointRecord
 from rdbench.types import RdbenchError
 
-What = Literal["points", "cells", "traces"]
+What = Literal["points", "cells", "traces", "draws"]
 Format = Literal["csv", "parquet"]
 
 _CELL_HEAD = (
@@ -65,6 +65,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "traces": (
         *_CELL_HEAD, "beta", "wall_s", "cpu_s", "gap", "gap_lo", "gap_hi", *_MACHINE,
     ),
+    "draws": (*_CELL_HEAD, "beta", "target_rate", "law", "symbol", "x1", "x2", "y1", "y2"),
 }  # fmt: skip
 """The columns of every table, in order."""
 
@@ -72,14 +73,14 @@ _TEXT = frozenset(
     {
         "suite", "case", "cell", "distortion", "estimator", "preset", "params", "budget", "status",
         "reason", "claimed_side", "claim", "truth_kind", "side", "audit_method", "conditional_kind",
-        "device", "commit", "versions", "processor", "platform", "started", "finished", "fields",
-        "traceback",
+        "device", "commit", "law", "versions", "processor", "platform", "started", "finished",
+        "fields", "traceback",
     }
 )  # fmt: skip
 _WHOLE = frozenset(
     {
         "suite_version", "dim", "seed", "n_train", "n_paper_protocol", "threads", "jobs",
-        "schema", "n_points", "n_ok", *_COST_COUNTS,
+        "schema", "symbol", "n_points", "n_ok", *_COST_COUNTS,
     }
 )  # fmt: skip
 
@@ -97,7 +98,8 @@ def frame(records: Sequence[CellRecord], what: str = "points") -> pd.DataFrame:
     Args:
         records: finished cells, in any order; the rows keep it.
         what: ``points`` (one row per slope, failed ones too), ``cells`` (one per cell, with its
-            traceback) or ``traces`` (one per checkpoint).
+            traceback), ``traces`` (one per checkpoint) or ``draws`` (one per pair x, y that was
+            kept: of the ``law`` p(y|x) at one of a few numbered symbols, or of the joint one).
 
     Returns:
         The columns ``COLUMNS[what]``, with the same types whether or not there are rows.
@@ -113,6 +115,8 @@ def frame(records: Sequence[CellRecord], what: str = "points") -> pd.DataFrame:
             rows = (_cell_row(record) for record in records)
         case "traces":
             rows = (row for record in records for row in _trace_rows(record))
+        case "draws":
+            rows = (row for record in records for row in _draw_rows(record))
         case _:
             raise RdbenchError(f"cannot export {what!r}; choose from {', '.join(COLUMNS)}")
     columns = COLUMNS[what]
@@ -248,3 +252,23 @@ def _trace_rows(record: CellRecord) -> Iterable[dict[str, Any]]:
             name: getattr(mark, name)
             for name in ("beta", "wall_s", "cpu_s", "gap", "gap_lo", "gap_hi")
         }
+
+
+def _draw_rows(record: CellRecord) -> Iterable[dict[str, Any]]:
+    common = {name: value for name, value in _head(record).items() if name in _CELL_HEAD}
+    for point in record.points:
+        if point.draws is None:
+            continue
+        kept = point.draws
+        own = common | {"beta": point.beta, "target_rate": point.target_rate}
+        for symbol, (x, drawn) in enumerate(zip(kept.x, kept.y, strict=True)):
+            for y in drawn:
+                yield own | {"law": "conditional", "symbol": symbol} | _pair(x, y)
+        for x, y in zip(kept.source, kept.reproduction, strict=True):
+            yield own | {"law": "joint"} | _pair(x, y)
+
+
+def _pair(x: Sequence[float], y: Sequence[float]) -> dict[str, float]:
+    """The coordinates of a symbol and its reproduction, in one or two dimensions."""
+    named = (("x", x), ("y", y))
+    return {f"{name}{i}": value for name, vector in named for i, value in enumerate(vector, 1)}

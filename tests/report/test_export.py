@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from rdbench.report.export import COLUMNS, frame, write
-from rdbench.run.records import CellRecord, PointRecord, TracePoint
+from rdbench.run.records import CellRecord, Draws, PointRecord, TracePoint
 from rdbench.types import RdbenchError
 
 # The promise to whoever reads the export, written out: names and order.
@@ -34,7 +34,8 @@ def test_points_have_the_promised_columns_in_order(realistic):
 
 
 def test_every_field_of_a_point_is_exported():
-    fields = {field.name for field in msgspec.structs.fields(PointRecord)}
+    # the draws have a table of their own
+    fields = {field.name for field in msgspec.structs.fields(PointRecord)} - {"draws"}
     renamed = {"distortion": "distortion_value"}
     assert {renamed.get(name, name) for name in fields} <= set(PROMISED)
 
@@ -198,3 +199,24 @@ def test_parquet_needs_a_file(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: sys)
     with pytest.raises(RdbenchError, match="--out FILE"):
         write(frame([]), "parquet")
+
+
+def test_the_draws_are_exported_pair_by_pair(realistic):
+    kept = Draws(
+        x=[[0.0], [1.0]],
+        y=[[[0.1], [0.2]], [[1.1], [1.2]]],
+        source=[[5.0], [6.0]],
+        reproduction=[[5.5], [6.5]],
+    )
+    record = realistic[0]
+    point = msgspec.structs.replace(record.points[0], draws=kept)
+    table = frame([msgspec.structs.replace(record, points=[point])], "draws")
+    conditional = table[table.law == "conditional"]
+    assert list(zip(conditional.symbol, conditional.x1, conditional.y1, strict=True)) == [
+        (0, 0.0, 0.1), (0, 0.0, 0.2), (1, 1.0, 1.1), (1, 1.0, 1.2),
+    ]  # fmt: skip
+    joint = table[table.law == "joint"]
+    assert list(zip(joint.x1, joint.y1, strict=True)) == [(5.0, 5.5), (6.0, 6.5)]
+    assert joint.symbol.isna().all()
+    assert table.x2.isna().all()
+    assert frame(realistic, "draws").empty
