@@ -22,11 +22,11 @@ from rdbench.paper.output import save_numbers, save_tables, save_text
 from rdbench.paper.page import Material, page
 from rdbench.paper.side_by_side import shared_slopes
 from rdbench.paper.side_by_side import side_by_side as settings_tables
-from rdbench.paper.tables import POPULATION, RULE, part_table
+from rdbench.paper.tables import NOTES, part_table
 from rdbench.run.plan import Cell
 from rdbench.run.pool import Settings, is_done, run_cells
 from rdbench.run.provenance import gather
-from rdbench.run.store import RECORDS, Store, load
+from rdbench.run.store import RECORDS, Loaded, Store, load
 from rdbench.suites._recipe import Recipe
 from rdbench.suites.paper import RECIPE
 from rdbench.types import RdbenchError
@@ -59,29 +59,37 @@ def execute(request: Request, recipe: Recipe = RECIPE) -> int:
     out = console()
     _check(request)
     plans = planned(recipe, full=request.full)
-    store = Store(_results(request))
-    for line in store.warnings:
+    folder = _results(request)
+    held = load(folder) if (folder / RECORDS).exists() else Loaded()
+    for line in held.warnings:
         warn(line)
     wanted = {cell.id: cell for plan in plans if plan.runs for cell in plan.cells}
-    groups = to_run(plans, store.records)
+    groups = to_run(plans, held.records)
     missing = [cell for cells in groups.values() for cell in cells]
+    # Opened only to be written to: a dry run leaves no file, and from records all may be read-only.
+    store = Store(folder) if missing and not request.dry_run else None
     out.print(
         f"{len(wanted)} cells, {len(wanted) - len(missing)} stored already, {len(missing)} to run; "
-        f"results in {store.folder}",
+        f"results in {folder}",
         markup=False,
         soft_wrap=True,
     )
     if request.dry_run:
         list_cells(list(wanted.values()), missing, out)
-        for name in experiments.missing(store.folder):
+        for name in experiments.missing(folder):
             out.print(f"experiment {name}  to run", markup=False)
         return 0
-    if missing and not _run(groups, store, request, out):
-        return 130
-    store.refresh()
-    found = find(plans, store.records.values())
-    unfinished = [name for name in wanted if not is_done(store.records.get(name))]
-    store.close()
+    records = held.records
+    if store is not None:
+        try:
+            if not _run(groups, store, request, out):
+                return 130
+            store.refresh()
+            records = store.records
+        finally:
+            store.close()
+    found = find(plans, records.values())
+    unfinished = [name for name in wanted if not is_done(records.get(name))]
     complete = _report(found, plans, recipe, request, out)
     return 0 if complete and not unfinished else 1
 
@@ -94,6 +102,10 @@ def _check(request: Request) -> None:
         raise RdbenchError(
             f"no records in {request.results / RECORDS}; leave --results out to start from nothing"
         )
+    if request.out.exists() and not request.out.is_dir():
+        raise RdbenchError(f"cannot write in --out {request.out}: it is a file; give a folder")
+    if request.dry_run:
+        return
     try:
         request.out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=request.out):
@@ -158,12 +170,13 @@ def _report(
         out.print(line, markup=False, soft_wrap=True)
 
     torch.set_num_threads(request.threads)  # the experiments run here, in no process of their own
-    ran = attempt("experiments", lambda: experiments.run_experiments(_results(request), 0, tell))
+    kept = _results(request)
+    ran = attempt("experiments", lambda: experiments.run_experiments(kept, 0, tell, warn=warn))
     said: list[str] = []
     if ran is not None:
         pictures += attempt("experiments", lambda: experiments.save(ran, folder, units)) or []
         said = experiments.findings(ran)
-    tables = save_tables(sheets, recipe.title, folder, common=(RULE, POPULATION))
+    tables = save_tables(sheets, recipe.title, folder, common=NOTES)
     numbers = save_numbers(found, folder)
     material = Material(
         recipe=recipe,

@@ -33,9 +33,13 @@ def execute(request: Request) -> int:
     """
     parse.one_of("--units", request.units, ("nats", "bits"))
     from rdbench.report.page.render import render, writable, write
-    from rdbench.run.store import load
+    from rdbench.run.store import RECORDS, load
+    from rdbench.types import RdbenchError
 
     writable(request.out)
+    stored = request.results / RECORDS
+    if request.out.exists() and stored.exists() and request.out.samefile(stored):
+        raise RdbenchError(f"cannot write {request.out}: it holds the records")
     loaded = load(request.results)
     for line in loaded.warnings:
         print(f"rdbench: warning: {line}", file=sys.stderr)

@@ -36,6 +36,10 @@ _CODE = {
 Result = TypeVar("Result", Theorem, Limit)
 
 
+class _Unwritable(RdbenchError):
+    """What was computed cannot be kept."""
+
+
 @dataclass(frozen=True)
 class Experiments:
     """Both experiments."""
@@ -49,6 +53,7 @@ def run_experiments(
     seed: int = 0,
     tell: Callable[[str], None] = lambda _: None,
     *,
+    warn: Callable[[str], None] = lambda _: None,
     theorem: theorem_module.Effort | None = None,
     limit: limit_module.Effort | None = None,
 ) -> Experiments:
@@ -58,19 +63,17 @@ def run_experiments(
         folder: where they are kept; made if need be.
         seed: of all draws and initial weights.
         tell: hears one line per piece of work, nothing for what is read.
+        warn: hears why a result cannot be kept; it is returned all the same.
         theorem: how much of Theorem 1 is run.
         limit: how much of beta -> infinity is run.
-
-    Raises:
-        RdbenchError: the folder cannot be written.
     """
     theorem_effort = theorem or theorem_module.Effort()
     limit_effort = limit or limit_module.Effort()
     return Experiments(
         _kept(folder, "theorem", Theorem, [seed, theorem_effort],
-              lambda: run_theorem(seed, theorem_effort, tell)),
+              lambda: run_theorem(seed, theorem_effort, tell), warn),
         _kept(folder, "limit", Limit, [seed, limit_effort],
-              lambda: run_limit(seed, limit_effort, tell)),
+              lambda: run_limit(seed, limit_effort, tell), warn),
     )  # fmt: skip
 
 
@@ -122,7 +125,12 @@ def findings(found: Experiments) -> list[str]:
 
 
 def _kept(
-    folder: Path, name: str, kind: type[Result], question: list[Any], run: Callable[[], Result]
+    folder: Path,
+    name: str,
+    kind: type[Result],
+    question: list[Any],
+    run: Callable[[], Result],
+    warn: Callable[[str], None],
 ) -> Result:
     key = _key(name, question)
     entry = _read(folder).get(name, {})
@@ -131,10 +139,14 @@ def _kept(
             return msgspec.convert(entry["rows"], kind)
         except (KeyError, msgspec.ValidationError):
             pass  # written by hand or torn: run again
-    _write(folder, _read(folder))  # cannot be written? say so before minutes of work
-    result = run()
-    _write(folder, _read(folder) | {name: {"key": key, "rows": msgspec.to_builtins(result)}})
-    return result
+    result: Result | None = None
+    try:
+        _write(folder, _read(folder))  # cannot be written? say so before minutes of work
+        result = run()
+        _write(folder, _read(folder) | {name: {"key": key, "rows": msgspec.to_builtins(result)}})
+    except _Unwritable as problem:
+        warn(f"{problem}; experiment {name} will run again next time")
+    return run() if result is None else result
 
 
 def _key(name: str, question: list[Any]) -> str:
@@ -156,7 +168,7 @@ def _write(folder: Path, held: dict[str, Any]) -> None:
     """The whole file or none.
 
     Raises:
-        RdbenchError: it cannot be written.
+        _Unwritable: it cannot be written.
     """
     part = folder / f".{FILE}.{os.getpid()}"
     try:
@@ -167,4 +179,4 @@ def _write(folder: Path, held: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         part.replace(folder / FILE)
     except OSError as error:
-        raise RdbenchError(f"cannot write {folder / FILE}: {error.strerror or error}") from error
+        raise _Unwritable(f"cannot write {folder / FILE}: {error.strerror or error}") from error

@@ -16,6 +16,9 @@ from rdbench.paper.judgement import (
     Verdict,
     accurate,
     cases_of,
+    is_mixture,
+    mixture_note,
+    of_the_model,
     protocol_text,
     protocol_worst,
     reconstruction,
@@ -77,12 +80,16 @@ def _accuracy(
         if not rows:
             continue
         judged = [accurate(row, evidence.scale) for row in rows]
+        verdict = together(
+            [of_the_model(v, row.points) for row, (v, _) in zip(rows, judged, strict=True)]
+        )
+        note = mixture_note(point for row in rows for point in row.points)
         texts = [
             "; ".join(filter(None, (text, protocol_text(row.points, evidence.scale))))
             for row, (_, text) in zip(rows, judged, strict=True)
         ]
         text = f"In {evidence.units}: {'. '.join(texts)}."
-        out.append(Finding(name, claim, together([v for v, _ in judged]), text, label))
+        out.append(Finding(name, claim, verdict, text, label, note))
     return out
 
 
@@ -99,7 +106,8 @@ def high_rates(evidence: Evidence) -> list[Finding]:
     for label in (evidence.recipe.method, evidence.recipe.rival):
         for row in evidence.rows("3", label, part.part.cases[-1:]):
             verdict, text = _high_rates(row, evidence)
-            out.append(Finding("3", claim, verdict, f"In {evidence.units}: {text}.", label))
+            text = f"In {evidence.units}: {text}."
+            out.append(Finding("3", claim, verdict, text, label, mixture_note(row.points)))
     return out
 
 
@@ -107,6 +115,7 @@ def _high_rates(row: Row, evidence: Evidence) -> tuple[Verdict, str]:
     if not row.records:
         return "not run", f"{row.case}: not run"
     known = [p for p in row.points if p.status in SCORED and p.gap_paper_protocol is not None]
+    unknown = len(row.points) - len(known)
     beyond = [p for p in known if saturated(p)]
     below = [p for p in known if not saturated(p)]
     if not beyond:
@@ -123,20 +132,41 @@ def _high_rates(row: Row, evidence: Evidence) -> tuple[Verdict, str]:
     )
     if below:
         text += f"; below log N {protocol_text(below, evidence.scale)}"
-    protocol_errs = (worst.gap_paper_protocol or 0.0) > limit
-    if not protocol_errs:
-        return "does not agree", text
-    if all(_is_small(p, limit) for p in beyond):
-        return (
-            "agrees in part",
-            f"{text}. The errors are those of the evaluation, which needs N of the order of e^R; "
-            "the q that was found is right at these rates",
+    if unknown:
+        text += f"; {unknown} of {len(row.points)} points were not evaluated so"
+    verdict, why = _cause(beyond, below, unknown, limit)
+    return verdict, f"{text}. {why}"
+
+
+def _cause(
+    beyond: Sequence[PointRecord], below: Sequence[PointRecord], unknown: int, limit: float
+) -> tuple[Verdict, str]:
+    """Whether it is q that errs beyond log N, and there alone: by its audited gap, not without."""
+    if all((p.gap_paper_protocol or 0.0) <= limit for p in beyond):
+        return "does not agree", "Nothing errs at these rates"
+    if all(_is_small(p, limit) for p in beyond) and not unknown:
+        q = "the q that was found"
+        if all(map(is_mixture, beyond)):
+            q += ", here the fitted mixture and no trained model,"
+        return "agrees in part", (
+            "The errors are those of the evaluation, which needs N of the order of e^R for any q; "
+            f"{q} is right at these rates"
         )
-    return "agrees", text
+    if not any(_is_large(p, limit) for p in beyond):
+        return "not decided", "The audited gaps do not tell whether q errs at these rates"
+    if any(_is_large(p, limit) for p in below):
+        return "not decided", "q errs below log N as well, so that the rate is not shown to be why"
+    if not below or unknown or not all(_is_small(p, limit) for p in below):
+        return "not decided", "q errs at these rates; whether it is right below log N is open"
+    return "agrees", "q errs at these rates and is right below log N"
 
 
 def _is_small(point: PointRecord, limit: float) -> bool:
     return point.gap is not None and point.gap_hi is not None and point.gap_hi <= limit
+
+
+def _is_large(point: PointRecord, limit: float) -> bool:
+    return point.side != "upper" and point.gap_lo is not None and point.gap_lo > limit
 
 
 def spectrum(evidence: Evidence) -> list[Finding]:
@@ -209,7 +239,8 @@ def conditionals(evidence: Evidence) -> list[Finding]:
     for label in (evidence.recipe.as_printed, evidence.recipe.method):
         for row in evidence.rows("5", label):
             verdict, text = reconstruction(row)
-            out.append(Finding("5", claim, verdict, f"{text}.", label))
+            verdict, note = of_the_model(verdict, row.points), mixture_note(row.points)
+            out.append(Finding("5", claim, verdict, f"{text}.", label, note))
     return out
 
 
@@ -238,9 +269,11 @@ def printed_chains(evidence: Evidence) -> list[Finding]:
         verdict: Verdict = "not run"
         if row.records:
             verdict, said = reconstruction(row)
+            verdict = of_the_model(verdict, row.points)
             text += f" Of its records, {said}."
         claim = f"Chains of K = {k} steps of ε = {eps:g}, the settings given, sample p(y|x)"
-        out.append(Finding("Algorithm 1", claim, verdict, text, label))
+        note = mixture_note(row.points)
+        out.append(Finding("Algorithm 1", claim, verdict, text, label, note))
     return out
 
 

@@ -18,8 +18,21 @@ from rdbench.types import Case, Grant
 
 Verdict = Literal[
     "agrees", "agrees in part", "does not agree", "not decided", "not run", "no claim",
-    "met", "met where known", "missed",
+    "met", "met where known", "missed", "not decided (q is a fitted mixture)",
+    "met by the fitted mixture", "met by the fitted mixture where known",
 ]  # fmt: skip
+_BY_THE_MIXTURE: dict[Verdict, Verdict] = {
+    "agrees": "not decided (q is a fitted mixture)",
+    "agrees in part": "not decided (q is a fitted mixture)",
+    "does not agree": "not decided (q is a fitted mixture)",
+    "not decided": "not decided (q is a fitted mixture)",
+    "met": "met by the fitted mixture",
+    "met where known": "met by the fitted mixture where known",
+}
+"""What a verdict on a model becomes where no point has one: the fit ended at what it starts from,
+which says nothing of the model either way."""
+_ONLY_A_MIXTURE = "q is the mixture"
+"""How the ``reason`` of a point begins whose model gained nothing over that start."""
 SMALL_ERROR = 0.05
 """Of p(y|x), as a fraction of the spread of the optimal one: what a picture would not show."""
 
@@ -36,6 +49,8 @@ class Finding:
     """With numbers and their units."""
     of: str = ""
     """The estimator that it is about, where it is about one."""
+    note: str = ""
+    """At how many points q is but a fitted mixture; empty where it is nowhere."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +108,38 @@ def needs_of(label: str) -> frozenset[Grant]:
 
 
 def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on several cases: one that fails decides, one that is open keeps it open."""
+    """The verdict on several cases: one that fails decides, one that is open keeps it open.
+
+    Cases that only a fitted mixture answers leave the others' verdict in part.
+    """
     if not verdicts:
         return "not run"
     order: tuple[Verdict, ...] = ("does not agree", "not run", "not decided", "agrees in part")
-    if "does not agree" in verdicts and "agrees" in verdicts:
-        return "agrees in part"
-    return next((one for one in order if one in verdicts), "agrees")
+    mixture = _BY_THE_MIXTURE["agrees"]
+    if "agrees" in verdicts and ("does not agree" in verdicts or mixture in verdicts):
+        rest: set[Verdict] = set(verdicts) - {"agrees", "does not agree", mixture}
+        return "agrees in part" if not rest or "does not agree" in verdicts else together([*rest])
+    return next((one for one in order if one in verdicts), verdicts[0])
+
+
+def is_mixture(point: PointRecord) -> bool:
+    """Whether q of the point is the fitted mixture that a fit starts from, by its own words."""
+    return point.status in SCORED and (point.reason or "").startswith(_ONLY_A_MIXTURE)
+
+
+def mixture_note(points: Iterable[PointRecord]) -> str:
+    """At how many of the points with an answer q is the fitted mixture; empty for none."""
+    answered = [point for point in points if point.status in SCORED]
+    count = sum(map(is_mixture, answered))
+    return f"at {count} of {len(answered)} points q is the fitted mixture" if count else ""
+
+
+def of_the_model(verdict: Verdict, points: Iterable[PointRecord]) -> Verdict:
+    """The verdict on a model: none of its own where every point with an answer is the mixture."""
+    answered = [point for point in points if point.status in SCORED]
+    if answered and all(map(is_mixture, answered)):
+        return _BY_THE_MIXTURE.get(verdict, verdict)
+    return verdict
 
 
 def accurate(row: Row, scale: float) -> tuple[Verdict, str]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import pandas as pd
 
 from rdbench.paper.cells import Found
 from rdbench.paper.figures import first_seeds
 from rdbench.paper.markup import Sheet, text_of
 from rdbench.report.export import frame, write
 from rdbench.report.markup import escape_latex
-from rdbench.report.style import estimator_label
-from rdbench.report.summary import abscissa
-from rdbench.run.records import CellRecord
 from rdbench.types import RdbenchError
 
 _ENDINGS = {"latex": "tex", "md": "md", "csv": "csv"}
@@ -89,46 +86,23 @@ def save_numbers(found: Sequence[Found], out: Path) -> list[Path]:
         paths.append(path)
         if one.part.draws:
             path = out / f"figure-{one.part.name}-draws.csv"
-            write(draws_frame(first_seeds(one.records)), "csv", path)
+            write(frame(first_seeds(one.records), "draws"), "csv", path)
             paths.append(path)
     return paths
 
 
-_DRAWS = ("case", "estimator", "seed", "beta", "rate", "kind", "symbol", "x", "y")
-
-
-def draws_frame(records: Sequence[CellRecord]) -> pd.DataFrame:
-    """The draws that rows keep, one per line; vectors are written with spaces between.
-
-    ``kind`` is ``conditional`` for draws y of p(y|x) at a fixed symbol, ``pair`` for one y at a
-    drawn x.
-    """
-    rows: list[tuple[object, ...]] = []
-    for record in records:
-        for point in record.points:
-            if point.draws is None:
-                continue
-            head = (record.case, estimator_label(record), record.seed, point.beta, abscissa(point))
-            for index, (x, images) in enumerate(zip(point.draws.x, point.draws.y, strict=True)):
-                rows += [(*head, "conditional", index, _vector(x), _vector(y)) for y in images]
-            pairs = zip(point.draws.source, point.draws.reproduction, strict=True)
-            rows += [(*head, "pair", None, _vector(x), _vector(y)) for x, y in pairs]
-    table = pd.DataFrame(rows, columns=pd.Index(_DRAWS), dtype=object)
-    return table.astype({"symbol": "Int64", "seed": "Int64"})
-
-
-def _vector(values: Sequence[float]) -> str:
-    return " ".join(f"{value:g}" for value in values)
-
-
 def save_text(text: str, path: Path) -> Path:
-    """Write a text.
+    """Write a text; the file appears whole or not at all.
 
     Raises:
         RdbenchError: it cannot be written.
     """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
     except OSError as problem:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise RdbenchError(f"cannot write {path}: {problem.strerror or problem}") from problem
     return path

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rdbench.paper.cells import SIDE_BY_SIDE, Found
-from rdbench.paper.judgement import SMALL_ERROR, Finding, remarks
+from rdbench.paper.judgement import SMALL_ERROR, Finding, is_mixture, remarks
 from rdbench.paper.markup import Sheet, text_of
 from rdbench.paper.numbers import number
-from rdbench.paper.tables import POPULATION, RULE
+from rdbench.paper.tables import NOTES
 from rdbench.report.claims import TOLERANCE
 from rdbench.report.grouping import case_namer
 from rdbench.report.style import estimator_label
@@ -20,9 +20,6 @@ from rdbench.report.units import nats_per
 from rdbench.run.progress import clock
 from rdbench.run.records import CellRecord
 from rdbench.suites._recipe import Recipe
-
-_MOST = 12
-"""Titles of cells that are named; more are counted."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +114,9 @@ def _how_to_read(units: str) -> str:
         f"with its 95% interval; ≤ where only the upper end is meant. *Accurate* means a gap of at "
         f"most {number(TOLERANCE, scale)} √d {units}, *a good p(y|x)* one within {SMALL_ERROR:.0%} "
         "of the spread of the optimal one (or its floor): the paper's pictures show no less. "
-        "`not decided`: the interval does not tell, a point failed, or the paper cannot be read. "
-        f"{POPULATION} {RULE} Floor: what exact draws of p(y|x) exceed in 5% of cases. CPU s and "
+        "`not decided`: the interval does not tell, a point failed, or the paper cannot be read; "
+        "`q is a fitted mixture`: no trained model took part, which decides nothing about one. "
+        f"{' '.join(NOTES)} Floor: what exact draws of p(y|x) exceed in 5% of cases. CPU s and "
         "source samples are of one fit, a whole ladder of slopes."
     )
 
@@ -126,11 +124,17 @@ def _how_to_read(units: str) -> str:
 def _verdicts(findings: Sequence[Finding]) -> str:
     rows = []
     for claim, some in _by_claim(findings):
-        said = "; ".join(f"{f'`{f.of}` ' if f.of else ''}**{f.verdict}**" for f in some)
+        said = "; ".join(map(_verdict, some))
         rows.append(f"| {some[0].figure} | {_cell(claim)} | {said} |")
     if not rows:
         return "Nothing is claimed."
     return "\n".join(["| where | what is said | verdict |", "|---|---|---|", *rows])
+
+
+def _verdict(finding: Finding) -> str:
+    of = f"`{finding.of}` " if finding.of else ""
+    note = f" ({finding.note})" if finding.note and "mixture" not in finding.verdict else ""
+    return f"{of}**{finding.verdict}**{note}"
 
 
 def _by_claim(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
@@ -149,11 +153,16 @@ def _said(findings: Sequence[Finding]) -> str:
     lines = []
     for claim, some in _by_claim(findings):
         if len(some) == 1 and not some[0].of:
-            lines.append(f"- {claim}: **{some[0].verdict}**. {some[0].text}")
+            lines.append(f"- {claim}: **{some[0].verdict}**. {_text(some[0])}")
             continue
         lines.append(f"- {claim}")
-        lines += [f"    - `{f.of}`: **{f.verdict}**. {f.text}" for f in some]
+        lines += [f"    - `{f.of}`: **{f.verdict}**. {_text(f)}" for f in some]
     return "\n".join(lines)
+
+
+def _text(finding: Finding) -> str:
+    note = finding.note
+    return f"{finding.text} {note[0].upper()}{note[1:]}." if note else finding.text
 
 
 def _by_figure(found: Iterable[Found]) -> dict[str, list[Found]]:
@@ -206,7 +215,7 @@ def _table(name: str, material: Material) -> list[str]:
     if sheet is None:
         return []
     files = ", ".join(f"[{ending}]({name}.{ending})" for ending in ("tex", "csv"))
-    notes = [note for note in sheet.notes if note not in (RULE, POPULATION)]
+    notes = [note for note in sheet.notes if note not in NOTES]
     return [f"**{sheet.title}** ({files})", text_of(sheet, "md").rstrip(), *notes]
 
 
@@ -227,8 +236,9 @@ def _shortcomings(one: Found, units: str) -> list[str]:
         )
     for label in one.part.estimators:
         ours = [record for record in one.records if estimator_label(record) == label]
+        said = {p.reason for record in ours for p in record.points if is_mixture(p)}
         for reason, (count, total) in remarks(ours).items():
-            if reason.startswith(_ONLY_A_MIXTURE):
+            if reason in said:
                 mixture.append(f"- `{label}` at {count} of {total} points: {reason}.")
     blocks = []
     if lines:
@@ -236,24 +246,29 @@ def _shortcomings(one: Found, units: str) -> list[str]:
     if mixture:
         blocks.append(
             "Where the answer is the fitted mixture that the fit starts from, the row measures "
-            "that fit, which on Gaussian and mixture sources is nearly the answer:\n\n"
-            + "\n".join(mixture)
+            "that mixture and no trained model. How good it is depends on how near the best q is "
+            "to such a mixture:\n\n" + "\n".join(mixture)
         )
     if one.missing:
-        blocks.append(f"Not run: {_titles(one.missing)}.")
+        blocks.append("Not run:\n\n" + "\n".join(_not_run(one.missing)))
     return blocks
+
+
+def _not_run(titles: Iterable[str]) -> list[str]:
+    """One line per estimator and seed with its cases; titles read ``suite/case label seed n``."""
+    cases: dict[str, list[str]] = {}
+    for title in titles:
+        where, _, what = title.partition(" ")
+        cases.setdefault(what, []).append(where.partition("/")[2])
+    return [
+        f"- `{label}` seed {seed}: {', '.join(dict.fromkeys(where))}"
+        for what, where in cases.items()
+        for label, _, seed in [what.rpartition(" seed ")]
+    ]
 
 
 def _count(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
-_ONLY_A_MIXTURE = "q is the mixture"
-
-
-def _titles(titles: Sequence[str]) -> str:
-    shown = ", ".join(titles[:_MOST])
-    return shown if len(titles) <= _MOST else f"{shown} and {len(titles) - _MOST} more"
 
 
 def _side_by_side(material: Material, drawn: set[str]) -> list[str]:

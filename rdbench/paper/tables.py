@@ -21,7 +21,7 @@ from rdbench.paper.numbers import (
     state,
     worst_point,
 )
-from rdbench.report.summary import abscissa
+from rdbench.report.summary import SCORED, abscissa
 from rdbench.report.units import nats_per
 
 RULE = (
@@ -34,6 +34,17 @@ POPULATION = (
     "Every gap is of q on the population: fresh draws or exact integrals, against the exact curve, "
     "whatever q was trained on."
 )
+UPPER = (
+    "≤ x [≤ y]: an upper bound was estimated, x is the estimate and y its 95% upper end; how far "
+    "below the gap lies is not known."
+)
+UNPAIRED = (
+    "R − R(D), the largest of a row in magnitude, sets an estimate of R against the curve at an "
+    "estimate of D. The two are noisy and not paired, so that a few hundredths of either sign may "
+    "be noise; no interval of it is known."
+)
+NOTES = (RULE, POPULATION, UPPER, UNPAIRED)
+"""What holds for the tables of all figures."""
 _NUMBERS = (
     "estimator", "seeds", "ok", "gap", "worst gap", "at R", "side", "R − R(D)",
     "error of p(y|x)", "floor", "mode mass", "CPU s", "source samples",
@@ -82,7 +93,7 @@ def part_table(found: Found, units: str) -> Sheet:
         csv_header=tuple(f"{n}_{units}" if n in _IN_UNITS else n for n in _CSV),
         csv_rows=tuple(_csv_row(row, winners[row.case], scale) for row in rows),
         bold=frozenset(bold),
-        notes=(RULE, POPULATION, *stale_notes([found])),
+        notes=(*NOTES, *stale_notes([found])),
     )
 
 
@@ -103,6 +114,7 @@ def _texts(row: Row, scale: float) -> list[str]:
         return ["0", "not run", *["-"] * (len(_NUMBERS) - 3)]
     found, worst = row.summary, worst_point(row.points)
     conditional = found.conditional
+    answered = any(point.status in SCORED for point in row.points)  # a refusal costs nothing
     gap = mean_text(found.gap, found.is_upper, scale) if found.scored else state(row)
     if found.scored not in (0, found.points):
         gap += f" (of {found.scored})"
@@ -120,8 +132,8 @@ def _texts(row: Row, scale: float) -> list[str]:
         error,
         number(None if conditional is None else conditional.floor),
         number(None if conditional is None else conditional.mode_mass),
-        number(found.cpu_s),
-        _count(samples(row)),
+        number(found.cpu_s if answered else None),
+        _count(samples(row) if answered else None),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rdbench.paper.judgement import Evidence, Finding, Verdict, needs_of
+from rdbench.paper.judgement import Evidence, Finding, Verdict, mixture_note, needs_of, of_the_model
 from rdbench.paper.numbers import (
     Row,
     mean_text,
@@ -12,7 +12,7 @@ from rdbench.paper.numbers import (
     state,
     worst_point,
 )
-from rdbench.report.summary import is_scored, mean_gap
+from rdbench.report.summary import SCORED, is_scored, mean_gap
 from rdbench.run.records import PointRecord
 from rdbench.suites._recipe import Target
 
@@ -32,12 +32,13 @@ def targets(evidence: Evidence) -> list[Finding]:
     for label in part.part.estimators:
         for row in evidence.rows(target.part, label):
             verdict, text = _met(row, target, evidence)
-            out.append(Finding(target.part, claim, verdict, f"{text}.", label))
+            verdict, note = of_the_model(verdict, row.points), mixture_note(row.points)
+            out.append(Finding(target.part, claim, verdict, f"{text}.", label, note))
     return out
 
 
 def _met(row: Row, target: Target, evidence: Evidence) -> tuple[Verdict, str]:
-    """``met`` by the whole interval at every slope."""
+    """``met`` or ``missed`` by the whole interval; a failed fit misses."""
     if not row.records:
         return "not run", f"{row.case}: not run"
     steep = [p for p in row.points if p.beta >= target.steep * (1.0 - 1e-9)]
@@ -62,18 +63,26 @@ def _met(row: Row, target: Target, evidence: Evidence) -> tuple[Verdict, str]:
     if unknown:
         texts.append(f"unknown at {unknown} slopes, where p*(y|x) cannot be drawn or p(y|x) failed")
     text = ", ".join(texts)
+    failed = sum(p.status not in SCORED for p in row.points)
+    if failed:
+        text += f", {failed} of {len(row.points)} slopes without an answer"
     if "missed" in states:
         return "missed", text
     if "open" in states:
-        return "not decided", f"{text}: the intervals reach beyond the target"
+        silent = sum(p.gap is None or p.gap_hi is None for p in row.points)
+        why = f"no gap at {silent} of {len(row.points)} slopes" if silent else (
+            "the intervals reach beyond the target")  # fmt: skip
+        return "not decided", f"{text}: {why}"
     return ("met where known" if unknown else "met"), text
 
 
 def _within(points: list[PointRecord], limit: float) -> str:
-    scored = [p for p in points if is_scored(p) and p.gap is not None and p.gap_hi is not None]
-    if any(p.gap > limit for p in scored if p.gap is not None) or len(scored) < len(points):
-        return "missed"
-    return "met" if all(p.gap_hi <= limit for p in scored if p.gap_hi is not None) else "open"
+    for point in points:
+        above = point.side != "upper" and point.gap_lo is not None and point.gap_lo > limit
+        if above or point.status not in SCORED:
+            return "missed"
+    below = (is_scored(p) and p.gap_hi is not None and p.gap_hi <= limit for p in points)
+    return "met" if all(below) else "open"
 
 
 def fixed_set(evidence: Evidence) -> list[Finding]:
@@ -89,10 +98,14 @@ def fixed_set(evidence: Evidence) -> list[Finding]:
         if fresh is not None:
             texts += [_means("fresh draws", row, evidence) for row in evidence.rows("4a", label)]
         if "density" in needs_of(label):
-            texts.append("it is given the density of the source, so that the set does not matter")
+            texts.append(
+                "it is given the density of the source, from which it solves: the training draws "
+                "serve only to place its grid"
+            )
         verdict: Verdict = "no claim" if any(row.records for row in rows) else "not run"
         text = f"Mean gap on the population in {evidence.units}: {'; '.join(texts)}."
-        out.append(Finding("4b", claim, verdict, text, label))
+        note = mixture_note(point for row in rows for point in row.points)
+        out.append(Finding("4b", claim, verdict, text, label, note))
     return out
 
 

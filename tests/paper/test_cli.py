@@ -13,8 +13,10 @@ from rdbench import cli_paper
 from rdbench.cli import main
 from rdbench.cli_paper import Request, execute
 from rdbench.paper import experiments
+from rdbench.paper.output import save_text
 from rdbench.run.store import load
 from rdbench.suites._recipe import Part, Recipe
+from rdbench.types import RdbenchError
 
 PART = Part("2", "Scalar sources", ("gaussian",), ("mixture_em",), rates=(1.0,))
 DRAWN = replace(PART, name="5", draws=5)  # the same cell: it is run once and keeps draws
@@ -43,7 +45,8 @@ def no_experiments(monkeypatch):
         (["--results", "{tmp}/nowhere"], "no results in"),
         (["--results", "{tmp}/empty"], "no records in"),
         (["--results", "{tmp}/foreign"], "no records in"),
-        (["--out", "{tmp}/file"], "cannot write in --out"),
+        (["--out", "{tmp}/file"], "it is a file"),
+        (["--out", "{tmp}/file", "--dry-run"], "it is a file"),
         (["--out", "{tmp}/file/below"], "cannot write in --out"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -115,19 +118,40 @@ def test_full_shows_what_is_stored_and_runs_nothing(done, tmp_path, capsys, monk
     assert execute(given, TINY) == 0
     page = (tmp_path / "README.md").read_text()
     assert "not run" in page
-    assert "Not run: paper/gaussian mixture_em seed 1" in page
+    assert "Not run:\n\n- `mixture_em` seed 1: gaussian" in page
     assert "needs --full" not in page
     assert "--full" in page
 
 
 def test_a_dry_run_lists_and_writes_nothing(done, tmp_path, capsys):
     wider = replace(TINY, parts=(PART, replace(PART, name="4b", n_train=100)))
-    given = request(tmp_path, results=done / "records", dry_run=True)
+    locks = tmp_path / "records"  # as committed records are: without locks
+    locks.mkdir()
+    (locks / "records.jsonl").write_bytes((done / "records" / "records.jsonl").read_bytes())
+    given = request(tmp_path / "out", results=locks, dry_run=True)
     assert execute(given, wider) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines[1:]] == ["stored", "to", "theorem"]
     assert "100 training points" in lines[2]
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [locks]
+    assert [path.name for path in locks.iterdir()] == ["records.jsonl"]
+    assert execute(request(tmp_path / "out", dry_run=True), wider) == 0  # from nothing
+    assert "0 stored already, 2 to run" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == [locks]
+
+
+def test_from_records_the_results_folder_is_only_read(done, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli_paper, "Store", lambda *a: pytest.fail("it was opened to write"))
+    assert execute(request(tmp_path, results=done / "records"), TINY) == 0
+
+
+def test_a_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = save_text("before", tmp_path / "page.md")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "disk full")))
+        with pytest.raises(RdbenchError, match=r"cannot write .*page\.md: disk full"):
+            save_text("after", path)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("page.md", "before")]
 
 
 def test_a_figure_that_fails_costs_nothing_else(done, tmp_path, capsys, monkeypatch):

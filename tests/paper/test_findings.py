@@ -118,6 +118,18 @@ def test_errors_at_high_rate_are_those_of_the_evaluation(verdicts):
         bad = {"gap": 5.0, "gap_lo": 4.0, "gap_hi": 6.0, "gap_paper_protocol": 7.5}
         return bad if rate == 20.0 else {}
 
+    def beyond(**bad):
+        return lambda cell, rate: {"gap_paper_protocol": 7.5} | bad if rate == 20.0 else {}
+
+    def everywhere(cell, rate):
+        return failing(cell, 20.0)
+
+    def unclear_below(cell, rate):
+        return failing(cell, rate) or {"gap": 0.1, "gap_lo": -0.1, "gap_hi": 9.0}
+
+    def failed_below(cell, rate):
+        return failing(cell, rate) or {"status": "timeout"}
+
     def fine(cell, rate):
         return {}
 
@@ -126,10 +138,14 @@ def test_errors_at_high_rate_are_those_of_the_evaluation(verdicts):
 
     for change, expected in (
         (saturating, "agrees in part"), (failing, "agrees"), (fine, "does not agree"),
-        (low, "not decided"),
+        (low, "not decided"), (beyond(gap=None, gap_lo=None, gap_hi=None), "not decided"),
+        (beyond(gap=5.0, gap_lo=-4.0, gap_hi=6.0), "not decided"),
+        (beyond(gap=5.0, gap_lo=4.0, gap_hi=6.0, side="upper"), "not decided"),
+        (beyond(gap=None, gap_lo=4.0, gap_hi=None), "agrees"),  # a failed gate bounds it below
+        (everywhere, "not decided"), (unclear_below, "not decided"), (failed_below, "not decided"),
     ):  # fmt: skip
         high = [one for one in verdicts(change)["3", METHOD] if "high rates" in one.claim]
-        assert [one.verdict for one in high] == [expected]
+        assert [one.verdict for one in high] == [expected], change({}, 20.0)
     (_, high) = verdicts(saturating)["3", METHOD]
     text = high.text
     assert "log N = 8.29" in text
@@ -140,10 +156,18 @@ def test_errors_at_high_rate_are_those_of_the_evaluation(verdicts):
     ("change", "expected", "says"),
     [
         ({"gap_hi": 0.006}, "not decided", "the intervals reach beyond the target"),
-        ({"gap": 0.006, "gap_hi": 0.007}, "missed", "0.006"),
+        ({"gap": 0.006, "gap_hi": 0.007}, "not decided", "the intervals reach beyond the target"),
+        ({"gap": 0.008, "gap_lo": 0.006, "gap_hi": 0.01}, "missed", "0.008"),
+        (
+            {"gap": 0.008, "gap_lo": 0.006, "gap_hi": 0.01, "side": "upper"},
+            "not decided",
+            "≤ 0.008",
+        ),
+        ({"gap": None, "gap_lo": None, "gap_hi": None}, "not decided", "no gap at 1 of 2 slopes"),
+        ({"gap": None, "gap_lo": 0.1}, "missed", "≥ 0.1"),  # a failed gate bounds it from below
         ({"mode_mass_error": 0.021}, "missed", "mode mass off by at most 0.021"),
         ({"mode_mass_error": None}, "met where known", "unknown at 1 slopes"),
-        ({"status": "crashed", "gap": None}, "missed", "unknown"),
+        ({"status": "crashed", "gap": None}, "missed", "1 of 2 slopes without an answer"),
     ],
 )
 def test_targets_are_met_or_missed(verdicts, change, expected, says):
@@ -154,6 +178,44 @@ def test_targets_are_met_or_missed(verdicts, change, expected, says):
     assert only(found, "4a", METHOD).verdict == expected
     assert says in only(found, "4a", METHOD).text
     assert only(found, "4a", RIVAL).verdict == "met"
+
+
+MIXTURE = {"reason": "q is the mixture: nothing gained"}
+
+
+def test_a_fitted_mixture_decides_nothing_about_the_model(verdicts):
+    """Nothing is said of an energy that took no part, and a target is met by what met it."""
+    found = verdicts(lambda cell, rate: MIXTURE)
+    open_ = "not decided (q is a fitted mixture)"
+    expected = {("2", METHOD): open_, ("3", METHOD): open_, ("5", METHOD): open_,
+                ("4a", METHOD): "met by the fitted mixture", ("4b", METHOD): "no claim",
+                ("Algorithm 1", PRINTED): open_}  # fmt: skip
+    for key, verdict in expected.items():
+        assert found[key][0].verdict == verdict, key
+        assert "points q is the fitted mixture" in found[key][0].note
+    poor = {"gap": 0.2, "gap_lo": 0.1, "gap_hi": 0.3, "mode_mass_error": 0.5} | MIXTURE
+    found = verdicts(lambda cell, rate: poor)
+    assert only(found, "2", METHOD).verdict == open_
+    assert only(found, "4a", METHOD).verdict == "missed"
+
+
+def test_a_fitted_mixture_at_some_points_is_told(verdicts):
+    def one_case(cell, rate):
+        return MIXTURE if cell.case in ("gaussian", "ramp-d10") else {}
+
+    def one_point(cell, rate):
+        return MIXTURE if rate == 1.0 else {}
+
+    found = verdicts(one_case)
+    assert only(found, "2", METHOD).verdict == "agrees in part"  # the Laplacian alone
+    assert only(found, "2", METHOD).note == "at 2 of 4 points q is the fitted mixture"
+    assert found["3", METHOD][0].note == ""
+    assert only(verdicts(one_point), "2", METHOD).verdict == "agrees"
+    high = {"gap_paper_protocol": 7.5} | MIXTURE
+    _, said = verdicts(lambda cell, rate: high if rate == 20.0 else {})["3", METHOD]
+    assert said.verdict == "agrees in part"
+    assert "here the fitted mixture and no trained model" in said.text
+    assert said.note == "at 1 of 2 points q is the fitted mixture"
 
 
 def test_below_the_steep_slopes_the_looser_target_holds(verdicts):
@@ -228,7 +290,11 @@ def test_the_page_names_what_failed_was_refused_or_was_not_run(record, plans, tm
     text = page(material(RECIPE, find(plans, held), pictures=drawn, warnings=("no ink",)))
     assert "`wgd`: unsupported, 2 points (gaussian; R = 1 to 3): no | pipes" in text
     assert "`mixture_em` at 2 of 2 points: q is the mixture: nothing gained." in text
-    assert "Not run: paper/laplacian-absolute mixture_em seed 0" in text
+    assert "At 2 of 2 points q is the fitted mixture." in text
+    (verdict,) = [line for line in text.splitlines() if line.startswith("| 2 | ")]
+    assert "`mixture_em` **not run** (at 2 of 2 points q is the fitted mixture)" in verdict
+    assert "Not run:\n\n- `mixture_em` seed 0: laplacian-absolute\n- `wgd` seed 0: laplac" in text
+    assert text.count("`mixture_em` seed 0: ramp-d2, ramp-d5, ramp-d10") == 1
     assert "![figure-2](figure-2.png)" in text
     assert "![figure-3]" not in text
     assert "abcdef0" in text

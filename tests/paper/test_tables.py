@@ -15,9 +15,9 @@ import pytest
 from rdbench.paper.cells import SIDE_BY_SIDE, Found, find, planned
 from rdbench.paper.markup import text_of
 from rdbench.paper.numbers import Row, best, gap_ends, number
-from rdbench.paper.output import draws_frame, save_numbers, save_tables
+from rdbench.paper.output import save_numbers, save_tables
 from rdbench.paper.side_by_side import settings, shared_slopes, side_by_side
-from rdbench.paper.tables import RULE, part_table
+from rdbench.paper.tables import NOTES, RULE, part_table
 from rdbench.run.records import Draws
 from rdbench.suites._recipe import Part, Recipe
 from rdbench.types import RdbenchError
@@ -110,7 +110,10 @@ def test_the_table_of_a_figure(found):
     assert (float(ours["gap_mean_nats"]), float(ours["gap_hi_nats"])) == (0.01, 0.02)
     assert (ours["best_gap"], wgd["best_gap"]) == ("0", "1")
     assert (wgd["n_source_samples"], wgd["cpu_s"], wgd["scored"]) == ("1000.0", "3.0", "2")
-    assert RULE in sheet.notes
+    assert set(NOTES) <= set(sheet.notes)
+    assert "not paired" in " ".join(sheet.notes)
+    assert "≤ x [≤ y]" in " ".join(sheet.notes)
+    assert [line.rsplit("|", 3)[1:3] for line in md.splitlines()[2:]] == [[" 3 ", " 1 000 "]] * 2
 
 
 def test_bits_are_nats_over_log_two(found):
@@ -134,7 +137,9 @@ def test_what_has_no_number_says_why(record, plans):
     )
     sheet = part_table(find(plans, [refused])[0], "nats")
     assert "| gaussian | mixture_em | 0 | not run |" in text_of(sheet, "md")
-    assert "| wgd | 1 | 0/2 | unsupported 2/2 |" in text_of(sheet, "md")
+    (line,) = [x for x in text_of(sheet, "md").splitlines() if "unsupported 2/2" in x]
+    assert line.startswith("|  | wgd | 1 | 0/2 | unsupported 2/2 |")
+    assert line.endswith("| - | - |")  # a refusal has no cost and no samples
     assert sheet.bold == frozenset()
     assert [row["state"] for row in read(text_of(sheet, "csv"))] == ["not run", "unsupported 2/2"]
     crashed = record(cells["wgd"], status="crashed", points=[])
@@ -179,11 +184,13 @@ def test_the_number_of_a_power_of_ten_and_the_minus_sign():
 def test_the_draws_behind_a_picture(record, plans, tmp_path):
     kept = Draws(x=[[0.0, 1.0]], y=[[[2.0, 3.0]] * 2], source=[[4.0, 5.0]], reproduction=[[6.0, 7]])
     cell = plans[0].cells[0]
-    table = draws_frame([record(cell, point={"draws": kept})])
-    assert list(table.kind) == ["conditional", "conditional", "pair"] * 2
-    assert list(table.x[:3]) == ["0 1", "0 1", "4 5"]
-    assert list(table.y[:3]) == ["2 3", "2 3", "6 7"]
-    assert len(draws_frame([])) == 0
+    made = record(cell, point={"draws": kept})
+    save_numbers([Found(msgspec_part(PART), (made,))], tmp_path)
+    lines = read((tmp_path / "figure-5-draws.csv").read_text())
+    assert [line["law"] for line in lines] == ["conditional", "conditional", "joint"] * 2
+    assert [[float(line[name]) for name in ("x1", "x2", "y1", "y2")] for line in lines[1:3]] == [
+        [0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0],
+    ]  # fmt: skip
     paths = save_numbers([Found(PART, ()), Found(msgspec_part(PART), ())], tmp_path)
     assert [p.name for p in paths] == ["figure-2.csv", "figure-5.csv", "figure-5-draws.csv"]
     assert all(len(p.read_text().splitlines()) == 1 for p in paths)

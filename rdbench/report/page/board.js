@@ -102,11 +102,13 @@ function verdictCell(r) {
   );
 }
 
-// A small picture of the mean gap and its interval.
+// A small picture of the mean gap and its interval; of a mean that may be less, one end of it, and
+// an arrow, as in the large pictures.
 function whisker(r, axis) {
   if (r.gap === null || axis === null) return "";
-  const width = 120,
-    at = (value) => 4 + (width - 8) * Math.min(1, Math.max(0, axis.at(value)));
+  const width = 130,
+    room = 14, // for an arrow
+    at = (value) => room + (width - room - 4) * within(axis.at(value));
   const picture = draw("svg", {
     class: "whisker",
     viewBox: `0 0 ${width} 16`,
@@ -116,13 +118,12 @@ function whisker(r, axis) {
     picture.append(draw("line", { x1: at(0), x2: at(0), y1: 1, y2: 15, class: "zero" }));
   const look = series[r.series];
   picture.append(
-    draw("line", {
-      x1: at(r.lo ?? r.gap),
-      x2: at(r.hi ?? r.gap),
-      y1: 8,
-      y2: 8,
+    draw("path", {
+      class: "interval",
       stroke: look.colour,
-      "stroke-width": 1.6,
+      d:
+        `M${at(r.lo ?? r.gap)},8H${at(r.hi ?? r.gap)}` +
+        (r.upper ? `M${at(r.gap)},8${ARROW_LEFT}` : ""),
     }),
   );
   picture.append(mark(look, at(r.gap), 8, 3.4));

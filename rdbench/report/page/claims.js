@@ -38,14 +38,12 @@ function drawClaims(members, _, one) {
         linked(
           cells[point.cell[i]],
           tell(i),
-          draw("line", {
-            x1: plot.X(Math.min(lo ?? gap, gap)),
-            x2: plot.X(Math.max(hi ?? gap, gap)),
-            y1: claimed,
-            y2: claimed,
+          draw("path", {
+            class: "interval thin",
             stroke: look.colour,
-            "stroke-width": 0.9,
-            opacity: 0.6,
+            d:
+              `M${plot.X(Math.min(lo ?? gap, gap))},${claimed}H${plot.X(Math.max(hi ?? gap, gap))}` +
+              (point.side[i] === "upper" ? `M${plot.X(gap)},${claimed}${ARROW_LEFT}` : ""),
           }),
           mark(look, plot.X(gap), claimed, 3.8),
         ),

@@ -203,7 +203,7 @@ def _troubles(records: Sequence[CellRecord]) -> list[dict[str, Any]]:
             "cases": one.cases,
             "points": one.points,
             "seeds": one.seeds,
-            "rates": one.rates,
+            "rates": None if one.rates is None else numbers(one.rates),
         }
         for one in sorted(found, key=lambda t: (t.status, t.estimator, -t.points))
     ]

@@ -16,8 +16,8 @@ function truthOf(members) {
     .sort((a, b) => b[0] - a[0])
     .map(([beta, i]) => ({
       beta,
-      rate: [point.rate_lo[i], point.rate_hi[i]].map(inUnits),
-      dist: [point.dist_lo[i], point.dist_hi[i]],
+      rate: [point.rate_lo[i], point.rate_hi[i]].map((v) => tame(inUnits(v))),
+      dist: [point.dist_lo[i], point.dist_hi[i]].map(tame),
     }));
 }
 

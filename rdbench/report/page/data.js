@@ -29,7 +29,7 @@ function unpack() {
   // Where a point stands: the true rate at its slope, else the one aimed at, else the one found.
   found.at = found.truth.map((_, i) =>
     found.rate_lo[i] !== null && found.rate_hi[i] !== null
-      ? 0.5 * (found.rate_lo[i] + found.rate_hi[i])
+      ? 0.5 * found.rate_lo[i] + 0.5 * found.rate_hi[i]
       : (found.target_rate[i] ?? found.rate[i]),
   );
   return found;

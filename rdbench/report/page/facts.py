@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +13,8 @@ from rdbench.run.records import CellRecord
 def facts(records: Sequence[CellRecord]) -> dict[str, Any]:
     """The facts of all records: counts, times (ISO 8601), commits, versions, machines, seeds.
 
-    Seconds are CPU seconds of the fits and wall-clock seconds of the audits, summed over cells.
+    Seconds are CPU seconds of the fits and wall-clock seconds of the audits, summed over cells,
+    None where none is known. ``statuses`` counts points, ``empty_statuses`` cells without any.
     """
     made = [record.provenance for record in records]
     points = [point for record in records for point in record.points]
@@ -26,8 +26,9 @@ def facts(records: Sequence[CellRecord]) -> dict[str, Any]:
         "points": len(points),
         "statuses": dict(Counter(point.status for point in points).most_common()),
         "empty_cells": sum(not record.points for record in records),
-        "started": min((one.started for one in made), default=None),
-        "finished": max((one.finished for one in made), default=None),
+        "empty_statuses": dict(Counter(r.status for r in records if not r.points).most_common()),
+        "started": min((one.started for one in made if one.started), default=None),
+        "finished": max((one.finished for one in made if one.finished), default=None),
         "commits": [
             f"{commit[:12]}{' with changes' if dirty else ''}"
             for commit, dirty in sorted({(one.commit, bool(one.dirty)) for one in made})
@@ -39,9 +40,15 @@ def facts(records: Sequence[CellRecord]) -> dict[str, Any]:
         "seeds": sorted({record.seed for record in records}),
         "budgets": sorted({record.budget for record in records}),
         "n_train": sorted({r.n_train for r in records if r.n_train is not None}),
-        "fit_s": math.fsum(record.cost.cpu_s or 0.0 for record in records),
-        "audit_s": math.fsum(point.audit_s or 0.0 for point in points),
+        "fit_s": _total([record.cost.cpu_s for record in records]),
+        "audit_s": _total([point.audit_s for point in points]),
     }
+
+
+def _total(seconds: Sequence[float | None]) -> float | None:
+    """The sum of what is known, None where nothing is."""
+    known = [one for one in seconds if one is not None]
+    return sum(known) if known else None
 
 
 def _versions(versions: dict[str, str]) -> str:

@@ -12,8 +12,8 @@ function frame(x, y, xLabel, yLabel, name, { strip = 0, notes = [] } = {}) {
   const top = TOP + (notes.length ? 6 + 12 * notes.length : 0);
   const right = WIDTH - RIGHT,
     bottom = HEIGHT - BOTTOM;
-  const X = (v) => LEFT + (right - LEFT) * Math.min(1, Math.max(0, x.at(v)));
-  const Y = (v) => bottom - strip - (bottom - strip - top) * Math.min(1, Math.max(0, y.at(v)));
+  const X = (v) => LEFT + (right - LEFT) * within(x.at(v));
+  const Y = (v) => bottom - strip - (bottom - strip - top) * within(y.at(v));
   const picture = draw("svg", {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
     role: "img",
@@ -83,6 +83,8 @@ const tell = (i) =>
   `${who(i)}\nR* ${rates(point.at[i], 4)} ${state.units}, β ${digits(point.beta[i], 4)}\n` +
   `gap ${point.side[i] === "upper" ? "≤ " : ""}${rates(point.gap[i], 4)}, interval ${interval(gapLo(i), point.gap_hi[i], 4)}\n` +
   `claimed ${rates(point.claimed_gap[i], 4)}: ${point.claim[i]}`;
+
+const ARROW_LEFT = "h-11m3.5,-2.5l-3.5,2.5l3.5,2.5";
 
 // The interval of a gap: a bar, and from an upper bound an arrow that says that it may be less.
 function bar(plot, x, { gap, lo, hi }, upper, colour) {

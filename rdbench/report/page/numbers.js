@@ -16,9 +16,13 @@ function digits(value, n) {
   return text.replaceAll("-", "−");
 }
 
+// What is too large for a number is the largest one: no infinity, hence nothing that is no number.
+const finite = (value) => Math.min(Math.max(value, -Number.MAX_VALUE), Number.MAX_VALUE);
+
 // What one unit of rate is in nats; everything stored is in nats.
 const perUnit = () => (state.units === BITS ? Math.LN2 : 1);
-const inUnits = (value) => (value === null || value === undefined ? null : value / perUnit());
+const inUnits = (value) =>
+  value === null || value === undefined ? null : finite(value / perUnit());
 const rates = (value, n) => digits(inUnits(value), n);
 
 function interval(lo, hi, n, as = rates) {
@@ -41,4 +45,9 @@ function sum(values) {
   }
   return total + lost;
 }
-const mean = (values) => (values.length ? sum(values) / values.length : null);
+function mean(values) {
+  if (!values.length) return null;
+  const found = sum(values) / values.length;
+  if (Number.isFinite(found)) return found;
+  return finite(2 * sum(values.map((value) => finite(value) / (2 * values.length))));
+}

@@ -10,11 +10,12 @@ const samplesOf = (members) => {
   );
 };
 
-function fit(values) {
+function fit(all) {
+  const values = all.map(tame);
   const lo = Math.min(...values),
     hi = Math.max(...values),
     pad = 0.05 * (hi - lo || 1);
-  return (v) => 6 + ((SIDE - 12) * (v - lo + pad)) / (hi - lo + 2 * pad);
+  return (v) => 6 + (SIDE - 12) * within((v - lo + pad) / (hi - lo + 2 * pad));
 }
 
 function drawPlane(kept, base) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -121,4 +122,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(one) for one in value]
     number = float(f"{value:.{DIGITS}g}")
+    if not math.isfinite(number):  # the largest numbers can be rounded to infinity
+        return value
     return int(number) if number.is_integer() else number

@@ -13,6 +13,13 @@ const SUPERSCRIPT = {
   9: "⁹",
 };
 const LOG_SPAN = 30; // from this ratio on an axis is logarithmic
+const LARGEST = 1e150; // a picture ends here, so that sums, products and ratios stay numbers
+
+const tame = (value) => Math.min(Math.max(value, -LARGEST), LARGEST);
+// Below this a logarithmic axis does not go.
+const above = (value) => Math.max(tame(value), 1 / LARGEST);
+// A part of an axis; what lies beyond it is drawn at its end.
+const within = (part) => (part > 0 ? Math.min(1, part) : 0);
 
 function tickLabel(value) {
   if (value === 0) return "0";
@@ -25,7 +32,9 @@ function tickLabel(value) {
 }
 
 function linearScale(lo, hi, most = 6) {
-  if (!(hi > lo)) [lo, hi] = [lo - 1, lo + 1];
+  [lo, hi] = [tame(lo), tame(hi)];
+  const least = 1e-9 * Math.max(Math.abs(lo), Math.abs(hi));
+  if (!(hi - lo > least)) [lo, hi] = [lo - (1e6 * least || 1), hi + (1e6 * least || 1)];
   const raw = (hi - lo) / most,
     unit = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((m) => m * unit).find((s) => s >= raw * 0.999);
@@ -45,6 +54,8 @@ function decades(lo, hi, most) {
 }
 
 function logScale(lo, hi, most = 6) {
+  lo = above(lo);
+  hi = Math.max(above(hi), lo * (1 + 1e-6));
   const a = Math.log(lo),
     b = Math.log(hi);
   let ticks = decades(lo, hi, most);
@@ -62,6 +73,7 @@ function logScale(lo, hi, most = 6) {
 
 // Linear around zero up to `linear`, logarithmic beyond.
 function symlogScale(lo, hi, linear, most = 6) {
+  [lo, hi] = [tame(lo), tame(hi)];
   const bend = (v) => {
     const size = Math.abs(v);
     return (
@@ -87,8 +99,8 @@ function symlogScale(lo, hi, linear, most = 6) {
 }
 
 const positiveScale = (values) => {
-  const lo = Math.min(...values),
-    hi = Math.max(...values);
+  const lo = tame(Math.min(...values)),
+    hi = tame(Math.max(...values));
   if (lo > 0 && hi / lo > LOG_SPAN) {
     const pad = (hi / lo) ** 0.05;
     return logScale(lo / pad, hi * pad);
@@ -103,7 +115,7 @@ const decade = (value) => 10 ** Math.floor(Math.log10(value));
 // else linear up to the decade of the typical noise: what cannot be told from zero looks so.
 function gapScale(items, across = false) {
   const ends = items.map(({ gap, lo, hi }) => [Math.min(lo ?? gap, gap), Math.max(hi ?? gap, gap)]);
-  const values = ends.flat();
+  const values = ends.flat().map(tame);
   if (!values.length) return symlogScale(-0.01, 1, 0.01);
   const smallest = Math.min(...values),
     largest = Math.max(...values),

@@ -60,7 +60,42 @@ function verdictsOf(inside) {
     .filter(([, n]) => n > 0);
 }
 
-// The summaries of every estimator in one case, the smallest gap first, what has none last.
+// The intervals of the gap by slope; slopes that differ by rounding alone are one.
+const slopeKey = (i) => point.beta[i].toPrecision(9);
+const bounded = (i) => scored(i) && point.gap_hi[i] !== null;
+
+// The series of each case whose interval lies below every other's, if there is one, of all records
+// whatever the filters say. Two series are compared by their means over the slopes at which both
+// have an interval, every slope weighing the same however many seeds there are; the best one has
+// an interval at every slope, in every seed; one without any takes no part, and nothing can be
+// shown to lie below one without a lower end.
+const winners = cases.map((one) => {
+  const mine = one.cells.map((k) => cells[k]);
+  const every = new Set(mine.flatMap(indices).map(slopeKey));
+  const entrants = [...groupBy(mine, (cell) => cell.series)]
+    .map(([key, own]) => ({
+      key,
+      whole: own.every((cell) => cell.points > 0 && indices(cell).every(bounded)),
+      slopes: groupBy(own.flatMap(indices).filter(bounded), slopeKey),
+    }))
+    .filter(({ slopes }) => slopes.size > 0);
+  const wins = (a) =>
+    a.whole &&
+    a.slopes.size === every.size &&
+    entrants.length > 1 &&
+    entrants.every((b) => b === a || below(a.slopes, b.slopes));
+  return entrants.find(wins)?.key ?? null;
+});
+
+function below(a, b) {
+  const common = [...a.keys()].filter((slope) => b.has(slope));
+  const over = (of, end) => mean(common.map((slope) => mean(of.get(slope).map(end))));
+  const known = common.every((slope) => b.get(slope).every((i) => gapLo(i) !== null));
+  return common.length > 0 && known && over(a, (i) => point.gap_hi[i]) < over(b, gapLo);
+}
+
+// The summaries of every estimator in one case, the smallest gap first, what has none last. The
+// best one is marked as such where the row is about all of its points.
 function standings(members) {
   const rows = [...groupBy(members, ({ cell }) => cell.series)].map(([key, mine]) => ({
     series: key,
@@ -70,12 +105,12 @@ function standings(members) {
   }));
   rows.sort((a, b) => compare(a.gap, b.gap, 1));
   for (const one of rows) {
-    const others = rows.filter((other) => other !== one && other.gap !== null);
+    const all = cases[one.cell.place].cells
+      .map((k) => cells[k])
+      .filter((cell) => cell.series === one.series);
     one.best =
-      one.hi !== null &&
-      one.scored === one.points &&
-      others.length > 0 &&
-      others.every((other) => other.lo !== null && one.hi < other.lo);
+      winners[one.cell.place] === one.series &&
+      one.points === sum(all.map((cell) => cell.points));
   }
   return rows;
 }

@@ -36,6 +36,8 @@ def test_it_writes_the_page_and_says_how_large_it_is(results, tmp_path, capsys):
         (["--units", "bans"], "nats or bits"),
         (["--out", "missing/page.html"], "cannot write missing/page.html"),
         (["--out", "."], "it is a folder"),
+        (["--out", "/dev/null"], "it is no regular file"),
+        (["--out", "results/records.jsonl"], "it holds the records"),
         (["--results", "missing"], "no results in missing"),
     ],
 )

@@ -6,13 +6,17 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from rdbench.report.page import render, write
+from rdbench.report.page.render import writable
+from rdbench.run.records import Draws
 from rdbench.types import RdbenchError
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028'\"&"
@@ -87,6 +91,55 @@ def test_only_failures_make_a_page(cell, failed):
     assert "1 unsupported" in page
 
 
+def lede(page):
+    (text,) = re.findall(r'<p class="lede">(.*?)</p>', page, re.S)
+    return " ".join(text.split())
+
+
+def test_the_head_counts_cells_that_have_no_points(cell, point):
+    names = ("a", "b", "c", "d")
+    dead = [
+        cell(cell=name, estimator=name, status="crashed" if name == "d" else "timeout", points=[],
+             cost={"cpu_s": None}, provenance={"started": "", "finished": ""})
+        for name in names
+    ]  # fmt: skip
+    assert lede(render(dead)) == (
+        "4 estimators on 1 case of 1 suite: 0 points in 4 cells; "
+        "4 cells without points: 3 timeout, 1 crashed."
+    )
+    head = render(dead).split("<nav")[0]
+    assert "<dt>time</dt>" not in head
+    assert "<dt>measured</dt>" not in head
+    assert "None" not in head.split("<header")[1]
+    assert lede(render([cell(), dead[0]])) == (
+        "2 estimators on 1 case of 1 suite: 1 point in 2 cells, 1 ok; "
+        "1 cell without points: 1 timeout."
+    )
+    assert lede(render([cell(points=[point(), point()])])) == (
+        "1 estimator on 1 case of 1 suite: 2 points in 1 cell, 2 ok."
+    )
+
+
+def test_the_time_is_told_as_far_as_it_is_known(cell, point):
+    silent = cell(cost={"cpu_s": None})
+    assert "<dt>time</dt><dd>0.00833 minutes of audit</dd>" in render([silent])
+    silent = cell(points=[point(audit_s=None)])
+    assert "<dt>time</dt><dd>0.05 CPU minutes of fitting</dd>" in render([silent])
+    assert "0.05 CPU minutes of fitting, 0.00833 minutes of audit" in render([cell()])
+
+
+@pytest.mark.parametrize("size", [1.7e308, -1.7e308])
+def test_the_largest_numbers_make_a_page(cell, point, size):
+    extreme = [
+        point(status=status, gap=size, gap_lo=size, gap_hi=size, rate_lo=size, rate_hi=size,
+              claimed_rate=size, truth_lo=size, truth_hi=size,
+              draws=Draws(x=[[size]], y=[[[size]]], source=[[1.797e308]], reproduction=[[size]]))
+        for status in ("ok", "not_converged")
+    ]  # fmt: skip
+    data = data_of(render([cell(points=extreme, cost={"cpu_s": 1.7e308})] * 2))
+    assert data["points"]["gap"] == [size] * 4
+
+
 def test_without_truth_there_is_a_page(cell, point):
     unknown = dict.fromkeys(
         ("truth_lo", "truth_hi", "truth_kind", "rate_lo", "rate_hi", "dist_lo", "dist_hi", "gap",
@@ -132,3 +185,37 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
     with pytest.raises(RdbenchError, match="cannot write"):
         write("x", tmp_path / "missing" / "page.html")
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "page.html", tmp_path / "link.html"
+    link.symlink_to(target)
+    for text in ("new", "newer"):  # the target is not there, then it is
+        writable(link)
+        write(text, link)
+        assert link.is_symlink()
+        assert target.read_text() == text
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_only_regular_files_are_replaced(tmp_path):
+    pipe, loop, link = (tmp_path / name for name in ("pipe", "loop", "link"))
+    os.mkfifo(pipe)
+    loop.symlink_to(loop)
+    link.symlink_to("/dev/null")
+    before = set(tmp_path.iterdir())
+    for out, says in (
+        (pipe, "no regular file"),
+        (Path("/dev/null"), "no regular file"),
+        (link, "no regular file"),
+        (tmp_path, "a folder"),
+        (loop, "symbolic links"),
+        (tmp_path / ("x" * 300), "too long"),
+    ):
+        for attempt in (writable, lambda path: write("x", path)):
+            with pytest.raises(RdbenchError, match=says):
+                attempt(out)
+    assert set(tmp_path.iterdir()) == before
+    assert pipe.is_fifo()
+    assert Path("/dev/null").is_char_device()

@@ -1,0 +1,109 @@
+"""What is bold: the best over common slopes, of all records, whatever is hidden."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+SLOPES = tuple(float(k + 1) for k in range(8))
+
+
+@pytest.fixture
+def make(cell, point, failed):
+    """Makes a cell of an estimator from its gap at every slope; None is a timeout."""
+
+    def one(estimator, gaps, half=0.001, side="exact", **changes):
+        points = [
+            failed("timeout", "too slow", beta=beta)
+            if gap is None
+            else point(
+                beta=beta, gap=gap, gap_hi=gap + half, side=side,
+                gap_lo=None if side == "upper" else gap - half,
+                rate_lo=0.1 * beta, rate_hi=0.1 * beta,
+            )
+            for beta, gap in zip(SLOPES, gaps, strict=True)
+        ]  # fmt: skip
+        name = f"{estimator}{changes.get('seed', 0)}"
+        return cell(cell=name, estimator=estimator, points=points, **changes)
+
+    return one
+
+
+def bold(tab):
+    """Who is bold on the leaderboard; the overview has to agree."""
+    names = tab.locator(".board tr:has(strong)").evaluate_all(
+        "rows => rows.map(row => row.dataset.series)"
+    )
+    assert tab.locator(".overview strong").count() == len(names)
+    return names
+
+
+LOW_THEN_HIGH = [0.01] * 4 + [0.05] * 4
+
+
+def test_means_are_compared_over_the_same_slopes(open_page, make):
+    # the mean of a is .03 and that of b .045, yet where both have one, b is the better
+    tab = open_page([make("a", LOW_THEN_HIGH), make("b", [None] * 4 + [0.045] * 4)])
+    assert bold(tab) == []
+    tab = open_page([make("a", LOW_THEN_HIGH), make("b", [None] * 4 + [0.06] * 4)])
+    assert bold(tab) == ["a"]
+
+
+def test_seeds_that_failed_give_no_slope_more_weight(open_page, make):
+    mine = [make("a", LOW_THEN_HIGH, seed=seed) for seed in (0, 1)]
+    # better at every slope, but one seed lacks the easy ones
+    better = [make("b", [0.005] * 4 + [0.047] * 4), make("b", [None] * 4 + [0.047] * 4, seed=1)]
+    assert bold(open_page([*mine, *better])) == []
+
+
+def test_the_best_lacks_nothing_and_who_has_no_interval_takes_no_part(open_page, make, cell):
+    good, bad = make("a", [0.01] * 8), make("b", [0.05] * 8)
+    dead = cell(cell="dead", estimator="a", seed=1, status="crashed", points=[])
+    assert bold(open_page([good, bad, make("c", [None] * 8)])) == ["a"]
+    assert bold(open_page([good, bad, dead])) == []
+    assert bold(open_page([make("a", [None] + [0.01] * 7), bad])) == []
+    assert bold(open_page([good, make("c", [None] * 8)])) == []
+
+
+def test_nothing_lies_below_an_upper_bound(open_page, make):
+    bound = make("b", [0.05] * 8, side="upper")
+    assert bold(open_page([make("a", [0.01] * 8), bound])) == []
+    assert bold(open_page([make("a", [0.01] * 8, side="upper"), make("b", [0.05] * 8)])) == ["a"]
+
+
+def test_filters_create_no_winner(open_page, make):
+    tab = open_page(
+        [make("a", [0.02] * 8), make("b", [0.0205] * 8), make("c", [0.05] * 4 + [None] * 4)]
+    )
+    assert bold(tab) == []
+    tab.uncheck("input[value=b]")
+    assert tab.locator(".board tbody tr").count() == 2
+    assert bold(tab) == []
+    tab.click("#clear")
+    tab.select_option("select[name=status]", "ok")
+    assert bold(tab) == []
+
+
+def test_a_winner_stays_one_while_others_are_hidden_but_not_over_part_of_its_slopes(
+    open_page, make
+):
+    tab = open_page([make("a", [0.01] * 8), make("b", [0.05] * 8), make("c", [0.06] * 8)])
+    assert bold(tab) == ["a"]
+    for hidden in "bc":
+        tab.uncheck(f"input[value={hidden}]")
+        assert bold(tab) == ["a"]
+    tab.fill("input[name=from]", "0.35")
+    assert tab.locator(".board tbody tr").count() == 1
+    assert bold(tab) == []
+
+
+def test_the_little_picture_of_an_upper_bound_has_one_end_and_an_arrow(open_page, make):
+    tab = open_page([make("a", [0.01] * 8, side="upper"), make("b", [0.05] * 8)])
+    paths = tab.locator(".whisker .interval").evaluate_all(
+        "all => all.map(path => path.getAttribute('d'))"
+    )
+    assert [path.count("M") for path in paths] == [2, 1]
+    start, mark = (float(part.split(",")[0]) for part in paths[0].split("M")[1:])
+    assert start == mark
+    assert "h-" in paths[0]
