@@ -114,14 +114,15 @@ def test_a_suite_filter_narrows_the_cases_to_choose_from(open_page, cell):
 def test_links_and_anchors_open_the_cell(open_page, records):
     tab = open_page(records, hash=f"#cell-{records[3].cell}")
     block = tab.locator(f"#cell-{records[3].cell}")
-    assert block.get_attribute("open") is not None
+    tab.locator(f"#cell-{records[3].cell}[open] table").first.wait_for(timeout=5000)
     assert records[3].cell in block.inner_text()
     assert block.evaluate("node => node.getBoundingClientRect().top < innerHeight")
     tab.uncheck("input[value=blahut_arimoto]")
     link = tab.locator("#points tbody a").first
     target = link.get_attribute("href")
     link.click()
-    assert tab.locator(f"{target}[open] table").is_visible()
+    # the browser tells of the new anchor, and of the opened block, later
+    tab.locator(f"{target}[open] table").first.wait_for(state="visible", timeout=5000)
 
 
 def test_every_anchor_of_a_table_exists(open_page, records):
