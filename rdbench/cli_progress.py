@@ -17,6 +17,7 @@ from rdbench.run.plan import Cell
 from rdbench.run.pool import InFlight
 from rdbench.run.progress import Forecast, clock, outcome
 from rdbench.run.records import CellRecord
+from rdbench.types import RdbenchError
 
 if TYPE_CHECKING:
     from rdbench.report.style import Look
@@ -102,12 +103,20 @@ def interrupted(done: int, total: int) -> int:
 
 
 def looks_of(records: Sequence[CellRecord]) -> dict[str, Look]:
-    """The colours and markers that the estimators ask for."""
+    """The colours and markers that the registrations ask for, by name.
+
+    An estimator that is not installed here asks for nothing.
+    """
     from rdbench.report.style import Look
 
-    names = sorted({record.estimator for record in records})
-    infos = {name: registry.load_estimator(name).info for name in names}
-    return {name: Look(info.colour, info.marker) for name, info in infos.items()}
+    looks = {}
+    for name in sorted({record.estimator for record in records}):
+        try:
+            info = registry.load_estimator(name).info
+        except RdbenchError:
+            continue
+        looks[name] = Look(info.colour, info.marker)
+    return looks
 
 
 def warn(line: str) -> None:

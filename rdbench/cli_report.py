@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rdbench import cli_parse as parse
-
-if TYPE_CHECKING:
-    from rdbench.report.style import Look
-    from rdbench.run.records import CellRecord
+from rdbench.cli_progress import looks_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ def execute(request: Request) -> int:
     records = list(loaded.records.values())
     # The page may travel further than the folder: it does not say where that was.
     warnings = [line.replace(f"{request.results}/", "") for line in loaded.warnings]
-    page = render(records, request.title, request.units, _looks(records), warnings)
+    page = render(records, request.title, request.units, looks_of(records), warnings)
     size = write(page, request.out)
     points = sum(len(record.points) for record in records)
     print(f"page: {request.out} ({_size(size)}; {len(records)} cells, {points} points)")
@@ -55,19 +50,3 @@ def execute(request: Request) -> int:
 
 def _size(n: int) -> str:
     return f"{n / 1e6:.2f} MB" if n >= 1e6 else f"{n / 1e3:.0f} kB"
-
-
-def _looks(records: Iterable[CellRecord]) -> dict[str, Look]:
-    """What the registrations ask for; an estimator that is not installed here asks for nothing."""
-    from rdbench import registry
-    from rdbench.report.style import Look
-    from rdbench.types import RdbenchError
-
-    looks = {}
-    for name in sorted({record.estimator for record in records}):
-        try:
-            info = registry.load_estimator(name).info
-        except RdbenchError:
-            continue
-        looks[name] = Look(info.colour, info.marker)
-    return looks

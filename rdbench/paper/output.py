@@ -14,6 +14,11 @@ from rdbench.report.export import frame, write
 from rdbench.report.markup import escape_latex
 from rdbench.types import RdbenchError
 
+DRAWN = (
+    "case", "estimator", "preset", "target_rate", "law", "symbol",
+    "x1", "x2", "y1", "y2",
+)  # fmt: skip
+"""What the file of draws has of ``rdbench export --what draws``."""
 _ENDINGS = {"latex": "tex", "md": "md", "csv": "csv"}
 _DOCUMENT = r"""\documentclass{{article}}
 \usepackage[a4paper,landscape,margin=12mm]{{geometry}}
@@ -86,7 +91,9 @@ def save_numbers(found: Sequence[Found], out: Path) -> list[Path]:
         paths.append(path)
         if one.part.draws:
             path = out / f"figure-{one.part.name}-draws.csv"
-            write(frame(first_seeds(one.records), "draws"), "csv", path)
+            # Of megabytes: without the columns that say the same in every row.
+            kept = frame(first_seeds(one.records), "draws")
+            write(kept[list(DRAWN)], "csv", path)
             paths.append(path)
     return paths
 

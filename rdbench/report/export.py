@@ -203,7 +203,8 @@ def _head(record: CellRecord) -> dict[str, Any]:
     }
 
 
-def _cost(record: CellRecord) -> dict[str, Any]:
+def cost_of(record: CellRecord) -> dict[str, Any]:
+    """What the whole fit consumed: seconds, MB and counts, None where not known."""
     cost = record.cost
     return {
         "wall_s": cost.wall_s,
@@ -216,7 +217,7 @@ def _cost(record: CellRecord) -> dict[str, Any]:
 
 
 def _point_rows(record: CellRecord) -> Iterable[dict[str, Any]]:
-    common = _head(record) | _cost(record)
+    common = _head(record) | cost_of(record)
     names = [name for name in (*_POINT, "audit_s") if name not in _DERIVED]
     for point in record.points:
         own = {name: getattr(point, name) for name in names}
@@ -228,7 +229,7 @@ def _cell_row(record: CellRecord) -> dict[str, Any]:
     audits = [point.audit_s for point in record.points if point.audit_s is not None]
     return (
         _head(record)
-        | _cost(record)
+        | cost_of(record)
         | {
             "status": record.status,
             "reason": record.reason,

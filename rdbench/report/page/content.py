@@ -13,6 +13,7 @@ from rdbench.report.claims import (
     tolerance,
     verdict,
 )
+from rdbench.report.export import cost_of
 from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, case_namer, sort_key, text_of, varying
 from rdbench.report.page.pack import Pool, numbers, texts
 from rdbench.report.page.samples import samples
@@ -103,7 +104,7 @@ def _series_names(records: Sequence[CellRecord]) -> dict[str, str]:
 
 
 def _cell(record: CellRecord, series: int, environments: Pool, tracebacks: Pool) -> dict[str, Any]:
-    made, cost = record.provenance, record.cost
+    made = record.provenance
     environment = {
         "commit": made.commit,
         "dirty": made.dirty,
@@ -135,12 +136,7 @@ def _cell(record: CellRecord, series: int, environments: Pool, tracebacks: Pool)
         "schema": record.schema,
         "points": len(record.points),
         "tolerance": tolerance(record.dim),
-        "wall_s": cost.wall_s,
-        "cpu_s": cost.cpu_s,
-        "peak_rss_mb": cost.peak_rss_mb,
-        "n_source_samples": cost.n_source_samples,
-        "gradient_steps": cost.gradient_steps,
-        "n_parameters": cost.n_parameters,
+        **cost_of(record),
         "environment": environments.place(environment, repr(environment)),
         "traceback": None if trace is None else tracebacks.place(trace),
         "started": made.started,
