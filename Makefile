@@ -54,13 +54,13 @@ reference: $(VENV)/installed-test ## the reference run: what is missing of it, t
 	$(BIN)/rdbench report --results $(REFERENCE) --out $(REFERENCE)/report.html
 
 estimators: $(VENV)/installed-test ## accuracy and cost of the estimators against their targets (results/estimators)
-	$(BIN)/python benchmarks/estimators.py targets
+	$(BIN)/python benchmarks/studies/estimators.py targets
 
 times: $(VENV)/installed-test ## CPU seconds to a given accuracy, every estimator and preset (hours)
-	$(BIN)/python benchmarks/estimators.py times
+	$(BIN)/python benchmarks/studies/estimators.py times
 
 coverage: $(VENV)/installed-test ## the audit's own coverage and bias, what is not yet in results/audit
-	$(BIN)/python benchmarks/audit_coverage.py
+	$(BIN)/python benchmarks/studies/audit_coverage.py
 
 lint: $(VENV)/installed-dev ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -77,7 +77,7 @@ wheel: $(VENV)/installed-dev ## build the wheel, install it elsewhere, test it t
 
 bench: $(VENV)/installed-test ## speed of the Blahut-Arimoto kernels against dit and NumPy
 	$(BIN)/python -m pip install -q -c constraints.txt dit
-	$(BIN)/python benchmarks/blahut_arimoto.py
+	$(BIN)/python benchmarks/studies/blahut_arimoto.py
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

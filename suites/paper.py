@@ -91,7 +91,7 @@ RECIPE = Recipe(
         Part("5", "Conditional samples", _MIXTURE, _OURS, rates=_FIGURE_5_RATES, draws=400),
     ),
     full=_published(),
-    full_command="python benchmarks/paper_full.py",
+    full_command="python benchmarks/studies/paper_full.py",
     method=_METHOD,
     as_printed=_PRINTED,
     rival="nerd",

@@ -4,7 +4,7 @@
     times      CPU seconds to a gap of .1, .05, .01 on the d = 10 ramp, one rate at a time, cold
     samples    gap against the number of training points, where these are fixed
 
-    python benchmarks/estimators.py [targets] [times] [samples] [--only GLOB] [--read]
+    python benchmarks/studies/estimators.py [targets] [times] [samples] [--only GLOB] [--read]
 
 What is stored under ``--records`` is not run again; ``--read`` only makes the tables of it. Each
 line of a table is one ``rdbench run``, printed before it starts. The seeds are 501, 502, 503: they
@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from _estimator_figures import FIGURES, THRESHOLDS, TIMED, TIMED_RATES, Figure

@@ -8,7 +8,7 @@ one-dimensional quadrature. Four tables, as CSV files and together in README.md 
     bias       audited minus exact F(q) on the same symbols, d = 10, by method and rate
     energies   the same for energies on random sources, and the share that the gate accepts
 
-    python benchmarks/audit_coverage.py [--out results/audit] [--tables coverage,upper,...]
+    python benchmarks/studies/audit_coverage.py [--out results/audit] [--tables coverage,upper,...]
 
 A row that is already in the CSV is not computed again: an interrupted run goes on where it was.
 Delete the files to start afresh. Seeds are fixed; CPU seconds are the only numbers that vary.
@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Generator
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import _audit_cases as cases
 import _audit_problems as problems

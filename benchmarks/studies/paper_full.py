@@ -1,6 +1,6 @@
 """What ``rdbench paper --full`` shows and never runs: published settings, and further seeds.
 
-    python benchmarks/paper_full.py [--only PATTERN] [--results results/paper/records] [--jobs 1]
+    python benchmarks/studies/paper_full.py [--only PATTERN] [--results results/paper/records] [--jobs 1]
 
 Resumable: what is stored is not run again. The cheap cells come first; `wgd:paper` takes most of
 the hours. ``--only '*ebrd:paper*'`` takes a glob over the titles that ``--dry-run`` lists.
@@ -21,7 +21,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from rdbench.cli_progress import Progress, console, interrupted, list_cells

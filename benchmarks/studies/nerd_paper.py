@@ -2,7 +2,7 @@
 
 One Gaussian vector (d = 10, spectrum ``nerd``, beta = 3), one seed:
 
-    python benchmarks/nerd_paper.py [--steps 1558] [--seed 501] [--out results/estimators]
+    python benchmarks/studies/nerd_paper.py [--steps 1558] [--seed 501] [--out results/estimators]
 
 Beside the gap by that protocol stand the same for the exact q, which is what the protocol itself
 adds at this N, the audited gap, and CPU seconds. 1,558 steps are what the authors' code does in the
@@ -28,7 +28,7 @@ from pathlib import Path
 import torch
 from torch import Generator
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from rdbench import registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-_COMMAND = "python benchmarks/audit_coverage.py"
+_COMMAND = "python benchmarks/studies/audit_coverage.py"
 
 
 def write_readme(folder: Path) -> None:

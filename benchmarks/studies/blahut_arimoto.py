@@ -5,7 +5,7 @@
     and, where the package `dit` is installed, to one of its rate-distortion Blahut-Arimoto.
 
     pip install dit
-    python benchmarks/blahut_arimoto.py [--repeats 7] [--iterations 200]
+    python benchmarks/studies/blahut_arimoto.py [--repeats 7] [--iterations 200]
 
 Times are the best and the median of ``--repeats`` rounds, in which the contenders take turns, so
 that a busy machine slows them alike. A ratio is the median over rounds of the ratio within one.
@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rdbench.inference import finite
 from rdbench.inference.kernels import DenseKernel

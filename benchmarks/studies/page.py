@@ -1,6 +1,6 @@
 """Size of the report page and time to its first paint at 10,000 points, in Chromium.
 
-    python benchmarks/page.py [POINTS]
+    python benchmarks/studies/page.py [POINTS]
 
 Needs the extra `browser` and a Chromium on the path.
 """
