@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser docs paper reference accuracy estimators times coverage references references-check lint types layers wheel bench clean
+.PHONY: help run test browser docs paper reference accuracy estimators times coverage references references-check lint types layers wheel bench bench-kernels asv asv-site gate gate-check peers hooks release-check clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,9 +75,21 @@ layers: $(VENV)/installed-dev ## import-linter: dependencies point downwards
 wheel: $(VENV)/installed-dev ## build the wheel, install it elsewhere, test it there
 	$(BIN)/python -m pytest -m wheel
 
-bench: $(VENV)/installed-test ## speed of the Blahut-Arimoto kernels against dit and NumPy
-	$(BIN)/python -m pip install -q -c constraints.txt dit
-	$(BIN)/python benchmarks/studies/blahut_arimoto.py
+bench: bench-kernels asv-quick ## speed: the kernels, stored and compared with the last ones, and a quick pass of asv
+
+bench-kernels: $(VENV)/installed-test ## the kernels in CPU time (results/pytest-benchmark)
+	@echo TODO
+
+hooks: $(VENV)/installed-dev ## let git check every commit (pre-commit; types and layers before a push)
+	$(BIN)/pre-commit install
+
+release-check: $(VENV)/installed-dev ## what is in the way of a release of this commit
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[release]"
+	$(BIN)/python .ci/release_check.py
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m pytest -m wheel
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

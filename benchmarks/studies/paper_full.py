@@ -1,6 +1,7 @@
 """What ``rdbench paper --full`` shows and never runs: published settings, and further seeds.
 
-    python benchmarks/studies/paper_full.py [--only PATTERN] [--results results/paper/records] [--jobs 1]
+    python benchmarks/studies/paper_full.py [--only PATTERN] [--jobs 1]
+        [--results results/paper/records]
 
 Resumable: what is stored is not run again. The cheap cells come first; `wgd:paper` takes most of
 the hours. ``--only '*ebrd:paper*'`` takes a glob over the titles that ``--dry-run`` lists.
