@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser docs paper reference accuracy estimators times coverage references references-check lint types layers wheel bench bench-kernels asv asv-site gate gate-check peers hooks release-check clean
+.PHONY: help run test browser docs paper reference accuracy estimators times coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check hooks release-check clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,10 +75,28 @@ layers: $(VENV)/installed-dev ## import-linter: dependencies point downwards
 wheel: $(VENV)/installed-dev ## build the wheel, install it elsewhere, test it there
 	$(BIN)/python -m pytest -m wheel
 
-bench: bench-kernels asv-quick ## speed: the kernels, stored and compared with the last ones, and a quick pass of asv
+KERNELS := $(BIN)/python -m pytest tests/benchmarks/test_kernels_speed.py -p no:xdist --benchmark-only \
+	--benchmark-storage=file://results/pytest-benchmark
+bench: $(VENV)/installed-test ## the kernels in CPU time, stored in results/pytest-benchmark
+	$(KERNELS) --benchmark-autosave
 
-bench-kernels: $(VENV)/installed-test ## the kernels in CPU time (results/pytest-benchmark)
-	@echo TODO
+bench-compare: $(VENV)/installed-test ## the kernels against what was stored last: fails at half as slow again
+	$(KERNELS) --benchmark-compare --benchmark-compare-fail=median:50%
+
+MACHINE ?= linux-2-cores # the name that `asv machine` gave this machine: docs/tracking.md
+asv: $(VENV)/installed-dev ## accuracy and cost of the last commit into the history, results/asv (about 10 minutes)
+	$(BIN)/asv run --machine $(MACHINE) --skip-existing-successful HEAD^!
+
+asv-site: $(VENV)/installed-dev ## the history as a site that needs no network: .asv/html/index.html
+	$(BIN)/asv publish
+	$(BIN)/python -m benchmarks.site .asv/html
+
+BASE ?= HEAD~1
+gate: $(VENV)/installed-dev ## is HEAD worse than BASE in accuracy or time? make gate BASE=main (minutes)
+	$(BIN)/python -m benchmarks.gate $(BASE) $(FLAGS)
+
+gate-check: $(VENV)/installed-dev ## whether the gate catches what is planted (minutes)
+	$(BIN)/python -m pytest -m gate
 
 hooks: $(VENV)/installed-dev ## let git check every commit (pre-commit; types and layers before a push)
 	$(BIN)/pre-commit install

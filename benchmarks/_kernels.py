@@ -7,21 +7,13 @@ against something computed in another way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from benchmarks._kernel import Kernel, Prepare
+from benchmarks._kernel_audit import AUDITS
+from benchmarks._kernel_records import RECORDS
+from benchmarks._kernel_samplers import SAMPLERS
+from benchmarks._kernel_solvers import SOLVERS
+from benchmarks._kernel_sums import SUMS
 
+__all__ = ["KERNELS", "Kernel"]
 
-@dataclass(frozen=True)
-class Kernel:
-    """Something to time, and whether it is right."""
-
-    work: Callable[[], Any]
-    """One measurement's worth: a few milliseconds to a few tens."""
-    check: Callable[[Any], None]
-    """Raises AssertionError if the result of ``work`` is wrong."""
-    iterations: int = 1
-    """How many of the named unit one call of ``work`` does."""
-
-
-KERNELS: dict[str, Callable[[], Kernel]] = {}
+KERNELS: dict[str, Prepare] = SOLVERS | SAMPLERS | SUMS | AUDITS | RECORDS

@@ -1,0 +1,202 @@
+"""When something is worse: pure functions of measurements, and what they find.
+
+A gap is worse when two things hold on seeds that did not raise the suspicion: the lower end of the
+interval of its increase is above zero, and the increase is beyond the tolerance. A time is worse
+when the lower end of the interval of its median ratio is beyond the limit, twice.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scipy.stats import binom
+from scipy.stats import t as student
+
+ONE_SIDED = 0.005
+"""The chance that a difference that is all noise passes the confirmation of a gap."""
+SIGN_LEVEL = 0.01
+"""The same for the interval of a median ratio."""
+
+Verdict = Literal[
+    "ok",
+    "worse",
+    "slower",
+    "fails now",
+    "missing",
+    "does not import",
+    "suspected",
+    "mended",
+    "both fail",
+    "new",
+]
+REGRESSIONS: tuple[Verdict, ...] = ("does not import", "fails now", "missing", "worse", "slower")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one metric."""
+
+    metric: str
+    verdict: Verdict
+    base: float | None = None
+    head: float | None = None
+    unit: str = ""
+    change: float | None = None
+    """HEAD - BASE for a gap (nats), HEAD / BASE for a time."""
+    low: float | None = None
+    high: float | None = None
+    """The interval of the change: 99 % for a gap, at least 98 % for a ratio."""
+    limit: float | None = None
+    """What the change may be."""
+    note: str = ""
+
+    @property
+    def regression(self) -> bool:
+        """Whether it fails the gate."""
+        return self.verdict in REGRESSIONS
+
+
+@dataclass(frozen=True)
+class Point:
+    """The audited gap F(q) - F* of one estimator at one rate with one seed, on one side."""
+
+    gap: float | None
+    """Nats per symbol; None where there is none."""
+    error: float = 0.0
+    """Its standard error (nats) by the audit's own interval."""
+    reason: str = ""
+    """Why there is none."""
+
+    @property
+    def size(self) -> float:
+        """|gap|: a gap far below zero is as wrong as one above it."""
+        return abs(self.gap) if self.gap is not None else math.nan
+
+
+@dataclass(frozen=True)
+class Pair:
+    """CPU seconds of the same work on both sides, one right after the other."""
+
+    base: float
+    head: float
+
+    @property
+    def ratio(self) -> float:
+        """HEAD / BASE."""
+        return self.head / self.base
+
+
+def allowed_growth(tolerance: float, base: float) -> float:
+    """By how much a gap of ``base`` nats may grow: the tolerance and 5 % of it.
+
+    The share is for saturated points, whose gaps of several nats scatter by more than any
+    tolerance that is of use elsewhere.
+    """
+    return tolerance + 0.05 * abs(base)
+
+
+def looks_worse(base: Point, head: Point, allowed: float) -> bool:
+    """Whether one seed's gaps raise a suspicion; of the noise, the audit's errors are known."""
+    noise = 1.96 * math.hypot(base.error, head.error)
+    return head.size - base.size > max(allowed, noise)
+
+
+def judge_gaps(
+    metric: str, base: Sequence[Point], head: Sequence[Point], allowed: float
+) -> Finding:
+    """Worse, or the suspicion was noise: Student's t interval of the difference of the means.
+
+    The variance is pooled over both sides, and at least what the audits say of themselves: a few
+    seeds may agree by chance. Points without a gap are left to `judge_failures`.
+    """
+    ours = [p for p in base if p.gap is not None]
+    theirs = [p for p in head if p.gap is not None]
+    before, after = _mean(ours), _mean(theirs)
+    degrees = len(ours) + len(theirs) - 2
+    if not ours or not theirs or degrees < 1:
+        return Finding(
+            metric, "suspected", before, after, "nats", limit=allowed, note="too few seeds"
+        )
+    squares = sum((p.size - before) ** 2 for p in ours) + sum((p.size - after) ** 2 for p in theirs)
+    audit = statistics.fmean(p.error**2 for p in (*ours, *theirs))
+    variance = max(squares / degrees, audit) * (1.0 / len(ours) + 1.0 / len(theirs))
+    half = float(student.ppf(1.0 - ONE_SIDED, degrees)) * math.sqrt(variance)
+    change = after - before
+    worse = change > allowed and change - half > 0.0
+    return Finding(
+        metric,
+        "worse" if worse else "suspected",
+        before,
+        after,
+        "nats",
+        change,
+        change - half,
+        change + half,
+        allowed,
+        f"{len(ours)} + {len(theirs)} seeds" + ("" if worse else ", not confirmed"),
+    )
+
+
+def judge_failures(metric: str, base: Sequence[Point], head: Sequence[Point]) -> Finding | None:
+    """`fails now` where HEAD fails with more of the seeds than BASE; None where it does not."""
+    lost = [p for p in head if p.gap is None]
+    before = sum(p.gap is None for p in base)
+    if len(lost) <= before:
+        return None
+    note = f"{len(lost)} of {len(head)} seeds, {before} of {len(base)} on BASE: {lost[0].reason}"
+    return Finding(metric, "fails now", _mean(base), None, "nats", note=note)
+
+
+def rank(count: int, level: float = SIGN_LEVEL) -> int:
+    """k such that the median is below the k-th smallest of ``count`` with at most that chance.
+
+    Raises:
+        ValueError: there are too few for any k.
+    """
+    k = int(sum(binom.cdf(i, count, 0.5) <= level for i in range(count)))
+    if k == 0:
+        raise ValueError(f"{count} rounds are too few for an interval of their median")
+    return k
+
+
+def judge_times(
+    metric: str,
+    pairs: Sequence[Pair],
+    limit: float,
+    verdict: Verdict = "slower",
+    what: str = "rounds",
+) -> Finding:
+    """Slower if the median ratio is beyond the limit by its sign-test interval.
+
+    The interval lies between order statistics: it asks nothing of the noise but that a round is as
+    likely to show more than the true ratio as less.
+    """
+    ratios = sorted(pair.ratio for pair in pairs)
+    k = rank(len(ratios))
+    low, high = ratios[k - 1], ratios[-k]
+    return Finding(
+        metric,
+        verdict if low > limit else "ok",
+        statistics.median(pair.base for pair in pairs),
+        statistics.median(pair.head for pair in pairs),
+        "s CPU",
+        statistics.median(ratios),
+        low,
+        high,
+        limit,
+        f"{len(ratios)} {what}",
+    )
+
+
+def can_still_be_slower(pairs: Sequence[Pair], count: int, limit: float) -> bool:
+    """Whether `judge_times` of ``count`` rounds that start like this might say `slower`."""
+    return sum(pair.ratio <= limit for pair in pairs) < rank(count)
+
+
+def _mean(points: Sequence[Point]) -> float:
+    sizes = [p.size for p in points if p.gap is not None]
+    return statistics.fmean(sizes) if sizes else math.nan

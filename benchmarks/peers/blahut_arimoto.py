@@ -1,0 +1,248 @@
+"""Our Blahut-Arimoto against the package `dit` at equal accuracy: CPU seconds, one thread.
+
+    pip install -r benchmarks/peers/requirements.txt
+    python -m benchmarks.peers.blahut_arimoto [--only GLOB] [--rounds 3] [--out results/peers]
+
+Writes ``blahut_arimoto.csv``, one row per problem, aim, contender and round; contenders take turns
+within a round. What each has to reach: F - F* <= 1e-3 and 1e-6 nats, which only somebody who knows
+F* can see; a certified gap log max c <= 1e-4, which the user can see; and whatever dit leaves where
+it stops by itself.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E402
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"  # before NumPy is imported
+os.environ["DIT_OPT_JOBS"] = "1"
+
+import argparse
+import importlib
+import importlib.metadata
+import importlib.util
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from numpy import ndarray
+
+from benchmarks.peers.finite_problems import PROBLEMS, Problem
+from benchmarks.peers.rows import BadFile, read, write
+from benchmarks.peers.timings import Timing
+from rdbench.inference import finite
+from rdbench.inference.kernels import DenseKernel
+
+EXCESS = (1e-3, 1e-6)
+CERTIFIED = (1e-4,)
+_SHORTEST_S = 0.02  # what is quicker is done several times
+_LEAST_EXCESS = 1e-9  # what the interior point is asked to certify at most
+_SHIPPED_N = 100  # largest n for dit's 100 starts
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of one call, the mean of several where one is short."""
+    calls, start = 0, time.process_time()
+    while True:
+        work()
+        calls += 1
+        spent = time.process_time() - start
+        if spent >= _SHORTEST_S:
+            return spent / calls
+
+
+def first_below(values: ndarray, target: float) -> int | None:
+    """Iterations after which the value is at most the target for the first time."""
+    below = np.flatnonzero(values <= target)
+    return int(below[0]) if below.size else None
+
+
+class Contest:
+    """One problem: F*, the path of the classical iteration, and the contenders."""
+
+    def __init__(self, name: str, problem: Problem) -> None:
+        """Solve it once, and see how many iterations each aim takes.
+
+        Raises:
+            RuntimeError: F* is not known to 1e-8 nats.
+        """
+        self.name, self.problem = name, problem
+        self.kernel = DenseKernel.build(problem.rho, problem.beta)
+        best = finite.interior_point(self.kernel, problem.p, tolerance=1e-10, iterations=80)
+        if best.gap > 1e-8:
+            raise RuntimeError(f"{name}: F* is certified to {best.gap:.1e} only")
+        self.optimum = best.lagrangian
+        self.most = {10: 50_000, 100: 50_000, 500: 20_000}.get(problem.n, 2000)
+        path = finite.ba(
+            self.kernel, problem.p, tolerance=0.0, iterations=self.most, history=True
+        ).history
+        # row k is what k iterations lead to
+        self.excess = np.array([f for _, f, _ in path]) - self.optimum
+        self.gap = np.array([gap for _, _, gap in path])
+        self.dit = importlib.import_module("dit.rate_distortion.blahut_arimoto")
+
+    def rows(self, rounds: int) -> Iterator[Timing]:
+        """All aims, contenders in turn."""
+        for k in range(rounds):
+            for target in EXCESS:
+                yield from self._to("F - F*", self.excess, target, k)
+            for target in CERTIFIED:
+                yield from self._to("certified", self.gap, target, k)
+            yield from self._own_stop(1, k)
+            if self.problem.n <= _SHIPPED_N:
+                yield from self._own_stop(100, k)
+
+    def _to(self, aim: str, path: ndarray, target: float, k: int) -> Iterator[Timing]:
+        needed = first_below(path, target)
+        count = max(needed, 1) if needed is not None else self.most
+        # what dit does in a second or so; more is scaled
+        long = max(20, min(2000, int(5e7 / self.problem.n**2)))
+        if count <= long:
+            weights: list[ndarray] = []
+            cpu = cpu_seconds(lambda: weights.append(self._dit_loop(count)))
+            yield self._row(aim, target, "dit", k, count, cpu, weights[0], False, needed)
+        else:
+            short = long // 5
+            cpu = cpu_seconds(lambda: self._dit_loop(long)) - cpu_seconds(
+                lambda: self._dit_loop(short)
+            )
+            cpu *= count / (long - short)
+            yield self._row(aim, target, "dit", k, count, cpu, None, True, needed)
+        yield self._classical(aim, target, k, count, needed)
+        yield self._default(aim, target, target, k)
+
+    def _own_stop(self, restarts: int, k: int) -> Iterator[Timing]:
+        """The public function of dit with its 100 iterations at most, and ours to what it left."""
+        p, rho = self.problem.p, self.problem.rho
+        left: list[ndarray] = []
+
+        def work() -> None:
+            _, joint = self.dit.blahut_arimoto(
+                p, self.problem.beta / math.log(2), lambda *_: rho, restarts=restarts
+            )
+            left.append(joint.sum(0))
+
+        np.random.seed(k)  # noqa: NPY002 - dit draws its starts from the global generator
+        cpu = cpu_seconds(work)
+        aim = f"dit's own stop, {restarts} start" + "s" * (restarts > 1)
+        excess = max(self._judge(left[0])[0], _LEAST_EXCESS)
+        yield self._row(aim, excess, "dit", k, 0, cpu, left[0], False, 0)
+        needed = first_below(self.excess, excess)
+        count = max(needed, 1) if needed is not None else self.most
+        yield self._classical(aim, excess, k, count, needed)
+        yield self._default(aim, excess, excess, k)
+
+    def _dit_loop(self, iterations: int) -> ndarray:
+        """The weights of so many of dit's iterations from its first start, without its stop."""
+        n, rho = self.problem.n, self.problem.rho
+        start = np.full((n, n), 1.0 / n)
+        with mock.patch.object(np, "isclose", return_value=False):
+            # beta in bits; a ready matrix of distortions costs dit nothing
+            _, joint = self.dit._blahut_arimoto(
+                self.problem.p, self.problem.beta / math.log(2), start, lambda *_: rho, iterations
+            )
+        weights: ndarray = joint.sum(0)
+        return weights
+
+    def _classical(self, aim: str, target: float, k: int, count: int, needed: int | None) -> Timing:
+        p, found = self.problem.p, []
+
+        def work() -> None:
+            kernel = DenseKernel.build(self.problem.rho, self.problem.beta)
+            found.append(finite.ba(kernel, p, tolerance=-math.inf, iterations=count))
+
+        cpu = cpu_seconds(work)
+        return self._row(aim, target, "classical", k, count, cpu, found[0].weights, False, needed)
+
+    def _default(self, aim: str, target: float, tolerance: float, k: int) -> Timing:
+        """The interior point, which goes on until the target is certified."""
+        p, found = self.problem.p, []
+
+        def work() -> None:
+            kernel = DenseKernel.build(self.problem.rho, self.problem.beta)
+            found.append(finite.interior_point(kernel, p, tolerance=tolerance, iterations=80))
+
+        cpu = cpu_seconds(work)
+        got = found[0]
+        return self._row(aim, target, "default", k, got.iterations, cpu, got.weights, False, 0)
+
+    def _judge(self, weights: ndarray) -> tuple[float, float]:
+        """F(w) - F* and log max c(w), by none of the contenders."""
+        k = np.exp(-self.problem.beta * self.problem.rho)
+        z = k @ (weights / weights.sum())
+        c = k.T @ (self.problem.p / z)
+        return float(-self.problem.p @ np.log(z)) - self.optimum, float(np.log(c.max()))
+
+    def _row(
+        self,
+        aim: str,
+        target: float,
+        contender: str,
+        k: int,
+        iterations: int,
+        cpu: float,
+        weights: ndarray | None,
+        scaled: bool,
+        needed: int | None,
+    ) -> Timing:
+        """A row; what was really run has to be as good as is said.
+
+        Raises:
+            RuntimeError: it is not.
+        """
+        problem, reached = self.problem, needed is not None
+        excess, gap = (math.nan, math.nan) if weights is None else self._judge(weights)
+        judged = gap if aim == "certified" else excess
+        if weights is not None and reached and judged > target * 1.001 + 1e-12:
+            raise RuntimeError(f"{self.name}, {aim} {target:g}: {contender} reached {judged:g}")
+        return Timing(
+            self.name, problem.n, problem.beta, aim, target, contender, k, iterations,
+            cpu, excess, gap, scaled, reached, versions(),
+        )  # fmt: skip
+
+
+def versions() -> str:
+    """What was compared, and with which NumPy."""
+    return " ".join(f"{name}={importlib.metadata.version(name)}" for name in ("dit", "numpy"))
+
+
+def main() -> int:
+    """Exit code 0, or 2 for bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.peers.blahut_arimoto",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", default="*", help="a glob over the problems")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("results/peers"))
+    given = parser.parse_args()
+    chosen = [name for name in PROBLEMS if fnmatchcase(name, given.only)]
+    if not chosen:
+        parser.error(f"--only {given.only!r} chooses none of {', '.join(PROBLEMS)}")
+    if given.rounds < 1:
+        parser.error(f"--rounds must be at least 1, got {given.rounds}")
+    if importlib.util.find_spec("dit") is None:
+        parser.error("dit is missing: pip install -r benchmarks/peers/requirements.txt")
+    path = given.out / "blahut_arimoto.csv"
+    try:
+        kept = read(path, Timing) if path.is_file() else []
+    except BadFile as error:
+        parser.error(str(error))
+    for name in chosen:
+        began = time.process_time()
+        rows = list(Contest(name, PROBLEMS[name]()).rows(given.rounds))
+        kept = [*(row for row in kept if row.problem != name), *rows]
+        write(path, Timing, sorted(kept, key=lambda row: list(PROBLEMS).index(row.problem)))
+        print(f"{name}: {len(rows)} rows, {time.process_time() - began:.3g} CPU s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""Accuracy against CPU seconds of both sides, and when each first is good enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers.plan import MATCHES, SEEDS, SIDES
+from rdbench.run.records import CellRecord, TracePoint
+from rdbench.run.store import load
+
+
+@dataclass(frozen=True)
+class Look:
+    """One audit of one fit: a row of looks.csv."""
+
+    match: str
+    side: str
+    """``authors`` or ``ours``."""
+    seed: int
+    dim: int
+    beta: float
+    rate: float
+    """R* in nats at this slope, from the truth."""
+    cpu_s: float
+    """CPU seconds of the fit so far, audits taken out."""
+    gap: float
+    """Audited F - F* in nats."""
+    gap_lo: float
+    """Of the 95% interval; nan where only the upper end is meant."""
+    gap_hi: float
+    last: bool
+    """What the fit ended with, audited with more symbols than the others."""
+    steps: int
+    """Gradient steps of the whole fit."""
+    status: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """When a fit was first seen to be good enough."""
+
+    cpu_s: float
+    """CPU seconds at that look; at the last look where none was good enough."""
+    reached: bool
+
+
+def of_record(match: str, side: str, record: CellRecord) -> list[Look]:
+    """Every look at a fit, its end included where it came to one."""
+    (point,) = record.points
+    end = TracePoint(
+        beta=point.beta, wall_s=math.nan, cpu_s=_number(record.cost.cpu_s),
+        gap=point.gap, gap_lo=point.gap_lo, gap_hi=point.gap_hi,
+    )  # fmt: skip
+    rate = 0.5 * (_number(point.rate_lo) + _number(point.rate_hi))
+    steps, commit = record.cost.gradient_steps or 0, record.provenance.commit[:7]
+
+    def look(seen: TracePoint, hi: float) -> Look:
+        return Look(
+            match, side, record.seed, record.dim, point.beta, rate, seen.cpu_s, _number(seen.gap),
+            _number(seen.gap_lo), hi, seen is end, steps, point.status, commit,
+        )  # fmt: skip
+
+    seen = (*record.trace, end)
+    return [look(each, each.gap_hi) for each in seen if each.gap_hi is not None]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def collect(records: Path) -> list[Look]:
+    """All looks at what `run` stored."""
+    looks: list[Look] = []
+    for match in MATCHES:
+        for seed in SEEDS:
+            for side in SIDES:
+                folder = records / match.name / side / str(seed)
+                if folder.is_dir():
+                    for record in load(folder).records.values():
+                        looks += of_record(match.name, side, record)
+    return looks
+
+
+def missing(looks: Sequence[Look]) -> list[str]:
+    """What was planned and has no look on the way, by name."""
+    seen = {(look.match, look.side, look.seed) for look in looks if not look.last}
+    return [
+        f"{match.name}, {side}, seed {seed}"
+        for match in MATCHES
+        for seed in SEEDS
+        for side in SIDES
+        if (match.name, side, seed) not in seen
+    ]
+
+
+def on_the_way(looks: Sequence[Look]) -> list[Look]:
+    """The looks before the end, in order: one size of audit for all, so that they compare.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = sorted((look for look in looks if not look.last), key=lambda each: each.cpu_s)
+    if not found:
+        raise ValueError("a fit without a look on the way")
+    return found
+
+
+def crossing(looks: Sequence[Look], target: float) -> Crossing:
+    """The first look at one fit whose gap is at most ``target`` with the upper end of its interval.
+
+    Raises:
+        ValueError: there is no look on the way.
+    """
+    found = on_the_way(looks)
+    for look in found:
+        if look.gap_hi <= target:
+            return Crossing(look.cpu_s, True)
+    return Crossing(found[-1].cpu_s, False)
+
+
+def best(looks: Sequence[Look]) -> float:
+    """The smallest upper end that a fit was seen with."""
+    return min(look.gap_hi for look in on_the_way(looks))

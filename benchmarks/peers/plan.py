@@ -1,0 +1,53 @@
+"""What is run: an estimator at its authors' settings, and by our default, on the same case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SEEDS = (701, 702, 703)
+"""They served for no decision."""
+SIDES = ("authors", "ours")
+STEPS = {"wgd": 10_000, "nerd": 5_000, "beta_vae": 80_000}
+"""Gradient steps that the authors' settings make where nothing stops them."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """One estimator on one slope of one case, from a cold start."""
+
+    estimator: str
+    suite: str
+    case: str
+    slope: tuple[str, str]
+    """The option that sets it, ``--rates`` (nats) or ``--betas``, and its value."""
+    seconds: int
+    """Wall seconds after which the authors' settings are stopped; ours end by themselves."""
+    dim: int | None = None
+    """What ``--dims`` has to be given, if anything."""
+
+    @property
+    def name(self) -> str:
+        """Tells the matches apart; also the name of a folder."""
+        option, value = self.slope
+        return f"{self.estimator}-{self.case}-{option.strip('-').rstrip('s')}{value}"
+
+    def command(self, side: str, seed: int, results: Path) -> list[str]:
+        """The arguments of ``rdbench`` for one fit of one side."""
+        preset = {"authors": ":paper", "ours": ""}[side]
+        words = ["run", "--suite", self.suite, "--cases", self.case]
+        words += ["--dims", str(self.dim)] if self.dim else []
+        words += [*self.slope, "--estimators", self.estimator + preset, "--seeds", str(seed)]
+        words += ["--timeout", str(self.seconds)] if side == "authors" else []
+        return [*words, "--trace", "--draws", "0", "--results", str(results)]
+
+
+# Of each estimator a case near its authors' own first: WGD in the plane at beta = 5, NERD on its
+# Gaussian vector, the variational bound on one where independent coordinates are no loss.
+MATCHES = (
+    Match("wgd", "planar", "paper-d2", ("--betas", "5"), 120),
+    Match("wgd", "vector_gaussian", "ramp-d5", ("--rates", "3.058"), 100, 5),
+    Match("nerd", "gaussian_spectra", "nerd-d20", ("--rates", "2.643"), 120, 20),
+    Match("beta_vae", "gaussian_spectra", "flat-d10", ("--rates", "5"), 45, 10),
+    Match("beta_vae", "high_dimensional", "laplacian-d6", ("--rates", "2.325"), 45, 6),
+)
