@@ -21,7 +21,7 @@ run: $(VENV)/installed ## install, then compare the estimators on Gaussian vecto
 
 test: $(VENV)/installed-test ## install, then run the tests (about 4 minutes on 2 cores)
 	@echo "== the tests"
-	$(BIN)/python -m pytest -m "not wheel and not accuracy and not browser" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
+	$(BIN)/python -m pytest -m "not wheel and not accuracy and not browser and not gate" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
 
 accuracy: $(VENV)/installed-test ## the estimators' accuracy at full size (about 10 minutes on a quiet machine)
 	$(BIN)/python -m pytest -m accuracy -rP
@@ -75,8 +75,8 @@ layers: $(VENV)/installed-dev ## import-linter: dependencies point downwards
 wheel: $(VENV)/installed-dev ## build the wheel, install it elsewhere, test it there
 	$(BIN)/python -m pytest -m wheel
 
-KERNELS := $(BIN)/python -m pytest tests/benchmarks/test_kernels_speed.py -p no:xdist --benchmark-only \
-	--benchmark-storage=file://results/pytest-benchmark
+KERNELS := $(BIN)/python -m pytest tests/benchmarks/test_kernels_speed.py -p no:xdist --confcutdir=tests/benchmarks \
+	--benchmark-only --benchmark-storage=file://results/pytest-benchmark
 bench: $(VENV)/installed-test ## the kernels in CPU time, stored in results/pytest-benchmark
 	$(KERNELS) --benchmark-autosave
 

@@ -29,8 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main(arguments: Sequence[str]) -> int:
     """Compare, print, and return the exit code."""
-    for kind in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(kind, _interrupted)
     out = Console(width=None if sys.stdout.isatty() else 160)
     try:
         return _gate(parse(arguments), out)
@@ -145,4 +143,6 @@ def _findings(base: Side, head: Side, selection: Selection, options: Options) ->
 
 
 if __name__ == "__main__":
+    for kind in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(kind, _interrupted)  # as Ctrl-C: what is running is ended first
     sys.exit(main(sys.argv[1:]))

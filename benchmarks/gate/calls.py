@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from benchmarks.gate.sides import Side
 
 SCRIPT = Path(__file__).with_name("worker.py")
 TOOLS = Path(__file__).resolve().parents[2]
+LIMIT = 600.0
+"""Seconds after which something hangs; all of it takes a few, but a machine may be very busy."""
 
 
 class Failed(Exception):
-    """A side cannot do a kernel: ``absent``, ``wrong``, ``fails`` or ``crashed``."""
+    """A side cannot do a kernel: ``absent``, ``wrong``, ``fails``, ``hangs`` or ``crashed``."""
 
     def __init__(self, problem: str, reason: str) -> None:
         super().__init__(reason)
@@ -58,6 +61,8 @@ class Worker:
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
+            if not select.select([self._process.stdout], [], [], LIMIT)[0]:
+                raise Failed("hangs", f"no answer within {LIMIT:.0f} s")
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""

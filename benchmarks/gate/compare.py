@@ -56,8 +56,12 @@ def compare(
             found[look.metric] = look
         cpu = ours.cpu_s.get((cell, settings.seed))
         other = theirs.cpu_s.get((cell, settings.seed + settings.offset))
-        if cpu is not None and other is not None:
-            found[cell.fit] = fits.first_look(cell, cpu, other, settings.ratio)
+        lacking = gaps.absent(cell, 0, *there)
+        found[cell.fit] = (
+            dataclasses.replace(lacking, metric=cell.fit)
+            if lacking is not None
+            else fits.first_look(cell, cpu, other, settings.ratio)
+        )
     found = {name: one for name, one in found.items() if name in selection.metrics}
     with kernels.Bench(base, head) as bench:
         for name in selection.timed:

@@ -6,13 +6,14 @@ import resource
 import statistics
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from benchmarks._cases import pinned
 from benchmarks.gate import times
-from benchmarks.gate.calls import Failed, Worker
+from benchmarks.gate.calls import LIMIT, Failed, Worker
 from benchmarks.gate.sides import Side
 from benchmarks.gate.verdicts import Finding, Pair, judge_times
 
@@ -95,7 +96,7 @@ class Bench:
 
 
 def first_look(bench: Bench, metric: str, ratio: float) -> Finding:
-    """Time it in one pair of processes; ``suspected`` asks for pairs of new ones.
+    """Time it in one pair of processes; a median beyond the limit asks for pairs of new ones.
 
     A process that ended gets a second chance: memory may have run out once.
     """
@@ -115,9 +116,11 @@ def confirm(bench: Bench, metric: str, ratio: float) -> Finding:
 
 def _judged(bench: Bench, metric: str, ratio: float) -> Finding:
     try:
-        return judge_times(metric, bench.pairs(metric, ROUNDS), ratio, "suspected")
+        found = judge_times(metric, bench.pairs(metric, ROUNDS), ratio)
     except Unmeasured as said:
         return _unmeasured(metric, said.base, said.head)
+    assert found.change is not None
+    return replace(found, verdict="suspected" if found.change > ratio else "ok")
 
 
 def _fresh_pair(bench: Bench, metric: str, index: int) -> Pair:  # noqa: ARG001
@@ -167,14 +170,18 @@ def _time(worker: Worker, name: str, calls: int) -> float:
 def _start(side: Side, arguments: list[str]) -> float:
     """CPU seconds of a fresh interpreter with these arguments."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [side.python, "-P", *arguments],
-        cwd=side.work,
-        env=pinned(side.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [side.python, "-P", *arguments],
+            cwd=side.work,
+            env=pinned(side.environ),
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed("hangs", f"no end within {LIMIT:.0f} s") from None
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
         raise Failed("fails", (done.stderr.strip().splitlines() or ["no message"])[-1])

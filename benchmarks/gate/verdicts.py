@@ -167,7 +167,6 @@ def judge_times(
     metric: str,
     pairs: Sequence[Pair],
     limit: float,
-    verdict: Verdict = "slower",
     what: str = "rounds",
 ) -> Finding:
     """Slower if the median ratio is beyond the limit by its sign-test interval.
@@ -180,7 +179,7 @@ def judge_times(
     low, high = ratios[k - 1], ratios[-k]
     return Finding(
         metric,
-        verdict if low > limit else "ok",
+        "slower" if low > limit else "ok",
         statistics.median(pair.base for pair in pairs),
         statistics.median(pair.head for pair in pairs),
         "s CPU",

@@ -43,9 +43,6 @@ _ready: dict[str, Any] = {}
 
 def _prepare(name: str) -> dict[str, Any]:
     """Make a kernel, check its result, and find how many calls make one measurement."""
-    import torch
-
-    torch.set_num_threads(1)
     from benchmarks._kernels import KERNELS
 
     _ready.clear()

@@ -82,7 +82,7 @@ class Contest:
         path = finite.ba(
             self.kernel, problem.p, tolerance=0.0, iterations=self.most, history=True
         ).history
-        # row k is what k iterations lead to
+        # entry k is what k iterations lead to
         self.excess = np.array([f for _, f, _ in path]) - self.optimum
         self.gap = np.array([gap for _, _, gap in path])
         self.dit = importlib.import_module("dit.rate_distortion.blahut_arimoto")
@@ -115,7 +115,7 @@ class Contest:
             cpu *= count / (long - short)
             yield self._row(aim, target, "dit", k, count, cpu, None, True, needed)
         yield self._classical(aim, target, k, count, needed)
-        yield self._default(aim, target, target, k)
+        yield self._default(aim, target, k)
 
     def _own_stop(self, restarts: int, k: int) -> Iterator[Timing]:
         """The public function of dit with its 100 iterations at most, and ours to what it left."""
@@ -136,7 +136,7 @@ class Contest:
         needed = first_below(self.excess, excess)
         count = max(needed, 1) if needed is not None else self.most
         yield self._classical(aim, excess, k, count, needed)
-        yield self._default(aim, excess, excess, k)
+        yield self._default(aim, excess, k)
 
     def _dit_loop(self, iterations: int) -> ndarray:
         """The weights of so many of dit's iterations from its first start, without its stop."""
@@ -160,13 +160,13 @@ class Contest:
         cpu = cpu_seconds(work)
         return self._row(aim, target, "classical", k, count, cpu, found[0].weights, False, needed)
 
-    def _default(self, aim: str, target: float, tolerance: float, k: int) -> Timing:
+    def _default(self, aim: str, target: float, k: int) -> Timing:
         """The interior point, which goes on until the target is certified."""
         p, found = self.problem.p, []
 
         def work() -> None:
             kernel = DenseKernel.build(self.problem.rho, self.problem.beta)
-            found.append(finite.interior_point(kernel, p, tolerance=tolerance, iterations=80))
+            found.append(finite.interior_point(kernel, p, tolerance=target, iterations=80))
 
         cpu = cpu_seconds(work)
         got = found[0]

@@ -86,15 +86,15 @@ def collect(records: Path) -> list[Look]:
 
 
 def missing(looks: Sequence[Look]) -> list[str]:
-    """What was planned and has no look on the way, by name."""
+    """The seeds that were planned and have no look on the way, a line per match and side."""
     seen = {(look.match, look.side, look.seed) for look in looks if not look.last}
-    return [
-        f"{match.name}, {side}, seed {seed}"
-        for match in MATCHES
-        for seed in SEEDS
-        for side in SIDES
-        if (match.name, side, seed) not in seen
-    ]
+    lines = []
+    for match in MATCHES:
+        for side in SIDES:
+            seeds = [str(seed) for seed in SEEDS if (match.name, side, seed) not in seen]
+            if seeds:
+                lines.append(f"{match.name}, {side}, seeds {', '.join(seeds)}")
+    return lines
 
 
 def on_the_way(looks: Sequence[Look]) -> list[Look]:

@@ -48,6 +48,6 @@ MATCHES = (
     Match("wgd", "planar", "paper-d2", ("--betas", "5"), 120),
     Match("wgd", "vector_gaussian", "ramp-d5", ("--rates", "3.058"), 100, 5),
     Match("nerd", "gaussian_spectra", "nerd-d20", ("--rates", "2.643"), 120, 20),
-    Match("beta_vae", "gaussian_spectra", "flat-d10", ("--rates", "5"), 45, 10),
-    Match("beta_vae", "high_dimensional", "laplacian-d6", ("--rates", "2.325"), 45, 6),
+    Match("beta_vae", "gaussian_spectra", "flat-d10", ("--rates", "5"), 100, 10),
+    Match("beta_vae", "high_dimensional", "laplacian-d6", ("--rates", "2.325"), 100, 6),
 )

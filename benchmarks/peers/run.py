@@ -27,7 +27,7 @@ RECORDS = Path("rdbench-results/peers")
 
 
 def main() -> int:
-    """Exit code 0, or 2 where nothing is chosen or a command is refused."""
+    """Exit code 0; 2 for bad input; 130 where interrupted."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.run", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--records", type=Path, default=RECORDS)
@@ -46,8 +46,9 @@ def main() -> int:
                     continue
                 command = match.command(side, seed, folder)
                 print(f"== rdbench {shlex.join(command)}", flush=True)
-                if rdbench(command) not in (0, 1):
-                    return 2
+                code = rdbench(command)
+                if code not in (0, 1):  # 1: a fit failed or was stopped, which its record says
+                    return code
     return 0
 
 

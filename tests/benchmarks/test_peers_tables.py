@@ -106,7 +106,7 @@ def test_the_tables_are_made_of_the_files(tmp_path, capsys):
     assert table.main(["--out", str(tmp_path)]) == 0
     text = (tmp_path / "settings.md").read_text(encoding="utf-8")
     assert "| 4 (1 seed) |" in text
-    assert f"Not run, or without a look: {MATCHES[0].name}, authors, seed 701; " in text
+    assert f"Not run, or without a look: {MATCHES[0].name}, authors, seeds 701, 702, 703; " in text
     assert "| " + " | ".join(HEADER) in capsys.readouterr().out
     with (tmp_path / "settings.csv").open(newline="", encoding="utf-8") as file:
         ratios = {row["aim"]: row["ratio"] for row in csv.DictReader(file)}

@@ -1,0 +1,181 @@
+"""When the gate cries and when it does not: synthetic measurements, no process and no clock."""
+
+import math
+import random
+
+import pytest
+from scipy.stats import binom
+
+from benchmarks._cases import CASES
+from benchmarks.gate import fits, gaps, times
+from benchmarks.gate.accuracy import Cell
+from benchmarks.gate.report import failing, ordered, summary
+from benchmarks.gate.verdicts import (
+    Finding,
+    Pair,
+    Point,
+    can_still_be_slower,
+    judge_failures,
+    judge_gaps,
+    judge_times,
+    looks_worse,
+    rank,
+)
+
+CELL = Cell(CASES[0], "ebrd")
+EXACT = Cell(CASES[0], "blahut_arimoto")
+
+
+def points(*gaps_: float, error: float = 0.0) -> list[Point]:
+    return [Point(gap, error) for gap in gaps_]
+
+
+def test_a_gap_is_worse_beyond_its_interval_and_the_tolerance():
+    base = points(0.001, 0.002, 0.0015, 0.001)
+    assert judge_gaps("g", base, points(0.05, 0.051, 0.049, 0.052), 0.01).verdict == "worse"
+    # Beyond the interval, within the tolerance.
+    small = judge_gaps("g", base, points(0.008, 0.0081, 0.0079, 0.008), 0.01)
+    assert small.low is not None
+    assert small.low > 0.0
+    assert small.verdict == "suspected"
+    # Beyond the tolerance, within the interval.
+    wide = judge_gaps("g", base, points(0.0, 0.1, 0.01, 0.0), 0.01)
+    assert wide.change is not None
+    assert wide.change > 0.01
+    assert wide.verdict == "suspected"
+
+
+def test_the_audits_own_error_counts_where_the_seeds_agree_by_chance():
+    base, head = points(0.0, 0.0, error=0.05), points(0.06, 0.06, error=0.05)
+    assert judge_gaps("g", base, head, 0.01).verdict == "suspected"
+    assert judge_gaps("g", points(0.0, 0.0), points(0.06, 0.06), 0.01).verdict == "worse"
+
+
+def test_a_gap_far_below_zero_is_as_wrong_as_one_above():
+    assert judge_gaps("g", points(0.001, 0.001), points(-0.5, -0.5), 0.01).verdict == "worse"
+    assert looks_worse(Point(0.001), Point(-0.5), 0.01)
+
+
+def test_a_smaller_gap_is_not_worse():
+    assert not looks_worse(Point(0.5), Point(0.001), 0.01)
+    assert not judge_gaps("g", points(0.5, 0.5), points(0.0, 0.0), 0.01).regression
+
+
+def test_a_look_asks_for_more_than_the_audits_noise():
+    assert looks_worse(Point(0.0, 0.001), Point(0.02, 0.001), 0.01)
+    assert not looks_worse(Point(0.0, 0.01), Point(0.02, 0.01), 0.01)
+
+
+def test_noise_alone_passes_the_confirmation_no_more_often_than_it_says():
+    draw = random.Random(1)
+    alarms = sum(
+        judge_gaps(
+            "g",
+            points(*(draw.gauss(1.0, 0.1) for _ in range(4))),
+            points(*(draw.gauss(1.0, 0.1) for _ in range(4))),
+            0.0,
+        ).regression
+        for _ in range(2000)
+    )
+    assert 2 <= alarms <= binom.ppf(0.9999, 2000, 0.005)
+
+
+def test_one_seed_suspects_and_does_not_condemn():
+    assert gaps.first_look(CELL, 0, Point(0.0), Point(0.5), 0.005).verdict == "suspected"
+    assert gaps.first_look(CELL, 0, Point(0.0), Point(0.004), 0.005).verdict == "ok"
+    assert gaps.first_look(CELL, 0, Point(None), Point(0.5), 0.005).verdict == "mended"
+    assert gaps.first_look(CELL, 0, Point(0.5), Point(None), 0.005).verdict == "suspected"
+    assert gaps.first_look(CELL, 0, Point(None), Point(None), 0.005).verdict == "both fail"
+
+
+def test_an_exact_estimator_may_lose_less():
+    assert gaps.first_look(EXACT, 0, Point(0.0), Point(0.002), 0.005).verdict == "suspected"
+    assert gaps.first_look(CELL, 0, Point(0.0), Point(0.002), 0.005).verdict == "ok"
+
+
+def test_a_point_that_fails_now_is_told_from_one_that_always_did():
+    ok, lost = Point(0.0), Point(None, reason="error: no such thing")
+    found = judge_failures("g", [ok] * 4, [lost] * 4)
+    assert found is not None
+    assert found.verdict == "fails now"
+    assert "no such thing" in found.note
+    assert "4 of 4" in found.note
+    assert judge_failures("g", [lost] * 2 + [ok] * 2, [lost, ok, ok, lost]) is None
+    assert gaps.confirm(CELL, 0, [ok] * 4, [lost] * 4, 0.005).verdict == "fails now"
+
+
+def test_a_suspicion_that_half_the_seeds_do_not_share_ends():
+    assert not gaps.persists(CELL, points(0.0, 0.0), points(0.001, 0.001), 0.005)
+    assert gaps.persists(CELL, points(0.0, 0.0), points(0.1, 0.1), 0.005)
+    assert gaps.persists(CELL, points(0.0, 0.0), [Point(None), Point(0.0)], 0.005)
+
+
+def test_what_a_commit_lacks():
+    for base, head, verdict in ((True, False, "missing"), (False, True, "new")):
+        found = gaps.absent(CELL, 0, base, head)
+        assert found is not None
+        assert found.verdict == verdict
+    assert gaps.absent(CELL, 0, True, True) is None
+
+
+@pytest.mark.parametrize("count", [7, 11, 25])
+def test_the_rank_keeps_its_level(count):
+    k = rank(count)
+    assert sum(math.comb(count, i) for i in range(k)) / 2**count <= 0.01
+    assert sum(math.comb(count, i) for i in range(k + 1)) / 2**count > 0.01
+
+
+def test_too_few_rounds_are_refused():
+    with pytest.raises(ValueError, match="too few"):
+        rank(6)
+
+
+def pairs(*ratios: float) -> list[Pair]:
+    return [Pair(1.0, ratio) for ratio in ratios]
+
+
+def test_a_time_is_slower_beyond_the_limit_by_its_interval():
+    assert judge_times("t", pairs(*[1.5] * 7), 1.25).verdict == "slower"
+    assert judge_times("t", pairs(*[1.5] * 6, 1.2), 1.25).verdict == "ok"
+    assert judge_times("t", pairs(*[1.2] * 7), 1.25).verdict == "ok"
+    assert judge_times("t", pairs(*[0.5] * 7), 1.25).verdict == "ok"
+
+
+def test_an_interval_covers_the_median_ratio():
+    found = judge_times("t", pairs(1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0), 1.25)
+    assert (found.low, found.change, found.high) == (1.1, 1.5, 1.9)
+
+
+def test_pairs_end_as_soon_as_they_cannot_condemn():
+    assert can_still_be_slower(pairs(1.5, 1.5), 7, 1.25)
+    assert not can_still_be_slower(pairs(1.5, 1.2), 7, 1.25)
+    seen: list[int] = []
+
+    def take(index: int) -> Pair:
+        seen.append(index)
+        return Pair(1.0, 1.5 if index < 2 else 1.0)
+
+    assert times.confirm("t", take, 1.25).verdict == "suspected"
+    assert seen == [0, 1, 2]
+    assert times.confirm("t", lambda _: Pair(1.0, 1.5), 1.25).verdict == "slower"
+
+
+def test_a_fit_may_be_slower_by_a_fifth_of_a_second():
+    assert fits.first_look(CELL, 0.1, 0.25, 1.25).verdict == "ok"
+    assert fits.first_look(CELL, 1.0, 1.5, 1.25).verdict == "suspected"
+
+
+def test_a_fit_without_a_time_is_not_passed_over():
+    assert fits.first_look(CELL, 1.0, None, 1.25).verdict == "suspected"
+    assert fits.first_look(CELL, None, 1.0, 1.25).verdict == "mended"
+    assert fits.first_look(CELL, None, None, 1.25).verdict == "both fail"
+
+
+def test_the_worst_comes_first_and_only_regressions_fail():
+    found = [Finding("a", "ok"), Finding("b", "slower"), Finding("c", "missing")]
+    assert [one.metric for one in ordered(found)] == ["c", "b", "a"]
+    assert len(failing(found, allow_missing=False)) == 2
+    assert len(failing(found, allow_missing=True)) == 1
+    assert summary(found, False) == "REGRESSION: 3 metrics: 1 missing, 1 slower, 1 ok"
+    harmless = [Finding("a", v) for v in ("ok", "suspected", "mended", "new", "both fail")]
+    assert summary(harmless, False).startswith("no regression: 5 metrics")
