@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser docs paper reference accuracy estimators times coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check hooks release-check clean
+.PHONY: help run test browser docs paper reference accuracy estimators times coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,12 @@ gate: $(VENV)/installed-dev ## is HEAD worse than BASE in accuracy or time? make
 
 gate-check: $(VENV)/installed-dev ## whether the gate catches what is planted (minutes)
 	$(BIN)/python -m pytest -m gate
+
+peers: $(VENV)/installed-test ## ours against dit and against the authors' settings (results/peers; 40 minutes)
+	$(BIN)/python -m pip install -q -r benchmarks/peers/requirements.txt
+	$(BIN)/python -m benchmarks.peers.blahut_arimoto
+	$(BIN)/python -m benchmarks.peers.run
+	$(BIN)/python -m benchmarks.peers.table --records rdbench-results/peers
 
 hooks: $(VENV)/installed-dev ## let git check every commit (pre-commit; types and layers before a push)
 	$(BIN)/pre-commit install

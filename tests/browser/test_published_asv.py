@@ -33,6 +33,7 @@ def site(tmp_path_factory):
         "results_dir": "results",
         "html_dir": "html",
         "env_dir": "env",
+        "branches": ["HEAD"],  # a checkout for testing may have no branch of a name
     }
     (folder / "asv.conf.json").write_text(json.dumps(config))
     for command in (
