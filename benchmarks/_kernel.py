@@ -39,7 +39,6 @@ def prepares(function: Prepare) -> Prepare:
 
     @functools.wraps(function)
     def prepared() -> Kernel:
-        keep_memory()
         try:
             return function()
         except ImportError as missing:
@@ -66,6 +65,9 @@ def keep_memory() -> None:
     Whether glibc gives large arrays back between two calls depends on what the process did before:
     distances of 16 MB took 3.5 ms of CPU time in one process and 17 ms in the next, the
     difference in page faults. Elsewhere than on glibc this does nothing.
+
+    It holds until the process ends, so call it only where nothing but kernels is timed. The gate
+    sets variables of the environment instead, which its fits and starts obey as well.
     """
     with contextlib.suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -62,6 +62,8 @@ def _gate(options: Options, out: Console) -> int:
         if versions["BASE"] != versions["HEAD"]:
             note = "note: the packages differ, so what differs below may come from them"
             out.print(note, markup=False, highlight=False)
+        for note in _notes(base, head, base_name == head_name):
+            out.print(f"note: {note}", markup=False, highlight=False)
         findings = _findings(base, head, selection, options)
         shown = [one for one in findings if options.verbose or one.verdict != "ok"]
         if shown:
@@ -76,6 +78,20 @@ def _gate(options: Options, out: Console) -> int:
         if options.keep:
             out.print(f"kept: {folder.relative_to(ROOT)}", markup=False, highlight=False)
     return 1 if failing(findings, options.allow_missing) else 0
+
+
+def _notes(base: Side, head: Side, same: bool) -> list[str]:
+    """What a reader of the verdicts has to know about the two sides."""
+    notes = []
+    if same:
+        notes.append("BASE and HEAD are the same commit")
+    other = sides.differs(base, head, sides.JUDGES)
+    if other:
+        notes.append(
+            f"{', '.join(other)} differ, and each side's gaps are judged by its own: gaps that "
+            "became smaller may be judged more kindly"
+        )
+    return notes
 
 
 def _head(name: str | None) -> tuple[str, str]:
@@ -133,6 +149,9 @@ def _findings(base: Side, head: Side, selection: Selection, options: Options) ->
         return [Finding("import rdbench", "does not import", note=problem)]
     progress = Progress(seconds(selection))
     findings = compare(base, head, selection, options.settings, progress)
+    # Also those that the cases of this checkout do not name (any more).
+    gone = sorted(sides.modules(base) - sides.modules(head))
+    findings += [Finding(name, "missing", note="HEAD has no such file") for name in gone]
     if all(one.verdict == "both fail" for one in findings):
         notes = "\n".join(dict.fromkeys(one.note for one in findings))
         raise Broken("both sides", "nothing could be measured", notes)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks._cases import BANDS, Case, CaseFailed, exported, run
 from benchmarks.gate.sides import Side
-from benchmarks.gate.verdicts import Point
+from benchmarks.gate.verdicts import Z95, Point
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,10 @@ def _read(
 
 
 def _point(row: dict[str, str]) -> Point:
-    if not row["gap"]:
+    if not (row["gap"] and math.isfinite(float(row["gap"]))):
         return Point(None, reason=f"{row['status']}: {row['reason']}".strip(": "))
     gap = float(row["gap"])
     ends = [float(row[end]) - gap for end in ("gap_hi", "gap_lo") if row[end]]
-    return Point(gap, max(map(abs, ends), default=0.0) / 1.96)
+    if not all(map(math.isfinite, ends)):
+        return Point(None, reason="the interval of its gap is not finite")
+    return Point(gap, max(map(abs, ends), default=0.0) / Z95)

@@ -32,7 +32,7 @@ class Settings:
     seed: int = 0
     """Of the first look; the next ones confirm."""
     confirming: int = 4
-    """How many seeds confirm."""
+    """How many seeds confirm; as many again where those do not decide."""
     offset: int = 0
     """What is added to HEAD's seeds: not zero only to measure the gate's own false alarms."""
     most: int = 6
@@ -128,8 +128,9 @@ def _confirm_gaps(
         (cell for cell in cells if suspects[cell]),
         key=lambda cell: -max(_excess(found[cell.metric(b)]) for b in suspects[cell]),
     )
-    seeds = [settings.seed + 1 + i for i in range(settings.confirming)]
-    progress.more(2 * CELL_SECONDS * len(seeds) * len(order))
+    seeds = [settings.seed + 1 + i for i in range(2 * settings.confirming)]
+    half, enough = settings.confirming // 2, settings.confirming
+    progress.more(2 * CELL_SECONDS * enough * len(order))
     worse = 0
     for cell in order:
         if worse == settings.most:
@@ -137,7 +138,7 @@ def _confirm_gaps(
             continue
         bands = suspects[cell]
         points: dict[tuple[str, int], list[Point]] = defaultdict(list)
-        for part in (seeds[: len(seeds) // 2], seeds[len(seeds) // 2 :]):
+        for part in (seeds[:half], seeds[half:enough], seeds[enough:]):
             for side, offset in ((base, 0), (head, settings.offset)):
                 words = f"{side.name}: {cell.name} with {len(part)} other seeds"
                 progress.step(words, CELL_SECONDS * len(part))
@@ -145,12 +146,12 @@ def _confirm_gaps(
                 got = measure(side, [cell], other, settings.budget, "other-seeds")
                 for band in bands:
                     points[side.name, band] += got.of(cell, band, other)
+            # After all of the first seeds only what they do not decide is worth as many again.
+            goes_on = gaps.unresolved if part[-1] == seeds[enough - 1] else gaps.persists
             bands = [
                 band
                 for band in bands
-                if gaps.persists(
-                    cell, points["BASE", band], points["HEAD", band], settings.tolerance
-                )
+                if goes_on(cell, points["BASE", band], points["HEAD", band], settings.tolerance)
             ]
             if not bands:
                 break

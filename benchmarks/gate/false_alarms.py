@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import ctypes
+import hashlib
 import json
 import os
 import resource
@@ -26,6 +27,7 @@ from benchmarks.gate.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELDS = (
+    "gate",
     "commit",
     "repetition",
     "seed",
@@ -50,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     got, others = parser.parse_known_args(arguments)
     try:
         commit = sides.commit(ROOT, got.commit)
+        gate = _digest()
         if got.repeat < 1:
             raise BadInput(f"--repeat takes a number, 1 or more, got {got.repeat}")
     except BadInput as problem:
@@ -57,16 +60,16 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     _adopt_orphans()
     for number in range(1, got.repeat + 1):
-        if any(row["repetition"] == str(number) for row in _rows(got.out, commit)):
+        if any(row["repetition"] == str(number) for row in _rows(got.out, gate, commit)):
             continue
         print(f"== repetition {number} of {got.repeat}", flush=True)
         try:
-            code = _repeat(commit, number, got.out, others)
+            code = _repeat(gate, commit, number, got.out, others)
         except KeyboardInterrupt:
             return 130
         if code not in (0, 1):
             return code
-    print(summary(_rows(got.out, commit)))
+    print(summary(_rows(got.out, gate, commit)))
     return 0
 
 
@@ -86,7 +89,7 @@ def summary(rows: Sequence[dict[str, str]]) -> str:
     )
 
 
-def _repeat(commit: str, number: int, out: Path, others: Sequence[str]) -> int:
+def _repeat(gate: str, commit: str, number: int, out: Path, others: Sequence[str]) -> int:
     """One repetition and its row; the exit code of the gate."""
     seed = SEEDS_APART * number
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +109,8 @@ def _repeat(commit: str, number: int, out: Path, others: Sequence[str]) -> int:
         if one["verdict"] not in ("ok", "suspected", "both fail", "mended", "new")
     ]
     row = {
-        "commit": commit,
+        "gate": gate,
+        "commit": commit[:12],
         "repetition": number,
         "seed": seed,
         "exit_code": code,
@@ -127,11 +131,20 @@ def _repeat(commit: str, number: int, out: Path, others: Sequence[str]) -> int:
     return code
 
 
-def _rows(out: Path, commit: str) -> list[dict[str, str]]:
+def _rows(out: Path, gate: str, commit: str) -> list[dict[str, str]]:
+    """The repetitions by this very gate: rules that have changed are tried out anew."""
     if not out.exists():
         return []
     with out.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row["commit"] == commit]
+        rows = list(csv.DictReader(file))
+    return [row for row in rows if (row["gate"], row["commit"]) == (gate, commit[:12])]
+
+
+def _digest() -> str:
+    """What judges and what is measured: the gate's own files, the kernels and the cases."""
+    folder = ROOT / "benchmarks"
+    files = [*folder.glob("gate/*.py"), *folder.glob("_kernel*.py"), folder / "_cases.py"]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:12]
 
 
 def _adopt_orphans() -> None:

@@ -70,7 +70,17 @@ def persists(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance
     if not ours or not theirs:
         return True
     before = _mean(ours)
-    return _mean(theirs) - before > allowed(cell, tolerance, Point(before))
+    limit = allowed(cell, tolerance, Point(before))
+    return _mean(theirs) - before > limit or _doubt(theirs) - _doubt(ours) > limit
+
+
+def unresolved(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance: float) -> bool:
+    """Whether the growth is beyond what is allowed, but the seeds do not say that it is real."""
+    if any(p.gap is None for p in (*base, *head)):
+        return False
+    limit = allowed(cell, tolerance, Point(_mean(base)))
+    found = judge_gaps("", base, head, limit)
+    return found.verdict == "suspected" and found.change is not None and found.change > limit
 
 
 def confirm(
@@ -88,3 +98,7 @@ def confirm(
 
 def _mean(points: Sequence[Point]) -> float:
     return sum(p.size for p in points) / len(points)
+
+
+def _doubt(points: Sequence[Point]) -> float:
+    return sum(p.doubt for p in points) / len(points)

@@ -101,7 +101,7 @@ def first_look(bench: Bench, metric: str, ratio: float) -> Finding:
     A process that ended gets a second chance: memory may have run out once.
     """
     finding = _judged(bench, metric, ratio)
-    if finding.verdict == "fails now":
+    if finding.verdict in ("fails now", "mended", "both fail"):
         finding = _judged(bench, metric, ratio)
     return finding
 

@@ -16,6 +16,16 @@ from benchmarks.gate.errors import BadInput
 WATCHED = ("rdbench", "estimators", "suites", "pyproject.toml", "constraints.txt")
 """What a commit is measured by; the kernels and the cases are those of the gate itself."""
 
+JUDGES = (
+    "rdbench/audit",
+    "rdbench/certify",
+    "rdbench/distortions.py",
+    "rdbench/references",
+    "rdbench/sources",
+    "suites",
+)
+"""What says how large a gap is: each side is judged by its own."""
+
 ONE_HEAP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
 """glibc keeps what is freed, up to its greatest block of 32 MB. Otherwise each process learns in
 its own way whether to give large arrays back at once, and the same kernel may take five times as
@@ -91,17 +101,42 @@ def working_tree(root: Path) -> str | None:
 
     The index is a temporary one: the user's own is not touched.
     """
-    if not git(root, "status", "--porcelain", "--untracked-files=all", "--", *_present(root)):
+    watched = _watched(root)
+    if not git(root, "status", "--porcelain", "--untracked-files=all", "--", *watched):
         return None
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
         git(root, "read-tree", "HEAD", environ=environ)
-        git(root, "add", "--all", "--", *_present(root), environ=environ)
+        git(root, "add", "--all", "--", *watched, environ=environ)
         return git(root, "write-tree", environ=environ)
 
 
-def _present(root: Path) -> list[str]:
-    return [name for name in WATCHED if (root / name).exists()]
+def _watched(root: Path) -> list[str]:
+    """The watched names that HEAD has or that lie there: a folder that is gone counts, too."""
+    committed = set(git(root, "ls-tree", "--name-only", "HEAD").splitlines())
+    return [name for name in WATCHED if name in committed or (root / name).exists()]
+
+
+def modules(side: Side) -> set[str]:
+    """The estimators and suites that a side has, as ``estimator/NAME`` and ``suite/NAME``."""
+    found = set()
+    for folder in ("estimators", "suites"):
+        for path in (side.source / folder).glob("[!_]*.py"):
+            found.add(f"{folder.removesuffix('s')}/{path.stem}")
+    return found
+
+
+def differs(base: Side, head: Side, paths: tuple[str, ...]) -> list[str]:
+    """Which of the paths (files or folders of Python and JSON) are not the same on both sides."""
+    return [path for path in paths if _content(base.source, path) != _content(head.source, path)]
+
+
+def _content(source: Path, path: str) -> dict[str, bytes]:
+    where = source / path
+    files = (
+        [where] if where.is_file() else sorted(where.rglob("*.py")) + sorted(where.rglob("*.json"))
+    )
+    return {file.relative_to(source).as_posix(): file.read_bytes() for file in files}
 
 
 def unpack(root: Path, tree: str, target: Path) -> None:

@@ -1,8 +1,9 @@
 """When something is worse: pure functions of measurements, and what they find.
 
 A gap is worse when two things hold on seeds that did not raise the suspicion: the lower end of the
-interval of its increase is above zero, and the increase is beyond the tolerance. A time is worse
-when the lower end of the interval of its median ratio is beyond the limit, twice.
+interval of its increase is above zero, and the increase is beyond the tolerance; or when the doubt
+that the audit has about it grew by more than the tolerance. A time is worse when its median ratio
+over pairs of new processes is beyond the limit, and that median's interval is above 1.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ ONE_SIDED = 0.005
 """The chance that a difference that is all noise passes the confirmation of a gap."""
 SIGN_LEVEL = 0.01
 """The same for the interval of a median ratio."""
+Z95 = 1.96
 
 Verdict = Literal[
     "ok",
@@ -76,6 +78,11 @@ class Point:
         """|gap|: a gap far below zero is as wrong as one above it."""
         return abs(self.gap) if self.gap is not None else math.nan
 
+    @property
+    def doubt(self) -> float:
+        """Half of the audit's 95 % interval: an answer that cannot be audited is worth nothing."""
+        return Z95 * self.error
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -100,9 +107,12 @@ def allowed_growth(tolerance: float, base: float) -> float:
 
 
 def looks_worse(base: Point, head: Point, allowed: float) -> bool:
-    """Whether one seed's gaps raise a suspicion; of the noise, the audit's errors are known."""
-    noise = 1.96 * math.hypot(base.error, head.error)
-    return head.size - base.size > max(allowed, noise)
+    """Whether one seed's gaps, or the audit's doubt about them, raise a suspicion.
+
+    Of the noise, the audits' errors are known; but HEAD's may not excuse what HEAD does.
+    """
+    noise = Z95 * math.hypot(base.error, head.error)
+    return head.size - base.size > max(allowed, noise) or head.doubt - base.doubt > allowed
 
 
 def judge_gaps(
@@ -110,23 +120,28 @@ def judge_gaps(
 ) -> Finding:
     """Worse, or the suspicion was noise: Student's t interval of the difference of the means.
 
-    The variance is pooled over both sides, and at least what the audits say of themselves: a few
-    seeds may agree by chance. Points without a gap are left to `judge_failures`.
+    The scatter from seed to seed is BASE's alone, for both sides: a HEAD that is sometimes right
+    and sometimes far off must not be excused by its own scatter. It is at least what the audits
+    say of themselves, since a few seeds may agree by chance. Points without a gap are left to
+    `judge_failures`.
     """
     ours = [p for p in base if p.gap is not None]
     theirs = [p for p in head if p.gap is not None]
     before, after = _mean(ours), _mean(theirs)
-    degrees = len(ours) + len(theirs) - 2
-    if not ours or not theirs or degrees < 1:
+    if len(ours) < 2 or not theirs:
         return Finding(
             metric, "suspected", before, after, "nats", limit=allowed, note="too few seeds"
         )
-    squares = sum((p.size - before) ** 2 for p in ours) + sum((p.size - after) ** 2 for p in theirs)
-    audit = statistics.fmean(p.error**2 for p in (*ours, *theirs))
-    variance = max(squares / degrees, audit) * (1.0 / len(ours) + 1.0 / len(theirs))
-    half = float(student.ppf(1.0 - ONE_SIDED, degrees)) * math.sqrt(variance)
+    scatter = statistics.variance(p.size for p in ours)
+    variance = sum(
+        max(scatter, statistics.fmean(p.error**2 for p in side)) / len(side)
+        for side in (ours, theirs)
+    )
+    half = float(student.ppf(1.0 - ONE_SIDED, len(ours) - 1)) * math.sqrt(variance)
     change = after - before
-    worse = change > allowed and change - half > 0.0
+    lost = _median_doubt(theirs) - _median_doubt(ours)
+    worse = (change > allowed and change - half > 0.0) or lost > allowed
+    doubt = f"; the audit's doubt grew by {lost:.3g} nats" if lost > allowed else ""
     return Finding(
         metric,
         "worse" if worse else "suspected",
@@ -137,7 +152,7 @@ def judge_gaps(
         change - half,
         change + half,
         allowed,
-        f"{len(ours)} + {len(theirs)} seeds" + ("" if worse else ", not confirmed"),
+        f"{len(ours)} + {len(theirs)} seeds{doubt}" + ("" if worse else ", not confirmed"),
     )
 
 
@@ -169,7 +184,7 @@ def judge_times(
     limit: float,
     what: str = "rounds",
 ) -> Finding:
-    """Slower if the median ratio is beyond the limit by its sign-test interval.
+    """Slower if the median ratio is beyond the limit, and above 1 by its sign-test interval.
 
     The interval lies between order statistics: it asks nothing of the noise but that a round is as
     likely to show more than the true ratio as less.
@@ -179,7 +194,7 @@ def judge_times(
     low, high = ratios[k - 1], ratios[-k]
     return Finding(
         metric,
-        "slower" if low > limit else "ok",
+        "slower" if statistics.median(ratios) > limit and low > 1.0 else "ok",
         statistics.median(pair.base for pair in pairs),
         statistics.median(pair.head for pair in pairs),
         "s CPU",
@@ -192,8 +207,17 @@ def judge_times(
 
 
 def can_still_be_slower(pairs: Sequence[Pair], count: int, limit: float) -> bool:
-    """Whether `judge_times` of ``count`` rounds that start like this might say `slower`."""
-    return sum(pair.ratio <= limit for pair in pairs) < rank(count)
+    """Whether `judge_times` of ``count`` rounds that start like this might say `slower`.
+
+    ``count`` is odd, so that the median is one of the ratios.
+    """
+    within = sum(pair.ratio <= limit for pair in pairs)
+    faster = sum(pair.ratio <= 1.0 for pair in pairs)
+    return within <= count // 2 and faster < rank(count)
+
+
+def _median_doubt(points: Sequence[Point]) -> float:
+    return statistics.median(p.doubt for p in points)
 
 
 def _mean(points: Sequence[Point]) -> float:

@@ -1,7 +1,9 @@
 """A long-lived process that times kernels on one side, a few calls at a time, when asked.
 
 Requests and answers are lines of JSON on the standard input and output. It ends when the input
-does, so it cannot outlive the gate.
+does, so it cannot outlive the gate. That memory is kept between calls comes with the environment
+(``ONE_HEAP`` in ``sides.py``), as for fits and starts; ``keep_memory`` of the kernels would
+override it, and is not called.
 """
 
 from __future__ import annotations

@@ -41,11 +41,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Crossing:
-    """When a fit was first seen to be good enough."""
+    """Between which CPU seconds a fit became good enough: it is known at the looks only."""
 
-    cpu_s: float
-    """CPU seconds at that look; at the last look where none was good enough."""
-    reached: bool
+    after_s: float
+    """The look before, not good enough yet; 0 where the first already was."""
+    by_s: float
+    """The first look that was; inf where none was."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether any look was good enough."""
+        return math.isfinite(self.by_s)
 
 
 def of_record(match: str, side: str, record: CellRecord) -> list[Look]:
@@ -110,16 +116,17 @@ def on_the_way(looks: Sequence[Look]) -> list[Look]:
 
 
 def crossing(looks: Sequence[Look], target: float) -> Crossing:
-    """The first look at one fit whose gap is at most ``target`` with the upper end of its interval.
+    """The first look whose gap is at most ``target`` with the upper end of its interval.
 
     Raises:
         ValueError: there is no look on the way.
     """
-    found = on_the_way(looks)
-    for look in found:
+    after = 0.0
+    for look in on_the_way(looks):
         if look.gap_hi <= target:
-            return Crossing(look.cpu_s, True)
-    return Crossing(found[-1].cpu_s, False)
+            return Crossing(after, look.cpu_s)
+        after = look.cpu_s
+    return Crossing(after, math.inf)
 
 
 def best(looks: Sequence[Look]) -> float:

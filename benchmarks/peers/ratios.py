@@ -1,4 +1,7 @@
-"""The authors' settings against ours at equal accuracy: ratios of CPU seconds over seeds."""
+"""The authors' settings against ours at equal accuracy: between which ratios of CPU seconds.
+
+A fit is seen at its looks only, so that each side's CPU seconds are a bracket, and so is the ratio.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 
 from benchmarks.peers.looks import Crossing, Look, best, crossing
 from benchmarks.peers.plan import STEPS
-from benchmarks.peers.texts import Table, among, middle
+from benchmarks.peers.texts import Table, among, between
 
 SHARES = (0.05, 0.01)
 """Targets in nats over the square root of d."""
@@ -25,19 +28,20 @@ class Pair:
     target: float
     """Nats."""
     seed: int
-    authors_cpu_s: float
-    authors_reached: bool
-    """False: not within these CPU seconds."""
+    authors_after_s: float
+    """CPU seconds of the look before they got there; of the last look where they did not."""
+    authors_by_s: float
+    """CPU seconds of the look that first saw them there; inf where none did."""
     authors_best: float
     """The smallest upper end of the gap's interval that was seen, nats."""
     authors_steps: int
-    ours_cpu_s: float
-    ours_reached: bool
+    ours_after_s: float
+    ours_by_s: float
     ours_best: float
-    ratio: float
-    """CPU seconds, authors' over ours; nan where neither got there."""
-    bound: str
-    """``=``; ``>`` where the authors' settings did not get there, ``<`` where ours did not."""
+    at_least: float
+    """CPU seconds, authors' over ours: the least that the looks allow."""
+    at_most: float
+    """The largest; inf where they set no limit."""
 
 
 def pairs(looks: Sequence[Look]) -> list[Pair]:
@@ -60,31 +64,29 @@ def _pair(aim: str, seed: int, authors: Sequence[Look], ours: Sequence[Look]) ->
     one = authors[0]
     target = float(aim.split()[0]) * math.sqrt(one.dim) if aim.endswith("√d") else best(authors)
     a, b = crossing(authors, target), crossing(ours, target)
-    ratio, bound = _ratio(a, b)
     return Pair(
         one.match, one.beta, one.rate, aim, target, seed,
-        a.cpu_s, a.reached, best(authors), one.steps,
-        b.cpu_s, b.reached, best(ours), ratio, bound,
+        a.after_s, a.by_s, best(authors), one.steps,
+        b.after_s, b.by_s, best(ours), *bracket(a, b),
     )  # fmt: skip
 
 
-def _ratio(authors: Crossing, ours: Crossing) -> tuple[float, str]:
-    ratio = authors.cpu_s / ours.cpu_s
-    if authors.reached and ours.reached:
-        return ratio, "="
-    if ours.reached:
-        return ratio, ">"
-    return (ratio, "<") if authors.reached else (math.nan, "neither")
+def bracket(authors: Crossing, ours: Crossing) -> tuple[float, float]:
+    """The least and the largest ratio of CPU seconds that two crossings allow."""
+    if ours.after_s == 0.0:  # there at our first look: nothing says how much sooner
+        return authors.after_s / ours.by_s, math.inf
+    return authors.after_s / ours.by_s, authors.by_s / ours.after_s
 
 
 HEADER = [
-    "match", "R* (nats)", "β", "gap to reach (nats)", "authors' CPU s", "our CPU s",
-    "authors / ours", "seeds there: authors', ours", "authors' steps made",
+    "match", "R* (nats)", "β", "gap to reach (nats)", "authors' CPU s, between",
+    "our CPU s, between", "authors / ours, between", "seeds there: authors', ours",
+    "authors' steps made",
 ]  # fmt: skip
 
 
 def table(found: Sequence[Pair]) -> Table:
-    """One line per match and target: geometric mean and range over the seeds."""
+    """One line per match and target: the least and the largest over the seeds."""
     groups: dict[tuple[str, str], list[Pair]] = {}
     for pair in found:
         groups.setdefault((pair.match, pair.aim), []).append(pair)
@@ -96,35 +98,21 @@ def _line(group: Sequence[Pair], steps: Mapping[str, int]) -> list[str]:
     targets = [pair.target for pair in group]
     made = [pair.authors_steps / steps[one.match.split("-")[0]] for pair in group]
     n = len(group)
-    there = [sum(getattr(p, f"{side}_reached") for p in group) for side in ("authors", "ours")]
+    authors = sum(math.isfinite(p.authors_by_s) for p in group)
+    ours = sum(math.isfinite(p.ours_by_s) for p in group)
     return [
         one.match,
         f"{one.rate:.3g}",
         f"{one.beta:.3g}",
         f"{one.aim}: {among(targets)}",
-        _seconds([(p.authors_cpu_s, p.authors_reached) for p in group]),
-        _seconds([(p.ours_cpu_s, p.ours_reached) for p in group]),
-        summary([(p.ratio, p.bound) for p in group]),
-        f"{there[0]}/{n}, {there[1]}/{n}",
+        hull([(p.authors_after_s, p.authors_by_s) for p in group]),
+        hull([(p.ours_after_s, p.ours_by_s) for p in group]),
+        hull([(p.at_least, p.at_most) for p in group]),
+        f"{authors}/{n}, {ours}/{n}",
         among([100.0 * part for part in made]) + "%",
     ]
 
 
-def summary(ratios: Sequence[tuple[float, str]]) -> str:
-    """Geometric mean [least, largest]; a bound if any is one, nothing if they point both ways."""
-    known = [(ratio, bound) for ratio, bound in ratios if bound != "neither"]
-    bounds = {bound for _, bound in known} - {"="}
-    if len(known) < len(ratios) or not known:
-        return "–" if not known else f"– ({len(known)} of {len(ratios)} seeds)"
-    if len(bounds) > 1:
-        return "– (bounds on both sides)"
-    values = [ratio for ratio, _ in known]
-    mean = math.exp(sum(map(math.log, values)) / len(values))
-    sign = f"{bounds.pop()} " if bounds else ""
-    return sign + middle(mean, values, "seed")
-
-
-def _seconds(values: Sequence[tuple[float, bool]]) -> str:
-    """The range of the seconds, with a > where some did not get there."""
-    sign = "" if all(reached for _, reached in values) else "> "
-    return sign + among([seconds for seconds, _ in values])
+def hull(brackets: Sequence[tuple[float, float]]) -> str:
+    """The smallest lower and the largest upper end, rounded outwards."""
+    return between(min(low for low, _ in brackets), max(high for _, high in brackets))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 
 Table = list[list[str]]
 """A header and the lines below it."""
@@ -17,6 +19,15 @@ def among(values: Sequence[float], count: int = 2) -> str:
     """Least–largest, or the one value."""
     low, high = digits(min(values), count), digits(max(values), count)
     return low if low == high else f"{low}–{high}"
+
+
+def between(low: float, high: float) -> str:
+    """Two ends of two digits, rounded outwards; an end that is no limit (0, inf) is left out."""
+    least = f"{float(Context(2, ROUND_FLOOR).create_decimal_from_float(low)):g}"
+    if math.isinf(high):
+        return f"≥ {least}" if low > 0.0 else "–"
+    most = f"{float(Context(2, ROUND_CEILING).create_decimal_from_float(high)):g}"
+    return f"{least} to {most}" if low > 0.0 else f"≤ {most}"
 
 
 def middle(value: float, values: Sequence[float], what: str) -> str:

@@ -1,4 +1,4 @@
-"""asv's page asks five hosts for its scripts and a server for its data; here both come with it.
+"""asv's page asks three hosts for its scripts and a server for its data; here both come with it.
 
 ``vendor.json`` says for every address in the page of the pinned asv which file of ``vendor/`` is
 loaded instead. Its ``integrity`` is the hash in asv's page, ``file_integrity`` that of our file:

@@ -18,6 +18,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks._cases import pinned  # noqa: E402
+from benchmarks._kernel import keep_memory  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("benchmark_compare") and not any(stored.glob("*/*.json")):
         raise pytest.UsageError(f"nothing is stored in {stored} to compare with")
     os.environ.update(pinned())
+    keep_memory()
 
 
 def pytest_benchmark_compare_machine_info(

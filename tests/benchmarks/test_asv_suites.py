@@ -151,6 +151,17 @@ def test_the_table_of_targets_names_what_is_run():
         assert estimator in next(known for known in CASES if known.name == case).estimators
 
 
+NOT_WATCHED: dict[str, str] = {}
+"""Built-in estimators that no case is for, and why."""
+
+
+def test_every_built_in_estimator_is_watched():
+    files = (Path(_measured.__file__).parents[1] / "estimators").glob("[!_]*.py")
+    watched = {name for case in CASES for name in case.estimators}
+    assert not watched & set(NOT_WATCHED)
+    assert {path.stem for path in files} == watched | set(NOT_WATCHED)
+
+
 def test_the_run_goes_on_after_a_case_that_fails(monkeypatch):
     ran = []
 
@@ -207,13 +218,29 @@ def test_the_cpu_of_a_start_is_that_of_its_process(monkeypatch):
     assert clock() > before
 
 
-def test_a_kernel_that_is_wrong_is_not_timed(monkeypatch):
+@pytest.fixture
+def keeps(monkeypatch):
+    """What was done: this process goes on to test other things and must not keep its memory."""
+    done = []
+    monkeypatch.setattr(kernels, "keep_memory", lambda: done.append("kept"))
+    return done
+
+
+def test_a_kernel_that_is_wrong_is_not_timed(monkeypatch, keeps):
     def check(result):
         assert result == 2
 
     monkeypatch.setitem(KERNELS, "wrong", lambda: Kernel(work=lambda: 1, check=check))
     with pytest.raises(AssertionError):
         kernels.Cpu().setup("wrong")
+
+
+def test_memory_is_kept_before_a_kernel_is_made(monkeypatch, keeps):
+    kernel = Kernel(lambda: len(keeps), lambda found: None)
+    monkeypatch.setitem(KERNELS, "plain", lambda: keeps.append("made") or kernel)
+    timed = kernels.Cpu()
+    timed.setup("plain")
+    assert keeps == ["kept", "made"]
 
 
 def test_nothing_heavy_is_imported_to_list_the_suites():

@@ -39,7 +39,7 @@ def test_a_gap_is_worse_beyond_its_interval_and_the_tolerance():
     assert small.low > 0.0
     assert small.verdict == "suspected"
     # Beyond the tolerance, within the interval.
-    wide = judge_gaps("g", base, points(0.0, 0.1, 0.01, 0.0), 0.01)
+    wide = judge_gaps("g", points(0.0, 0.1, 0.01, 0.0), points(0.1, 0.1, 0.01, 0.0), 0.01)
     assert wide.change is not None
     assert wide.change > 0.01
     assert wide.verdict == "suspected"
@@ -49,6 +49,36 @@ def test_the_audits_own_error_counts_where_the_seeds_agree_by_chance():
     base, head = points(0.0, 0.0, error=0.05), points(0.06, 0.06, error=0.05)
     assert judge_gaps("g", base, head, 0.01).verdict == "suspected"
     assert judge_gaps("g", points(0.0, 0.0), points(0.06, 0.06), 0.01).verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [(0.5, 0.5, 0.001, 0.5), (5.0, 5.0, 0.001, 5.0), (0.12, 0.05, 0.02, 0.3), (1.0, 0.1, 0.1, 0.1)],
+)
+def test_a_head_that_scatters_is_not_excused_by_its_scatter(head):
+    base = points(0.001, 0.0012, 0.0008, 0.001, error=0.0005)
+    found = gaps.confirm(CELL, 0, base, points(*head, error=0.0005), 0.005)
+    assert found.verdict == "worse"
+
+
+def test_an_audit_that_has_become_useless_is_worse():
+    base, head = Point(0.001, 0.0005), Point(0.4, 0.3)
+    assert gaps.first_look(CELL, 0, base, head, 0.005).verdict == "suspected"
+    assert gaps.persists(CELL, [base] * 2, [head] * 2, 0.005)
+    found = gaps.confirm(CELL, 0, [base] * 4, [head] * 4, 0.005)
+    assert found.verdict == "worse"
+    assert "doubt" in found.note
+    # One seed whose audit failed to settle is not enough.
+    mixed = [Point(0.001, 0.3), *[base] * 3]
+    assert gaps.confirm(CELL, 0, [base] * 4, mixed, 0.005).verdict == "suspected"
+
+
+def test_more_seeds_are_asked_for_where_the_first_do_not_decide():
+    scattered = points(0.001, 0.2, 0.1, 0.05)
+    assert gaps.unresolved(CELL, scattered, points(0.3, 0.1, 0.2, 0.1), 0.005)
+    assert not gaps.unresolved(CELL, points(*[0.001] * 4), points(*[0.3] * 4), 0.005)  # worse
+    assert not gaps.unresolved(CELL, scattered, points(*[0.05] * 4), 0.005)  # within
+    assert not gaps.unresolved(CELL, scattered, [Point(None)] * 4, 0.005)
 
 
 def test_a_gap_far_below_zero_is_as_wrong_as_one_above():
@@ -135,10 +165,23 @@ def pairs(*ratios: float) -> list[Pair]:
 
 
 def test_a_time_is_slower_beyond_the_limit_by_its_interval():
-    assert judge_times("t", pairs(*[1.5] * 7), 1.25).verdict == "slower"
-    assert judge_times("t", pairs(*[1.5] * 6, 1.2), 1.25).verdict == "ok"
-    assert judge_times("t", pairs(*[1.2] * 7), 1.25).verdict == "ok"
-    assert judge_times("t", pairs(*[0.5] * 7), 1.25).verdict == "ok"
+    assert judge_times("t", pairs(*[1.5] * 11), 1.25).verdict == "slower"
+    assert judge_times("t", pairs(*[1.5] * 6, *[1.1] * 5), 1.25).verdict == "slower"
+    assert judge_times("t", pairs(*[1.5] * 5, *[1.2] * 6), 1.25).verdict == "ok"
+    # The median alone does not condemn: two rounds were not slower at all.
+    assert judge_times("t", pairs(*[1.5] * 9, *[0.9] * 2), 1.25).verdict == "ok"
+    assert judge_times("t", pairs(*[1.2] * 11), 1.25).verdict == "ok"
+    assert judge_times("t", pairs(*[0.5] * 11), 1.25).verdict == "ok"
+
+
+@pytest.mark.parametrize(("true", "least", "most"), [(1.0, 0.0, 0.001), (1.4, 0.9, 1.0)])
+def test_noise_of_a_tenth_hides_no_slow_down_by_two_fifths(true, least, most):
+    draw = random.Random(2)
+    found = sum(
+        times.confirm("t", lambda _: Pair(1.0, true * draw.gauss(1.0, 0.1)), 1.25).regression
+        for _ in range(2000)
+    )
+    assert least <= found / 2000 <= most
 
 
 def test_an_interval_covers_the_median_ratio():
@@ -147,8 +190,10 @@ def test_an_interval_covers_the_median_ratio():
 
 
 def test_pairs_end_as_soon_as_they_cannot_condemn():
-    assert can_still_be_slower(pairs(1.5, 1.5), 7, 1.25)
-    assert not can_still_be_slower(pairs(1.5, 1.2), 7, 1.25)
+    assert can_still_be_slower(pairs(1.5, 1.5), 11, 1.25)
+    assert can_still_be_slower(pairs(1.5, 1.2, 0.9), 11, 1.25)
+    assert not can_still_be_slower(pairs(1.5, 0.9, 0.9), 11, 1.25)
+    assert not can_still_be_slower(pairs(1.5, *[1.2] * 6), 11, 1.25)
     seen: list[int] = []
 
     def take(index: int) -> Pair:
@@ -156,7 +201,7 @@ def test_pairs_end_as_soon_as_they_cannot_condemn():
         return Pair(1.0, 1.5 if index < 2 else 1.0)
 
     assert times.confirm("t", take, 1.25).verdict == "suspected"
-    assert seen == [0, 1, 2]
+    assert seen == [0, 1, 2, 3]
     assert times.confirm("t", lambda _: Pair(1.0, 1.5), 1.25).verdict == "slower"
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
@@ -101,16 +102,21 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 
 def test_the_tables_are_made_of_the_files(tmp_path, capsys):
-    write(tmp_path / "looks.csv", Look, [LOOK, replace(LOOK, side="authors", cpu_s=6.0)])
+    looks = [
+        replace(LOOK, side=side, cpu_s=cpu, gap_hi=hi)
+        for side, marks in {"authors": (4.5, 6.0), "ours": (1.0, 1.5)}.items()
+        for cpu, hi in zip(marks, (0.5, 0.02), strict=True)
+    ]
+    write(tmp_path / "looks.csv", Look, looks)
     write(tmp_path / "blahut_arimoto.csv", Timing, a_round(0, 0.006, 0.001, 0.002))
     assert table.main(["--out", str(tmp_path)]) == 0
     text = (tmp_path / "settings.md").read_text(encoding="utf-8")
-    assert "| 4 (1 seed) |" in text
+    assert "| 3 to 6 |" in text
     assert f"Not run, or without a look: {MATCHES[0].name}, authors, seeds 701, 702, 703; " in text
     assert "| " + " | ".join(HEADER) in capsys.readouterr().out
     with (tmp_path / "settings.csv").open(newline="", encoding="utf-8") as file:
-        ratios = {row["aim"]: row["ratio"] for row in csv.DictReader(file)}
-    assert ratios == {"0.05 √d": "4", "0.01 √d": "nan", "authors' best": "4"}
+        ends = {row["aim"]: (row["at_least"], row["at_most"]) for row in csv.DictReader(file)}
+    assert ends == {"0.05 √d": ("3", "6"), "0.01 √d": ("0", "inf"), "authors' best": ("3", "6")}
 
 
 @pytest.mark.parametrize("arguments", [[], ["--records", "nowhere"]])
@@ -181,3 +187,15 @@ def test_the_committed_tables_are_made_of_the_committed_files(tmp_path):
         made = (tmp_path / name).read_text(encoding="utf-8")
         assert made == (committed / name).read_text(encoding="utf-8")
         assert made in readme or name != "settings.md"
+
+
+def placeholders(text):
+    """What was to be filled in and was not, such as ``@W1``."""
+    return re.findall(r"@\w+|\b(?:TODO|TBD|XXX)\b|\{\w*\}", text)
+
+
+def test_no_placeholder_is_left():
+    assert placeholders("`wgd` is @W1 to {low} times faster, TBD") == ["@W1", "{low}", "TBD"]
+    for folder in ("results", "benchmarks"):
+        for path in (ROOT / folder / "peers").glob("*.md"):
+            assert placeholders(path.read_text(encoding="utf-8")) == [], path
