@@ -83,8 +83,8 @@ bench: $(VENV)/installed-test ## the kernels in CPU time, stored in results/pyte
 bench-compare: $(VENV)/installed-test ## the kernels against what was stored last: fails at half as slow again
 	$(KERNELS) --benchmark-compare --benchmark-compare-fail=median:50%
 
-MACHINE ?= linux-2-cores # the name that `asv machine` gave this machine: docs/tracking.md
-asv: $(VENV)/installed-dev ## accuracy and cost of the last commit into the history, results/asv (about 10 minutes)
+asv: $(VENV)/installed-dev ## the last commit into the history, results/asv: make asv MACHINE=NAME (10 minutes)
+	@test -n "$(MACHINE)" || { echo "say make asv MACHINE=NAME, a name that asv machine knows: docs/tracking.md"; exit 2; }
 	$(BIN)/asv run --machine $(MACHINE) --skip-existing-successful HEAD^!
 
 asv-site: $(VENV)/installed-dev ## the history as a site that needs no network: .asv/html/index.html
@@ -116,7 +116,7 @@ release-check: $(VENV)/installed-dev ## what is in the way of a release of this 
 	$(BIN)/python -m pytest -m wheel
 
 clean: ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .asv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/bin/python:
 	@echo "== making $(VENV)"
