@@ -12,6 +12,7 @@ from benchmarks.gate.verdicts import (
     judge_failures,
     judge_gaps,
     looks_worse,
+    lost_sight,
 )
 
 TOLERANCE = 0.005
@@ -71,7 +72,7 @@ def persists(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance
         return True
     before = _mean(ours)
     limit = allowed(cell, tolerance, Point(before))
-    return _mean(theirs) - before > limit or _doubt(theirs) - _doubt(ours) > limit
+    return _mean(theirs) - before > limit or lost_sight(_doubt(ours), _doubt(theirs), limit)
 
 
 def unresolved(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance: float) -> bool:

@@ -112,7 +112,17 @@ def looks_worse(base: Point, head: Point, allowed: float) -> bool:
     Of the noise, the audits' errors are known; but HEAD's may not excuse what HEAD does.
     """
     noise = Z95 * math.hypot(base.error, head.error)
-    return head.size - base.size > max(allowed, noise) or head.doubt - base.doubt > allowed
+    return head.size - base.size > max(allowed, noise) or lost_sight(
+        base.doubt, head.doubt, allowed
+    )
+
+
+def lost_sight(base: float, head: float, allowed: float) -> bool:
+    """Whether the audit's doubt (nats) grew by more than is allowed and to more than the double.
+
+    The double, because a large doubt scatters by as much as it is allowed to grow.
+    """
+    return head - base > max(allowed, base)
 
 
 def judge_gaps(
@@ -139,9 +149,10 @@ def judge_gaps(
     )
     half = float(student.ppf(1.0 - ONE_SIDED, len(ours) - 1)) * math.sqrt(variance)
     change = after - before
-    lost = _median_doubt(theirs) - _median_doubt(ours)
-    worse = (change > allowed and change - half > 0.0) or lost > allowed
-    doubt = f"; the audit's doubt grew by {lost:.3g} nats" if lost > allowed else ""
+    doubts = (_median_doubt(ours), _median_doubt(theirs))
+    lost = lost_sight(*doubts, allowed)
+    worse = (change > allowed and change - half > 0.0) or lost
+    doubt = f"; the audit's doubt grew from {doubts[0]:.3g} to {doubts[1]:.3g} nats" if lost else ""
     return Finding(
         metric,
         "worse" if worse else "suspected",

@@ -68,6 +68,9 @@ def test_an_audit_that_has_become_useless_is_worse():
     found = gaps.confirm(CELL, 0, [base] * 4, [head] * 4, 0.005)
     assert found.verdict == "worse"
     assert "doubt" in found.note
+    # A large doubt that is half as large again is scatter.
+    wide, wider = Point(0.1, 0.025), Point(0.1, 0.04)
+    assert gaps.confirm(CELL, 0, [wide] * 4, [wider] * 4, 0.005).verdict == "suspected"
     # One seed whose audit failed to settle is not enough.
     mixed = [Point(0.001, 0.3), *[base] * 3]
     assert gaps.confirm(CELL, 0, [base] * 4, mixed, 0.005).verdict == "suspected"
