@@ -34,7 +34,9 @@ def show(findings: Sequence[Finding], out: Console) -> None:
     table.add_column("", no_wrap=True)
     for one in ordered(findings):
         table.add_row(*_row(one))
-    out.print(table, markup=False, highlight=False, soft_wrap=True, crop=False)
+    # As wide as it needs to be: a name that is cut off cannot be given to --only.
+    wide = Console(file=out.file, width=1000)
+    wide.print(table, markup=False, highlight=False, soft_wrap=True, crop=False)
 
 
 def _row(one: Finding) -> list[str]:
