@@ -509,11 +509,26 @@ class Audited:
     gap_lo: float
     gap_hi: float
     rate_error: float
-    """R - R(D): how far the audited point lies above the true curve."""
+    """R - R(D): how far the audited point lies above the true curve; the middle of
+    [rate_error_lo, rate_error_hi], NaN where that says nothing."""
     side: Side
     method: str
     ess: float
     """Effective sample size as a fraction, 1 where nothing was weighted."""
+    rate_half: float = math.nan
+    """Half the width of the 95% interval of ``rate``; that of ``distortion`` follows."""
+    distortion_half: float = math.nan
+    rate_error_lo: float = math.nan
+    rate_error_hi: float = math.nan
+    """R - R(D) as a difference of brackets: the intervals of R and D, and the truth's R(D)."""
+    blocks: tuple[float, ...] = ()
+    """Means of f - f* (of f where f* is not known) over up to 64 equal blocks of the audit's
+    symbols, in their order; the symbols are the same for every estimator, so that differences of
+    blocks compare two of them in pairs. Empty for exact sums."""
+    common_se: float = 0.0
+    """The standard error of ``gap`` that all blocks share: log Z, draws of q."""
+    note: str = ""
+    """What the reader should know of the side: why it is ``estimate`` where it might be more."""
     gap_paper_protocol: float = math.nan
     """The gap by the paper's Appendix A (plug-in) with ``n_paper_protocol`` draws."""
     n_paper_protocol: int = 0

@@ -60,7 +60,7 @@ def claimed(row: PointRecord, channel: TestChannel) -> PointRecord:
 
 def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
     """The row with what the audit found."""
-    reason = row.reason
+    reason = "; ".join(filter(None, [row.reason, found.note]))
     if not found.accepted:
         reason = "; ".join(
             filter(None, [reason, "the audit's gate failed: only its bracket is meant"])
@@ -79,7 +79,13 @@ def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
         side=found.side,
         audit_method=found.method,
         ess=number(found.ess),
+        rate_half=number(found.rate_half),
+        distortion_half=number(found.distortion_half),
         rate_error=number(found.rate_error),
+        rate_error_lo=number(found.rate_error_lo),
+        rate_error_hi=number(found.rate_error_hi),
+        gap_blocks=[float(f"{block:.8g}") for block in found.blocks],
+        gap_common_se=number(found.common_se),
         conditional_error=number(found.conditional_error),
         conditional_lo=number(found.conditional_lo),
         conditional_hi=number(found.conditional_hi),

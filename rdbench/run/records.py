@@ -12,11 +12,12 @@ import msgspec
 
 from rdbench.types import Status
 
-SCHEMA = 2
+SCHEMA = 3
 OLDEST = 1
 """Records from this schema on are read: each later one only added fields that may be absent.
 
-2 added ``draws`` to the points.
+2 added ``draws`` to the points; 3 the intervals of R, D and R - R(D), and the block means of the
+gap.
 """
 
 
@@ -56,7 +57,13 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     side: str | None = None
     audit_method: str | None = None
     ess: float | None = None
+    rate_half: float | None = None
+    distortion_half: float | None = None
     rate_error: float | None = None
+    rate_error_lo: float | None = None
+    rate_error_hi: float | None = None
+    gap_blocks: list[float] = []
+    gap_common_se: float | None = None
     conditional_kind: str | None = None
     conditional_error: float | None = None
     conditional_lo: float | None = None
