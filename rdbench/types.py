@@ -74,6 +74,33 @@ class HasSupport(Protocol):
 
 
 @runtime_checkable
+class HasTail(Protocol):
+    """A source that says how heavy its tail is: the audit trusts a standard error by it."""
+
+    @property
+    def tail_index(self) -> float:
+        """Moments of ||X|| below this order are finite; infinite for exponential tails, NaN for
+        what is not known.
+        """
+
+
+@runtime_checkable
+class HasRadius(Protocol):
+    """An elliptical source: X = c + A S U, U uniform on the unit sphere, S >= 0 independent of it.
+
+    The audit draws S in strata, the tail included.
+    """
+
+    def log_radius(self, s: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Log density of S at s > 0, in nats."""
+
+    def from_radius(
+        self, s: Float[Tensor, " n"], direction: Float[Tensor, "n d"]
+    ) -> Float[Tensor, "n d"]:
+        """c + A s u for unit vectors u."""
+
+
+@runtime_checkable
 class Distortion(Protocol):
     """A distortion measure rho(x, y) >= 0, summed over dimensions."""
 
@@ -509,8 +536,8 @@ class Audited:
     gap_lo: float
     gap_hi: float
     rate_error: float
-    """R - R(D): how far the audited point lies above the true curve; the middle of
-    [rate_error_lo, rate_error_hi], NaN where that says nothing."""
+    """R - R(D): how far the audited point lies above the true curve; NaN where the interval
+    [rate_error_lo, rate_error_hi] says nothing."""
     side: Side
     method: str
     ess: float

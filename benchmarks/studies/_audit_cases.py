@@ -88,7 +88,7 @@ def exact_cases() -> list[Case]:
     q = _inflated(gaussian, beta, 1.3)
     points = torch.linspace(-2.0, 8.0, 24, dtype=torch.float64)[:, None]
     atoms = Atoms(points, torch.log_softmax(-((points[:, 0] - 3.5) ** 2) / 6.0, 0))
-    atoms_gap = lambda: _on_a_line(gaussian, water, _atom_potential(atoms, beta), beta)  # noqa: E731
+    atoms_gap = lambda: _on_a_line(gaussian, water, atom_potential(atoms, beta), beta)  # noqa: E731
     mixture = paper_mixture()
     shannon = TightShannonBound(mixture)
     wide = GaussianMixture(mixture.weights, mixture.means, 1.1 * mixture.covs)
@@ -100,16 +100,16 @@ def exact_cases() -> list[Case]:
     return [
         Case(
             "Gaussian energy, quadrature d=1",
-            _channel(beta, energy_of(q), q.sample_conditional),
+            channel(beta, energy_of(q), q.sample_conditional),
             problem,
             water,
             lambda: _gaussian_gap(gaussian, beta, 1.3),
             1,
         ),
-        Case("24 atoms, d=1", _channel(beta, atoms), problem, water, atoms_gap, 2),
+        Case("24 atoms, d=1", channel(beta, atoms), problem, water, atoms_gap, 2),
         Case(
             "24 atoms, d=1, potential unknown",
-            _channel(beta, atoms),
+            channel(beta, atoms),
             problem,
             _Unpaired(water),
             atoms_gap,
@@ -117,7 +117,7 @@ def exact_cases() -> list[Case]:
         ),
         Case(
             "mixture energy, quadrature d=2",
-            _channel(0.8, energy_of(wide), wide.sample_conditional),
+            channel(0.8, energy_of(wide), wide.sample_conditional),
             planar,
             shannon,
             lambda: _on_a_plane(mixture, shannon, lambda x: -wide.log_partition(x, 0.8), 0.8),
@@ -126,15 +126,15 @@ def exact_cases() -> list[Case]:
         ),
         Case(
             "200 random atoms, d=2",
-            _channel(0.8, codebook),
+            channel(0.8, codebook),
             planar,
             shannon,
-            lambda: _on_a_plane(mixture, shannon, _atom_potential(codebook, 0.8), 0.8),
+            lambda: _on_a_plane(mixture, shannon, atom_potential(codebook, 0.8), 0.8),
             5,
         ),
         Case(
             "Laplacian energy, absolute error, d=1",
-            _channel(4.0, _laplacian_energy(3.0, 1.7)),
+            channel(4.0, _laplacian_energy(3.0, 1.7)),
             Problem(laplacian, AbsoluteError()),
             LaplacianAbsolute(laplacian),
             lambda: _laplacian_gap(4.0, 1.7, 2.0),
@@ -156,7 +156,7 @@ def upper_cases() -> list[Case]:
     cases = [
         Case(
             "plug-in, pushforward, absolute error, d=1",
-            _channel(4.0, Pushforward(lambda z: _laplacian_of(z, 3.0, 1.7), 1)),
+            channel(4.0, Pushforward(lambda z: _laplacian_of(z, 3.0, 1.7), 1)),
             absolute,
             LaplacianAbsolute(laplacian),
             lambda: _laplacian_gap(4.0, 1.7, 2.0),
@@ -164,12 +164,12 @@ def upper_cases() -> list[Case]:
         ),
         Case(
             "density, absolute error, d=1",
-            _channel(4.0, Density(narrow.sample, narrow.log_prob)),
+            channel(4.0, Density(narrow.sample, narrow.log_prob)),
             absolute,
             LaplacianAbsolute(laplacian),
             lambda: _laplacian_gap(4.0, 1.7, 2.0),
             12,
-            repetitions=150,
+            repetitions=1000,
         ),
     ]
     for stream, (dim, rate, kind, repetitions) in enumerate(
@@ -179,10 +179,10 @@ def upper_cases() -> list[Case]:
             (10, 10.0, "pushforward", 1000),
             (5, 5.0, "pushforward with encoder", 1000),
             (5, 5.0, "plug-in", 1000),
-            (1, 1.0, "density", 200),
-            (2, 4.0, "density", 200),
-            (5, 5.0, "density", 200),
-            (10, 20.0, "density", 200),
+            (1, 1.0, "density", 1000),
+            (2, 4.0, "density", 1000),
+            (5, 5.0, "density", 1000),
+            (10, 20.0, "density", 1000),
         ],
         start=14,
     ):
@@ -190,12 +190,12 @@ def upper_cases() -> list[Case]:
     cases.append(
         Case(
             "density, eight modes, d=10, R=10",
-            _channel(steep, density_of(optimal)),
+            channel(steep, density_of(optimal)),
             Problem(eight, SquaredError()),
             shannon,
             lambda: 0.0,
             13,
-            repetitions=40,
+            repetitions=1000,
         )
     )
     return cases
@@ -220,7 +220,7 @@ def _gaussian_case(dim: int, rate: float, kind: str, repetitions: int, stream: i
         marginal = Pushforward(decode, dim)
     return Case(
         f"{kind}, d={dim}, R={rate:g}",
-        _channel(beta, marginal),
+        channel(beta, marginal),
         Problem(source, SquaredError()),
         WaterFilling(source),
         lambda: _gaussian_gap(source, beta, 1.2),
@@ -250,7 +250,7 @@ def _wide_encoder(root: Tensor, beta: float) -> Encoder:
     return Encoder(sample, log_prob)
 
 
-def _channel(beta: float, marginal: Any, conditional: Any = None) -> TestChannel:
+def channel(beta: float, marginal: Any, conditional: Any = None) -> TestChannel:
     def draw(x: Tensor, k: int, g: Generator) -> Tensor:
         return conditional(x, k, beta, g)  # type: ignore[no-any-return]
 
@@ -295,7 +295,7 @@ def _laplacian_gap(beta: float, scale: float, source_scale: float) -> float:
     return float(value) - (math.log(source_scale * beta) + 1.0)  # F* = R + beta D
 
 
-def _atom_potential(atoms: Atoms, beta: float) -> Callable[[Tensor], Tensor]:
+def atom_potential(atoms: Atoms, beta: float) -> Callable[[Tensor], Tensor]:
     def potential(x: Tensor) -> Tensor:
         squares = sum((x[:, i, None] - atoms.points[:, i]) ** 2 for i in range(x.shape[1]))
         return -torch.logsumexp(atoms.log_weights - beta * squares, 1)

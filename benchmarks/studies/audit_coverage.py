@@ -1,10 +1,11 @@
 """Whether the audit's intervals cover, and how far each of its methods is from the exact F(q).
 
 Every channel here has an F(q) that is known by other means: closed forms, sums over dense grids,
-one-dimensional quadrature. Four tables, as CSV files and together in README.md of ``--out``:
+one-dimensional quadrature. Five tables, as CSV files and together in README.md of ``--out``:
 
     coverage   4,000 audits of one channel each: how often [gap_lo, gap_hi] holds the true gap
-    upper      up to 4,000 for side ``upper``: how often gap_hi lies above it
+    heavy      1,000 audits of channels whose gap sits in rare symbols, at the default size
+    upper      1,000 and more for side ``upper``: how often gap_hi lies above it
     bias       audited minus exact F(q) on the same symbols, d = 10, by method and rate
     energies   the same for energies on random sources, and the share that the gate accepts
 
@@ -38,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import _audit_cases as cases
 import _audit_problems as problems
+from _audit_heavy import heavy_cases
 from _audit_report import write_readme
 
 from rdbench.audit import SIZES, audit
@@ -59,15 +61,17 @@ def _channel(beta: float, q: object, marginal: object) -> TestChannel:
     return TestChannel(beta, marginal, Claim(0.0, 0.0, "estimate"), draw)  # type: ignore[arg-type]
 
 
-def coverage(one_sided: bool) -> Iterator[tuple[str, Callable[[], Row]]]:
-    """Repeated audits of the channels of `_audit_cases`."""
-    for case in cases.upper_cases() if one_sided else cases.exact_cases():
+def repeated(
+    found: Callable[[], list[cases.Case]], one_sided: bool
+) -> Iterator[tuple[str, Callable[[], Row]]]:
+    """Repeated audits of every channel of a list."""
+    for case in found():
         yield case.name, lambda case=case: _repeat(case, one_sided)  # type: ignore[misc]
 
 
 def _repeat(case: cases.Case, one_sided: bool) -> Row:
     truth = case.true_gap()
-    gaps, covered, widths = [], 0, []
+    gaps, covered, widths, trusted = [], 0, [], 0
     began = time.process_time()
     for seed in range(case.repetitions):
         found = audit(
@@ -78,6 +82,7 @@ def _repeat(case: cases.Case, one_sided: bool) -> Row:
             generator=Generator().manual_seed(10**6 * (50 + case.stream) + seed),
         )
         gaps.append(found.gap)
+        trusted += found.side != "estimate"
         if one_sided:
             covered += found.gap_hi >= truth
             widths.append(found.gap_hi - found.gap)
@@ -90,6 +95,7 @@ def _repeat(case: cases.Case, one_sided: bool) -> Row:
         "case": case.name,
         "method": found.method.split(",")[0],
         "repetitions": n,
+        "trusted": f"{trusted / n:.3f}",
         "true_gap": f"{truth:.6f}",
         "mean_gap": f"{np.mean(gaps):.6f}",
         "mean_gap_se": f"{np.std(gaps) / math.sqrt(n):.6f}",
@@ -186,9 +192,10 @@ def _energy(label: str, dim: int, maker: Callable, beta: float, seed: int) -> Ro
 
 
 TABLES: dict[str, Callable[[], Iterator[tuple[str, Callable[[], Row]]]]] = {
-    "coverage": lambda: coverage(one_sided=False),
+    "coverage": lambda: repeated(cases.exact_cases, one_sided=False),
+    "heavy": lambda: repeated(heavy_cases, one_sided=False),
     "energies": energies,
-    "upper": lambda: coverage(one_sided=True),
+    "upper": lambda: repeated(cases.upper_cases, one_sided=True),
     "bias": bias,
 }
 

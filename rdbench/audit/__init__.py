@@ -17,22 +17,22 @@ from torch import Generator, Tensor
 
 from rdbench.audit.annealed import annealed
 from rdbench.audit.conditional import conditional_error
-from rdbench.audit.evaluation import Evaluation, audited
+from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.importance import density
 from rdbench.audit.latent import pushforward
 from rdbench.audit.quadrature import quadrature
+from rdbench.audit.scoring import audited
 from rdbench.audit.size import SIZES, AuditSize
 from rdbench.audit.sums import atoms, plug_in
+from rdbench.audit.symbols import draw_symbols
 from rdbench.types import (
     Atoms,
     Audited,
     Density,
     Energy,
-    HasSupport,
     Marginal,
     Problem,
     Pushforward,
-    RdbenchError,
     Reference,
     TestChannel,
 )
@@ -56,16 +56,20 @@ def audit(
     """Evaluate F(q), R and D of a channel and its gap to the truth, in nats.
 
     A finite source is summed over exactly, except under an energy; any other is drawn afresh from
-    ``generator``, whose stream must not be the training stream. Where the reference knows
+    ``generator``, whose stream must not be the training stream, in d = 1 and for elliptical
+    sources in strata that reach into the tails (`rdbench.audit.symbols`). Where the reference knows
     p*(y|x), ``sample_conditional`` is compared with it; should that fail, its fields are NaN.
 
     Raises:
         RdbenchError: the source drew symbols that are not finite.
         ValueError: q is not normalised, or not on the given reproduction alphabet.
     """
-    x, probabilities = _symbols(problem, channel.marginal, size, generator)
+    # What evaluates an energy needs few symbols at a high price each: it takes draws.
+    drawn = isinstance(channel.marginal, Energy) and problem.distortion.name in _SMOOTH
+    symbols = draw_symbols(problem, size.symbols, generator, drawn=drawn)
+    x, probabilities = symbols.x, symbols.probabilities
     evaluation = _evaluate(channel, problem, x, probabilities, size, generator)
-    result = audited(evaluation, reference, x, channel.beta)
+    result = audited(evaluation, reference, symbols, channel.beta)
     n = size.paper_draws
     if n > 0:
         protocol = plug_in(
@@ -76,7 +80,7 @@ def audit(
             channel.beta,
             exact_draws=False,
         )
-        gap = audited(protocol, reference, x, channel.beta).gap
+        gap = audited(protocol, reference, symbols, channel.beta).gap
         result = dataclasses.replace(result, gap_paper_protocol=gap, n_paper_protocol=n)
     found = conditional_error(channel, problem, reference, size, generator)
     return dataclasses.replace(
@@ -87,23 +91,6 @@ def audit(
         conditional_floor=found.floor,
         mode_mass_error=found.mode_mass,
     )
-
-
-def _symbols(
-    problem: Problem, marginal: Marginal, size: AuditSize, generator: Generator
-) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"] | None]:
-    """Every letter with its probability, or fresh draws."""
-    source = problem.source
-    # What evaluates an energy needs few symbols at a high price each: it takes draws.
-    drawn = isinstance(marginal, Energy) and problem.distortion.name in _SMOOTH
-    if isinstance(source, HasSupport) and not drawn:
-        x = source.support.to(generator.device).double()
-        probabilities = source.pmf.to(generator.device).double()
-    else:
-        x, probabilities = source.sample(size.symbols, generator).double(), None
-    if not bool(torch.isfinite(x).all()):
-        raise RdbenchError(f"the source {source.name} has symbols that are not finite")
-    return x, probabilities
 
 
 def _check_alphabet(marginal: Marginal, alphabet: Float[Tensor, "m d"]) -> None:

@@ -20,12 +20,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import Z95, truth_at
+from rdbench.audit.averages import Z95
+from rdbench.audit.evaluation import truth_at
 from rdbench.audit.size import AuditSize
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import HasConditional, Problem, Reference, TestChannel
 
 _Z_ONE_SIDED = 1.6448536269514722
+_ROUNDING = 1e-12  # relative to y: less is no width
 _EUCLIDEAN = ("squared_error", "absolute_error")
 
 
@@ -73,7 +75,7 @@ def conditional_error(
     null = 2.0 * _across(second, first, euclidean) - _within(second, euclidean) - own
     spread = 2.0 * own
     scale = float(spread.mean())
-    if not scale > 0.0:
+    if not scale > _ROUNDING * float(exact.abs().mean()):
         # p*(y|x) is one point at every x: there is no width to measure in.
         return ConditionalError(mode_mass=_mode_mass(problem, drawn, exact, channel.beta))
     error = float(between.mean()) / scale

@@ -62,24 +62,33 @@ def plug_in(
     It lies above f(x) in expectation (Jensen) and never exceeds log m + beta min rho: an upper
     bound where the draws are exact. Its standard error has a part that all x share, from the
     draws: the delta method gives var_j c(y_j) / m with c(y) = mean_x exp(-beta rho(x, y)) / Z(x).
-    ``ess`` is the 5% quantile over x of the effective number of draws.
+    ``ess`` is the 5% quantile over x of the effective number of draws. E[rho | x] is a ratio of
+    means over the draws, whose error and bias follow from the same expansion.
     """
     m = len(draws)
     n = len(x)
     weights = torch.full((n,), 1.0 / n, dtype=torch.float64, device=x.device)
     weights = weights if probabilities is None else probabilities
-    potential, spent, effective = [], [], []
+    potential, spent, effective, bias = [], [], [], []
     share = torch.zeros(m, dtype=torch.float64, device=x.device)
+    moved = torch.zeros(m, dtype=torch.float64, device=x.device)
     row = 0
     for rho in blocks(distortion, x, draws):
         exponent = -beta * rho
         log_z = torch.logsumexp(exponent, 1)
         posterior = torch.exp(exponent - log_z[:, None])
+        mean = (posterior * rho).sum(1)
+        influence = posterior * (rho - mean[:, None])
+        squares = posterior.square().sum(1)
         potential.append(math.log(m) - log_z)
-        spent.append((posterior * rho).sum(1))
-        effective.append(1.0 / posterior.square().sum(1))
+        spent.append(mean)
+        effective.append(1.0 / squares)
+        # The delta method for a ratio of means, per symbol.
+        bias.append((posterior * influence).sum(1))
         share += weights[row : row + len(rho)] @ posterior
+        moved += weights[row : row + len(rho)] @ influence
         row += len(rho)
+    effective_draws = torch.cat(effective)
     return Evaluation(
         potential=torch.cat(potential),
         distortion=torch.cat(spent),
@@ -87,5 +96,8 @@ def plug_in(
         side="upper" if exact_draws else "estimate",
         probabilities=probabilities,
         common_se=float((m * share).std()) / math.sqrt(m) if m > 1 else math.inf,
-        ess=float(torch.cat(effective).quantile(0.05)) / m,
+        ess=float(effective_draws.quantile(0.05)) / m,
+        excess=0.5 * float(weights @ (1.0 / effective_draws - 1.0 / m)),
+        distortion_se=math.sqrt(m) * float(moved.std()) if m > 1 else math.inf,
+        distortion_bias=abs(float(weights @ torch.cat(bias))),
     )

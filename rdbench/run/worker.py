@@ -227,12 +227,18 @@ class _CellRun:
             row = points.ended(row, status, f"audit: {what}"[:500])
         else:
             row = points.audited(row, found, time.perf_counter() - began)
-        fault = points.bad_numbers(channel, found)
+        fault = points.bad_numbers(channel, found) or self.impossible(found)
         if fault and row.status in ("ok", "not_converged"):
             row = points.ended(row, "error", fault)
         if row.status == "ok" and self.monitor.told_to_stop:
             row = points.ended(row, "timeout", "stopped early by the time budget")
         return self.with_draws(row, beta, channel)
+
+    def impossible(self, found: Audited | None) -> str:
+        """What no channel can do, in words; empty where nothing of it was found."""
+        from rdbench.audit.possible import impossibility
+
+        return "" if found is None else impossibility(found, self.case.reference)
 
     def with_draws(self, row: PointRecord, beta: float, channel: TestChannel) -> PointRecord:
         """The row with its draws; a channel that cannot be drawn from keeps its row as it is."""
@@ -262,6 +268,8 @@ class _CellRun:
                 generator=self.stream(beta, "trace"),
             )
         except Exception:  # a checkpoint is a look, not a result: it may fail
+            found = None
+        if found is None or self.impossible(found):
             return TracePoint(beta=beta, wall_s=wall, cpu_s=cpu)
         return TracePoint(
             beta=beta,

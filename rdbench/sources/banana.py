@@ -40,6 +40,11 @@ class BananaSource:
     def _ridge(self, first: Tensor) -> Tensor:
         return self.bend * (first.square() - self.spread**2)
 
+    @property
+    def tail_index(self) -> float:
+        """Infinite."""
+        return math.inf
+
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n 2"]:
         """Draw n points."""
         z = torch.randn(n, 2, generator=generator, device=generator.device, dtype=torch.float64)

@@ -18,6 +18,11 @@ _TERMS = 4000
 _ROUNDS = 200
 
 
+def log_sphere_area(dim: int) -> float:
+    """log of the area of the unit sphere of R^dim, 2 pi^(dim/2) / Gamma(dim/2)."""
+    return math.log(2.0) + 0.5 * dim * math.log(math.pi) - math.lgamma(0.5 * dim)
+
+
 def log_mean_exp_cosine(
     dim: int, kappa: Float[ndarray, "*b"], *, scaled: bool = False
 ) -> Float[ndarray, "*b"]:

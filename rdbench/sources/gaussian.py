@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.sources.directional import log_sphere_area
 from rdbench.types import RdbenchError
 
 _ROTATION_SEED = 20240607
@@ -46,6 +47,23 @@ class GaussianSource:
         z = self.principal(x) / stds
         constant = 0.5 * self.dim * math.log(2.0 * math.pi) + stds.log().sum()
         return -0.5 * z.square().sum(1) - constant
+
+    @property
+    def tail_index(self) -> float:
+        """Infinite."""
+        return math.inf
+
+    def log_radius(self, s: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Log density of ||Z||: chi with d degrees of freedom."""
+        area = log_sphere_area(self.dim) + (self.dim - 1) * s.log()
+        return area - 0.5 * (s.square() + self.dim * math.log(2.0 * math.pi))
+
+    def from_radius(
+        self, s: Float[Tensor, " n"], direction: Float[Tensor, "n d"]
+    ) -> Float[Tensor, "n d"]:
+        """mean + basis (stds s u)."""
+        z = s[:, None] * direction
+        return self.mean.to(s.device) + (z * self.stds.to(s.device)) @ self.basis.to(s.device).T
 
 
 def orthogonal(dim: int, seed: int = _ROTATION_SEED) -> Float[Tensor, "d d"]:

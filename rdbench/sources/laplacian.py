@@ -33,6 +33,11 @@ class LaplacianSource:
         """1."""
         return 1
 
+    @property
+    def tail_index(self) -> float:
+        """Infinite."""
+        return math.inf
+
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n 1"]:
         """Draw n symbols: an exponential magnitude with a random sign."""
         dev = generator.device

@@ -67,6 +67,11 @@ class GaussianMixture:
             self.weights.to(device), self.means.to(device), self.covs.to(device), self.name
         )
 
+    @property
+    def tail_index(self) -> float:
+        """Infinite."""
+        return math.inf
+
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""
         mixture = self.to(generator.device)

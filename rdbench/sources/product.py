@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.sources.gaussian import orthogonal
-from rdbench.types import HasDensity, RdbenchError, Source
+from rdbench.types import HasDensity, HasTail, RdbenchError, Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,12 @@ class ProductSource:
     def dim(self) -> int:
         """d."""
         return len(self.marginals)
+
+    @property
+    def tail_index(self) -> float:
+        """The least of the coordinates'; NaN where one of them does not say its own."""
+        known = [m.tail_index for m in self.marginals if isinstance(m, HasTail)]
+        return min(known) if len(known) == self.dim else math.nan
 
     def groups(self) -> Iterator[tuple[Source, list[int]]]:
         """Every different marginal with the coordinates that have it."""

@@ -28,6 +28,11 @@ class SphereSource:
         """The dimension of the space and the radius."""
         return f"sphere of radius {self.radius:g} in R^{self.dim}"
 
+    @property
+    def tail_index(self) -> float:
+        """Infinite."""
+        return math.inf
+
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""
         return self.radius * _directions(n, self.dim, generator)
@@ -50,6 +55,11 @@ class NoisySphereSource:
     def name(self) -> str:
         """The dimension of the space, the radius and the noise."""
         return f"sphere of radius {self.radius:g} in R^{self.dim} plus N(0, {self.noise:g}^2 I)"
+
+    @property
+    def tail_index(self) -> float:
+        """Infinite."""
+        return math.inf
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.sources.directional import log_sphere_area
 from rdbench.types import RdbenchError
 
 
@@ -59,3 +60,21 @@ class StudentSource:
             - d * math.log(self.scale)
         )
         return constant - 0.5 * (df + d) * torch.log1p(square / df)
+
+    @property
+    def tail_index(self) -> float:
+        """df."""
+        return self.df
+
+    def log_radius(self, s: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Log density of ||X - loc|| / scale."""
+        axis = torch.zeros(len(s), self.dim, dtype=torch.float64, device=s.device)
+        axis[:, 0] = self.scale * s
+        area = log_sphere_area(self.dim) + (self.dim - 1) * s.log()
+        return self.log_prob(self.loc + axis) + self.dim * math.log(self.scale) + area
+
+    def from_radius(
+        self, s: Float[Tensor, " n"], direction: Float[Tensor, "n d"]
+    ) -> Float[Tensor, "n d"]:
+        """loc + scale s u."""
+        return self.loc + self.scale * s[:, None] * direction

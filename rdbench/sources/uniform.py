@@ -33,6 +33,11 @@ class UniformSource:
         """1."""
         return 1
 
+    @property
+    def tail_index(self) -> float:
+        """Infinite."""
+        return math.inf
+
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n 1"]:
         """Draw n symbols."""
         u = torch.rand(n, 1, generator=generator, device=generator.device, dtype=torch.float64)

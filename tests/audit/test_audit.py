@@ -11,7 +11,9 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.audit import SIZES, AuditSize, audit
-from rdbench.audit.evaluation import Evaluation, audited
+from rdbench.audit.evaluation import Evaluation
+from rdbench.audit.scoring import audited
+from rdbench.audit.symbols import Symbols
 from rdbench.distortions import Hamming, SquaredError
 from rdbench.references.gaussian import WaterFilling
 from rdbench.references.hamming import FiniteHamming
@@ -211,11 +213,12 @@ def test_symbols_that_are_not_finite_are_refused_by_name() -> None:
 def test_intervals_reach_into_the_long_tail(sign: float) -> None:
     """Means of 200 log-normal numbers: the usual interval covers in 85% of cases."""
     source = scalar_gaussian()
-    x, covered, usual = torch.zeros(200, 1).double(), 0, 0
+    symbols, covered, usual = Symbols(torch.zeros(200, 1).double(), tail_index=math.inf), 0, 0
     generator = Generator().manual_seed(3)
     for _ in range(500):
         f = sign * torch.randn(200, generator=generator, dtype=torch.float64).mul(1.5).exp()
-        found = audited(Evaluation(f, f, method="test", side="exact"), _NoPotential(source), x, 1.0)
+        raw = Evaluation(f, f, method="test", side="exact")
+        found = audited(raw, _NoPotential(source), symbols, 1.0)
         truth = sign * math.exp(1.125) - WaterFilling(source).point(1.0).lagrangian.mid
         covered += found.gap_lo <= truth <= found.gap_hi
         usual += abs(found.gap - truth) <= 1.96 * float(f.std()) / math.sqrt(200)

@@ -1,0 +1,52 @@
+"""What no channel can do is no result: D < 0, R < 0, R < R(D), F(q) < F*."""
+
+from __future__ import annotations
+
+import math
+
+from rdbench.types import Audited, OutOfRange, Reference
+
+# Twice the 95% interval: about four standard errors, which chance exceeds in 1 of 10^4 audits. An
+# optimal channel has the gap 0, so that its plain interval lies below in one of forty.
+_TIMES = 2.0
+_ROUNDING = 1e-9
+
+
+def impossibility(found: Audited, reference: Reference) -> str:
+    """What is impossible about an audited point, in words; empty where nothing is.
+
+    A value counts as impossible where it lies outside by more than twice its own 95% interval and
+    the truth's bracket. ``found.gap_hi`` contains both; R and D have the half widths
+    ``rate_half`` and ``distortion_half``.
+    """
+    faults = []
+    rounding = _ROUNDING * (1.0 + abs(_number(found.lagrangian)))
+    reach = found.gap_hi - found.gap
+    if not math.isfinite(reach):
+        reach = 0.5 * _number(found.gap_hi - found.gap_lo)
+    if math.isfinite(found.gap_hi) and found.gap_hi + (_TIMES - 1.0) * reach < -rounding:
+        faults.append(
+            f"F(q) is below F*: the gap is at most {found.gap_hi:.3g} nats, and never below 0"
+        )
+    rate = found.rate + _TIMES * _number(found.rate_half)
+    distortion = found.distortion + _TIMES * _number(found.distortion_half)
+    if rate < -rounding:
+        faults.append(f"R = {found.rate:.4g} +- {found.rate_half:.2g} nats is below 0")
+    if distortion < -_ROUNDING * abs(found.distortion):
+        faults.append(f"D = {found.distortion:.4g} +- {found.distortion_half:.2g} is below 0")
+    elif math.isfinite(rate) and math.isfinite(distortion):
+        try:
+            least = reference.rate(max(distortion, 0.0)).lo
+        except (OutOfRange, ValueError):
+            least = -math.inf
+        if rate < least - rounding:
+            faults.append(
+                f"R = {found.rate:.4g} +- {found.rate_half:.2g} nats is below "
+                f"R(D) = {least:.4g} at D = {found.distortion:.4g} +- {found.distortion_half:.2g}"
+            )
+    return f"impossible: {'; '.join(faults)}" if faults else ""
+
+
+def _number(value: float) -> float:
+    """0 for what is not known."""
+    return value if math.isfinite(value) else 0.0

@@ -1,0 +1,186 @@
+"""From one method's raw numbers to an audited point: gap, R and D, each with its interval."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from rdbench.audit.averages import Z95, Mean, block_means, mean_of, slope_on
+from rdbench.audit.evaluation import Evaluation, optimal_potential, truth_at
+from rdbench.audit.symbols import Symbols
+from rdbench.audit.tails import doubt
+from rdbench.types import Audited, OutOfRange, Reference, TruthPoint
+
+# R - R(D) is blank where its interval says less than this, in nats and as a part of R.
+_SAYS_NOTHING = (0.05, 0.05)
+
+
+def audited(evaluation: Evaluation, reference: Reference, symbols: Symbols, beta: float) -> Audited:
+    """The audited point: gap, interval, rate and distortion.
+
+    With f* known the gap is the mean of f(x) - f*(x) over the same x, which shrinks its standard
+    error 2 to 45 times against mean f(x) - F*; F is then F* + gap. Without it the truth's
+    bracket widens the interval. R is regressed on f*, whose mean is known, and D likewise.
+    """
+    f = evaluation.potential
+    truth = truth_at(reference, beta)
+    optimal = None
+    if truth is not None:
+        optimal = optimal_potential(reference, symbols.x[: len(f)], beta)
+    values = f if optimal is None else f - optimal
+    mean = mean_of(values, symbols)
+    # f* has the mean F*.hi, the truth is anywhere in [F*.lo, F*.hi].
+    offset = truth.lagrangian.hi if truth is not None and optimal is not None else 0.0
+    lagrangian = offset + mean.value
+    half = math.hypot(mean.half, Z95 * evaluation.common_se)
+    found = _Interval(
+        lagrangian - half + min(mean.skew, 0.0) - evaluation.below,
+        lagrangian + half + max(mean.skew, 0.0) + evaluation.above,
+    )
+    split = _split(lagrangian, evaluation, optimal, truth, symbols, beta)
+    side, note = evaluation.side, evaluation.note
+    why = doubt(values, symbols, found.hi - lagrangian)
+    if why:
+        side, note = "estimate", "; ".join(filter(None, [note, why]))
+    if truth is None:
+        gap = gap_lo = gap_hi = math.nan
+    else:
+        gap = lagrangian - truth.lagrangian.mid
+        gap_lo = math.nan if side == "upper" else found.lo - truth.lagrangian.hi
+        gap_hi = found.hi - truth.lagrangian.lo
+    if not evaluation.accepted:
+        lagrangian = gap = math.nan
+        split = _Split(Mean(math.nan, math.nan), Mean(math.nan, math.nan))
+    error = _rate_error(reference, truth, found, split, beta, side == "upper")
+    return Audited(
+        beta=beta,
+        lagrangian=lagrangian,
+        rate=split.rate.value,
+        distortion=split.distortion.value,
+        rate_half=split.rate.widest,
+        distortion_half=split.distortion.widest,
+        gap=gap,
+        gap_lo=gap_lo,
+        gap_hi=gap_hi,
+        rate_error=error.value,
+        rate_error_lo=error.lo,
+        rate_error_hi=error.hi,
+        side=side,
+        method=evaluation.method,
+        ess=evaluation.ess,
+        blocks=tuple(block_means(values, symbols).tolist()) if evaluation.accepted else (),
+        common_se=evaluation.common_se,
+        note=note,
+        accepted=evaluation.accepted,
+    )
+
+
+@dataclass(frozen=True)
+class _Interval:
+    """Of F(q): sampling and the method's own bracket."""
+
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True)
+class _RateError:
+    """R - R(D): its value, NaN where the interval is too wide to say anything, and the ends."""
+
+    value: float
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True)
+class _Split:
+    """R and D with R + beta D = F."""
+
+    rate: Mean
+    distortion: Mean
+
+
+def _split(
+    lagrangian: float,
+    evaluation: Evaluation,
+    optimal: Tensor | None,
+    truth: TruthPoint | None,
+    symbols: Symbols,
+    beta: float,
+) -> _Split:
+    """R and D with R + beta D = F.
+
+    With f* known, R = E[f(x) - beta E[rho | x]] is regressed on f*, whose mean is known. The
+    regression has a slope s of its own: the rate of a useless channel does not vary with x, and
+    with the slope 1 of the gap it would inherit all the noise of f*. D then has the slope
+    (1 - s) / beta. A control that does not vary is none.
+    """
+    spent = evaluation.distortion
+    k = len(spent)
+    rates = evaluation.potential[:k] - beta * spent
+    spending = spent
+    if optimal is not None and truth is not None and beta > 0.0:
+        control = optimal[:k] - truth.lagrangian.hi
+        slope = _slope(rates, optimal[:k], symbols)
+        if slope is not None:
+            rates = rates - slope * control
+            spending = spent - (1.0 - slope) / beta * control
+    rate, distortion = mean_of(rates, symbols), mean_of(spending, symbols)
+    if k < len(evaluation.potential) and beta > 0.0:
+        # F stands on more symbols than R: D is what makes them agree, and has both errors.
+        gaps = evaluation.potential[:k] - (0.0 if optimal is None else optimal[:k])
+        both = math.hypot(distortion.widest, mean_of(gaps, symbols).widest / beta)
+        distortion = Mean((lagrangian - rate.value) / beta, both)
+    spending_error = Z95 * evaluation.distortion_se + evaluation.distortion_bias
+    method = max(evaluation.below, evaluation.above) + evaluation.excess
+    half = math.hypot(rate.widest, Z95 * evaluation.common_se) + method + beta * spending_error
+    return _Split(
+        Mean(rate.value, half), Mean(distortion.value, distortion.widest + spending_error)
+    )
+
+
+def _slope(rates: Tensor, control: Float[Tensor, " k"], symbols: Symbols) -> float | None:
+    """None too for exact sums, which have no noise to take out."""
+    if symbols.probabilities is not None:
+        return None
+    return slope_on(rates, control, symbols)
+
+
+def _rate_error(
+    reference: Reference,
+    truth: TruthPoint | None,
+    lagrangian: _Interval,
+    split: _Split,
+    beta: float,
+    is_upper: bool,
+) -> _RateError:
+    """R - R(D) as a difference of brackets, NaN where the reference does not say.
+
+    Two intervals hold it, and so does what they share. R and D have one each, and R(D) falls. And
+    R - R(D) = F - phi(D) with phi(D) = R(D) + beta D: the errors of R and D nearly cancel in F. phi
+    is convex with the minimum F*, so that over an interval of D its largest value is at an end,
+    its least F* or at an end.
+    """
+    nothing = _RateError(math.nan, math.nan, math.nan)
+    r, d = split.rate, split.distortion
+    if truth is None or not all(map(math.isfinite, (r.value, d.value, d.widest))):
+        return nothing
+    ends = [max(d.value - d.widest, 0.0), d.value + d.widest]
+    try:
+        left, right = (reference.rate(end) for end in ends)
+        middle = reference.rate(max(d.value, 0.0)).mid
+    except (OutOfRange, ValueError):
+        return nothing
+    inside = ends[0] <= truth.distortion.hi and truth.distortion.lo <= ends[1]
+    least = min(left.lo + beta * ends[0], right.lo + beta * ends[1])
+    least = truth.lagrangian.lo if inside else max(least, truth.lagrangian.lo)
+    most = max(left.hi + beta * ends[0], right.hi + beta * ends[1])
+    hi = min(lagrangian.hi - least, r.value + r.widest - right.lo)
+    lo = min(max(lagrangian.lo - most, r.value - r.widest - left.hi), hi)
+    width = hi - lo
+    says = 0.5 * width <= _SAYS_NOTHING[0] + _SAYS_NOTHING[1] * abs(r.value)
+    value = min(max(r.value - middle, lo), hi) if says else math.nan
+    return _RateError(value, math.nan if is_upper else lo, hi)
