@@ -39,9 +39,10 @@ def cell(spec: str = "toy", **changes: Any) -> Cell:
 
 @dataclass
 class FakeAudit:
-    """Finds a gap of 0.25 and remembers the streams it was given."""
+    """Finds a gap and remembers the streams it was given."""
 
     lagrangian: float = 1.0
+    gap: float = 0.25
     fails_at: int | None = None
     calls: int = 0
     draws: tuple[float, ...] = ()
@@ -52,7 +53,7 @@ class FakeAudit:
         if self.calls == self.fails_at:
             raise ArithmeticError("no\nluck")
         f = self.lagrangian
-        gap = 0.25 if math.isfinite(f) else math.nan
+        gap = self.gap if math.isfinite(f) else math.nan
         return Audited(channel.beta, f, f, f, gap, gap, gap, 0.0, "exact", "fake", 1.0)
 
 
@@ -83,6 +84,15 @@ def test_an_audit_that_finds_no_number_is_an_error(tmp_path: Path, value: float)
     record = record_of(tmp_path, FakeAudit(lagrangian=value), cell())
     assert {p.status for p in record.points} == {"error"}
     assert f"audited Lagrangian is {value}" in record.reason
+
+
+@pytest.mark.usefixtures("plugged")
+def test_what_no_channel_can_do_is_an_error_that_keeps_its_numbers(tmp_path: Path) -> None:
+    record = record_of(tmp_path, FakeAudit(gap=-5.6), cell())
+    assert {p.status for p in record.points} == {"error"}
+    assert record.reason.startswith("impossible: F(q) is below F*: the gap is at most -5.6 nats")
+    assert {p.gap for p in record.points} == {-5.6}
+    assert record.status == "error"
 
 
 @pytest.mark.usefixtures("plugged")

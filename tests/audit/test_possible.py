@@ -1,0 +1,124 @@
+"""What no channel can do is named; what chance does to an optimal channel is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator
+
+from rdbench.audit import SIZES, audit
+from rdbench.audit.possible import impossibility
+from rdbench.audit.symbols import draw_symbols
+from rdbench.distortions import SquaredError
+from rdbench.references.gaussian import WaterFilling
+from rdbench.sources.gaussian import scalar_gaussian, vector_gaussian
+from rdbench.types import Atoms, Audited, Claim, Problem, TestChannel
+
+SOURCE = scalar_gaussian()
+REFERENCE = WaterFilling(SOURCE)
+BETA = REFERENCE.slope(1.0)
+TRUTH = REFERENCE.point(BETA)
+
+
+def _point(**changes: float) -> Audited:
+    """The optimum itself, with intervals of .01."""
+    fields: dict[str, Any] = {
+        "beta": BETA,
+        "lagrangian": TRUTH.lagrangian.mid,
+        "rate": TRUTH.rate.mid,
+        "distortion": TRUTH.distortion.mid,
+        "gap": 0.0,
+        "gap_lo": -0.01,
+        "gap_hi": 0.01,
+        "rate_error": 0.0,
+        "rate_half": 0.01,
+        "distortion_half": 0.01,
+        "side": "exact",
+        "method": "by hand",
+        "ess": 1.0,
+    }
+    return Audited(**{**fields, **changes})
+
+
+def test_the_optimum_and_what_chance_makes_of_it_are_possible() -> None:
+    assert impossibility(_point(), REFERENCE) == ""
+    assert impossibility(_point(gap=-0.012, gap_lo=-0.022, gap_hi=-0.002), REFERENCE) == ""
+    assert impossibility(_point(rate=-0.01, distortion=2.0), REFERENCE) == ""
+    nothing = _point(gap=math.nan, gap_lo=math.nan, gap_hi=math.nan, rate=math.nan,
+                     distortion=math.nan)  # fmt: skip
+    assert impossibility(nothing, REFERENCE) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"gap": -0.05, "gap_lo": -0.06, "gap_hi": -0.04}, "F(q) is below F*"),
+        ({"gap": math.nan, "gap_lo": -0.06, "gap_hi": -0.04}, "F(q) is below F*"),
+        ({"rate": -0.1, "distortion": 2.0}, "R = -0.1 +- 0.01 nats is below 0"),
+        ({"distortion": -0.1}, "D = -0.1 +- 0.01 is below 0"),
+        ({"distortion": 0.05}, "nats is below R(D)"),
+        ({"rate": 0.7}, "nats is below R(D)"),
+    ],
+)
+def test_each_impossible_number_is_named(changes: dict[str, float], words: str) -> None:
+    found = impossibility(_point(**changes), REFERENCE)
+    assert found.startswith("impossible: ")
+    assert words in found
+
+
+def test_a_channel_that_replays_the_audit_s_stream_is_named() -> None:
+    """Atoms at the audit's own symbols: R + beta D comes out nats below the truth."""
+    source = vector_gaussian(10)
+    reference = WaterFilling(source)
+    beta = reference.slope(12.0)
+    problem = Problem(source, SquaredError())
+    size = dataclasses.replace(SIZES["quick"], paper_draws=0, conditional_symbols=0)
+    x = draw_symbols(problem, size.symbols, Generator().manual_seed(7)).x
+    atoms = Atoms(x, torch.full((len(x),), -math.log(len(x)), dtype=torch.float64))
+    channel = TestChannel(beta, atoms, Claim(0.0, 0.0, "estimate"), lambda x, k, g: x[:, None])
+    found = audit(channel, problem, reference, size=size, generator=Generator().manual_seed(7))
+    assert found.gap < -1.0
+    assert "F(q) is below F*" in impossibility(found, reference)
+    other = audit(channel, problem, reference, size=size, generator=Generator().manual_seed(8))
+    assert impossibility(other, reference) == ""
+
+
+def test_an_optimal_channel_is_never_impossible() -> None:
+    """The exact q of a Gaussian as fine atoms: 100 audits, none refused."""
+    variance = SOURCE.stds[0] ** 2 - 0.5 / BETA
+    points = torch.linspace(-8.0, 8.0, 801, dtype=torch.float64)[:, None]
+    atoms = Atoms(points, torch.log_softmax(-0.5 * points[:, 0].square() / variance, 0))
+    channel = TestChannel(BETA, atoms, Claim(0.0, 0.0, "estimate"), lambda x, k, g: x[:, None])
+    size = dataclasses.replace(SIZES["quick"], symbols=640, paper_draws=0, conditional_symbols=0)
+    for seed in range(100):
+        found = audit(
+            channel,
+            Problem(SOURCE, SquaredError()),
+            REFERENCE,
+            size=size,
+            generator=Generator().manual_seed(seed),
+        )
+        assert impossibility(found, REFERENCE) == ""
+        assert abs(found.gap) < 1e-6
+
+
+def test_no_committed_record_is_impossible_in_its_gap() -> None:
+    """The gate costs the stored runs nothing: gap_hi falls below zero by 2.6e-5 at most."""
+    import json
+
+    root = Path(__file__).parents[2] / "results"
+    if not root.exists():
+        pytest.skip("no stored results beside the tests")
+    seen = 0
+    for path in root.glob("*/records*.jsonl"):
+        for line in path.read_text().splitlines():
+            for point in json.loads(line)["points"]:
+                if point["status"] == "ok" and point.get("gap_hi") is not None:
+                    seen += 1
+                    assert point["gap_hi"] > -1e-4
+    assert seen > 1000
