@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 Status = Literal[
@@ -98,6 +98,23 @@ class HasRadius(Protocol):
         self, s: Float[Tensor, " n"], direction: Float[Tensor, "n d"]
     ) -> Float[Tensor, "n d"]:
         """c + A s u for unit vectors u."""
+
+
+@runtime_checkable
+class HasComponents(Protocol):
+    """A mixture that knows its components: the audit draws of the rare ones, too."""
+
+    @property
+    def weights(self) -> Float[Tensor, " k"]:
+        """Probabilities of the components; they sum to one."""
+
+    def log_joint(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """log of weight times density, for every component."""
+
+    def sample_components(
+        self, labels: Int[Tensor, " n"], generator: Generator
+    ) -> Float[Tensor, "n d"]:
+        """One draw of the component that each label names."""
 
 
 @runtime_checkable

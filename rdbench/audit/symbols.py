@@ -12,8 +12,9 @@ of
 
 each normalised, so that weight times distortion is bounded where plain draws have no third moment,
 and symbols of probability 10^-5 are seen. Within each of 64 blocks the draws are stratified by the
-quantiles of r. The blocks are independent and equal in law, so that the spread of their means is
-the error, whatever the strata gain.
+quantiles of r. Of a mixture's symbols, half are spread evenly over the components, so that a rare
+one far away is seen. The blocks are independent and equal in law, so that the spread of their
+means is the error, whatever the strata gain.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from torch import Generator, Tensor
 
 from rdbench.types import (
     Distortion,
+    HasComponents,
     HasDensity,
     HasRadius,
     HasSupport,
@@ -145,7 +147,31 @@ def _stratified(
         )
         x = source.from_radius(s, u / u.norm(dim=1, keepdim=True))
         return Symbols(x, weights=weights, block=block, tail_index=math.inf)
+    if isinstance(source, HasComponents) and _tail_index(source) == math.inf:
+        return _by_component(source, block, generator)
     return None
+
+
+def _by_component(source: HasComponents, block: int, generator: Generator) -> Symbols | None:
+    """Draws of a mixture of which half are spread evenly over its components; None if singular."""
+    weights = source.weights.to(generator.device).double()
+    shares = 0.5 * weights + 0.5 / len(weights)
+    u = _strata(block, generator)
+    labels = torch.searchsorted(torch.cumsum(shares, 0), u).clamp(max=len(shares) - 1)
+    x = source.sample_components(labels, generator)
+    joint = source.log_joint(x).double()
+    log_p = torch.logsumexp(joint, 1)
+    if not bool(torch.isfinite(log_p).all()):
+        return None
+    log_r = torch.logsumexp(joint + (shares / weights).log(), 1)
+    return Symbols(x, weights=torch.exp(log_p - log_r), block=block, tail_index=math.inf)
+
+
+def _strata(block: int, generator: Generator) -> Float[Tensor, " n"]:
+    """BLOCKS stratified samples of ``block`` uniform numbers each."""
+    dev = generator.device
+    u = torch.rand((BLOCKS, block), generator=generator, device=dev, dtype=torch.float64)
+    return ((torch.arange(block, device=dev) + u) / block).reshape(-1)
 
 
 def _radii(source: HasRadius, device: torch.device) -> Float[Tensor, " k"] | None:
@@ -171,13 +197,10 @@ class _Law:
 
     def draw(self, block: int, generator: Generator) -> tuple[Tensor, Tensor]:
         """BLOCKS stratified samples of ``block`` draws, with their weights p / r."""
-        shape = (BLOCKS, block)
-        dev = self.edges.device
-        u = torch.rand(shape, generator=generator, device=dev, dtype=torch.float64)
-        u = ((torch.arange(block, device=dev) + u) / block).reshape(-1)
+        u = _strata(block, generator)
         cumulated = torch.cumsum(self.mass, 0)
         cell = torch.searchsorted(cumulated, u * cumulated[-1]).clamp(max=len(self.mass) - 1)
-        within = torch.rand(u.shape, generator=generator, device=dev, dtype=torch.float64)
+        within = torch.rand(u.shape, generator=generator, device=u.device, dtype=torch.float64)
         width = self.edges[cell + 1] - self.edges[cell]
         t = self.edges[cell] + within * width
         log_r = self.mass[cell].log() - cumulated[-1].log() - width.log()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from rdbench.sources.gaussian import orthogonal
@@ -74,9 +74,16 @@ class GaussianMixture:
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""
+        weights = self.weights.to(generator.device)
+        labels = torch.multinomial(weights, n, replacement=True, generator=generator)
+        return self.sample_components(labels, generator)
+
+    def sample_components(
+        self, labels: Int[Tensor, " n"], generator: Generator
+    ) -> Float[Tensor, "n d"]:
+        """One draw of the component that each label names."""
         mixture = self.to(generator.device)
-        labels = torch.multinomial(mixture.weights, n, replacement=True, generator=generator)
-        z = _randn(n, self.dim, generator)
+        z = _randn(len(labels), self.dim, generator)
         values, vectors = mixture._eigen
         out = torch.empty_like(z)
         for k in range(self.size):

@@ -133,6 +133,20 @@ def test_a_density_that_is_not_normalised_is_not_used(shift: float) -> None:
     assert abs(found.value - 1.0) <= 2.0 * found.widest
 
 
+def test_a_rare_component_far_away_is_seen() -> None:
+    """One symbol in 10^4 lies 100 off: 4,000 plain draws miss it in two of three audits."""
+    weights = torch.tensor([1.0 - 1e-4, 1e-4], dtype=torch.float64)
+    means = torch.tensor([[0.0, 0.0], [100.0, 0.0]], dtype=torch.float64)
+    source = GaussianMixture(weights, means, torch.eye(2).double().expand(2, 2, 2))
+    symbols = draw_symbols(Problem(source, SquaredError()), 2000, Generator().manual_seed(1))
+    found = mean_of(_square(symbols.x), symbols)
+    assert abs(found.value - (2.0 + 1.0)) <= 2.0 * found.widest
+    assert found.widest < 0.1
+    singular = GaussianMixture(weights, means, torch.zeros(2, 2, 2).double())
+    plain = draw_symbols(Problem(singular, SquaredError()), 2000, Generator().manual_seed(1))
+    assert not plain.stratified
+
+
 def test_what_has_no_line_and_no_radius_is_drawn_plainly() -> None:
     for source in (rotated_product(LaplacianSource(), 3), _mixture([1.0], [0.0])):
         symbols = draw_symbols(Problem(source, SquaredError()), 200, Generator().manual_seed(7))
