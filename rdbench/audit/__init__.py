@@ -24,7 +24,7 @@ from rdbench.audit.quadrature import quadrature
 from rdbench.audit.scoring import audited
 from rdbench.audit.size import SIZES, AuditSize
 from rdbench.audit.sums import atoms, plug_in
-from rdbench.audit.symbols import draw_symbols
+from rdbench.audit.symbols import Symbols, draw_symbols
 from rdbench.types import (
     Atoms,
     Audited,
@@ -67,18 +67,18 @@ def audit(
     # What evaluates an energy needs few symbols at a high price each: it takes draws.
     drawn = isinstance(channel.marginal, Energy) and problem.distortion.name in _SMOOTH
     symbols = draw_symbols(problem, size.symbols, generator, drawn=drawn)
-    x, probabilities = symbols.x, symbols.probabilities
-    evaluation = _evaluate(channel, problem, x, probabilities, size, generator)
+    evaluation = _evaluate(channel, problem, symbols, size, generator)
     result = audited(evaluation, reference, symbols, channel.beta)
     n = size.paper_draws
     if n > 0:
         protocol = plug_in(
             channel.marginal.sample(n, generator).detach().double(),
             problem.distortion,
-            x[:n] if probabilities is None else x,
-            probabilities,
+            symbols.x[:n] if symbols.probabilities is None else symbols.x,
+            symbols.probabilities,
             channel.beta,
             exact_draws=False,
+            weights=symbols.weights,
         )
         gap = audited(protocol, reference, symbols, channel.beta).gap
         result = dataclasses.replace(result, gap_paper_protocol=gap, n_paper_protocol=n)
@@ -106,12 +106,12 @@ def _check_alphabet(marginal: Marginal, alphabet: Float[Tensor, "m d"]) -> None:
 def _evaluate(
     channel: TestChannel,
     problem: Problem,
-    x: Float[Tensor, "n d"],
-    probabilities: Float[Tensor, " n"] | None,
+    symbols: Symbols,
     size: AuditSize,
     generator: Generator,
 ) -> Evaluation:
     marginal, distortion, beta = channel.marginal, problem.distortion, channel.beta
+    x, probabilities, weights = symbols.x, symbols.probabilities, symbols.weights
     if problem.alphabet is not None:
         _check_alphabet(marginal, problem.alphabet)
     if isinstance(marginal, Atoms):
@@ -122,11 +122,13 @@ def _evaluate(
         return pushforward(marginal, distortion, x, probabilities, beta, size, generator)
     if probabilities is None and distortion.name in _SMOOTH:
         if x.shape[1] <= _QUADRATURE_DIM:
-            return quadrature(channel, marginal, distortion, x, generator)
+            return quadrature(channel, marginal, distortion, x, generator, weights)
         if distortion.name == "squared_error":
-            return annealed(channel, marginal, x, size, generator)
+            return annealed(channel, marginal, x, size, generator, weights)
     draws = marginal.sample(size.plug_in_draws, generator).detach().double()
-    evaluation = plug_in(draws, distortion, x, probabilities, beta, exact_draws=False)
+    evaluation = plug_in(
+        draws, distortion, x, probabilities, beta, exact_draws=False, weights=weights
+    )
     if evaluation.ess * len(draws) < _PLUG_IN_MIN_DRAWS:
         # Too high in expectation, and by an unknown amount: no lower end.
         return dataclasses.replace(evaluation, accepted=False, below=math.inf)

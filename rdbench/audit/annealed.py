@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.audit.averages import weighted_mean
 from rdbench.audit.chains import INFLATION, Partition, anneal, partition, scaled
 from rdbench.audit.evaluation import Evaluation, log_mean_exp
 from rdbench.audit.size import AuditSize
@@ -56,6 +57,7 @@ def annealed(
     x: Float[Tensor, "n d"],
     size: AuditSize,
     generator: Generator,
+    weights: Float[Tensor, " n"] | None = None,
 ) -> Evaluation:
     """Lengthen the schedules on a pilot until the gate accepts, then estimate with fresh chains.
 
@@ -77,12 +79,13 @@ def annealed(
     share = len(starting) // 3
 
     def log_z(steps: int, chains: int, starting: Tensor, least: int = 0) -> Partition:
-        rows = torch.randint(len(x), (max(chains // 4, 1),), generator=generator, device=x.device)
+        chance = torch.ones_like(x[:, 0]) if weights is None else weights[: len(x)]
+        rows = torch.multinomial(chance, max(chains // 4, 1), replacement=True, generator=generator)
         visited = channel.sample_conditional(x[rows], 1, generator)[:, 0].double()
         return partition(energy, g, steps, chains, starting, visited, generator, least)
 
     def log_z_x(steps: int, x: Tensor, z: Partition, width: float) -> Evaluation:
-        return _evaluate(channel, energy, g, x, z, steps, size, generator, width)
+        return _evaluate(channel, energy, g, x, weights, z, steps, size, generator, width)
 
     for steps in schedules:
         pilot_z = log_z(steps, chains // 2, starting[:share])
@@ -111,6 +114,7 @@ def _evaluate(
     energy: Energy,
     g: GaussianMixture,
     x: Tensor,
+    weights: Tensor | None,
     z: Partition,
     steps: int,
     size: AuditSize,
@@ -133,7 +137,7 @@ def _evaluate(
     base = wide.log_partition(x, beta)
     low = base + log_mean_exp(forward, 1)
     high = base + log_mean_exp(torch.cat([forward[:, 1:], back[:, None]], 1), 1)
-    width = abs(float((high - low).mean()))
+    width = abs(weighted_mean(high - low, weights))
     rho = (ends - repeated).square().sum(1).reshape(n, m)
     values = z.values[:2] if widest > 0.0 else z.values
     return Evaluation(

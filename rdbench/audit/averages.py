@@ -57,7 +57,7 @@ def mean_of(values: Float[Tensor, " k"], symbols: Symbols) -> Mean:
     if symbols.weights is not None:
         spread = block_means(values, symbols)
         if len(spread) < _LEAST_BLOCKS:
-            return Mean(_weighted(values, symbols.weights), math.inf)
+            return Mean(weighted_mean(values, symbols.weights), math.inf)
     n = len(spread)
     value = float(spread.mean())
     if n < 2:
@@ -112,9 +112,12 @@ def _exact(values: Tensor, probabilities: Tensor) -> float:
     return float(probabilities[positive] @ values[positive])
 
 
-def _weighted(values: Tensor, weights: Tensor) -> float:
+def weighted_mean(values: Float[Tensor, " k"], weights: Float[Tensor, " n"] | None) -> float:
+    """sum w v / sum w over the first k rows, the plain mean without weights."""
+    if weights is None:
+        return float(values.mean())
     w = weights[: len(values)]
-    return float(w @ values) / float(w.sum())
+    return float(torch.where(w > 0.0, w * values, 0.0).sum()) / float(w.sum())
 
 
 def _skew(values: Tensor) -> float:

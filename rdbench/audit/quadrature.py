@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.audit.averages import weighted_mean
 from rdbench.audit.box import MAX_NODES, Grid, box_of, grid_of
 from rdbench.audit.evaluation import Evaluation
 from rdbench.types import Distortion, Energy, TestChannel
@@ -32,6 +33,7 @@ def quadrature(
     distortion: Distortion,
     x: Float[Tensor, "n d"],
     generator: Generator,
+    weights: Float[Tensor, " n"] | None = None,
 ) -> Evaluation:
     """F(q) for q = exp(-E) / Z in d <= 2, refined until two grids agree.
 
@@ -51,7 +53,7 @@ def quadrature(
         coarse = _potential(grid.thinned(), distortion, x, beta)
         rows = min(len(fine), len(coarse))
         fine, coarse = fine[:rows], coarse[:rows]
-        error = abs(float((fine - coarse).mean()))
+        error = abs(weighted_mean(fine - coarse, weights))
         # Two grids also agree where both step over a spike; but its draws lie far below all nodes.
         resolved = lowest >= grid.lowest - _MISSED
         # A box that cuts q converges slowly, to a number that will not be accepted anyway.
@@ -120,10 +122,10 @@ def _potential(grid: Grid, distortion: Distortion, x: Tensor, beta: float) -> Te
     """-log sum_j q_j exp(-beta rho(x, y_j)), on every row of x that can be afforded."""
     if len(grid.axes) == 1:
         return _log_domain(grid, distortion, x, beta)[0]
-    first, second = _kernels(grid, distortion, x, beta)
+    first, second, shift = _kernels(grid, distortion, x, beta)
     z = ((first @ grid.log_q.exp()) * second).sum(1)
     if bool((z > 1e-280).all()):
-        return -z.log()
+        return shift - z.log()
     # q is so far from some x that exp underflows: sum logarithms instead, on fewer rows.
     return _log_domain(grid, distortion, x[:_LOG_ROWS], beta)[0]
 
@@ -132,7 +134,7 @@ def _distortion(grid: Grid, distortion: Distortion, x: Tensor, beta: float) -> T
     """E[rho(x, Y) | x] on the rows of x."""
     if len(grid.axes) == 1:
         return _log_domain(grid, distortion, x, beta)[1]
-    first, second = _kernels(grid, distortion, x, beta)
+    first, second, _ = _kernels(grid, distortion, x, beta)
     left = first @ grid.log_q.exp()
     z = (left * second).sum(1)
     if not bool((z > 1e-280).all()):
@@ -143,12 +145,21 @@ def _distortion(grid: Grid, distortion: Distortion, x: Tensor, beta: float) -> T
     return (along_1 + (left * second * rho_2).sum(1)) / z
 
 
-def _kernels(grid: Grid, distortion: Distortion, x: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    """exp(-beta rho) along each of two axes: the kernel of a summed distortion is a product."""
-    return (
-        torch.exp(-beta * distortion.pairwise(x[:, :1], grid.axes[0][:, None])),
-        torch.exp(-beta * distortion.pairwise(x[:, 1:], grid.axes[1][:, None])),
-    )
+def _kernels(
+    grid: Grid, distortion: Distortion, x: Tensor, beta: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """exp(-beta rho) along each of two axes: the kernel of a summed distortion is a product.
+
+    Both are divided by their largest value in every row, whose logarithms, with the sign changed
+    and summed, come third: a symbol outside of the box is far from all nodes.
+    """
+    along = [
+        beta * distortion.pairwise(x[:, i : i + 1], axis[:, None])
+        for i, axis in enumerate(grid.axes)
+    ]
+    least = [part.amin(1, keepdim=True) for part in along]
+    first, second = (torch.exp(low - part) for low, part in zip(least, along, strict=True))
+    return first, second, (least[0] + least[1])[:, 0]
 
 
 def _log_domain(

@@ -56,19 +56,25 @@ def plug_in(
     probabilities: Float[Tensor, " n"] | None,
     beta: float,
     exact_draws: bool,
+    weights: Float[Tensor, " n"] | None = None,
 ) -> Evaluation:
     """The paper's Appendix A, eq. (5): -log mean_j exp(-beta rho(x, y_j)) with y_j ~ q.
 
     It lies above f(x) in expectation (Jensen) and never exceeds log m + beta min rho: an upper
     bound where the draws are exact. Its standard error has a part that all x share, from the
-    draws: the delta method gives var_j c(y_j) / m with c(y) = mean_x exp(-beta rho(x, y)) / Z(x).
-    ``ess`` is the 5% quantile over x of the effective number of draws. E[rho | x] is a ratio of
-    means over the draws, whose error and bias follow from the same expansion.
+    draws: the delta method gives var_j c(y_j) / m with c(y) = mean_x exp(-beta rho(x, y)) / Z(x),
+    where ``weights`` are those of the symbols. ``ess`` is the 5% quantile over x of the effective
+    number of draws. E[rho | x] is a ratio of means over the draws, whose error and bias follow
+    from the same expansion.
     """
     m = len(draws)
     n = len(x)
-    weights = torch.full((n,), 1.0 / n, dtype=torch.float64, device=x.device)
-    weights = weights if probabilities is None else probabilities
+    if probabilities is not None:
+        weights = probabilities
+    elif weights is None:
+        weights = torch.full((n,), 1.0 / n, dtype=torch.float64, device=x.device)
+    else:
+        weights = weights[:n] / weights[:n].sum()
     potential, spent, effective, bias = [], [], [], []
     share = torch.zeros(m, dtype=torch.float64, device=x.device)
     moved = torch.zeros(m, dtype=torch.float64, device=x.device)
