@@ -75,7 +75,11 @@ class HasSupport(Protocol):
 
 @runtime_checkable
 class Distortion(Protocol):
-    """A distortion measure rho(x, y) >= 0, summed over dimensions."""
+    """A distortion measure rho(x, y), summed over dimensions.
+
+    A constant added to all rho(x, .) of one x changes nothing but D, so that negative values are
+    as good as others; +inf forbids y to x.
+    """
 
     name: ClassVar[str]
 
@@ -98,13 +102,71 @@ class Distortion(Protocol):
         """log of the integral of exp(-beta rho(0, z)) dz over R^d."""
 
 
+@runtime_checkable
+class HasLetters(Protocol):
+    """A distortion that is defined between given letters alone, such as a table."""
+
+    @property
+    def letters(self) -> Float[Tensor, "m d"]:
+        """The reproduction letters."""
+
+    def check_letters(
+        self, x: Float[Tensor, "n d"] | None, y: Float[Tensor, "m d"], dim: int
+    ) -> None:
+        """Refuse a source or an alphabet that the letters do not fit.
+
+        Raises:
+            RdbenchError: a point that is no letter, or another number of source letters.
+        """
+
+
+def given_letters(distortion: Distortion) -> Float[Tensor, "m d"] | None:
+    """The reproduction letters that a distortion brings itself, if it does."""
+    return distortion.letters if isinstance(distortion, HasLetters) else None
+
+
 @dataclass(frozen=True)
 class Problem:
-    """A source and a distortion; ``alphabet`` limits the reproduction to given points."""
+    """A source and a distortion; ``alphabet`` limits the reproduction to given points.
+
+    The alphabet may be a list or an array. Left out, it is that of the distortion where it has
+    one: all columns of a table.
+
+    Raises:
+        RdbenchError: an alphabet that is no array of finite points of the source's dimension, or
+            that a table does not fit.
+    """
 
     source: Source
     distortion: Distortion
     alphabet: Float[Tensor, "m d"] | None = None
+
+    def __post_init__(self) -> None:
+        dim = self.source.dim
+        alphabet = given_letters(self.distortion) if self.alphabet is None else self.alphabet
+        if alphabet is not None:
+            alphabet = _points(alphabet, dim)
+            object.__setattr__(self, "alphabet", alphabet)
+            if isinstance(self.distortion, HasLetters):
+                finite = isinstance(self.source, HasSupport)
+                support = self.source.support if finite else None  # type: ignore[attr-defined]
+                self.distortion.check_letters(support, alphabet, dim)
+
+
+def _points(alphabet: Any, dim: int) -> Float[Tensor, "m d"]:
+    try:
+        given = torch.as_tensor(alphabet)
+        points = given.double()
+    except (TypeError, ValueError, RuntimeError):
+        raise RdbenchError("the alphabet must be an array of points (m, d)") from None
+    if points.ndim != 2 or points.shape[1] != dim or not len(points):
+        raise RdbenchError(
+            f"the alphabet must be points (m, {dim}), as the source's are; "
+            f"got the shape {tuple(points.shape)}"
+        )
+    if given.is_complex() or not bool(points.isfinite().all()):
+        raise RdbenchError("the points of the alphabet must be finite real numbers")
+    return points
 
 
 @dataclass(frozen=True)

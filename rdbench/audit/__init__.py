@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import probabilities as as_probabilities
 from rdbench.audit.annealed import annealed
 from rdbench.audit.conditional import conditional_error
 from rdbench.audit.evaluation import Evaluation, audited
@@ -98,7 +99,7 @@ def _symbols(
     drawn = isinstance(marginal, Energy) and problem.distortion.name in _SMOOTH
     if isinstance(source, HasSupport) and not drawn:
         x = source.support.to(generator.device).double()
-        probabilities = source.pmf.to(generator.device).double()
+        probabilities = as_probabilities(source.pmf.to(generator.device), "a pmf")
     else:
         x, probabilities = source.sample(size.symbols, generator).double(), None
     if not bool(torch.isfinite(x).all()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -17,14 +17,17 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import instance, number, probabilities, settle
 from rdbench.certify import store
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.identity import certificate_key, problem_digest
 from rdbench.certify.rates import Known, distortion_bracket, rate_at, rate_bracket, side_step
 from rdbench.certify.rungs import slope_of_rate
 from rdbench.certify.solve import Method, certify, method_of
+from rdbench.distortions import TableDistortion
 from rdbench.references.shipped import Table, rate_name, shipped
 from rdbench.sources.directional import log_mean_exp_cosine, sample_von_mises_fisher
+from rdbench.sources.finite import FiniteSource
 from rdbench.types import Bracket, HasSupport, OutOfRange, Problem, TruthPoint
 
 # Rows of x that meet all atoms at a time.
@@ -32,6 +35,7 @@ _BLOCK = 4_000_000
 # What a slope is searched with, as a multiple of the tolerance.
 _ROUGH = 10.0
 _CLOSELY, _LOOSELY = 2e-4, 0.1
+_EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +54,9 @@ class Bounded:
     _solved: dict[float, Certificate] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.tolerance > 0.0:
+        instance(self.problem, Problem, "what is certified")
+        settle(self, tolerance=number(self.tolerance, "a tolerance"))
+        if not 0.0 < self.tolerance < math.inf:
             raise ValueError(f"a tolerance must be positive, got {self.tolerance}")
 
     @property
@@ -100,8 +106,34 @@ class Bounded:
         if not isinstance(source, HasSupport):
             return math.inf
         _, letter = torch.unique(source.support, dim=0, return_inverse=True)
-        p = torch.bincount(letter.reshape(-1), weights=source.pmf.double())
+        p = torch.bincount(letter.reshape(-1), weights=probabilities(source.pmf, "a pmf"))
         return float(torch.special.entr(p).sum())
+
+    @cached_property
+    def _without_offset(self) -> tuple[Bounded, float] | None:
+        """The problem less its row minima, and E min_y rho(X, y); None where they are zero.
+
+        A constant in a row of distortions changes nothing but D, and would take the digits of R.
+        The tables that are shipped hold certificates of the problem as it stands.
+        """
+        if self.case or self.method.matrix is None:
+            return None
+        rho, p = self.method.matrix
+        least = rho.min(1)
+        if not least.any():
+            return None
+        letters = torch.arange(len(p), dtype=torch.float64)[:, None]
+        source = FiniteSource(self.problem.source.name, letters, torch.from_numpy(p))
+        table = TableDistortion(torch.from_numpy(rho - least[:, None]))
+        return replace(self, problem=Problem(source, table)), float(p @ least)
+
+    @cached_property
+    def _enough(self) -> float:
+        """D_max = min_y E rho(X, y) of a finite alphabet: from there on R(D) = 0. Else infinite."""
+        if self.method.matrix is None:
+            return math.inf
+        rho, p = self.method.matrix
+        return float((p @ rho).min())
 
     def key(self, beta: float, tolerance: float | None = None) -> str:
         """The content key of the certificate at beta."""
@@ -117,6 +149,9 @@ class Bounded:
         """
         if not (0.0 < beta < math.inf):
             raise OutOfRange(f"beta must be finite and positive, got {beta}")
+        if self._without_offset is not None:
+            reduced, offset = self._without_offset
+            return _with_offset(reduced.certificate(beta), offset)
         if beta not in self._solved:
             stored = self.table.centres.get(self.key(beta))
             self._solved[beta] = stored or self._cached(beta, self.tolerance)
@@ -138,6 +173,9 @@ class Bounded:
         Raises:
             OutOfRange: beta is no slope that the solver covers.
         """
+        if self._without_offset is not None:
+            reduced, offset = self._without_offset
+            return _with_offset(reduced.solve(beta, tolerance), offset)
         try:
             return certify(self.method, beta, tolerance or self.tolerance, self._nearest(beta))
         except ValueError as reason:
@@ -175,7 +213,12 @@ class Bounded:
     # ---------------------------------------------------------------- the truth
 
     def point(self, beta: float) -> TruthPoint:
-        """F*, R*, D* at slope beta."""
+        """F*, R*, D* at slope beta; at beta = 0 the limit D_max, of a finite alphabet alone."""
+        if beta == 0.0 and self._enough < math.inf:
+            return TruthPoint.exact(0.0, 0.0, self._enough)
+        if self._without_offset is not None:
+            reduced, offset = self._without_offset
+            return _point_with_offset(reduced.point(beta), offset)
         centre = self.accepted(beta)
         known = Known.of(centre)
         sides = [self.known(b) for b in self.side_slopes(centre) if b > 0.0]
@@ -185,6 +228,11 @@ class Bounded:
 
     def rate(self, distortion: float) -> Bracket:
         """R(D) from the certificates of the table and those solved so far."""
+        if distortion >= self._enough:
+            return Bracket.exact(0.0)
+        if self._without_offset is not None:
+            reduced, offset = self._without_offset
+            return reduced.rate(distortion - offset)
         if not distortion > 0.0:
             raise OutOfRange(f"a distortion must be positive, got {distortion}")
         table = self.table
@@ -211,6 +259,8 @@ class Bounded:
                 f"R(D) of {self.problem.source.name} never exceeds the entropy of its letters, "
                 f"{entropy:.6g} nats: there is no slope of rate {rate:.6g}"
             )
+        if self._without_offset is not None:
+            return self._without_offset[0].slope(rate)
         return self.search(rate, lambda beta: self._cached(beta, self.rough))
 
 
@@ -235,6 +285,9 @@ class Certified(Bounded):
         Raises:
             OutOfRange: it is wider than the tolerance.
         """
+        if self._without_offset is not None:
+            reduced, offset = self._without_offset
+            return _with_offset(reduced.accepted(beta), offset)
         found = self.certificate(beta)
         if not found.reached:
             raise OutOfRange(
@@ -297,3 +350,23 @@ class Certified(Bounded):
         u = sample_von_mises_fisher(axes.repeat_interleave(k, 0), kappa, generator)
         centre = x.double() - centred
         return centre[:, None, :] + (radius[:, None] * u).reshape(n, k, d)
+
+
+def _with_offset(found: Certificate, offset: float) -> Certificate:
+    """The certificate of rho + c with E c(X) = ``offset``."""
+    more = found.beta * offset
+    # each of the sums rounds once, and so did the offset
+    slack = 2.0 * _EPS * abs(more)
+    lo, hi = found.lo + more - slack, found.hi + more + slack
+    return replace(found, lo=lo, hi=hi, distortion=found.distortion + offset)
+
+
+def _point_with_offset(found: TruthPoint, offset: float) -> TruthPoint:
+    """The point of rho + c with E c(X) = ``offset``; R is the same to the last digit."""
+    f, d, more = found.lagrangian, found.distortion, found.beta * offset
+    of_f, of_d = 2.0 * _EPS * abs(more), 2.0 * _EPS * abs(offset)
+    return replace(
+        found,
+        lagrangian=Bracket(f.lo + more - of_f, f.hi + more + of_f),
+        distortion=Bracket(d.lo + offset - of_d, d.hi + offset + of_d),
+    )

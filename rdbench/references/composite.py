@@ -10,6 +10,7 @@ from typing import ClassVar, TypeVar
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import instance
 from rdbench.types import (
     Bracket,
     HasConditional,
@@ -30,6 +31,10 @@ class Composite:
 
     upper: Reference
     lower: Reference
+
+    def __post_init__(self) -> None:
+        for part in (self.upper, self.lower):
+            instance(part, Reference, "a part of a composite")
 
     @property
     def citation(self) -> str:

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import instance
 from rdbench.sources.gaussian import GaussianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
@@ -28,6 +29,9 @@ class WaterFilling:
     kind: ClassVar[str] = "closed form"
 
     source: GaussianSource
+
+    def __post_init__(self) -> None:
+        instance(self.source, GaussianSource, "the source of reverse water-filling")
 
     @property
     def citation(self) -> str:

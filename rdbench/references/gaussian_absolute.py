@@ -24,6 +24,7 @@ from scipy.optimize import brentq
 from scipy.special import erfcx
 from torch import Generator, Tensor
 
+from rdbench.arrays import instance
 from rdbench.sources.gaussian import GaussianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
@@ -75,6 +76,7 @@ class GaussianAbsolute:
     source: GaussianSource
 
     def __post_init__(self) -> None:
+        instance(self.source, GaussianSource, "the source of this closed form")
         if self.source.dim != 1:
             raise ValueError(f"the closed form is for d = 1, the source has d = {self.source.dim}")
 

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import instance
 from rdbench.sources.laplacian import LaplacianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
@@ -26,6 +27,9 @@ class LaplacianAbsolute:
     kind: ClassVar[str] = "closed form"
 
     source: LaplacianSource
+
+    def __post_init__(self) -> None:
+        instance(self.source, LaplacianSource, "the source of this closed form")
 
     @property
     def citation(self) -> str:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from scipy.special import gammaln
 from torch import Generator, Tensor
 
+from rdbench.arrays import instance
 from rdbench.references.shannon import ShannonCurve
 from rdbench.sources.directional import sample_von_mises_fisher
 from rdbench.sources.sphere import NoisySphereSource
@@ -35,6 +36,9 @@ class NoisySphere:
     kind: ClassVar[str] = "closed form"
 
     source: NoisySphereSource
+
+    def __post_init__(self) -> None:
+        instance(self.source, NoisySphereSource, "the source of this closed form")
 
     @property
     def citation(self) -> str:

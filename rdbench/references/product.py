@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from torch import Generator, Tensor
 
+from rdbench.arrays import instance, settle
 from rdbench.sources.product import ProductSource
 from rdbench.types import (
     Bracket,
@@ -40,6 +41,12 @@ class ProductReference:
     scalars: tuple[Reference, ...]
 
     def __post_init__(self) -> None:
+        instance(self.source, ProductSource, "the source of a product")
+        if isinstance(self.scalars, Reference):
+            settle(self, scalars=(self.scalars,))
+        if not all(isinstance(s, Reference) for s in self.scalars):
+            raise RdbenchError("a product needs one reference for every different marginal")
+        settle(self, scalars=tuple(self.scalars))
         if len(self.scalars) != len(list(self.source.groups())):
             raise RdbenchError("a product needs one reference for every different marginal")
 

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from torch import Generator, Tensor
 
+from rdbench.arrays import instance
 from rdbench.sources.directional import (
     log_mean_exp_cosine,
     mean_cosine,
@@ -71,6 +72,9 @@ class SphereUniform:
     kind: ClassVar[str] = "closed form"
 
     source: SphereSource
+
+    def __post_init__(self) -> None:
+        instance(self.source, SphereSource, "the source of this closed form")
 
     @property
     def citation(self) -> str:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import number, settle
 from rdbench.types import RdbenchError
 
 
@@ -21,6 +22,8 @@ class BananaSource:
     noise: float = 0.5
 
     def __post_init__(self) -> None:
+        names = ("spread", "bend", "noise")
+        settle(self, **{name: number(getattr(self, name), f"a banana's {name}") for name in names})
         for what, value in (("spread", self.spread), ("noise", self.noise)):
             if not (value > 0.0 and math.isfinite(value)):
                 raise RdbenchError(f"a banana's {what} must be positive and finite, got {value}")

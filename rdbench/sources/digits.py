@@ -17,6 +17,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Generator, Tensor
 
+from rdbench.arrays import settle, whole
 from rdbench.types import RdbenchError
 
 _PIXELS = 64
@@ -37,6 +38,7 @@ class DigitsSource:
     components: int = _PIXELS
 
     def __post_init__(self) -> None:
+        settle(self, components=whole(self.components, "a number of principal components"))
         if not 1 <= self.components <= _PIXELS:
             raise RdbenchError(
                 f"digits have 1 to {_PIXELS} principal components, got {self.components}"

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import Number, array, number, settle, whole
 from rdbench.types import RdbenchError
 
 _ROTATION_SEED = 20240607
@@ -24,6 +25,13 @@ class GaussianSource:
     mean: Float[Tensor, " d"]
     stds: Float[Tensor, " d"]
     basis: Float[Tensor, "d d"]
+
+    def __post_init__(self) -> None:
+        mean, stds = (array(v, "mean and stds of a Gaussian", 1) for v in (self.mean, self.stds))
+        basis = array(self.basis, "the basis of a Gaussian", 2)
+        if not (len(mean) == len(stds) == len(basis) == basis.shape[1]):
+            raise RdbenchError("a Gaussian needs a mean (d,), stds (d,) and a basis (d, d)")
+        settle(self, mean=mean, stds=stds, basis=basis)
 
     @property
     def dim(self) -> int:
@@ -48,14 +56,18 @@ class GaussianSource:
         return -0.5 * z.square().sum(1) - constant
 
 
-def orthogonal(dim: int, seed: int = _ROTATION_SEED) -> Float[Tensor, "d d"]:
+def orthogonal(dim: Number, seed: Number = _ROTATION_SEED) -> Float[Tensor, "d d"]:
     """A Haar-distributed rotation from a seed: QR with the signs of the diagonal fixed."""
+    dim, seed = whole(dim, "a dimension"), whole(seed, "a seed")
+    if dim < 1 or seed < 0:
+        raise RdbenchError(f"a rotation needs a dimension >= 1 and a seed >= 0, got {dim}, {seed}")
     q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, dim)))
     return torch.from_numpy(q * np.sign(np.diag(r)))
 
 
-def scalar_gaussian(mean: float = 0.0, std: float = 1.0) -> GaussianSource:
+def scalar_gaussian(mean: Number = 0.0, std: Number = 1.0) -> GaussianSource:
     """N(mean, std^2)."""
+    mean, std = number(mean, "a mean"), number(std, "a standard deviation")
     _require_positive(std)
     return GaussianSource(
         name=f"N({mean:g}, {std:g}^2)",
@@ -86,7 +98,7 @@ k = 0..d-1 (Lei, Hassani, Bidokhti 2022, their code)."""
 
 
 def vector_gaussian(
-    dim: int, spectrum: str = "ramp", mean: float = 0.0, seed: int = _ROTATION_SEED
+    dim: Number, spectrum: str = "ramp", mean: Number = 0.0, seed: Number = _ROTATION_SEED
 ) -> GaussianSource:
     """A d-dimensional Gaussian with a named spectrum, every coordinate's mean equal to ``mean``.
 
@@ -95,6 +107,7 @@ def vector_gaussian(
     """
     if spectrum not in SPECTRA:
         raise RdbenchError(f"unknown spectrum {spectrum!r}; choose one of {', '.join(SPECTRA)}")
+    dim, mean = whole(dim, "a dimension"), number(mean, "a mean")
     if dim < 1:
         raise RdbenchError(f"a Gaussian vector needs a dimension of at least 1, got {dim}")
     return GaussianSource(

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import number, settle, whole
 from rdbench.sources.directional import log_mean_exp_cosine
 from rdbench.types import RdbenchError
 
@@ -21,6 +22,7 @@ class SphereSource:
     radius: float = 1.0
 
     def __post_init__(self) -> None:
+        settle(self, dim=whole(self.dim, "a dimension"), radius=number(self.radius, "a radius"))
         _check(self.dim, self.radius)
 
     @property
@@ -42,6 +44,8 @@ class NoisySphereSource:
     noise: float = 0.2
 
     def __post_init__(self) -> None:
+        settle(self, dim=whole(self.dim, "a dimension"), radius=number(self.radius, "a radius"))
+        settle(self, noise=number(self.noise, "the noise"))
         _check(self.dim, self.radius)
         if not (self.noise > 0.0 and math.isfinite(self.noise)):
             raise RdbenchError(f"the noise must be positive and finite, got {self.noise}")

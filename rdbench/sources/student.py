@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import number, settle, whole
 from rdbench.types import RdbenchError
 
 
@@ -26,6 +27,9 @@ class StudentSource:
     loc: float = 0.0
 
     def __post_init__(self) -> None:
+        names = ("df", "scale", "loc")
+        settle(self, **{name: number(getattr(self, name), f"Student's {name}") for name in names})
+        settle(self, dim=whole(self.dim, "a dimension"))
         for what, value in (("degrees of freedom", self.df), ("scale", self.scale)):
             if not (value > 0.0 and math.isfinite(value)):
                 raise RdbenchError(f"Student's {what} must be positive and finite, got {value}")
