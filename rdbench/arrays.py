@@ -10,7 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rdbench.types import RdbenchError
+from rdbench.types import RdbenchError, converts
+
+__all__ = [
+    "Array", "Number", "array", "converts", "instance", "number", "probabilities", "settle",
+    "whole",
+]  # fmt: skip
 
 Array: TypeAlias = Any
 """A tensor, a NumPy array or a (nested) list of real numbers."""

@@ -7,14 +7,15 @@ beta (up to about 3e3) and exponentiated.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import array, settle
+from rdbench.arrays import array, converts, settle
 from rdbench.types import RdbenchError
 
 # Up to this dimension differences are formed one by one; above it the expanded square is much
@@ -117,6 +118,7 @@ class Hamming:
         raise NotImplementedError("exp(-beta rho) of Hamming distortion has infinite mass on R^d")
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class TableDistortion:
     """rho(i, j) = table_ij for letters that are the numbers 0, 1, ..., as points of dimension 1.
@@ -162,13 +164,13 @@ class TableDistortion:
         if dim != 1:
             raise RdbenchError(f"a table of distortions takes scalar letters, the source has {dim}")
         if x is not None:
-            found = len(torch.unique(self._letters(x, rows, "source")))
+            found = len(torch.unique(_fitting(self._letters, x, rows, "source")))
             if found != rows:
                 raise RdbenchError(
                     f"the table has {rows} rows, the source {found} letters: give a row for every "
                     "letter of the source (it may have probability 0)"
                 )
-        self._letters(y, columns, "reproduction")
+        _fitting(self._letters, y, columns, "reproduction")
         if x is not None and bool((self.pairwise(x, y) == math.inf).all(1).any()):
             raise RdbenchError("the table forbids every letter of the alphabet to a source letter")
 
@@ -176,7 +178,7 @@ class TableDistortion:
         """table[x_i, y_j].
 
         Raises:
-            RdbenchError: a point is no letter of the table.
+            ValueError: a point is no letter of the table.
         """
         rows = self._letters(x, self.table.shape[0], "source")
         columns = self._letters(y, self.table.shape[1], "reproduction")
@@ -189,8 +191,8 @@ class TableDistortion:
         exact = (values == letters) & (letters >= 0) & (letters < size)
         if not bool(exact.all()):
             wrong = float(values[~exact][0])
-            raise RdbenchError(
-                f"{wrong:g} is no {side} letter of the table: they are 0 to {size - 1}"
+            raise ValueError(
+                f"{wrong:g} is no letter of the table: its {side} letters are 0 to {size - 1}"
             )
         return letters
 
@@ -207,3 +209,10 @@ class TableDistortion:
     def log_noise_mass(self, beta: float, dim: int) -> float:
         """No mass on R^d: raises NotImplementedError."""
         raise NotImplementedError("a table of distortions has no noise density on R^d")
+
+
+def _fitting(letters: Callable[[Tensor, int, str], Tensor], *of: Any) -> Tensor:
+    try:
+        return letters(*of)
+    except ValueError as reason:
+        raise RdbenchError(str(reason)) from None

@@ -94,8 +94,10 @@ def certify_finite(
     rho, p = rho[p > 0.0], p[p > 0.0]
     kernel = DenseKernel.build(rho, beta)
     best = solve_weights(kernel, p, tolerance)
-    used = np.flatnonzero(best.weights > 0.0)
-    posterior = kernel.matrix[:, used] * best.weights[used]
+    # a letter that nobody may use has none of q; F(q) <= F(w) without it
+    used = np.flatnonzero((best.weights > 0.0) & kernel.matrix.any(0))
+    weights = best.weights[used] / best.weights[used].sum()
+    posterior = kernel.matrix[:, used] * weights
     posterior /= posterior.sum(1, keepdims=True)
     slack = rounding(best.lagrangian, float(p @ kernel.shift), terms=sum(rho.shape))
     width = best.gap + 2.0 * slack
@@ -105,7 +107,7 @@ def certify_finite(
         lo=best.lagrangian - best.gap - slack,
         hi=best.lagrangian + slack,
         points=used[:, None].astype(float),
-        weights=best.weights[used],
+        weights=weights,
         # kernel.rho is zero where rho is infinite, and the posterior too
         distortion=float(p @ ((posterior * kernel.rho[:, used]).sum(1) + kernel.least)),
         kind="certified",

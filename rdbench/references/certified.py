@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import instance, number, probabilities, settle
+from rdbench.arrays import converts, instance, number, probabilities, settle
 from rdbench.certify import store
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.identity import certificate_key, problem_digest
@@ -35,9 +35,12 @@ _BLOCK = 4_000_000
 # What a slope is searched with, as a multiple of the tolerance.
 _ROUGH = 10.0
 _CLOSELY, _LOOSELY = 2e-4, 0.1
+# Of the range of the rows: what costs hardly a digit stays.
+_SMALL_OFFSET = 0.5
 _EPS = float(np.finfo(float).eps)
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class Bounded:
     """R(D) of a problem that has a solver, as a bracket of any width.
@@ -111,20 +114,23 @@ class Bounded:
 
     @cached_property
     def _without_offset(self) -> tuple[Bounded, float] | None:
-        """The problem less its row minima, and E min_y rho(X, y); None where they are zero.
+        """The problem less its row minima, and E min_y rho(X, y); None where they are small.
 
-        A constant in a row of distortions changes nothing but D, and would take the digits of R.
-        The tables that are shipped hold certificates of the problem as it stands.
+        A constant in a row of distortions changes nothing but D, and a large one would take the
+        digits of R. Shipped tables hold certificates of the problem as it stands.
         """
         if self.case or self.method.matrix is None:
             return None
         rho, p = self.method.matrix
         least = rho.min(1)
+        excess = rho - least[:, None]
+        if np.abs(least).max() < _SMALL_OFFSET * excess[np.isfinite(excess)].max():
+            return None
         if not least.any():
             return None
         letters = torch.arange(len(p), dtype=torch.float64)[:, None]
         source = FiniteSource(self.problem.source.name, letters, torch.from_numpy(p))
-        table = TableDistortion(torch.from_numpy(rho - least[:, None]))
+        table = TableDistortion(torch.from_numpy(excess))
         return replace(self, problem=Problem(source, table)), float(p @ least)
 
     @cached_property
@@ -213,9 +219,7 @@ class Bounded:
     # ---------------------------------------------------------------- the truth
 
     def point(self, beta: float) -> TruthPoint:
-        """F*, R*, D* at slope beta; at beta = 0 the limit D_max, of a finite alphabet alone."""
-        if beta == 0.0 and self._enough < math.inf:
-            return TruthPoint.exact(0.0, 0.0, self._enough)
+        """F*, R*, D* at slope beta."""
         if self._without_offset is not None:
             reduced, offset = self._without_offset
             return _point_with_offset(reduced.point(beta), offset)
@@ -264,6 +268,7 @@ class Bounded:
         return self.search(rate, lambda beta: self._cached(beta, self.rough))
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class Certified(Bounded):
     """R(D) with F* within ``tolerance`` nats, and the channel of the q that was found.

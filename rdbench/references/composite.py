@@ -10,7 +10,7 @@ from typing import ClassVar, TypeVar
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import instance
+from rdbench.arrays import converts, instance
 from rdbench.types import (
     Bracket,
     HasConditional,
@@ -23,6 +23,7 @@ from rdbench.types import (
 T = TypeVar("T")
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class Composite:
     """``upper`` wherever it is in range, ``lower`` elsewhere; every point says which it is."""

@@ -17,11 +17,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import instance
+from rdbench.arrays import converts, instance
 from rdbench.sources.gaussian import GaussianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class WaterFilling:
     """The rate-distortion function of a Gaussian vector, every quantity in closed form."""

@@ -24,7 +24,7 @@ from scipy.optimize import brentq
 from scipy.special import erfcx
 from torch import Generator, Tensor
 
-from rdbench.arrays import instance
+from rdbench.arrays import converts, instance
 from rdbench.sources.gaussian import GaussianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
@@ -63,6 +63,7 @@ def _curve(beta: float) -> tuple[float, float]:
     return max(rate, 0.0), 1.0 / beta + 2.0 * (p - t * s) - 2.0 * s / beta
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class GaussianAbsolute:
     """The rate-distortion function of a scalar Gaussian under absolute error, in closed form.

@@ -19,11 +19,12 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from torch import Generator, Tensor
 
-from rdbench.arrays import instance
+from rdbench.arrays import converts, instance
 from rdbench.sources.finite import FiniteSource
 from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint, checked_slope
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class FiniteHamming:
     """R(D) of a finite source whose letters are scalars and all different."""

@@ -15,11 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import instance
+from rdbench.arrays import converts, instance
 from rdbench.sources.laplacian import LaplacianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
 
+@converts
 @dataclass(frozen=True)
 class LaplacianAbsolute:
     """R(D) = log(b / D) for 0 < D <= b."""

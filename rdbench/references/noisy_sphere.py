@@ -18,7 +18,7 @@ from jaxtyping import Float
 from scipy.special import gammaln
 from torch import Generator, Tensor
 
-from rdbench.arrays import instance
+from rdbench.arrays import converts, instance
 from rdbench.references.shannon import ShannonCurve
 from rdbench.sources.directional import sample_von_mises_fisher
 from rdbench.sources.sphere import NoisySphereSource
@@ -29,6 +29,7 @@ _BEYOND = 12.0
 """Standard deviations beyond which the radius is not integrated (its density falls to 1e-31)."""
 
 
+@converts
 @dataclass(frozen=True)
 class NoisySphere:
     """R(D) of a sphere plus N(0, s^2 I) for beta >= 1 / (2 s^2)."""

@@ -23,13 +23,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import instance, number, settle, whole
+from rdbench.arrays import converts, instance, number, settle, whole
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint, finite_slope
 
 _QUADRATURE_DIM = 3
 
 
+@converts
 @dataclass(frozen=True)
 class ShannonCurve:
     """R(D) = h(X) - (d/2) log(2 pi e D / d) for beta >= ``lowest_beta``."""
@@ -84,6 +85,7 @@ class ShannonCurve:
         return beta
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class TightShannonBound:
     """R(D) of a Gaussian mixture for beta >= 1 / (2 v), v the smallest component variance."""

@@ -28,7 +28,8 @@ SAME_SLOPE = 1e-6
 """Slopes within this relative distance are one: float32 on the way would confuse them."""
 
 _NUMERICAL_LAYERS = (
-    "types.py", "arrays.py", "distortions.py", "sources", "inference", "certify", "references", "audit",
+    "types.py", "arrays.py", "distortions.py", "sources", "inference", "certify", "references",
+    "audit",
 )  # fmt: skip
 
 

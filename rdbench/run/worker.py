@@ -142,9 +142,7 @@ class _CellRun:
         self.spool.write(Stage("fit"), sync=False)
         try:
             with self.clock.running():
-                answers: Iterator[Any] = iter(
-                    estimator.fit(view, list(slopes), own, self.monitor)
-                )
+                answers: Iterator[Any] = iter(estimator.fit(view, list(slopes), own, self.monitor))
             while not self.clock.expired:
                 with self.clock.running():
                     try:

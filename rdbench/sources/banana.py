@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import number, settle
+from rdbench.arrays import converts, number, settle
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class BananaSource:
     """X1 ~ N(0, spread^2), X2 | X1 ~ N(bend (X1^2 - spread^2), noise^2); the mean is zero."""

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Generator, Tensor
 
-from rdbench.arrays import settle, whole
+from rdbench.arrays import converts, settle, whole
 from rdbench.types import RdbenchError
 
 _PIXELS = 64
@@ -27,6 +27,7 @@ _DECIMALS = 6
 _MISSING = "suite real_data needs scikit-learn: pip install 'rdbench[data]'"
 
 
+@converts
 @dataclass(frozen=True)
 class DigitsSource:
     """The 1797 images with equal probabilities, pixels scaled to [0, 1].

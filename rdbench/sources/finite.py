@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import Number, array, number, probabilities, settle, whole
+from rdbench.arrays import Number, array, converts, number, probabilities, settle, whole
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class FiniteSource:
     """P(X = support_i) = pmf_i. The support is the population: audits of it are exact sums.

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import Number, array, number, settle, whole
+from rdbench.arrays import Number, array, converts, number, settle, whole
 from rdbench.types import RdbenchError
 
 _ROTATION_SEED = 20240607
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class GaussianSource:
     """X = mean + basis (stds * Z), Z standard normal; covariance basis diag(stds^2) basis^T."""

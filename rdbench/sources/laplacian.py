@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import number, settle
+from rdbench.arrays import converts, number, settle
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class LaplacianSource:
     """Density exp(-|x - loc| / scale) / (2 scale) on the real line."""

@@ -20,13 +20,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import Array, Number, array, number, probabilities, settle, whole
+from rdbench.arrays import Array, Number, array, converts, number, probabilities, settle, whole
 from rdbench.sources.gaussian import orthogonal
 from rdbench.types import RdbenchError
 
 LOG_2PI = math.log(2.0 * math.pi)
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:
     """sum_k weights_k N(means_k, covs_k) on R^d, float64; covariances may be singular."""

@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import Number, array, settle, whole
+from rdbench.arrays import Number, array, converts, settle, whole
 from rdbench.sources.gaussian import orthogonal
 from rdbench.types import HasDensity, RdbenchError, Source
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class ProductSource:
     """X = basis Z with independent scalar coordinates Z_i ~ marginals[i]."""

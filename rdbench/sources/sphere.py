@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import number, settle, whole
+from rdbench.arrays import converts, number, settle, whole
 from rdbench.sources.directional import log_mean_exp_cosine
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class SphereSource:
     """Uniform on the sphere of a given radius about the origin of R^dim; it has no density."""
@@ -35,6 +36,7 @@ class SphereSource:
         return self.radius * _directions(n, self.dim, generator)
 
 
+@converts
 @dataclass(frozen=True)
 class NoisySphereSource:
     """X = radius U + noise Z, U uniform on the unit sphere, Z ~ N(0, I)."""

@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import number, settle, whole
+from rdbench.arrays import converts, number, settle, whole
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class StudentSource:
     """X = loc + scale Z / sqrt(G / df), Z ~ N(0, I_dim), G ~ chi^2_df; isotropic.

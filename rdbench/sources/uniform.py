@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import number, settle
+from rdbench.arrays import converts, number, settle
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class UniformSource:
     """Density 1 / (hi - lo) on the interval [lo, hi]."""
