@@ -152,7 +152,7 @@ class TableDistortion:
         return torch.arange(self.table.shape[1], dtype=torch.float64)[:, None]
 
     def check_letters(
-        self, x: Float[Tensor, "n d"] | None, y: Float[Tensor, "m d"], dim: int
+        self, x: Float[Tensor, "n k"] | None, y: Float[Tensor, "m d"], dim: int
     ) -> None:
         """Refuse a source or an alphabet that the table does not fit.
 

@@ -112,7 +112,7 @@ class HasLetters(Protocol):
         """The reproduction letters."""
 
     def check_letters(
-        self, x: Float[Tensor, "n d"] | None, y: Float[Tensor, "m d"], dim: int
+        self, x: Float[Tensor, "n k"] | None, y: Float[Tensor, "m d"], dim: int
     ) -> None:
         """Refuse a source or an alphabet that the letters do not fit.
 

@@ -201,7 +201,7 @@ def test_an_offset_changes_nothing_but_d(offset: float) -> None:
     channel = BlahutArimoto().solve_distortion(shown(problem), offset + 0.1)
     assert channel.claim.rate == pytest.approx(h(0.3) - h(0.1), abs=1e-9)
     assert channel.beta == pytest.approx(math.log(9.0), rel=1e-6)
-    with pytest.raises(RdbenchError, match="D_min|positive"):
+    with pytest.raises(RdbenchError, match=r"D_min|positive"):
         BlahutArimoto().solve_distortion(shown(problem), offset)
 
 
