@@ -39,7 +39,7 @@ def atoms(
         exponent = log_weights - tilt(rho, beta)
         log_z = torch.logsumexp(exponent, 1)
         potential.append(-log_z)
-        spent.append(mean_distortion(torch.exp(exponent - log_z[:, None]), rho))
+        spent.append(mean_distortion(torch.softmax(exponent, 1), rho))
     return Evaluation(
         potential=torch.cat(potential),
         distortion=torch.cat(spent),
@@ -74,7 +74,7 @@ def plug_in(
     for rho in blocks(distortion, x, draws):
         exponent = -tilt(rho, beta)
         log_z = torch.logsumexp(exponent, 1)
-        posterior = torch.exp(exponent - log_z[:, None])
+        posterior = torch.softmax(exponent, 1)
         potential.append(math.log(m) - log_z)
         spent.append(mean_distortion(posterior, rho))
         effective.append(1.0 / posterior.square().sum(1))

@@ -64,9 +64,8 @@ def exact_point(
     lagrangian = spent = 0.0
     for rho in blocks(distortion, x, atoms.points):
         logits = atoms.log_weights - tilt(rho, beta)
-        log_z = torch.logsumexp(logits, 1, keepdim=True)
-        lagrangian -= float(log_z.sum())
-        spent += float(mean_distortion(torch.exp(logits - log_z), rho).sum())
+        lagrangian -= float(torch.logsumexp(logits, 1).sum())
+        spent += float(mean_distortion(torch.softmax(logits, 1), rho).sum())
     # Rounding can make a rate negative; in this order max keeps NaN.
     return max(lagrangian - beta * spent, 0.0) / len(x), spent / len(x)
 

@@ -30,7 +30,11 @@ def tilt(rho: Float[Tensor, "n m"], beta: float) -> Float[Tensor, "n m"]:
 def mean_distortion(
     posterior: Float[Tensor, "n m"], rho: Float[Tensor, "n m"]
 ) -> Float[Tensor, " n"]:
-    """sum_j p(y_j|x_i) rho(x_i, y_j); what has no probability costs nothing, even where inf."""
+    """sum_j p(y_j|x_i) rho(x_i, y_j); what has no probability costs nothing, even where inf.
+
+    ``posterior`` sums to one to the last digit (softmax, not exp(. - log Z)): an offset of rho
+    would multiply what is missing.
+    """
     found = (posterior * rho).sum(1)
     if bool(found.isnan().any()):
         found = (posterior * rho.where(posterior > 0.0, 0.0)).sum(1)
@@ -50,6 +54,6 @@ def appendix_a(
         exponent = -tilt(rho, beta)
         log_z = torch.logsumexp(exponent, 1)
         lagrangian += float((math.log(len(y)) - log_z).sum())
-        spent += float(mean_distortion(torch.exp(exponent - log_z[:, None]), rho).sum())
+        spent += float(mean_distortion(torch.softmax(exponent, 1), rho).sum())
     n = len(x)
     return (lagrangian - beta * spent) / n, spent / n

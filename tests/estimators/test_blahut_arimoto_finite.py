@@ -15,11 +15,12 @@ from scipy.special import entr
 from torch import Generator
 
 from rdbench.audit import SIZES, audit
-from rdbench.distortions import Hamming, TableDistortion
+from rdbench.distortions import Hamming, SquaredError, TableDistortion
 from rdbench.estimators.blahut_arimoto import BlahutArimoto
 from rdbench.references.certified import Certified
 from rdbench.run.views import make_view
 from rdbench.sources.finite import FiniteSource, bernoulli
+from rdbench.sources.gaussian import scalar_gaussian
 from rdbench.types import Problem, RdbenchError, Refusal, TestChannel, View
 
 CPU = torch.device("cpu")
@@ -271,3 +272,16 @@ def test_hamming_letters_outside_the_support_are_never_better() -> None:
     for beta in (0.5, 2.0):
         wide, plain = (solve(q, beta)[0] for q in (wider, Problem(bernoulli(0.3), Hamming())))
         assert wide.claim.rate == pytest.approx(plain.claim.rate, abs=1e-7)
+
+
+# ------------------------------------------------------------------------ grids
+
+
+def test_a_gaussian_grid_at_small_slopes() -> None:
+    """Up to beta = 1/2 nothing is sent: R = 0, D = 1."""
+    problem = Problem(scalar_gaussian(), SquaredError())
+    for solver in ("interior_point", "squarem", "ba"):
+        for channel in solve(problem, 1e-9, 1e-4, 0.3, 0.49, solver=solver):
+            assert channel.status == "ok"
+            assert channel.claim.distortion == pytest.approx(1.0, abs=1e-6)
+            assert channel.claim.rate == pytest.approx(0.0, abs=1e-12)
