@@ -199,7 +199,7 @@ def test_numbers_that_are_not_finite_are_refused(bad: float) -> None:
     for make, arguments in (
         (FiniteSource, ("x", [[bad], [1.0]], [0.5, 0.5])),
         (FiniteSource, ("x", [[0.0], [1.0]], [0.5, bad])),
-        (GaussianSource, ("x", [bad], [1.0], [[1.0]])),
+        (GaussianSource, ("x", [0.0], [bad], [[1.0]])),
         (LaplacianSource, (bad, 1.0)),
         (Problem, (bernoulli(0.5), Hamming(), [[0.0], [bad]])),
         (Certified, (Problem(bernoulli(0.5), Hamming()), bad)),
@@ -252,7 +252,7 @@ def test_float64_probabilities_keep_their_digits() -> None:
 )
 def test_what_does_not_sum_to_one_in_its_own_type_is_refused(p: Any) -> None:
     with pytest.raises(RdbenchError, match="non-negative and sum to one"):
-        FiniteSource("x", [[i] for i in range(len(p))], p)
+        FiniteSource("x", torch.arange(len(p))[:, None], p)
 
 
 def test_a_list_that_is_written_into_later_changes_nothing() -> None:

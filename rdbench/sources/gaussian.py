@@ -28,7 +28,9 @@ class GaussianSource:
     basis: Float[Tensor, "d d"]
 
     def __post_init__(self) -> None:
-        mean, stds = (array(v, "mean and stds of a Gaussian", 1) for v in (self.mean, self.stds))
+        # the audit names a source whose symbols are not finite
+        mean = array(self.mean, "the mean of a Gaussian", 1, finite=False)
+        stds = array(self.stds, "the stds of a Gaussian", 1)
         basis = array(self.basis, "the basis of a Gaussian", 2)
         if not (len(mean) == len(stds) == len(basis) == basis.shape[1]):
             raise RdbenchError("a Gaussian needs a mean (d,), stds (d,) and a basis (d, d)")

@@ -285,3 +285,12 @@ def test_a_gaussian_grid_at_small_slopes() -> None:
             assert channel.status == "ok"
             assert channel.claim.distortion == pytest.approx(1.0, abs=1e-6)
             assert channel.claim.rate == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("beta", [1e-6, 1e-4, 1e-2])
+def test_the_digits_of_a_small_rate(beta: float) -> None:
+    """A fair coin: R = log 2 - h(1 / (1 + e^beta)) = beta^2 / 8 - ..., F and beta D are beta / 2."""
+    (channel,) = solve(table(1.0 - np.eye(2), [0.5, 0.5]), beta)
+    # atanh series: log 2 - h(1/2 - t/2) = t^2/2 + t^4/12 + ..., t = tanh(beta / 2)
+    t = math.tanh(0.5 * beta)
+    assert channel.claim.rate == pytest.approx(t**2 / 2 + t**4 / 12 + t**6 / 30, rel=1e-8, abs=0.0)

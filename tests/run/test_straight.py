@@ -99,7 +99,8 @@ def test_a_straight_piece_beside_another_slope(tmp_path: Path, monkeypatch) -> N
     cell = plan_of(budget="quick")
     assert cell.betas == (LOG2, LOG2, 2.0)
     assert cell.slopes == (LOG2, 2.0)
-    record = record_of(tmp_path, cell, calls := [])
+    calls: list[float] = []
+    record = record_of(tmp_path, cell, calls)
     assert [row.target_rate for row in record.points] == [0.1, 0.3, 0.5]
     assert [row.beta for row in record.points] == [LOG2, LOG2, 2.0]
     assert len(calls) == 2
@@ -115,7 +116,8 @@ def test_rows_that_share_a_slope_are_part_of_the_identity() -> None:
 def test_slopes_given_twice_are_run_once(tmp_path: Path, betas: list[float]) -> None:
     cell = plan_of(betas=betas, budget="quick")
     assert cell.betas == (0.5, 2.0)
-    record = record_of(tmp_path, cell, calls := [])
+    calls: list[float] = []
+    record = record_of(tmp_path, cell, calls)
     assert [row.status for row in record.points] == ["ok", "ok"]
     assert len(calls) == 2
 
