@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -164,10 +165,10 @@ class Problem:
 
 def _points(alphabet: Any, dim: int) -> Float[Tensor, "m d"]:
     try:
-        given = torch.as_tensor(alphabet)
-        if given.is_complex():
+        given = alphabet if isinstance(alphabet, Tensor) else torch.tensor(np.asarray(alphabet))
+        if given.is_complex() or given.layout != torch.strided:
             raise TypeError
-        points = given.double()
+        points = given.detach().double()
     except (TypeError, ValueError, RuntimeError):
         raise RdbenchError("the alphabet must be an array of points (m, d)") from None
     if points.ndim != 2 or points.shape[1] != dim or not len(points):

@@ -108,7 +108,7 @@ def vector_gaussian(
     The rotation is the same for every estimator: a diagonal covariance would flatter methods
     with a factorised prior.
     """
-    if spectrum not in SPECTRA:
+    if not isinstance(spectrum, str) or spectrum not in SPECTRA:
         raise RdbenchError(f"unknown spectrum {spectrum!r}; choose one of {', '.join(SPECTRA)}")
     dim, mean = whole(dim, "a dimension"), number(mean, "a mean")
     if dim < 1:

@@ -289,7 +289,7 @@ def test_a_gaussian_grid_at_small_slopes() -> None:
 
 @pytest.mark.parametrize("beta", [1e-6, 1e-4, 1e-2])
 def test_the_digits_of_a_small_rate(beta: float) -> None:
-    """A fair coin: R = log 2 - h(1 / (1 + e^beta)) = beta^2 / 8 - ..., F and beta D are beta / 2."""
+    """A fair coin: R = log 2 - h(1 / (1 + e^beta)) = beta^2 / 8 - ..., beside F near beta / 2."""
     (channel,) = solve(table(1.0 - np.eye(2), [0.5, 0.5]), beta)
     # atanh series: log 2 - h(1/2 - t/2) = t^2/2 + t^4/12 + ..., t = tanh(beta / 2)
     t = math.tanh(0.5 * beta)
