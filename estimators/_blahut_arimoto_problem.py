@@ -56,10 +56,7 @@ def finite_problem(view: View) -> FiniteProblem:
     kept = torch.from_numpy(np.flatnonzero(p > 0)).to(support.device)
     rho = view.distortion.pairwise(support[kept], points).double().cpu().numpy()
     p = p[p > 0] / p.sum()
-    try:
-        check_distortions(rho)
-    except ValueError as reason:
-        raise grids.GridError(str(reason)) from None
+    _check(rho)
     least = float(p @ rho.min(1))
     return FiniteProblem(lambda beta: _dense(p, rho, beta, points.cpu().numpy()), least=least)
 
@@ -123,9 +120,17 @@ def codebook(view: View, size: int, claim_symbols: int) -> FiniteProblem:
             atoms = starting_points(drawn, symbols, 0.5 / beta)
         atoms = torch.unique(atoms, dim=0)
         rho = view.distortion.pairwise(symbols, atoms).double().cpu().numpy()
+        _check(rho)
         return _dense(p, rho, beta, atoms.cpu().numpy())
 
     return FiniteProblem(at, held=held)
+
+
+def _check(rho: ndarray) -> None:
+    try:
+        check_distortions(rho)
+    except ValueError as reason:
+        raise grids.GridError(str(reason)) from None
 
 
 def _dense(p: ndarray, rho: ndarray, beta: float, points: ndarray) -> grids.Discretised:

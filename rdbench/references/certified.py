@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -113,8 +113,8 @@ class Bounded:
         return float(torch.special.entr(p).sum())
 
     @cached_property
-    def _without_offset(self) -> tuple[Bounded, float] | None:
-        """The problem less its row minima, and E min_y rho(X, y); None where they are small.
+    def _without_offset(self) -> _Offset | None:
+        """The problem less its row minima; None where they are small.
 
         A constant in a row of distortions changes nothing but D, and a large one would take the
         digits of R. Shipped tables hold certificates of the problem as it stands.
@@ -131,7 +131,11 @@ class Bounded:
         letters = torch.arange(len(p), dtype=torch.float64)[:, None]
         source = FiniteSource(self.problem.source.name, letters, torch.from_numpy(p))
         table = TableDistortion(torch.from_numpy(excess))
-        return replace(self, problem=Problem(source, table)), float(p @ least)
+        return _Offset(
+            replace(self, problem=Problem(source, table)),
+            math.fsum(p * least),
+            math.fsum(p * np.abs(least)),
+        )
 
     @cached_property
     def _enough(self) -> float:
@@ -156,8 +160,7 @@ class Bounded:
         if not (0.0 < beta < math.inf):
             raise OutOfRange(f"beta must be finite and positive, got {beta}")
         if self._without_offset is not None:
-            reduced, offset = self._without_offset
-            return _with_offset(reduced.certificate(beta), offset)
+            return self._without_offset.put_back(self._without_offset.reduced.certificate(beta))
         if beta not in self._solved:
             stored = self.table.centres.get(self.key(beta))
             self._solved[beta] = stored or self._cached(beta, self.tolerance)
@@ -180,8 +183,9 @@ class Bounded:
             OutOfRange: beta is no slope that the solver covers.
         """
         if self._without_offset is not None:
-            reduced, offset = self._without_offset
-            return _with_offset(reduced.solve(beta, tolerance), offset)
+            return self._without_offset.put_back(
+                self._without_offset.reduced.solve(beta, tolerance)
+            )
         try:
             return certify(self.method, beta, tolerance or self.tolerance, self._nearest(beta))
         except ValueError as reason:
@@ -221,8 +225,7 @@ class Bounded:
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
         if self._without_offset is not None:
-            reduced, offset = self._without_offset
-            return _point_with_offset(reduced.point(beta), offset)
+            return self._without_offset.point(beta)
         centre = self.accepted(beta)
         known = Known.of(centre)
         sides = [self.known(b) for b in self.side_slopes(centre) if b > 0.0]
@@ -235,8 +238,7 @@ class Bounded:
         if distortion >= self._enough:
             return Bracket.exact(0.0)
         if self._without_offset is not None:
-            reduced, offset = self._without_offset
-            return reduced.rate(distortion - offset)
+            return self._without_offset.rate(distortion)
         if not distortion > 0.0:
             raise OutOfRange(f"a distortion must be positive, got {distortion}")
         table = self.table
@@ -264,7 +266,7 @@ class Bounded:
                 f"{entropy:.6g} nats: there is no slope of rate {rate:.6g}"
             )
         if self._without_offset is not None:
-            return self._without_offset[0].slope(rate)
+            return self._without_offset.reduced.slope(rate)
         return self.search(rate, lambda beta: self._cached(beta, self.rough))
 
 
@@ -291,8 +293,7 @@ class Certified(Bounded):
             OutOfRange: it is wider than the tolerance.
         """
         if self._without_offset is not None:
-            reduced, offset = self._without_offset
-            return _with_offset(reduced.accepted(beta), offset)
+            return self._without_offset.put_back(self._without_offset.reduced.accepted(beta))
         found = self.certificate(beta)
         if not found.reached:
             raise OutOfRange(
@@ -357,21 +358,36 @@ class Certified(Bounded):
         return centre[:, None, :] + (radius[:, None] * u).reshape(n, k, d)
 
 
-def _with_offset(found: Certificate, offset: float) -> Certificate:
-    """The certificate of rho + c with E c(X) = ``offset``."""
-    more = found.beta * offset
-    # each of the sums rounds once, and so did the offset
-    slack = 2.0 * _EPS * abs(more)
-    lo, hi = found.lo + more - slack, found.hi + more + slack
-    return replace(found, lo=lo, hi=hi, distortion=found.distortion + offset)
+class _Offset(NamedTuple):
+    """A problem with distortions rho, where rho + c(x) is asked about."""
 
+    reduced: Bounded
+    mean: float
+    """E c(X)."""
+    size: float
+    """E |c(X)|: what the rounding of the mean is relative to."""
 
-def _point_with_offset(found: TruthPoint, offset: float) -> TruthPoint:
-    """The point of rho + c with E c(X) = ``offset``; R is the same to the last digit."""
-    f, d, more = found.lagrangian, found.distortion, found.beta * offset
-    of_f, of_d = 2.0 * _EPS * abs(more), 2.0 * _EPS * abs(offset)
-    return replace(
-        found,
-        lagrangian=Bracket(f.lo + more - of_f, f.hi + more + of_f),
-        distortion=Bracket(d.lo + offset - of_d, d.hi + offset + of_d),
-    )
+    def put_back(self, found: Certificate) -> Certificate:
+        """The certificate of rho + c."""
+        more, slack = found.beta * self.mean, found.beta * self._slack(found.distortion)
+        lo, hi = found.lo + more - slack, found.hi + more + slack
+        return replace(found, lo=lo, hi=hi, distortion=found.distortion + self.mean)
+
+    def point(self, beta: float) -> TruthPoint:
+        """The point of rho + c; R is the same to the last digit."""
+        found = self.reduced.point(beta)
+        f, d, slack = found.lagrangian, found.distortion, self._slack(found.distortion.hi)
+        more = beta * self.mean
+        return replace(
+            found,
+            lagrangian=Bracket(f.lo + more - beta * slack, f.hi + more + beta * slack),
+            distortion=Bracket(d.lo + self.mean - slack, d.hi + self.mean + slack),
+        )
+
+    def rate(self, distortion: float) -> Bracket:
+        """R(D) of rho + c: R does not increase, so that rounding of D moves the ends apart."""
+        d, slack = distortion - self.mean, self._slack(abs(distortion))
+        return Bracket(self.reduced.rate(d + slack).lo, self.reduced.rate(d - slack).hi)
+
+    def _slack(self, distortion: float) -> float:
+        return 4.0 * _EPS * (self.size + distortion)
