@@ -13,14 +13,15 @@ from torch import Tensor
 
 from rdbench.inference import boxes, finite, grids
 from rdbench.inference.grid_error import DiscretisationError, discretisation_error
-from rdbench.inference.kernels import DenseKernel
+from rdbench.inference.kernels import DenseKernel, check_distortions
 from rdbench.inference.particles import starting_points
-from rdbench.types import RdbenchError, View
+from rdbench.types import RdbenchError, View, given_letters
 
 _MAX_POINTS = {1: 100_000, 2: 1_024}
 _DENSE_ENTRIES = 25_000_000
 _BOX_DRAWS = 20_000
 _SYMBOLS_PER_ATOM = 20
+_NEAR_ZERO = 1e-6
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class FiniteProblem:
     """None where nothing was put on a grid."""
     held: Float[Tensor, "n d"] | None = None
     """Where the source is a batch of draws: others, on which F(q) is taken at every slope."""
+    least: float = 0.0
+    """E min_y rho(X, y) of a finite source: no channel spends less."""
 
 
 def finite_problem(view: View) -> FiniteProblem:
@@ -45,14 +48,17 @@ def finite_problem(view: View) -> FiniteProblem:
     if view.pmf is None:
         raise grids.GridError("a finite support without probabilities")
     support, p = view.support.double(), view.pmf.double().cpu().numpy()
-    points = support if view.alphabet is None else view.alphabet.double()
+    alphabet = given_letters(view.distortion) if view.alphabet is None else view.alphabet
+    points = support if alphabet is None else alphabet.to(support.device).double()
     n, m = int((p > 0).sum()), len(points)
     if n * m > _DENSE_ENTRIES:
         raise grids.GridError(f"a {n} x {m} matrix of distortions; the limit is {_DENSE_ENTRIES}")
     kept = torch.from_numpy(np.flatnonzero(p > 0)).to(support.device)
     rho = view.distortion.pairwise(support[kept], points).double().cpu().numpy()
     p = p[p > 0] / p.sum()
-    return FiniteProblem(lambda beta: _dense(p, rho, beta, points.cpu().numpy()))
+    _check(rho)
+    least = float(p @ rho.min(1))
+    return FiniteProblem(lambda beta: _dense(p, rho, beta, points.cpu().numpy()), least=least)
 
 
 def gridded(view: View, points: int | None, max_points: int | None) -> FiniteProblem:
@@ -114,16 +120,28 @@ def codebook(view: View, size: int, claim_symbols: int) -> FiniteProblem:
             atoms = starting_points(drawn, symbols, 0.5 / beta)
         atoms = torch.unique(atoms, dim=0)
         rho = view.distortion.pairwise(symbols, atoms).double().cpu().numpy()
+        _check(rho)
         return _dense(p, rho, beta, atoms.cpu().numpy())
 
     return FiniteProblem(at, held=held)
+
+
+def _check(rho: ndarray) -> None:
+    try:
+        check_distortions(rho)
+    except ValueError as reason:
+        raise grids.GridError(str(reason)) from None
 
 
 def _dense(p: ndarray, rho: ndarray, beta: float, points: ndarray) -> grids.Discretised:
     m = len(points)
     start = np.full(m, 1.0 / m)
     if beta == 0:
-        start = np.eye(1, m, int(np.argmin(p @ rho)))[0]
+        reach = p @ rho
+        start = np.eye(1, m, int(np.argmin(reach)))[0]
+        if np.isinf(reach.min()):  # no letter serves all: the limit from above has a rate
+            near_zero = _NEAR_ZERO / max(float(np.ptp(rho[np.isfinite(rho)])), 1e-300)
+            start = finite.interior_point(DenseKernel.build(rho, near_zero), p).weights
     return grids.Discretised(p, DenseKernel.build(rho, beta), points, start)
 
 

@@ -50,6 +50,13 @@ _TOLERANCE_SAMPLED, _ITERATIONS_SAMPLED = 1e-2, 500
 _NEWTON_LIMIT, _NEWTON_OPERATIONS = 1_600, 1e10
 # Newton steps drive weights to zero, from where the multiplicative iteration could not lift them.
 _LEAST_WEIGHT = 1e-14
+# Sums of Z and c err by some units in the last place. Where that is more than the gap asked for,
+# it is enough as long as it is small against the whole problem.
+_ROUNDING, _LOOSEST = 4e-15, 1e-4
+# Below the first critical slope one letter for all symbols is the optimum, whatever the tolerance.
+_ONE_LETTER = 1e-8
+# Relative error of D at a target distortion: of a finite source, and where D itself is uncertain.
+_EXACT_TARGET, _TARGET = 1e-9, 1e-6
 _POLISH = 300
 _CLAIM_SYMBOLS = 4_000
 
@@ -79,8 +86,9 @@ class BlahutArimoto:
         points: grid points per axis; None takes as many as beta and the source need.
         max_points: the most points per axis that None may take; None is 100,000 in 1-D, 1,024
             in 2-D.
-        tolerance: certified gap in nats at which to stop; None is 1e-8 for the interior point,
-            1e-5 (2-D: 1e-4) for squarem and 1e-4 (2-D: 1e-3) for ba, and 1e-2 for codebooks.
+        tolerance: certified gap in nats at which to stop, times beta (D_max - D_min) where that
+            is below one nat; None is 1e-8 for the interior point, 1e-5 (2-D: 1e-4) for squarem
+            and 1e-4 (2-D: 1e-3) for ba, and 1e-2 for codebooks.
         iterations: the most iterations per slope at effort 1; None is 80, 5,000 (2-D: 1,500) and
             10,000 (2-D: 1,000), and 500 for codebooks.
     """
@@ -154,7 +162,9 @@ class BlahutArimoto:
     ) -> TestChannel:
         """The channel that spends ``target``, by a root search over the slope.
 
-        Its ``beta`` is the slope that was found, its claim R and D there:
+        On a straight piece of R(D), whose slope belongs to a whole interval of D, it is the
+        time-sharing of the two ends. Its ``beta`` is the slope that was found, its claim R and D
+        there:
 
             generator, device = torch.Generator().manual_seed(0), torch.device("cpu")
             view, _ = make_view(problem, BlahutArimoto.info.needs, generator, device)
@@ -168,7 +178,7 @@ class BlahutArimoto:
             monitor: asked before every slope; None runs to the end.
 
         Raises:
-            RdbenchError: the target is not positive or not reached, a slope on the way to it is
+            RdbenchError: the target is not above D_min or not reached, a slope on the way to it is
                 refused (with the reason), or the monitor said stop.
         """
         watch = monitor or _Unlimited()
@@ -186,8 +196,11 @@ class BlahutArimoto:
             return answer
 
         # under squared error D = d / (2 beta) at high rate, under absolute error d / beta
-        guess = 0.5 * view.dim / target if target > 0 else 1.0
-        return at_distortion(solve, target, guess)
+        above = target - problem.least
+        guess = 0.5 * view.dim / above if above > 0 else 1.0
+        exact = problem.error is None and problem.held is None
+        accuracy = _EXACT_TARGET if exact else _TARGET
+        return at_distortion(solve, target, guess, accuracy, least=problem.least)
 
     def _problem(self, view: View) -> FiniteProblem:
         if self.support == "codebook":
@@ -218,7 +231,7 @@ class BlahutArimoto:
     ) -> finite.Solution:
         kernel, p = discrete.kernel, discrete.p
         if beta == 0:
-            # Every q is optimal; the limit from above is an atom, which is what start holds.
+            # Every q is optimal; the limit from above is what start holds, mostly an atom.
             return finite.Solution(discrete.start, 0.0, 0.0, 0, True)
         name: Solver = self.solver
         if name == "interior_point" and not _newton_is_cheap(kernel):
@@ -229,7 +242,14 @@ class BlahutArimoto:
         if name != "interior_point":  # Newton's method takes few steps or does not converge
             limit = max(1, math.ceil(limit * monitor.effort))
         enough = _TOLERANCE_SAMPLED if sampled else (_TOLERANCE_2D if in_2d else _TOLERANCE)[name]
-        tolerance = self.tolerance or enough
+        # F moves by no more than ``most`` in all: at small beta an absolute gap says nothing.
+        single, most = finite.single_letter(kernel, p, beta)
+        scale = min(1.0, most)
+        tolerance = max((self.tolerance or enough) * scale, min(_ROUNDING, _LOOSEST * scale))
+        gap = max(finite.certified_gap(kernel, p, single), 0.0)
+        if gap <= min(tolerance, _ONE_LETTER * scale):
+            shift = float(np.sum(p * kernel.shift))
+            return finite.Solution(single, shift + most, gap, 0, True)
 
         def go_on(iteration: int) -> bool:
             return monitor.advance(done + iteration / limit / total)
@@ -284,7 +304,7 @@ class BlahutArimoto:
             claim = Claim(rate, d, "upper" if view.n_train is None else "estimate")
         else:
             d = finite.distortion(discrete.kernel, discrete.p, solution.weights)
-            rate = max(solution.lagrangian - beta * d, 0.0)  # in this order max keeps NaN
+            rate = finite.rate(discrete.kernel, discrete.p, solution.weights, beta)
             claim = Claim(rate, d, "upper" if problem.error is None else "estimate")
         if problem.error is not None:
             error = problem.error(beta, discrete, solution)

@@ -86,7 +86,7 @@ def list_cells(cells: Sequence[Cell], missing: Iterable[Cell], out: Console) -> 
     to_run = {cell.id for cell in missing}
     for cell in cells:
         state = "to run" if cell.id in to_run else "stored"
-        slopes = f"{len(cell.betas)} slope{'s' if len(cell.betas) > 1 else ''}"
+        slopes = f"{len(cell.slopes)} slope{'s' if len(cell.slopes) > 1 else ''}"
         if cell.n_train is not None:
             slopes += f", {cell.n_train} training points"
         out.print(f"{cell.id}  {state}  {cell.title}  {slopes}", markup=False, soft_wrap=True)

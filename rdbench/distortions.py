@@ -7,13 +7,15 @@ beta (up to about 3e3) and exponentiated.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import array, converts, settle
 from rdbench.types import RdbenchError
 
 # Up to this dimension differences are formed one by one; above it the expanded square is much
@@ -116,19 +118,61 @@ class Hamming:
         raise NotImplementedError("exp(-beta rho) of Hamming distortion has infinite mass on R^d")
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class TableDistortion:
-    """rho(i, j) = table_ij for letters that are the numbers 0, 1, ..., as points of dimension 1."""
+    """rho(i, j) = table_ij for letters that are the numbers 0, 1, ..., as points of dimension 1.
+
+    Row i is the source letter i, column j the reproduction letter j. Entries may be negative, and
+    +inf, which forbids j to i, where every row has a finite one.
+
+    Raises:
+        RdbenchError: no matrix of numbers; NaN or -inf; a row without a finite entry.
+    """
 
     table: Float[Tensor, "n m"]
 
     name: ClassVar[str] = "table"
 
     def __post_init__(self) -> None:
-        if self.table.numel() == 0 or not bool(
-            (self.table >= 0).all() & self.table.isfinite().all()
-        ):
-            raise RdbenchError("a table of distortions must be finite and non-negative")
+        table = array(self.table, "a table of distortions", 2, finite=False)
+        settle(self, table=table)
+        if not bool((table > -math.inf).all()):
+            raise RdbenchError("a table of distortions must not hold NaN or -inf")
+        barred = (table == math.inf).all(1)
+        if bool(barred.any()):
+            row = int(barred.int().argmax())
+            raise RdbenchError(
+                f"a table of distortions needs a finite entry in every row: row {row} has none"
+            )
+
+    @property
+    def letters(self) -> Float[Tensor, "m 1"]:
+        """The reproduction letters 0, ..., m - 1."""
+        return torch.arange(self.table.shape[1], dtype=torch.float64)[:, None]
+
+    def check_letters(
+        self, x: Float[Tensor, "n k"] | None, y: Float[Tensor, "m d"], dim: int
+    ) -> None:
+        """Refuse a source or an alphabet that the table does not fit.
+
+        Raises:
+            RdbenchError: the letters are no scalars; a point is no letter; a finite source has not
+                one letter for every row.
+        """
+        rows, columns = self.table.shape
+        if dim != 1:
+            raise RdbenchError(f"a table of distortions takes scalar letters, the source has {dim}")
+        if x is not None:
+            found = len(torch.unique(_fitting(self._letters, x, rows, "source")))
+            if found != rows:
+                raise RdbenchError(
+                    f"the table has {rows} rows, the source {found} letters: give a row for every "
+                    "letter of the source (it may have probability 0)"
+                )
+        _fitting(self._letters, y, columns, "reproduction")
+        if x is not None and bool((self.pairwise(x, y) == math.inf).all(1).any()):
+            raise RdbenchError("the table forbids every letter of the alphabet to a source letter")
 
     def pairwise(self, x: Float[Tensor, "n 1"], y: Float[Tensor, "m 1"]) -> Float[Tensor, "n m"]:
         """table[x_i, y_j].
@@ -136,15 +180,20 @@ class TableDistortion:
         Raises:
             ValueError: a point is no letter of the table.
         """
-        rows, columns = (self._letters(p, n) for p, n in zip((x, y), self.table.shape, strict=True))
-        return self.table.to(x.device).double()[rows][:, columns]
+        rows = self._letters(x, self.table.shape[0], "source")
+        columns = self._letters(y, self.table.shape[1], "reproduction")
+        return self.table.to(x.device)[rows][:, columns.to(x.device)]
 
     @staticmethod
-    def _letters(points: Tensor, size: int) -> Tensor:
-        letters = points[:, 0].double().round().long()
-        exact = (points[:, 0].double() == letters) & (letters >= 0) & (letters < size)
+    def _letters(points: Tensor, size: int, side: str) -> Tensor:
+        values = points[:, 0].double()
+        letters = values.round().nan_to_num(-1.0).clamp(-1.0, size).long()
+        exact = (values == letters) & (letters >= 0) & (letters < size)
         if not bool(exact.all()):
-            raise ValueError(f"a point is no letter of the table: they are 0 to {size - 1}")
+            wrong = float(values[~exact][0])
+            raise ValueError(
+                f"{wrong:g} is no letter of the table: its {side} letters are 0 to {size - 1}"
+            )
         return letters
 
     def value_and_grad(
@@ -160,3 +209,10 @@ class TableDistortion:
     def log_noise_mass(self, beta: float, dim: int) -> float:
         """No mass on R^d: raises NotImplementedError."""
         raise NotImplementedError("a table of distortions has no noise density on R^d")
+
+
+def _fitting(letters: Callable[[Tensor, int, str], Tensor], *of: Any) -> Tensor:
+    try:
+        return letters(*of)
+    except ValueError as reason:
+        raise RdbenchError(str(reason)) from None

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
@@ -21,6 +22,7 @@ Status = Literal[
 ]
 Side = Literal["exact", "upper", "lower", "estimate"]
 ConditionalKind = Literal["boltzmann", "encoder"]
+T = TypeVar("T")
 Grant = Literal["density", "support"]
 
 
@@ -119,7 +121,11 @@ class HasComponents(Protocol):
 
 @runtime_checkable
 class Distortion(Protocol):
-    """A distortion measure rho(x, y) >= 0, summed over dimensions."""
+    """A distortion measure rho(x, y), summed over dimensions.
+
+    A constant added to all rho(x, .) of one x changes nothing but D, so that negative values are
+    as good as others; +inf forbids y to x.
+    """
 
     name: ClassVar[str]
 
@@ -142,13 +148,81 @@ class Distortion(Protocol):
         """log of the integral of exp(-beta rho(0, z)) dz over R^d."""
 
 
+@runtime_checkable
+class HasLetters(Protocol):
+    """A distortion that is defined between given letters alone, such as a table."""
+
+    @property
+    def letters(self) -> Float[Tensor, "m d"]:
+        """The reproduction letters."""
+
+    def check_letters(
+        self, x: Float[Tensor, "n k"] | None, y: Float[Tensor, "m d"], dim: int
+    ) -> None:
+        """Refuse a source or an alphabet that the letters do not fit.
+
+        Raises:
+            RdbenchError: a point that is no letter, or another number of source letters.
+        """
+
+
+def given_letters(distortion: Distortion) -> Float[Tensor, "m d"] | None:
+    """The reproduction letters that a distortion brings itself, if it does."""
+    return distortion.letters if isinstance(distortion, HasLetters) else None
+
+
+def converts(cls: type[T]) -> type[T]:
+    """A dataclass that converts what it is given, or refuses it in one line of its own.
+
+    A run-time checker of annotations, which tests use, must not judge the arguments before that.
+    """
+    cls.__init__.__annotations__.clear()
+    return cls
+
+
+@converts
 @dataclass(frozen=True)
 class Problem:
-    """A source and a distortion; ``alphabet`` limits the reproduction to given points."""
+    """A source and a distortion; ``alphabet`` limits the reproduction to given points.
+
+    The alphabet may be a list or an array. Left out, it is that of the distortion where it has
+    one: all columns of a table.
+
+    Raises:
+        RdbenchError: an alphabet that is no array of finite points of the source's dimension, or
+            that a table does not fit.
+    """
 
     source: Source
     distortion: Distortion
     alphabet: Float[Tensor, "m d"] | None = None
+
+    def __post_init__(self) -> None:
+        dim = self.source.dim
+        given: Any = self.alphabet
+        alphabet = given_letters(self.distortion) if given is None else _points(given, dim)
+        object.__setattr__(self, "alphabet", alphabet)
+        if isinstance(self.distortion, HasLetters) and alphabet is not None:
+            support = self.source.support if isinstance(self.source, HasSupport) else None
+            self.distortion.check_letters(support, alphabet, dim)
+
+
+def _points(alphabet: Any, dim: int) -> Float[Tensor, "m d"]:
+    try:
+        given = alphabet if isinstance(alphabet, Tensor) else torch.tensor(np.asarray(alphabet))
+        if given.is_complex() or given.layout != torch.strided:
+            raise TypeError
+        points = given.detach().double()
+    except (TypeError, ValueError, RuntimeError):
+        raise RdbenchError("the alphabet must be an array of points (m, d)") from None
+    if points.ndim != 2 or points.shape[1] != dim or not len(points):
+        raise RdbenchError(
+            f"the alphabet must be points (m, {dim}), as the source's are; "
+            f"got the shape {tuple(points.shape)}"
+        )
+    if not bool(points.isfinite().all()):
+        raise RdbenchError("the points of the alphabet must be finite")
+    return points
 
 
 @dataclass(frozen=True)

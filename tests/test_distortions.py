@@ -76,9 +76,13 @@ def test_table_looks_up(generator: torch.Generator) -> None:
     for bad in (-1.0, 0.5, 3.0, math.nan):
         with pytest.raises(ValueError, match="no letter"):
             rho.pairwise(torch.tensor([[bad]], dtype=torch.float64), y)
-    for make in (lambda: TableDistortion(-table), lambda: TableDistortion(table / 0.0)):
-        with pytest.raises(RdbenchError, match="finite and non-negative"):
-            make()
+    for entry in (math.nan, -math.inf):
+        bad_table = table.clone()
+        bad_table[1, 2] = entry
+        with pytest.raises(RdbenchError, match="NaN or -inf"):
+            TableDistortion(bad_table)
+    with pytest.raises(RdbenchError, match="row 1 has none"):
+        TableDistortion(torch.tensor([[0.0, math.inf], [math.inf, math.inf]]))
     for ask in (
         lambda: rho.value_and_grad(x, x),
         lambda: rho.noise(1.0, 1, 1, generator),

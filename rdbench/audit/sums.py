@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rdbench.audit.evaluation import Evaluation
-from rdbench.inference.plug_in import blocks
+from rdbench.inference.plug_in import blocks, mean_distortion, tilt
 from rdbench.types import Atoms, Distortion
 
 
@@ -36,10 +36,10 @@ def atoms(
         x = x[: max(256, int(kernel_evaluations / max(len(points), 1)))]
     potential, spent = [], []
     for rho in blocks(distortion, x, points):
-        exponent = log_weights - beta * rho
+        exponent = log_weights - tilt(rho, beta)
         log_z = torch.logsumexp(exponent, 1)
         potential.append(-log_z)
-        spent.append((torch.exp(exponent - log_z[:, None]) * rho).sum(1))
+        spent.append(mean_distortion(torch.softmax(exponent, 1), rho))
     return Evaluation(
         potential=torch.cat(potential),
         distortion=torch.cat(spent),
@@ -80,15 +80,15 @@ def plug_in(
     moved = torch.zeros(m, dtype=torch.float64, device=x.device)
     row = 0
     for rho in blocks(distortion, x, draws):
-        exponent = -beta * rho
+        exponent = -tilt(rho, beta)
         log_z = torch.logsumexp(exponent, 1)
-        posterior = torch.exp(exponent - log_z[:, None])
-        mean = (posterior * rho).sum(1)
-        influence = posterior * (rho - mean[:, None])
-        squares = posterior.square().sum(1)
+        posterior = torch.softmax(exponent, 1)
+        mean = mean_distortion(posterior, rho)
+        # A forbidden letter has no weight, and a distortion that is infinite.
+        influence = torch.where(posterior > 0.0, posterior * (rho - mean[:, None]), 0.0)
         potential.append(math.log(m) - log_z)
         spent.append(mean)
-        effective.append(1.0 / squares)
+        effective.append(1.0 / posterior.square().sum(1))
         # The delta method for a ratio of means, per symbol.
         bias.append((posterior * influence).sum(1))
         share += weights[row : row + len(rho)] @ posterior

@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import probabilities as as_probabilities
 from rdbench.types import (
     Distortion,
     HasComponents,
@@ -81,7 +82,8 @@ def draw_symbols(
     source = problem.source
     if isinstance(source, HasSupport) and not drawn:
         x = source.support.to(generator.device).double()
-        found = Symbols(x, probabilities=source.pmf.to(generator.device).double())
+        pmf = as_probabilities(source.pmf.to(generator.device), "a pmf")
+        found = Symbols(x, probabilities=pmf)
     else:
         found = _stratified(source, problem.distortion, count, generator) or _plain(
             source, count, generator

@@ -75,7 +75,8 @@ def certify_finite(
     whose weight turns negative leave, letters with c_j > 1 enter.
 
     Args:
-        rho: distortions rho(i, j), finite.
+        rho: distortions rho(i, j); negative and infinite ones too, where every row has a finite
+            one. The row minima are taken out first and come back in lo, hi and the distortion.
         p: probabilities of the source letters.
         beta: slope >= 0.
         tolerance: the width of the bracket asked for, in nats.
@@ -93,8 +94,10 @@ def certify_finite(
     rho, p = rho[p > 0.0], p[p > 0.0]
     kernel = DenseKernel.build(rho, beta)
     best = solve_weights(kernel, p, tolerance)
-    used = np.flatnonzero(best.weights > 0.0)
-    posterior = kernel.matrix[:, used] * best.weights[used]
+    # a letter that nobody may use has none of q; F(q) <= F(w) without it
+    used = np.flatnonzero((best.weights > 0.0) & kernel.matrix.any(0))
+    weights = best.weights[used] / best.weights[used].sum()
+    posterior = kernel.matrix[:, used] * weights
     posterior /= posterior.sum(1, keepdims=True)
     slack = rounding(best.lagrangian, float(p @ kernel.shift), terms=sum(rho.shape))
     width = best.gap + 2.0 * slack
@@ -104,8 +107,9 @@ def certify_finite(
         lo=best.lagrangian - best.gap - slack,
         hi=best.lagrangian + slack,
         points=used[:, None].astype(float),
-        weights=best.weights[used],
-        distortion=float(p @ (posterior * rho[:, used]).sum(1)),
+        weights=weights,
+        # kernel.rho is zero where rho is infinite, and the posterior too
+        distortion=float(p @ ((posterior * kernel.rho[:, used]).sum(1) + kernel.least)),
         kind="certified",
         tolerance=tolerance,
         reason=reason,
@@ -127,7 +131,7 @@ def solve_weights(kernel: DenseKernel, p: Float[ndarray, " n"], tolerance: float
 
 def _evaluate(kernel: DenseKernel, p: ndarray, w: ndarray) -> Weights:
     z = kernel.matrix @ w
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         c = kernel.transpose @ (p / z)
         f = float(p @ kernel.shift - p @ np.log(z))
         # log max c is at least zero but for rounding, since sum_j w_j c_j = 1.

@@ -42,11 +42,11 @@ ORIGIN = Known(0.0, 0.0, 0.0)
 def side_step(width: float, beta: float, distortion: float) -> float:
     """The distance of the neighbours of beta at which the bracket of D is narrowest.
 
-    At most beta, where the lower neighbour is the origin. Three digits, so that the neighbours
-    of a stored certificate are found again.
+    At most beta / 2. Three digits, so that the neighbours of a stored certificate are found again.
     """
     if not distortion > 0.0:
-        return float(f"{beta:.3g}")
+        # with infinite distortions F*(0+) > 0, and the origin says little
+        return float(f"{0.5 * beta:.3g}")
     # A bracket of the width of rounding would ask for a step that rounding spoils.
     best = 2.0 * math.sqrt(max(width, 1e-11) * beta / distortion)
     return float(f"{min(best, 0.5 * beta):.3g}")

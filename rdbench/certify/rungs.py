@@ -44,7 +44,11 @@ def slope_of_rate(
             t = 0.5 * (a + b)
         found = (t, excess(t))
         low, high = (found, high) if found[1] < 0.0 else (low, found)
-    return _rounded(min(low, high, key=lambda end: abs(end[1]))[0])
+    nearest = min(low, high, key=lambda end: abs(end[1]))
+    if high[0] - low[0] < 1e-6 and abs(nearest[1]) > close:
+        # The rate jumps here: R(D) is straight, and all its rates have this one slope.
+        nearest = high
+    return _rounded(nearest[0])
 
 
 def _rounded(t: float) -> float:

@@ -9,6 +9,7 @@ from typing import Literal
 from jaxtyping import Float
 from numpy import ndarray
 
+from rdbench.arrays import probabilities
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.cloud import bound_cloud, certify_cloud
 from rdbench.certify.densities import line_density
@@ -19,6 +20,7 @@ from rdbench.certify.plane import certify_plane
 from rdbench.certify.plane_density import plane_density
 from rdbench.certify.radial import certify_radial
 from rdbench.certify.radial_density import radial_density
+from rdbench.inference.kernels import check_distortions
 from rdbench.types import HasSupport, Problem, RdbenchError
 
 _PLANE = 2
@@ -42,6 +44,8 @@ class Method:
     """``solve(beta, tolerance, start)``; raises ValueError for a slope it cannot do."""
     centre: Float[ndarray, " d"] | None = None
     alphabet: Float[ndarray, "m d"] | None = None
+    matrix: tuple[Float[ndarray, "n m"], Float[ndarray, " n"]] | None = None
+    """Distortions and probabilities of a finite alphabet; no letter has probability zero."""
 
 
 def certify(
@@ -100,15 +104,19 @@ def method_of(problem: Problem) -> Method:
 def _finite(problem: Problem) -> Method | None:
     source, alphabet = problem.source, problem.alphabet
     assert isinstance(source, HasSupport)
-    p = source.pmf.numpy()
+    p = probabilities(source.pmf, "a pmf").cpu().numpy()
     if alphabet is None and problem.distortion.name == "hamming" and source.dim == 1:
         alphabet = source.support  # a letter outside differs from every symbol
     if alphabet is not None:
-        rho = problem.distortion.pairwise(source.support, alphabet).numpy()
+        support = source.support.cpu()
+        rho = problem.distortion.pairwise(support, alphabet.cpu()).double().numpy()[p > 0.0]
+        p = p[p > 0.0]
+        check_distortions(rho)
         return Method(
             "letters",
             lambda beta, tolerance, _start: certify_finite(rho, p, beta, tolerance),
-            alphabet=alphabet.numpy(),
+            alphabet=alphabet.double().cpu().numpy(),
+            matrix=(rho, p),
         )
     if problem.distortion.name != "squared_error":
         return None

@@ -29,6 +29,7 @@ class LineKernel:
     matrix: csr_array
     costs: csr_array
     shift: Float[ndarray, " n"]
+    least: Float[ndarray, " n"]
     band: int
 
     @classmethod
@@ -45,12 +46,14 @@ class LineKernel:
         start = np.concatenate([[0], np.cumsum(counts)])
         column = np.arange(start[-1]) - np.repeat(start[:-1] - first, counts)
         rho = (x[row] - points[column]) ** 2
-        entries = np.exp(-beta * (rho - least[row]))
+        excess = rho - least[row]
+        entries = np.exp(-beta * excess)
         shape = (len(x), len(points))
         return cls(
             csr_array((entries, column, start), shape=shape),
-            csr_array((entries * rho, column, start), shape=shape),
+            csr_array((entries * excess, column, start), shape=shape),
             beta * least,
+            least,
             int(counts.max()),
         )
 
@@ -68,7 +71,7 @@ class LineKernel:
         return cast(ndarray, self.matrix.T @ u)
 
     def cost(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
-        """sum_j K_ij rho_ij w_j."""
+        """sum_j K_ij (rho_ij - least_i) w_j."""
         return cast(ndarray, self.costs @ w)
 
     def factor(self, u: Float[ndarray, " n"], d: Float[ndarray, " m"]) -> Solve:

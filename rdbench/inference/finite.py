@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.inference.kernels import HasFactor, Kernel, Solve
+from rdbench.inference.kernels import DenseKernel, HasFactor, Kernel, Solve
 
 GoOn = Callable[[int], bool]
 """Called now and then with the number of iterations done; False stops the solver."""
@@ -71,12 +71,59 @@ def _apply(kernel: Kernel, p: ndarray, w: ndarray) -> tuple[ndarray, ndarray]:
 
 def distortion(kernel: Kernel, p: Float[ndarray, " n"], w: Float[ndarray, " m"]) -> float:
     """D = E rho under p(y|x) ~ w(y) exp(-beta rho(x, y)); the rate is R = F - beta D."""
+    return float(np.sum(p * kernel.least)) + excess(kernel, p, w)
+
+
+def excess(kernel: Kernel, p: Float[ndarray, " n"], w: Float[ndarray, " m"]) -> float:
+    """D less E min_j rho(X, y_j), the part of it that the channel decides."""
     return float(p @ (kernel.cost(w) / np.maximum(kernel.forward(w), _TINY)))
 
 
+def rate(kernel: Kernel, p: Float[ndarray, " n"], w: Float[ndarray, " m"], beta: float) -> float:
+    """R = F - beta D >= 0 in nats, both without the row minima, which would take R's digits.
+
+    Where K is nearly one, -log Z and beta D agree in all digits but those that R is made of, and
+    Z - 1 is summed instead of Z.
+    """
+    less = _deviation(kernel)
+    log_z = np.log(np.maximum(kernel.forward(w), _TINY)) if less is None else np.log1p(less @ w)
+    found = -float(p @ log_z) - beta * excess(kernel, p, w)
+    return max(found, 0.0) + 0.0  # in this order max keeps NaN; and no -0.0
+
+
+def single_letter(
+    kernel: Kernel, p: Float[ndarray, " n"], beta: float
+) -> tuple[Float[ndarray, " m"], float]:
+    """Weights of one letter, the best for all symbols where beta is small, and its F in nats.
+
+    F leaves the row minima out: it is beta (D_max - D_min), the most that the slope can make of
+    the problem. An infinite distortion counts as the largest finite one.
+    """
+    m = kernel.shape[1]
+    if isinstance(kernel, DenseKernel):
+        forbidden = (kernel.matrix == 0.0) & (kernel.rho == 0.0)
+        means = p @ np.where(forbidden, kernel.rho.max(), kernel.rho)
+        j = int(np.argmin(means))
+        return np.eye(1, m, j)[0], beta * float(means[j])
+    w = np.eye(1, m, int(np.argmax(kernel.adjoint(p))))[0]
+    return w, -float(p @ np.log(np.maximum(kernel.forward(w), _TINY)))
+
+
 def certified_gap(kernel: Kernel, p: Float[ndarray, " n"], w: Float[ndarray, " m"]) -> float:
-    """The certificate log max_j c_j >= F(w) - F*, in nats, for weights that sum to one."""
-    return float(np.log(_apply(kernel, p, w)[1].max()))
+    """The certificate log max_j c_j >= F(w) - F*, in nats, for weights that sum to one.
+
+    Where K is nearly one, from c_j - 1 = sum_i (p_i / Z_i) (E_ij - (E w)_i) with E = K - 1.
+    """
+    less = _deviation(kernel)
+    if less is None:
+        return float(np.log(_apply(kernel, p, w)[1].max()))
+    mean = less @ w
+    u = p / (1.0 + mean)
+    return float(np.log1p(max(float((u @ less).max() - u @ mean), 0.0)))
+
+
+def _deviation(kernel: Kernel) -> ndarray | None:
+    return kernel.deviation if isinstance(kernel, DenseKernel) else None
 
 
 def _start(kernel: Kernel, p: ndarray, weights: ndarray | None) -> ndarray:
@@ -119,9 +166,8 @@ class _Watch:
 
     def solution(self, kernel: Kernel, p: ndarray, w: ndarray, tolerance: float) -> Solution:
         w = w / w.sum()
-        z, c = _apply(kernel, p, w)
-        gap = float(np.log(c.max()))
-        f = _free_energy(kernel, p, z)
+        f = _free_energy(kernel, p, np.maximum(kernel.forward(w), _TINY))
+        gap = certified_gap(kernel, p, w)
         return Solution(w, f, gap, self.done, gap < tolerance, self.stopped, tuple(self.rows))
 
 

@@ -3,7 +3,9 @@
 ``n`` counts source points, ``m`` reproduction points. Every operator holds K with its rows
 divided by their largest entry, exp(-beta min_j rho_ij), whose logarithm is ``-shift``. Nothing
 that matters can then underflow: at the optimum c_j <= 1 for every j, so that Z_i >= p_i at the
-point j that is nearest to i, and an entry far below p_i has no influence on Z_i.
+point j that is nearest to i, and an entry far below p_i has no influence on Z_i. The row minima
+``least`` are taken out of the distortions as well: a constant added to a row changes D alone, and
+must not cost the digits of R.
 
 NumPy float64 throughout. An operator with the method ``factor`` can also solve the Newton system
 (K^T diag(u) K + diag(d)) x = r of the interior point in reasonable time.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -26,6 +29,8 @@ Solve = Callable[[ndarray], ndarray]
 # An entry below this fraction of its row's largest is dropped from a banded kernel. With
 # Z_i >= p_i it changes Z_i by a relative 1e-60 / p_i, nothing wherever the source has nodes.
 _NEGLIGIBLE = 1e-60
+
+_NEARLY_ONE = 0.5
 
 _JITTER = (0.0, 1e-14, 1e-12, 1e-10)
 
@@ -48,8 +53,12 @@ class Kernel(Protocol):
     def adjoint(self, u: Float[ndarray, " n"]) -> Float[ndarray, " m"]:
         """K^T u."""
 
+    @property
+    def least(self) -> Float[ndarray, " n"] | float:
+        """min_j rho_ij, as far as it was taken out: what ``cost`` lacks."""
+
     def cost(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
-        """sum_j K_ij rho_ij w_j, the numerator of the expected distortion of row i."""
+        """sum_j K_ij (rho_ij - least_i) w_j: over Z_i the expected excess distortion of row i."""
 
 
 @runtime_checkable
@@ -91,30 +100,59 @@ def _cholesky(a: ndarray) -> Solve:
     raise np.linalg.LinAlgError("the Newton matrix is not positive definite")
 
 
+def check_distortions(rho: Float[ndarray, "n m"]) -> None:
+    """Refuse a matrix that is no distortion; negative and infinite entries are.
+
+    Raises:
+        ValueError: it is empty, an entry is NaN or -inf, or a row has no finite entry.
+    """
+    if rho.size == 0 or not (rho > -np.inf).all():
+        raise ValueError("the matrix of distortions must be non-empty, without NaN and -inf")
+    if not (rho.min(axis=1) < np.inf).all():
+        raise ValueError("every row of the matrix of distortions needs a finite entry")
+
+
 @dataclass(frozen=True)
 class DenseKernel:
-    """K from a matrix of distortions, for any distortion and at most some thousand points."""
+    """K from a matrix of distortions, for any distortion and at most some thousand points.
+
+    ``rho`` is the excess over ``least``, zero where the distortion is infinite: there K is zero,
+    whatever beta is.
+    """
 
     matrix: Float[ndarray, "n m"]
     shift: Float[ndarray, " n"]
     rho: Float[ndarray, "n m"]
     # K^T r on a transposed view is several times slower than on memory of its own.
     transpose: Float[ndarray, "m n"] = field(repr=False)
+    least: Float[ndarray, " n"] | float = 0.0
+    beta: float | None = None
 
     @classmethod
     def build(cls, rho: Float[ndarray, "n m"], beta: float) -> DenseKernel:
-        """exp(-beta (rho - min_j rho)).
+        """exp(-beta (rho - min_j rho)); an infinite distortion forbids j to i.
 
         Raises:
-            ValueError: beta is negative, or a distortion is not a finite number.
+            ValueError: beta is negative; a distortion is NaN or -inf; a row has no finite one.
         """
         if not (beta >= 0 and np.isfinite(beta)):
             raise ValueError(f"beta must be finite and >= 0, got {beta}")
-        if rho.size == 0 or not np.isfinite(rho).all():
-            raise ValueError("the matrix of distortions must be non-empty and finite")
+        check_distortions(rho)
         least = rho.min(axis=1)
-        matrix = np.exp(-beta * (rho - least[:, None]))
-        return cls(matrix, beta * least, rho, np.ascontiguousarray(matrix.T))
+        excess = rho - least[:, None]
+        forbidden = np.isinf(excess)
+        if forbidden.any():
+            excess[forbidden] = 0.0
+        matrix = np.exp(-beta * excess)
+        matrix[forbidden] = 0.0
+        return cls(matrix, beta * least, excess, np.ascontiguousarray(matrix.T), least, beta)
+
+    @cached_property
+    def deviation(self) -> Float[ndarray, "n m"] | None:
+        """K - 1 to all digits, where every entry of K is above one half; else None."""
+        if self.beta is None or self.matrix.min() < _NEARLY_ONE:
+            return None
+        return np.expm1(-self.beta * self.rho)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -158,6 +196,7 @@ class BandedKernel:
     costs: Float[ndarray, " k"]
     nodes: int
     shift: float = 0.0
+    least: float = 0.0
 
     @staticmethod
     def half_width(step: float, beta: float) -> int:
@@ -219,6 +258,7 @@ class SeparableKernel:
     first_cost: Float[ndarray, "n1 m1"]
     second_cost: Float[ndarray, "n2 m2"]
     shift: float = 0.0
+    least: float = 0.0
 
     @classmethod
     def build(

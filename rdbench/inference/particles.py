@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Generator, Tensor
 
-from rdbench.inference.plug_in import blocks
+from rdbench.inference.plug_in import blocks, mean_distortion, tilt
 from rdbench.types import Atoms, Distortion
 
 # Dropping atoms of this mass in all changes F by about as much.
@@ -46,7 +46,7 @@ def conditional(
     def sample(x: Float[Tensor, "n d"], k: int, generator: Generator) -> Float[Tensor, "n k d"]:
         picked = []
         for part in torch.split(x.double(), rows):
-            logits = atoms.log_weights - beta * distortion.pairwise(part, atoms.points)
+            logits = atoms.log_weights - tilt(distortion.pairwise(part, atoms.points), beta)
             chances = torch.softmax(logits, 1)
             picked.append(torch.multinomial(chances, k, replacement=True, generator=generator))
         return atoms.points[torch.cat(picked)]
@@ -63,10 +63,9 @@ def exact_point(
     """
     lagrangian = spent = 0.0
     for rho in blocks(distortion, x, atoms.points):
-        logits = atoms.log_weights - beta * rho
-        log_z = torch.logsumexp(logits, 1, keepdim=True)
-        lagrangian -= float(log_z.sum())
-        spent += float((torch.exp(logits - log_z) * rho).sum())
+        logits = atoms.log_weights - tilt(rho, beta)
+        lagrangian -= float(torch.logsumexp(logits, 1).sum())
+        spent += float(mean_distortion(torch.softmax(logits, 1), rho).sum())
     # Rounding can make a rate negative; in this order max keeps NaN.
     return max(lagrangian - beta * spent, 0.0) / len(x), spent / len(x)
 

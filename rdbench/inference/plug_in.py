@@ -22,6 +22,25 @@ def blocks(
         yield distortion.pairwise(part, y)
 
 
+def tilt(rho: Float[Tensor, "n m"], beta: float) -> Float[Tensor, "n m"]:
+    """beta rho; what is forbidden (rho = inf) stays so at beta = 0."""
+    return rho.where(rho.isinf(), 0.0) if beta == 0.0 else beta * rho
+
+
+def mean_distortion(
+    posterior: Float[Tensor, "n m"], rho: Float[Tensor, "n m"]
+) -> Float[Tensor, " n"]:
+    """sum_j p(y_j|x_i) rho(x_i, y_j); what has no probability costs nothing, even where inf.
+
+    ``posterior`` sums to one to the last digit (softmax, not exp(. - log Z)): an offset of rho
+    would multiply what is missing.
+    """
+    found = (posterior * rho).sum(1)
+    if bool(found.isnan().any()):
+        found = (posterior * rho.where(posterior > 0.0, 0.0)).sum(1)
+    return found
+
+
 def appendix_a(
     distortion: Distortion, x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], beta: float
 ) -> tuple[float, float]:
@@ -32,9 +51,9 @@ def appendix_a(
     """
     lagrangian = spent = 0.0
     for rho in blocks(distortion, x, y):
-        exponent = -beta * rho
+        exponent = -tilt(rho, beta)
         log_z = torch.logsumexp(exponent, 1)
         lagrangian += float((math.log(len(y)) - log_z).sum())
-        spent += float((torch.exp(exponent - log_z[:, None]) * rho).sum())
+        spent += float(mean_distortion(torch.softmax(exponent, 1), rho).sum())
     n = len(x)
     return (lagrangian - beta * spent) / n, spent / n

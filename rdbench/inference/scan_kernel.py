@@ -32,6 +32,7 @@ class ScanKernel:
     beta: float
     offsets: Float[ndarray, " g"]
     shift: float = 0.0
+    least: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.beta >= 0 and self.step > 0 and self.nodes >= 2):

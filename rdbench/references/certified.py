@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, instance, number, probabilities, settle
 from rdbench.certify import store
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.identity import certificate_key, problem_digest
 from rdbench.certify.rates import Known, distortion_bracket, rate_at, rate_bracket, side_step
 from rdbench.certify.rungs import slope_of_rate
 from rdbench.certify.solve import Method, certify, method_of
+from rdbench.distortions import TableDistortion
 from rdbench.references.shipped import Table, rate_name, shipped
 from rdbench.sources.directional import log_mean_exp_cosine, sample_von_mises_fisher
+from rdbench.sources.finite import FiniteSource
 from rdbench.types import Bracket, HasSupport, OutOfRange, Problem, TruthPoint
 
 # Rows of x that meet all atoms at a time.
@@ -32,8 +35,12 @@ _BLOCK = 4_000_000
 # What a slope is searched with, as a multiple of the tolerance.
 _ROUGH = 10.0
 _CLOSELY, _LOOSELY = 2e-4, 0.1
+# Of the range of the rows: what costs hardly a digit stays.
+_SMALL_OFFSET = 0.5
+_EPS = float(np.finfo(float).eps)
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class Bounded:
     """R(D) of a problem that has a solver, as a bracket of any width.
@@ -50,7 +57,9 @@ class Bounded:
     _solved: dict[float, Certificate] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.tolerance > 0.0:
+        instance(self.problem, Problem, "what is certified")
+        settle(self, tolerance=number(self.tolerance, "a tolerance"))
+        if not 0.0 < self.tolerance < math.inf:
             raise ValueError(f"a tolerance must be positive, got {self.tolerance}")
 
     @property
@@ -100,8 +109,41 @@ class Bounded:
         if not isinstance(source, HasSupport):
             return math.inf
         _, letter = torch.unique(source.support, dim=0, return_inverse=True)
-        p = torch.bincount(letter.reshape(-1), weights=source.pmf.double())
+        p = torch.bincount(letter.reshape(-1), weights=probabilities(source.pmf, "a pmf"))
         return float(torch.special.entr(p).sum())
+
+    @cached_property
+    def _without_offset(self) -> _Offset | None:
+        """The problem less its row minima; None where they are small.
+
+        A constant in a row of distortions changes nothing but D, and a large one would take the
+        digits of R. Shipped tables hold certificates of the problem as it stands.
+        """
+        if self.case or self.method.matrix is None:
+            return None
+        rho, p = self.method.matrix
+        least = rho.min(1)
+        excess = rho - least[:, None]
+        if np.abs(least).max() < _SMALL_OFFSET * excess[np.isfinite(excess)].max():
+            return None
+        if not least.any():
+            return None
+        letters = torch.arange(len(p), dtype=torch.float64)[:, None]
+        source = FiniteSource(self.problem.source.name, letters, torch.from_numpy(p))
+        table = TableDistortion(torch.from_numpy(excess))
+        return _Offset(
+            replace(self, problem=Problem(source, table)),
+            math.fsum(p * least),
+            math.fsum(p * np.abs(least)),
+        )
+
+    @cached_property
+    def _enough(self) -> float:
+        """D_max = min_y E rho(X, y) of a finite alphabet: from there on R(D) = 0. Else infinite."""
+        if self.method.matrix is None:
+            return math.inf
+        rho, p = self.method.matrix
+        return float((p @ rho).min())
 
     def key(self, beta: float, tolerance: float | None = None) -> str:
         """The content key of the certificate at beta."""
@@ -117,6 +159,8 @@ class Bounded:
         """
         if not (0.0 < beta < math.inf):
             raise OutOfRange(f"beta must be finite and positive, got {beta}")
+        if self._without_offset is not None:
+            return self._without_offset.put_back(self._without_offset.reduced.certificate(beta))
         if beta not in self._solved:
             stored = self.table.centres.get(self.key(beta))
             self._solved[beta] = stored or self._cached(beta, self.tolerance)
@@ -138,6 +182,10 @@ class Bounded:
         Raises:
             OutOfRange: beta is no slope that the solver covers.
         """
+        if self._without_offset is not None:
+            return self._without_offset.put_back(
+                self._without_offset.reduced.solve(beta, tolerance)
+            )
         try:
             return certify(self.method, beta, tolerance or self.tolerance, self._nearest(beta))
         except ValueError as reason:
@@ -176,6 +224,8 @@ class Bounded:
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
+        if self._without_offset is not None:
+            return self._without_offset.point(beta)
         centre = self.accepted(beta)
         known = Known.of(centre)
         sides = [self.known(b) for b in self.side_slopes(centre) if b > 0.0]
@@ -185,6 +235,10 @@ class Bounded:
 
     def rate(self, distortion: float) -> Bracket:
         """R(D) from the certificates of the table and those solved so far."""
+        if distortion >= self._enough:
+            return Bracket.exact(0.0)
+        if self._without_offset is not None:
+            return self._without_offset.rate(distortion)
         if not distortion > 0.0:
             raise OutOfRange(f"a distortion must be positive, got {distortion}")
         table = self.table
@@ -211,9 +265,12 @@ class Bounded:
                 f"R(D) of {self.problem.source.name} never exceeds the entropy of its letters, "
                 f"{entropy:.6g} nats: there is no slope of rate {rate:.6g}"
             )
+        if self._without_offset is not None:
+            return self._without_offset.reduced.slope(rate)
         return self.search(rate, lambda beta: self._cached(beta, self.rough))
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class Certified(Bounded):
     """R(D) with F* within ``tolerance`` nats, and the channel of the q that was found.
@@ -235,6 +292,8 @@ class Certified(Bounded):
         Raises:
             OutOfRange: it is wider than the tolerance.
         """
+        if self._without_offset is not None:
+            return self._without_offset.put_back(self._without_offset.reduced.accepted(beta))
         found = self.certificate(beta)
         if not found.reached:
             raise OutOfRange(
@@ -297,3 +356,38 @@ class Certified(Bounded):
         u = sample_von_mises_fisher(axes.repeat_interleave(k, 0), kappa, generator)
         centre = x.double() - centred
         return centre[:, None, :] + (radius[:, None] * u).reshape(n, k, d)
+
+
+class _Offset(NamedTuple):
+    """A problem with distortions rho, where rho + c(x) is asked about."""
+
+    reduced: Bounded
+    mean: float
+    """E c(X)."""
+    size: float
+    """E |c(X)|: what the rounding of the mean is relative to."""
+
+    def put_back(self, found: Certificate) -> Certificate:
+        """The certificate of rho + c."""
+        more, slack = found.beta * self.mean, found.beta * self._slack(found.distortion)
+        lo, hi = found.lo + more - slack, found.hi + more + slack
+        return replace(found, lo=lo, hi=hi, distortion=found.distortion + self.mean)
+
+    def point(self, beta: float) -> TruthPoint:
+        """The point of rho + c; R is the same to the last digit."""
+        found = self.reduced.point(beta)
+        f, d, slack = found.lagrangian, found.distortion, self._slack(found.distortion.hi)
+        more = beta * self.mean
+        return replace(
+            found,
+            lagrangian=Bracket(f.lo + more - beta * slack, f.hi + more + beta * slack),
+            distortion=Bracket(d.lo + self.mean - slack, d.hi + self.mean + slack),
+        )
+
+    def rate(self, distortion: float) -> Bracket:
+        """R(D) of rho + c: R does not increase, so that rounding of D moves the ends apart."""
+        d, slack = distortion - self.mean, self._slack(abs(distortion))
+        return Bracket(self.reduced.rate(d + slack).lo, self.reduced.rate(d - slack).hi)
+
+    def _slack(self, distortion: float) -> float:
+        return 4.0 * _EPS * (self.size + distortion)

@@ -10,11 +10,13 @@ from typing import ClassVar, TypeVar
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts
 from rdbench.types import (
     Bracket,
     HasConditional,
     HasPotential,
     OutOfRange,
+    RdbenchError,
     Reference,
     TruthPoint,
 )
@@ -22,6 +24,7 @@ from rdbench.types import (
 T = TypeVar("T")
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class Composite:
     """``upper`` wherever it is in range, ``lower`` elsewhere; every point says which it is."""
@@ -30,6 +33,10 @@ class Composite:
 
     upper: Reference
     lower: Reference
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.upper, Reference) and isinstance(self.lower, Reference)):
+            raise RdbenchError("a composite takes two references")
 
     @property
     def citation(self) -> str:

@@ -17,10 +17,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, instance
 from rdbench.sources.gaussian import GaussianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class WaterFilling:
     """The rate-distortion function of a Gaussian vector, every quantity in closed form."""
@@ -28,6 +30,9 @@ class WaterFilling:
     kind: ClassVar[str] = "closed form"
 
     source: GaussianSource
+
+    def __post_init__(self) -> None:
+        instance(self.source, GaussianSource, "the source of reverse water-filling")
 
     @property
     def citation(self) -> str:

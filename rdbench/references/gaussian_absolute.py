@@ -24,6 +24,7 @@ from scipy.optimize import brentq
 from scipy.special import erfcx
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, instance
 from rdbench.sources.gaussian import GaussianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
@@ -62,6 +63,7 @@ def _curve(beta: float) -> tuple[float, float]:
     return max(rate, 0.0), 1.0 / beta + 2.0 * (p - t * s) - 2.0 * s / beta
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class GaussianAbsolute:
     """The rate-distortion function of a scalar Gaussian under absolute error, in closed form.
@@ -75,6 +77,7 @@ class GaussianAbsolute:
     source: GaussianSource
 
     def __post_init__(self) -> None:
+        instance(self.source, GaussianSource, "the source of this closed form")
         if self.source.dim != 1:
             raise ValueError(f"the closed form is for d = 1, the source has d = {self.source.dim}")
 

@@ -19,10 +19,12 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, instance
 from rdbench.sources.finite import FiniteSource
 from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint, checked_slope
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class FiniteHamming:
     """R(D) of a finite source whose letters are scalars and all different."""
@@ -32,6 +34,7 @@ class FiniteHamming:
     source: FiniteSource
 
     def __post_init__(self) -> None:
+        instance(self.source, FiniteSource, "the source of the Hamming closed form")
         if self.source.dim != 1:
             raise RdbenchError("the Hamming closed form takes scalar letters")
         if len(torch.unique(self.source.support)) != len(self.source.support):
@@ -49,7 +52,7 @@ class FiniteHamming:
 
     @cached_property
     def _p(self) -> np.ndarray:
-        return self.source.pmf.numpy()
+        return self.source.pmf.double().cpu().numpy()
 
     def _solve(self, beta: float) -> tuple[np.ndarray, np.ndarray]:
         """The optimal marginal q and the partition function Z, letter by letter."""

@@ -15,10 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, instance
 from rdbench.sources.laplacian import LaplacianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
 
 
+@converts
 @dataclass(frozen=True)
 class LaplacianAbsolute:
     """R(D) = log(b / D) for 0 < D <= b."""
@@ -26,6 +28,9 @@ class LaplacianAbsolute:
     kind: ClassVar[str] = "closed form"
 
     source: LaplacianSource
+
+    def __post_init__(self) -> None:
+        instance(self.source, LaplacianSource, "the source of this closed form")
 
     @property
     def citation(self) -> str:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from scipy.special import gammaln
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, instance
 from rdbench.references.shannon import ShannonCurve
 from rdbench.sources.directional import sample_von_mises_fisher
 from rdbench.sources.sphere import NoisySphereSource
@@ -28,6 +29,7 @@ _BEYOND = 12.0
 """Standard deviations beyond which the radius is not integrated (its density falls to 1e-31)."""
 
 
+@converts
 @dataclass(frozen=True)
 class NoisySphere:
     """R(D) of a sphere plus N(0, s^2 I) for beta >= 1 / (2 s^2)."""
@@ -35,6 +37,9 @@ class NoisySphere:
     kind: ClassVar[str] = "closed form"
 
     source: NoisySphereSource
+
+    def __post_init__(self) -> None:
+        instance(self.source, NoisySphereSource, "the source of this closed form")
 
     @property
     def citation(self) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, instance, settle
 from rdbench.sources.product import ProductSource
 from rdbench.types import (
     Bracket,
@@ -27,6 +28,7 @@ from rdbench.types import (
 )
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class ProductReference:
     """The sum of scalar references, one for every different marginal of the source.
@@ -40,6 +42,14 @@ class ProductReference:
     scalars: tuple[Reference, ...]
 
     def __post_init__(self) -> None:
+        instance(self.source, ProductSource, "the source of a product")
+        if isinstance(self.scalars, Reference):
+            settle(self, scalars=(self.scalars,))
+        if not isinstance(self.scalars, (tuple, list)) or not all(
+            isinstance(s, Reference) for s in self.scalars
+        ):
+            raise RdbenchError("a product needs one reference for every different marginal")
+        settle(self, scalars=tuple(self.scalars))
         if len(self.scalars) != len(list(self.source.groups())):
             raise RdbenchError("a product needs one reference for every different marginal")
 

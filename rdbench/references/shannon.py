@@ -23,12 +23,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, instance, number, settle, whole
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint, finite_slope
 
 _QUADRATURE_DIM = 3
 
 
+@converts
 @dataclass(frozen=True)
 class ShannonCurve:
     """R(D) = h(X) - (d/2) log(2 pi e D / d) for beta >= ``lowest_beta``."""
@@ -36,6 +38,14 @@ class ShannonCurve:
     entropy: float
     dim: int
     lowest_beta: float
+
+    def __post_init__(self) -> None:
+        entropy, lowest = number(self.entropy, "an entropy"), number(self.lowest_beta, "a slope")
+        settle(self, entropy=entropy, dim=whole(self.dim, "a dimension"), lowest_beta=lowest)
+        if not (math.isfinite(entropy) and self.dim >= 1 and 0.0 < lowest < math.inf):
+            raise RdbenchError(
+                "a Shannon bound needs a finite entropy, dim >= 1 and lowest_beta > 0"
+            )
 
     @property
     def validity(self) -> str:
@@ -75,6 +85,7 @@ class ShannonCurve:
         return beta
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class TightShannonBound:
     """R(D) of a Gaussian mixture for beta >= 1 / (2 v), v the smallest component variance."""
@@ -82,6 +93,9 @@ class TightShannonBound:
     kind: ClassVar[str] = "closed form"
 
     source: GaussianMixture
+
+    def __post_init__(self) -> None:
+        instance(self.source, GaussianMixture, "the source of the Shannon bound")
 
     @property
     def citation(self) -> str:

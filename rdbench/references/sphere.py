@@ -24,6 +24,7 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, instance
 from rdbench.sources.directional import (
     log_mean_exp_cosine,
     mean_cosine,
@@ -64,6 +65,7 @@ def _cosine_deficit(dim: int, kappa: float) -> tuple[float, float]:
     return (0.5 * (dim - 1) + weighted / total) / kappa, scaled
 
 
+@converts
 @dataclass(frozen=True)
 class SphereUniform:
     """R(D) of the uniform law on a sphere of radius rho, 0 < D <= rho^2."""
@@ -71,6 +73,9 @@ class SphereUniform:
     kind: ClassVar[str] = "closed form"
 
     source: SphereSource
+
+    def __post_init__(self) -> None:
+        instance(self.source, SphereSource, "the source of this closed form")
 
     @property
     def citation(self) -> str:

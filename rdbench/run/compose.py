@@ -88,10 +88,12 @@ def _worse(status: Status, failure: Status | None) -> Status:
 
 
 def _row(cell: Cell, spool: Spool, index: int, end: End) -> PointRecord:
+    """The row of one target rate; rows that share a slope differ in nothing else."""
     beta, rate = cell.betas[index], cell.target_rates[index]
     if beta in spool.points:
-        return spool.points[beta]
+        return msgspec.structs.replace(spool.points[beta], target_rate=rate)
     blank = spool.expected.get(beta) or PointRecord(beta=beta, target_rate=rate, status="error")
+    blank = msgspec.structs.replace(blank, target_rate=rate)
     return ended(blank, end.status or "error", end.reason or "no result at this slope")
 
 

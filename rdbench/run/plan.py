@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -23,8 +24,12 @@ from rdbench.version import __version__
 BUDGETS: dict[str, float] = {"quick": 0.25, "default": 1.0, "full": 4.0}
 """Name -> the effort that multiplies an estimator's deterministic units of work."""
 
+SAME_SLOPE = 1e-6
+"""Slopes within this relative distance are one: float32 on the way would confuse them."""
+
 _NUMERICAL_LAYERS = (
-    "types.py", "distortions.py", "sources", "inference", "certify", "references", "audit",
+    "types.py", "arrays.py", "distortions.py", "sources", "inference", "certify", "references",
+    "audit",
 )  # fmt: skip
 
 
@@ -50,9 +55,15 @@ class Cell:
     seed: int
     budget: str
     betas: tuple[float, ...]
+    """A slope for every row, ascending; on a straight piece of R(D) several rows have one."""
     target_rates: tuple[float | None, ...]
     n_train: int | None
     device: str
+
+    @property
+    def slopes(self) -> tuple[float, ...]:
+        """The different slopes, ascending: what the estimator is asked."""
+        return tuple(dict.fromkeys(self.betas))
 
     @property
     def title(self) -> str:
@@ -70,7 +81,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ladder:
-    """The slopes of one case, ascending, with the rates they aim at."""
+    """The slopes of one case, ascending, with the rates they aim at; a slope may come again."""
 
     betas: tuple[float, ...]
     target_rates: tuple[float | None, ...]
@@ -177,7 +188,7 @@ def _ladder(
 ) -> Ladder:
     pairs: list[tuple[float, float | None]] = []
     if betas is not None:
-        for beta in sorted(set(betas)):
+        for beta in _apart(title, betas, notes):
             try:
                 pairs.append((beta, case.reference.point(beta).rate.mid))
             except OutOfRange as reason:
@@ -194,7 +205,33 @@ def _ladder(
             f"{title}: its reference knows no slope at any rate asked for; it holds for "
             f"{case.reference.validity} (give --betas to run without a truth)"
         )
+    slopes = merged([b for b, _ in pairs])
+    pairs = sorted(
+        ((slope, rate) for slope, (_, rate) in zip(slopes, pairs, strict=True)),
+        key=lambda pair: pair[0],
+    )
     return Ladder(tuple(b for b, _ in pairs), tuple(r for _, r in pairs))
+
+
+def merged(betas: Sequence[float]) -> list[float]:
+    """The slopes, those too close to be told apart replaced by the least of them."""
+    first: dict[float, float] = {}
+    least = -math.inf
+    for beta in sorted(set(betas)):
+        if not math.isclose(beta, least, rel_tol=SAME_SLOPE):
+            least = beta
+        first[beta] = least
+    return [first[beta] for beta in betas]
+
+
+def _apart(title: str, betas: Sequence[float], notes: list[str]) -> list[float]:
+    """The slopes asked for, each once."""
+    given = sorted(set(betas))
+    kept = sorted(set(merged(given)))
+    if len(kept) < len(given):
+        gone = ", ".join(f"{b!r}" for b in given if b not in kept)
+        notes.append(f"{title}: beta {gone} is one slope with its neighbour; it is run once")
+    return kept
 
 
 def _cell(
@@ -209,7 +246,7 @@ def _cell(
     device: str,
 ) -> Cell:
     fields = estimator_fields(choice.estimator)
-    identity = {
+    identity: dict[str, Any] = {
         "suite": [suite.name, suite.version],
         "case": case.name,
         "estimator": [choice.name, fields],
@@ -222,6 +259,9 @@ def _cell(
         "package": __version__,
         "numerics": numerics_digest(),
     }
+    if len(set(ladder.betas)) < len(ladder.betas):
+        # elsewhere a slope has one target rate, which the reference knows
+        identity["target_rates"] = list(ladder.target_rates)
     return Cell(
         id=digest(identity),
         suite=suite.name,

@@ -23,7 +23,7 @@ from rdbench.run import points
 from rdbench.run.clock import FitClock
 from rdbench.run.draws import keep
 from rdbench.run.monitor import CellMonitor
-from rdbench.run.plan import BUDGETS, Cell, find_case
+from rdbench.run.plan import BUDGETS, SAME_SLOPE, Cell, find_case
 from rdbench.run.process import is_out_of_memory, lift_memory_limit, set_up
 from rdbench.run.records import Cost, PointRecord, TracePoint
 from rdbench.run.seeds import seed_for
@@ -83,6 +83,7 @@ def _solve(job: Job, spool: SpoolWriter, audit: AuditFunction, sizes: Any) -> En
     case = find_case(registry.load_suite(cell.suite), cell.case, cell.build_dim)
     rows = {
         beta: points.expected(case, beta, rate)
+        # rows that share a slope are copied from this one when the record is composed
         for beta, rate in zip(cell.betas, cell.target_rates, strict=True)
     }
     for row in rows.values():
@@ -131,7 +132,7 @@ class _CellRun:
 
     def fit(self, estimator: Estimator) -> End:
         """Take the estimator's answers one by one until it has no more."""
-        cell = self.cell
+        cell, slopes = self.cell, self.cell.slopes
         view, self.drawn = make_view(
             self.case.problem, estimator.info.needs, self.stream("data"), self.device, cell.n_train
         )
@@ -141,9 +142,7 @@ class _CellRun:
         self.spool.write(Stage("fit"), sync=False)
         try:
             with self.clock.running():
-                answers: Iterator[Any] = iter(
-                    estimator.fit(view, list(cell.betas), own, self.monitor)
-                )
+                answers: Iterator[Any] = iter(estimator.fit(view, list(slopes), own, self.monitor))
             while not self.clock.expired:
                 with self.clock.running():
                     try:
@@ -151,21 +150,21 @@ class _CellRun:
                     except StopIteration:
                         break
                 yielded += 1
-                self.spool.write(Stage("audit", len(self.answered) / len(cell.betas)), sync=False)
+                self.spool.write(Stage("audit", len(self.answered) / len(slopes)), sync=False)
                 fault = self.take(answer)
                 if fault:
                     faults.append(fault)
-                if yielded > 2 * len(cell.betas) + 8:
-                    faults.append(f"it yielded {yielded} answers for {len(cell.betas)} slopes")
+                if yielded > 2 * len(slopes) + 8:
+                    faults.append(f"it yielded {yielded} answers for {len(slopes)} slopes")
                     break
                 self.note_cost()
-                self.spool.write(Stage("fit", len(self.answered) / len(cell.betas)), sync=False)
+                self.spool.write(Stage("fit", len(self.answered) / len(slopes)), sync=False)
         finally:
             self.clock.stop()
             self.note_cost()
         if faults:
             return End("error", "; ".join(faults)[:500])
-        unanswered = len(self.answered) < len(cell.betas)
+        unanswered = len(self.answered) < len(slopes)
         if unanswered and (self.clock.expired or self.monitor.told_to_stop):
             return End("timeout", f"stopped by the time budget after {self.clock.wall_s:.3g} s")
         return End()
@@ -194,8 +193,8 @@ class _CellRun:
             value = float(beta)
         except (TypeError, ValueError):
             return None
-        near = min(self.cell.betas, key=lambda b: abs(b - value))
-        return near if math.isclose(near, value, rel_tol=1e-6) else None
+        near = min(self.cell.slopes, key=lambda b: abs(b - value))
+        return near if math.isclose(near, value, rel_tol=SAME_SLOPE) else None
 
     def refused(self, beta: float, refusal: Refusal) -> PointRecord:
         """The row of a refusal."""

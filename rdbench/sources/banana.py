@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, number, settle
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class BananaSource:
     """X1 ~ N(0, spread^2), X2 | X1 ~ N(bend (X1^2 - spread^2), noise^2); the mean is zero."""
@@ -21,6 +23,8 @@ class BananaSource:
     noise: float = 0.5
 
     def __post_init__(self) -> None:
+        names = ("spread", "bend", "noise")
+        settle(self, **{name: number(getattr(self, name), f"a banana's {name}") for name in names})
         for what, value in (("spread", self.spread), ("noise", self.noise)):
             if not (value > 0.0 and math.isfinite(value)):
                 raise RdbenchError(f"a banana's {what} must be positive and finite, got {value}")

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, settle, whole
 from rdbench.types import RdbenchError
 
 _PIXELS = 64
@@ -26,6 +27,7 @@ _DECIMALS = 6
 _MISSING = "suite real_data needs scikit-learn: pip install 'rdbench[data]'"
 
 
+@converts
 @dataclass(frozen=True)
 class DigitsSource:
     """The 1797 images with equal probabilities, pixels scaled to [0, 1].
@@ -37,6 +39,7 @@ class DigitsSource:
     components: int = _PIXELS
 
     def __post_init__(self) -> None:
+        settle(self, components=whole(self.components, "a number of principal components"))
         if not 1 <= self.components <= _PIXELS:
             raise RdbenchError(
                 f"digits have 1 to {_PIXELS} principal components, got {self.components}"

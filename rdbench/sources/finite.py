@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,22 +10,35 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import Number, array, converts, number, probabilities, settle, whole
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class FiniteSource:
-    """P(X = support_i) = pmf_i. The support is the population: audits of it are exact sums."""
+    """P(X = support_i) = pmf_i. The support is the population: audits of it are exact sums.
+
+    Lists and arrays of any real type are taken; probabilities that were normalised in float32 are
+    normalised again in float64.
+
+    Raises:
+        RdbenchError: no finite points (m, d), or no m probabilities.
+    """
 
     name: str
     support: Float[Tensor, "m d"]
     pmf: Float[Tensor, " m"]
 
     def __post_init__(self) -> None:
-        if self.support.ndim != 2 or self.pmf.shape != self.support.shape[:1]:
-            raise RdbenchError("a finite source needs a support (m, d) and a pmf (m,)")
-        if not bool((self.pmf >= 0).all()) or abs(float(self.pmf.sum()) - 1.0) > 1e-9:
-            raise RdbenchError("a pmf must be non-negative and sum to one")
+        support = array(self.support, "the support of a finite source", 2)
+        pmf = probabilities(self.pmf, "a pmf")
+        if len(pmf) != len(support):
+            raise RdbenchError(
+                "a finite source needs a support (m, d) and a pmf (m,); "
+                f"got {len(support)} points and {len(pmf)} probabilities"
+            )
+        settle(self, support=support, pmf=pmf)
 
     @property
     def dim(self) -> int:
@@ -38,35 +52,43 @@ class FiniteSource:
         return self.support.to(dev)[picked]
 
 
+def _count(m: Number) -> int:
+    found = whole(m, "a number of letters")
+    if found < 1:
+        raise RdbenchError(f"an alphabet needs at least one letter, got {found}")
+    return found
+
+
 def _letters(m: int) -> Tensor:
     return torch.arange(m, dtype=torch.float64)[:, None]
 
 
-def bernoulli(p: float) -> FiniteSource:
+def bernoulli(p: Number) -> FiniteSource:
     """P(X = 1) = p on {0, 1}."""
+    p = number(p, "a Bernoulli parameter")
     if not 0.0 <= p <= 1.0:
         raise RdbenchError(f"a Bernoulli parameter lies in [0, 1], got {p}")
     pmf = torch.tensor([1.0 - p, p], dtype=torch.float64)
     return FiniteSource(f"Bernoulli({p:g})", _letters(2), pmf)
 
 
-def zipf(m: int, exponent: float = 1.0) -> FiniteSource:
+def zipf(m: Number, exponent: Number = 1.0) -> FiniteSource:
     """P(X = i) proportional to (i + 1)^-exponent on m letters."""
-    if m < 1:
-        raise RdbenchError(f"an alphabet needs at least one letter, got {m}")
+    m, exponent = _count(m), number(exponent, "a Zipf exponent")
+    if not math.isfinite(exponent):
+        raise RdbenchError(f"a Zipf exponent must be finite, got {exponent}")
     weights = torch.arange(1, m + 1, dtype=torch.float64).pow(-exponent)
     return FiniteSource(f"Zipf({m}, {exponent:g})", _letters(m), weights / weights.sum())
 
 
-def uniform_letters(m: int) -> FiniteSource:
+def uniform_letters(m: Number) -> FiniteSource:
     """m letters 0, ..., m - 1 with equal probabilities."""
-    if m < 1:
-        raise RdbenchError(f"an alphabet needs at least one letter, got {m}")
+    m = _count(m)
     pmf = torch.full((m,), 1.0 / m, dtype=torch.float64)
     return FiniteSource(f"uniform on {m} letters", _letters(m), pmf)
 
 
-def random_table(n: int, m: int, seed: int = 20240607) -> Float[Tensor, "n m"]:
+def random_table(n: Number, m: Number, seed: Number = 20240607) -> Float[Tensor, "n m"]:
     """Independent U[0, 1) distortions between n letters and m; the legacy generator is frozen."""
-    table = np.random.RandomState(seed).random_sample((n, m))
+    table = np.random.RandomState(whole(seed, "a seed")).random_sample((_count(n), _count(m)))
     return torch.from_numpy(table)

@@ -11,12 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import Number, array, converts, number, settle, whole
 from rdbench.sources.directional import log_sphere_area
 from rdbench.types import RdbenchError
 
 _ROTATION_SEED = 20240607
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class GaussianSource:
     """X = mean + basis (stds * Z), Z standard normal; covariance basis diag(stds^2) basis^T."""
@@ -25,6 +27,15 @@ class GaussianSource:
     mean: Float[Tensor, " d"]
     stds: Float[Tensor, " d"]
     basis: Float[Tensor, "d d"]
+
+    def __post_init__(self) -> None:
+        # the audit names a source whose symbols are not finite
+        mean = array(self.mean, "the mean of a Gaussian", 1, finite=False)
+        stds = array(self.stds, "the stds of a Gaussian", 1)
+        basis = array(self.basis, "the basis of a Gaussian", 2)
+        if not (len(mean) == len(stds) == len(basis) == basis.shape[1]):
+            raise RdbenchError("a Gaussian needs a mean (d,), stds (d,) and a basis (d, d)")
+        settle(self, mean=mean, stds=stds, basis=basis)
 
     @property
     def dim(self) -> int:
@@ -66,14 +77,18 @@ class GaussianSource:
         return self.mean.to(s.device) + (z * self.stds.to(s.device)) @ self.basis.to(s.device).T
 
 
-def orthogonal(dim: int, seed: int = _ROTATION_SEED) -> Float[Tensor, "d d"]:
+def orthogonal(dim: Number, seed: Number = _ROTATION_SEED) -> Float[Tensor, "d d"]:
     """A Haar-distributed rotation from a seed: QR with the signs of the diagonal fixed."""
+    dim, seed = whole(dim, "a dimension"), whole(seed, "a seed")
+    if dim < 1 or seed < 0:
+        raise RdbenchError(f"a rotation needs a dimension >= 1 and a seed >= 0, got {dim}, {seed}")
     q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, dim)))
     return torch.from_numpy(q * np.sign(np.diag(r)))
 
 
-def scalar_gaussian(mean: float = 0.0, std: float = 1.0) -> GaussianSource:
+def scalar_gaussian(mean: Number = 0.0, std: Number = 1.0) -> GaussianSource:
     """N(mean, std^2)."""
+    mean, std = number(mean, "a mean"), number(std, "a standard deviation")
     _require_positive(std)
     return GaussianSource(
         name=f"N({mean:g}, {std:g}^2)",
@@ -104,15 +119,16 @@ k = 0..d-1 (Lei, Hassani, Bidokhti 2022, their code)."""
 
 
 def vector_gaussian(
-    dim: int, spectrum: str = "ramp", mean: float = 0.0, seed: int = _ROTATION_SEED
+    dim: Number, spectrum: str = "ramp", mean: Number = 0.0, seed: Number = _ROTATION_SEED
 ) -> GaussianSource:
     """A d-dimensional Gaussian with a named spectrum, every coordinate's mean equal to ``mean``.
 
     The rotation is the same for every estimator: a diagonal covariance would flatter methods
     with a factorised prior.
     """
-    if spectrum not in SPECTRA:
+    if not isinstance(spectrum, str) or spectrum not in SPECTRA:
         raise RdbenchError(f"unknown spectrum {spectrum!r}; choose one of {', '.join(SPECTRA)}")
+    dim, mean = whole(dim, "a dimension"), number(mean, "a mean")
     if dim < 1:
         raise RdbenchError(f"a Gaussian vector needs a dimension of at least 1, got {dim}")
     return GaussianSource(

@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, number, settle
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class LaplacianSource:
     """Density exp(-|x - loc| / scale) / (2 scale) on the real line."""
@@ -20,6 +22,10 @@ class LaplacianSource:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        loc, scale = (number(v, "a Laplacian's loc and scale") for v in (self.loc, self.scale))
+        settle(self, loc=loc, scale=scale)
+        if not math.isfinite(loc):
+            raise RdbenchError(f"a Laplacian's loc must be finite, got {loc}")
         if not (self.scale > 0.0 and math.isfinite(self.scale)):
             raise RdbenchError(f"a Laplacian's scale must be positive, got {self.scale}")
 

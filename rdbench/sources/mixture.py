@@ -20,12 +20,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
+from rdbench.arrays import Array, Number, array, converts, number, probabilities, settle, whole
 from rdbench.sources.gaussian import orthogonal
 from rdbench.types import RdbenchError
 
 LOG_2PI = math.log(2.0 * math.pi)
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:
     """sum_k weights_k N(means_k, covs_k) on R^d, float64; covariances may be singular."""
@@ -36,8 +38,16 @@ class GaussianMixture:
     name: str = "Gaussian mixture"
 
     def __post_init__(self) -> None:
-        if not bool((self.weights >= 0).all()) or abs(float(self.weights.sum()) - 1.0) > 1e-9:
-            raise RdbenchError("the weights of a mixture must be non-negative and sum to one")
+        weights = probabilities(self.weights, "the weights of a mixture")
+        means = array(self.means, "the means of a mixture", 2)
+        covs = array(self.covs, "the covariances of a mixture", 3)
+        k, d = means.shape
+        if len(weights) != k or covs.shape != (k, d, d):
+            raise RdbenchError(
+                "a mixture needs weights (k,), means (k, d) and covariances (k, d, d), got "
+                f"{tuple(weights.shape)}, {tuple(means.shape)} and {tuple(covs.shape)}"
+            )
+        settle(self, weights=weights, means=means, covs=covs)
 
     @property
     def dim(self) -> int:
@@ -170,15 +180,16 @@ def _randn(n: int, dim: int, generator: Generator) -> Tensor:
 
 
 def isotropic_mixture(
-    means: Float[Tensor, "k d"], std: float = 1.0, name: str = "Gaussian mixture"
+    means: Array, std: Number = 1.0, name: str = "Gaussian mixture"
 ) -> GaussianMixture:
-    """Equal weights and covariances std^2 I around the given means."""
+    """Equal weights and covariances std^2 I around the given means (k, d)."""
+    means, std = array(means, "the means of a mixture", 2), number(std, "a standard deviation")
     if not (std > 0.0 and math.isfinite(std)):
         raise RdbenchError(f"a standard deviation must be positive and finite, got {std}")
     size, dim = means.shape
     return GaussianMixture(
         weights=torch.full((size,), 1.0 / size, dtype=torch.float64),
-        means=means.double(),
+        means=means,
         covs=(std**2 * torch.eye(dim, dtype=torch.float64)).expand(size, dim, dim).clone(),
         name=name,
     )
@@ -197,8 +208,9 @@ def two_modes() -> GaussianMixture:
     return isotropic_mixture(means, 1.0, "two components at -3 and 3")
 
 
-def lifted_mixture(dim: int) -> GaussianMixture:
+def lifted_mixture(dim: Number) -> GaussianMixture:
     """The paper's three components in a rotated plane of R^dim, unit noise in every direction."""
+    dim = whole(dim, "a dimension")
     if dim < 2:
         raise RdbenchError(f"three components need a dimension of at least 2, got {dim}")
     plane = orthogonal(dim)[:, :2]
@@ -212,11 +224,12 @@ _EIGHT = (
 """The edges of the minimum spanning tree are 2.6, 3.0, 3.8, 4.5, 5.4, 6.6 and 7.8 long."""
 
 
-def eight_modes(dim: int) -> GaussianMixture:
+def eight_modes(dim: Number) -> GaussianMixture:
     """Eight unit-variance components in a rotated 3-dimensional subspace of R^dim.
 
     Neighbours are 2.6 to 7.8 standard deviations apart: some modes overlap, some are isolated.
     """
+    dim = whole(dim, "a dimension")
     if dim < 3:
         raise RdbenchError(f"eight modes need a dimension of at least 3, got {dim}")
     means = torch.tensor(_EIGHT, dtype=torch.float64) @ orthogonal(dim)[:, :3].T

@@ -10,10 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import Number, array, converts, settle, whole
 from rdbench.sources.gaussian import orthogonal
 from rdbench.types import HasDensity, HasTail, RdbenchError, Source
 
 
+@converts
 @dataclass(frozen=True, eq=False)
 class ProductSource:
     """X = basis Z with independent scalar coordinates Z_i ~ marginals[i]."""
@@ -23,12 +25,19 @@ class ProductSource:
     basis: Float[Tensor, "d d"]
 
     def __post_init__(self) -> None:
+        try:
+            settle(self, marginals=tuple(self.marginals))
+        except TypeError:
+            raise RdbenchError("a product needs one scalar source per coordinate") from None
+        if not all(isinstance(m, Source) for m in self.marginals):
+            raise RdbenchError("a product needs one scalar source per coordinate")
         if not self.marginals or any(m.dim != 1 for m in self.marginals):
             raise RdbenchError("a product needs one scalar source per coordinate")
         if not all(isinstance(m, HasDensity) for m in self.marginals):
             raise RdbenchError("a product needs coordinates with a density")
         d = len(self.marginals)
         eye = torch.eye(d, dtype=torch.float64)
+        settle(self, basis=array(self.basis, "the basis of a product", 2))
         if self.basis.shape != (d, d) or not torch.allclose(
             self.basis.T @ self.basis, eye, atol=1e-9
         ):
@@ -74,8 +83,9 @@ class ProductSource:
         return total
 
 
-def rotated_product(marginal: Source, dim: int, name: str = "") -> ProductSource:
+def rotated_product(marginal: Source, dim: Number, name: str = "") -> ProductSource:
     """``dim`` independent copies of one scalar source under the seeded rotation."""
+    dim = whole(dim, "a dimension")
     if dim < 1:
         raise RdbenchError(f"a product needs a dimension of at least 1, got {dim}")
     basis = orthogonal(dim) if dim > 1 else torch.ones(1, 1, dtype=torch.float64)

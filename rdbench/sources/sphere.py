@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, number, settle, whole
 from rdbench.sources.directional import log_mean_exp_cosine
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class SphereSource:
     """Uniform on the sphere of a given radius about the origin of R^dim; it has no density."""
@@ -21,6 +23,7 @@ class SphereSource:
     radius: float = 1.0
 
     def __post_init__(self) -> None:
+        settle(self, dim=whole(self.dim, "a dimension"), radius=number(self.radius, "a radius"))
         _check(self.dim, self.radius)
 
     @property
@@ -38,6 +41,7 @@ class SphereSource:
         return self.radius * _directions(n, self.dim, generator)
 
 
+@converts
 @dataclass(frozen=True)
 class NoisySphereSource:
     """X = radius U + noise Z, U uniform on the unit sphere, Z ~ N(0, I)."""
@@ -47,6 +51,8 @@ class NoisySphereSource:
     noise: float = 0.2
 
     def __post_init__(self) -> None:
+        settle(self, dim=whole(self.dim, "a dimension"), radius=number(self.radius, "a radius"))
+        settle(self, noise=number(self.noise, "the noise"))
         _check(self.dim, self.radius)
         if not (self.noise > 0.0 and math.isfinite(self.noise)):
             raise RdbenchError(f"the noise must be positive and finite, got {self.noise}")

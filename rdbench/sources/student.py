@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, number, settle, whole
 from rdbench.sources.directional import log_sphere_area
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class StudentSource:
     """X = loc + scale Z / sqrt(G / df), Z ~ N(0, I_dim), G ~ chi^2_df; isotropic.
@@ -27,6 +29,9 @@ class StudentSource:
     loc: float = 0.0
 
     def __post_init__(self) -> None:
+        names = ("df", "scale", "loc")
+        settle(self, **{name: number(getattr(self, name), f"Student's {name}") for name in names})
+        settle(self, dim=whole(self.dim, "a dimension"))
         for what, value in (("degrees of freedom", self.df), ("scale", self.scale)):
             if not (value > 0.0 and math.isfinite(value)):
                 raise RdbenchError(f"Student's {what} must be positive and finite, got {value}")

@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.arrays import converts, number, settle
 from rdbench.types import RdbenchError
 
 
+@converts
 @dataclass(frozen=True)
 class UniformSource:
     """Density 1 / (hi - lo) on the interval [lo, hi]."""
@@ -20,6 +22,8 @@ class UniformSource:
     hi: float = 1.0
 
     def __post_init__(self) -> None:
+        lo, hi = (number(end, "an end of a uniform source") for end in (self.lo, self.hi))
+        settle(self, lo=lo, hi=hi)
         if not (math.isfinite(self.lo) and math.isfinite(self.hi) and self.lo < self.hi):
             raise RdbenchError(f"a uniform source needs finite lo < hi, got [{self.lo}, {self.hi}]")
 

@@ -168,3 +168,28 @@ def test_the_allowance_grows_with_the_number_of_terms():
     c = certify_finite(np.zeros((5, 3)), np.full(5, 0.2), 1.0, 1e-9)
     assert -c.lo >= 72 * eps
     assert c.hi >= 72 * eps
+
+
+@pytest.mark.parametrize("beta", [0.2, 1.0, 6.0])
+def test_offsets_negative_and_infinite_entries_by_linear_programming(beta):
+    """A constant in a row moves F by its mean times beta; an infinite entry is a zero of K."""
+    rng = np.random.default_rng(8)
+    rho, p = rng.random((5, 6)), rng.dirichlet(np.ones(5))
+    rho[0, 1] = rho[3, 4] = rho[4, 0] = np.inf
+    rho[:, 5] = np.inf
+    lower, upper = dual_by_cutting_planes(rho, p, beta)
+    for offset in (np.zeros(5), np.full(5, -3.0), np.array([10.0, 0.0, -4.0, 2.5, 100.0])):
+        c = certify_finite(rho + offset[:, None], p, beta, 1e-9)
+        moved = beta * float(p @ offset)
+        assert lower - 1e-9 <= c.hi - moved
+        assert c.lo - moved <= upper + 1e-9
+        assert c.width <= 1e-9
+        assert 5 not in c.points
+        reachable = np.where(np.isfinite(rho), rho, 0.0).max()
+        assert rho.min(1) @ p <= c.distortion - p @ offset <= reachable
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_entries_that_are_no_distortion(bad):
+    with pytest.raises(ValueError, match="NaN and -inf"):
+        certify_finite(np.array([[0.0, bad], [1.0, 0.0]]), np.array([0.5, 0.5]), 1.0, 1e-9)
