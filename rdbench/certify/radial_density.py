@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import betainc, gammaincc, gammaln
 
-from rdbench.certify.bessel import log_sphere_mean
+from rdbench.sources.bessel import log_sphere_mean
 from rdbench.sources.gaussian import GaussianSource
 from rdbench.sources.sphere import NoisySphereSource
 from rdbench.sources.student import StudentSource

@@ -106,7 +106,8 @@ class FiniteHamming:
     def potential(self, x: Float[Tensor, "n 1"], beta: float) -> Float[Tensor, " n"]:
         """-log Z*(x)."""
         _, z = self._solve(beta)
-        return -torch.from_numpy(z).log().to(x.device)[self._index(x)]
+        # Z >= exp(-beta), which underflows at a large beta: a letter of probability zero is there.
+        return (-torch.from_numpy(z).log()).clamp(max=beta).to(x.device)[self._index(x)]
 
     def sample_conditional(
         self, x: Float[Tensor, "n 1"], k: int, beta: float, generator: Generator

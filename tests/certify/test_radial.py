@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import quad
 
 from rdbench.certify import radial, radial_lower
-from rdbench.certify.bessel import log_sphere_mean, mean_cosine
+from rdbench.sources.bessel import log_sphere_mean, mean_cosine
 from rdbench.certify.radial import (
     RadialDensity,
     RadialTail,
