@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rdbench.certify.certificate import Certificate
-from rdbench.distortions import Hamming, SquaredError, TableDistortion
+from rdbench.distortions import SquaredError, TableDistortion
 from rdbench.references.certified import Certified
 from rdbench.references.composite import Composite
 from rdbench.references.gaussian import WaterFilling
