@@ -217,6 +217,18 @@ class Reference(Protocol):
 
 
 @runtime_checkable
+class HasRefinedRate(Protocol):
+    """A reference that can narrow R(D) by computing more; ``rate`` makes do with what it has."""
+
+    def refined_rate(self, distortion: float) -> Bracket:
+        """R(D) in nats, as narrow as the reference can make it; may take seconds or minutes.
+
+        Raises:
+            OutOfRange: the reference does not cover this distortion.
+        """
+
+
+@runtime_checkable
 class HasPotential(Protocol):
     """A reference that knows the optimal potential: the control variate of the audit."""
 

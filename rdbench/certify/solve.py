@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -19,6 +20,14 @@ from rdbench.certify.plane import certify_plane
 from rdbench.certify.plane_density import plane_density
 from rdbench.certify.radial import certify_radial
 from rdbench.certify.radial_density import radial_density
+from rdbench.certify.units import (
+    Solver,
+    in_units,
+    line_in_units,
+    plane_in_units,
+    radial_in_units,
+    standard_unit,
+)
 from rdbench.types import HasSupport, Problem, RdbenchError
 
 _PLANE = 2
@@ -26,7 +35,8 @@ _RETRIES = (0.5, 0.2)
 _IN_SIGHT = 10.0
 
 Form = Literal["points", "shells", "letters"]
-Solver = Callable[[float, float, Certificate | None], Certificate]
+# A source farther from the origin than so many of its scales is solved about its centre.
+_FAR = 16.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +44,8 @@ class Method:
     """How a problem is certified, and what ``Certificate.points`` are.
 
     ``points``: points of R^d. ``shells``: radii of spheres about ``centre``. ``letters``: indices
-    of rows of ``alphabet``.
+    of rows of ``alphabet``. ``unit`` is the size of a distortion of this problem, near which the
+    slopes of interest are 1 / unit; 1 where it is near one.
     """
 
     form: Form
@@ -42,6 +53,7 @@ class Method:
     """``solve(beta, tolerance, start)``; raises ValueError for a slope it cannot do."""
     centre: Float[ndarray, " d"] | None = None
     alphabet: Float[ndarray, "m d"] | None = None
+    unit: float = 1.0
 
 
 def certify(
@@ -109,15 +121,29 @@ def _finite(problem: Problem) -> Method | None:
             "letters",
             lambda beta, tolerance, _start: certify_finite(rho, p, beta, tolerance),
             alphabet=alphabet.numpy(),
+            unit=standard_unit(_range(rho, p)),
         )
     if problem.distortion.name != "squared_error":
         return None
     x = source.support.double().numpy()
     solver = certify_cloud if source.dim <= _PLANE else bound_cloud
+    # Of coordinates far from the origin the mean comes first: what is squared is small.
+    spread = x - p @ x
+    unit = standard_unit(math.sqrt(float(p @ (spread**2).sum(1)) / source.dim))
+    z = x / unit
     return Method(
         "points",
-        lambda beta, tolerance, start: solver(x, p, beta, tolerance, start=start),
+        in_units(
+            lambda beta, tolerance, start: solver(z, p, beta, tolerance, start=start), unit, 2
+        ),
+        unit=unit**2,
     )
+
+
+def _range(rho: Float[ndarray, "n m"], p: Float[ndarray, " n"]) -> float:
+    """D at rate zero less the least D."""
+    with np.errstate(invalid="ignore"):
+        return float((p @ rho).min() - p @ rho.min(1))
 
 
 def _density(problem: Problem) -> Method | None:
@@ -129,29 +155,50 @@ def _density(problem: Problem) -> Method | None:
         return None
     plane = plane_density(problem.source) if problem.source.dim == _PLANE else None
     if plane is not None:
+        scale = math.sqrt(0.5 * plane.second_moment)
+        far = float(np.abs(plane.centre).max()) > _FAR * scale
+        unit, origin = standard_unit(scale), plane.centre if far else None
+        flat = plane_in_units(plane, unit, origin) if far or unit != 1.0 else plane
         return Method(
             "points",
-            lambda beta, tolerance, start: certify_plane(plane, beta, tolerance, start=start),
-        )
+            in_units(
+                lambda beta, tolerance, start: certify_plane(flat, beta, tolerance, start=start),
+                unit, 2, origin,
+            ),
+            unit=unit**2,
+        )  # fmt: skip
     found = radial_density(problem.source)
     if found is None:
         return None
     radial, centre = found
+    unit = standard_unit(radial.typical / math.sqrt(radial.dim))
+    shells = radial_in_units(radial, unit)
     return Method(
         "shells",
-        lambda beta, tolerance, start: certify_radial(radial, beta, tolerance, start=start),
+        in_units(
+            lambda beta, tolerance, start: certify_radial(shells, beta, tolerance, start=start),
+            unit, 2,
+        ),
         centre,
-    )
+        unit=unit**2,
+    )  # fmt: skip
 
 
 def _line(problem: Problem) -> Method | None:
     line = line_density(problem.source)
+    power = 2 if problem.distortion.name == "squared_error" else 1
     solver = {"squared_error": certify_line, "absolute_error": certify_line_absolute}.get(
         problem.distortion.name
     )
     if line is None or solver is None:
         return None
+    unit = standard_unit(max(line.scale, line.outward))
+    standard = line_in_units(line, unit)
     return Method(
         "points",
-        lambda beta, tolerance, start: solver(line, beta, tolerance, start=start),
-    )
+        in_units(
+            lambda beta, tolerance, start: solver(standard, beta, tolerance, start=start),
+            unit, power,
+        ),
+        unit=unit**power,
+    )  # fmt: skip

@@ -100,7 +100,11 @@ class FiniteHamming:
         """beta at R* = rate."""
         entropy = self.rate(0.0).mid
         if not 0.0 <= rate < entropy:
-            raise OutOfRange(f"the rate must lie in [0, {entropy:.6g}) nats, got {rate}")
+            raise OutOfRange(
+                f"R = {rate:g} is above the largest rate of {self.source.name}, {entropy:.4g} nats"
+                if rate >= entropy
+                else f"a rate must be >= 0, got {rate}"
+            )
         return _root(lambda b: rate - self.point(b).rate.mid)
 
     def potential(self, x: Float[Tensor, "n 1"], beta: float) -> Float[Tensor, " n"]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Generator, Tensor
 
 from rdbench.types import RdbenchError
@@ -16,14 +18,69 @@ from rdbench.types import RdbenchError
 _ROTATION_SEED = 20240607
 
 
+class NoDensity(RdbenchError, AttributeError):
+    """There is no ``log_prob``: an attribute that is missing, told in one line."""
+
+
 @dataclass(frozen=True, eq=False)
 class GaussianSource:
-    """X = mean + basis (stds * Z), Z standard normal; covariance basis diag(stds^2) basis^T."""
+    """X = mean + basis (stds * Z), Z standard normal; covariance basis diag(stds^2) basis^T.
+
+    Standard deviations may be zero: X then lies in an affine subspace and has no density, and
+    the source no ``log_prob``.
+    """
 
     name: str
     mean: Float[Tensor, " d"]
     stds: Float[Tensor, " d"]
     basis: Float[Tensor, "d d"]
+
+    def __post_init__(self) -> None:
+        if not bool((self.stds >= 0.0).all() & self.stds.isfinite().all()):
+            raise RdbenchError("standard deviations must be finite and not negative")
+
+    @classmethod
+    def from_covariance(
+        cls,
+        cov: Tensor | ndarray | Sequence[Any],
+        mean: Tensor | ndarray | Sequence[Any] | None = None,
+        name: str | None = None,
+    ) -> GaussianSource:
+        """N(mean, cov); eigenvalues below rounding (1e-12 of the largest) count as zero.
+
+        Args:
+            cov: (d, d), symmetric and positive semi-definite, singular or not.
+            mean: (d,), zero where it is not given.
+            name: a short name.
+
+        Raises:
+            RdbenchError: the matrix is no covariance, or the mean does not fit it.
+        """
+        matrix = torch.from_numpy(_array("a covariance", cov))
+        d = matrix.shape[0]
+        if matrix.ndim != 2 or matrix.shape != (d, d) or d < 1:
+            raise RdbenchError(
+                f"a covariance is a square matrix, got the shape {tuple(matrix.shape)}"
+            )
+        if not bool(matrix.isfinite().all()):
+            raise RdbenchError("a covariance must be finite")
+        size = float(matrix.abs().max())
+        if float((matrix - matrix.T).abs().max()) > 1e-9 * size:
+            raise RdbenchError("a covariance must be symmetric")
+        values, basis = torch.linalg.eigh(0.5 * (matrix + matrix.T))
+        if float(values[0]) < -1e-9 * size:
+            raise RdbenchError(
+                f"a covariance must be positive semi-definite; the least eigenvalue is "
+                f"{float(values[0]):.3g}"
+            )
+        values = torch.where(values > 1e-12 * values[-1], values, 0.0)
+        centre = torch.zeros(d, dtype=torch.float64)
+        if mean is not None:
+            centre = torch.from_numpy(_array("a mean", mean))
+        if centre.shape != (d,) or not bool(centre.isfinite().all()):
+            raise RdbenchError(f"a mean for this covariance is {d} finite numbers")
+        where = "0" if not bool(centre.any()) else "m"
+        return cls(name or f"N({where}, Sigma), d={d}", centre, values.sqrt(), basis)
 
     @property
     def dim(self) -> int:
@@ -40,12 +97,31 @@ class GaussianSource:
         """Coordinates of x - mean along the principal axes (the columns of ``basis``)."""
         return (x.double() - self.mean.to(x.device)) @ self.basis.to(x.device)
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """Log density in nats."""
+    @property
+    def log_prob(self) -> Callable[[Tensor], Tensor]:
+        """``log_prob(x)``: the log density in nats, (n, d) to (n,).
+
+        Raises:
+            NoDensity: the covariance is singular.
+        """
+        if not bool((self.stds > 0.0).all()):
+            raise NoDensity(f"{self.name} has a singular covariance and no density")
+        return self._log_prob
+
+    def _log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         stds = self.stds.to(x.device)
         z = self.principal(x) / stds
         constant = 0.5 * self.dim * math.log(2.0 * math.pi) + stds.log().sum()
         return -0.5 * z.square().sum(1) - constant
+
+
+def _array(what: str, values: Tensor | ndarray | Sequence[Any]) -> ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RdbenchError(f"{what} is an array of numbers") from None
 
 
 def orthogonal(dim: int, seed: int = _ROTATION_SEED) -> Float[Tensor, "d d"]:
