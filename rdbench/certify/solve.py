@@ -16,6 +16,7 @@ from rdbench.certify.densities import line_density
 from rdbench.certify.finite import certify_finite
 from rdbench.certify.line import certify_line
 from rdbench.certify.line_absolute import certify_line_absolute
+from rdbench.certify.own_density import own_line_density
 from rdbench.certify.plane import certify_plane
 from rdbench.certify.plane_density import plane_density
 from rdbench.certify.radial import certify_radial
@@ -104,7 +105,8 @@ def method_of(problem: Problem) -> Method:
         raise RdbenchError(
             f"no certificate for {problem.source.name} with {problem.distortion.name}: there are "
             "solvers for finite alphabets, for squared error on the line, in the plane and for "
-            "isotropic sources, and for absolute error on the line"
+            "isotropic sources, and for absolute error on the line; a density of one's own on the "
+            "line declares itself as rdbench.types.HasLineDensity says"
         )
     return found
 
@@ -185,13 +187,15 @@ def _density(problem: Problem) -> Method | None:
 
 
 def _line(problem: Problem) -> Method | None:
-    line = line_density(problem.source)
+    line = line_density(problem.source) or own_line_density(problem.source)
     power = 2 if problem.distortion.name == "squared_error" else 1
     solver = {"squared_error": certify_line, "absolute_error": certify_line_absolute}.get(
         problem.distortion.name
     )
     if line is None or solver is None:
         return None
+    if line.modulus is None and power != 2:
+        raise ValueError("a density of one's own is certified under squared error alone")
     unit = standard_unit(max(line.scale, line.outward))
     standard = line_in_units(line, unit)
     return Method(

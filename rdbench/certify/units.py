@@ -73,10 +73,11 @@ def line_in_units(density: LineDensity, unit: float) -> LineDensity:
     """The density of U / unit about centre / unit; |log p| may grow by |log unit|."""
     if unit == 1.0:
         return density
-    log_unit = math.log(unit)
+    log_unit, bounds = math.log(unit), density.modulus
 
     def modulus(u: ndarray, reach: ndarray, height: ndarray) -> Modulus:
-        found = density.modulus(u * unit, reach * unit, height * unit)
+        assert bounds is not None
+        found = bounds(u * unit, reach * unit, height * unit)
         return Modulus(found.log_p + log_unit, found.of_log + abs(log_unit))
 
     def tail(t: float, side: int) -> Tail:
@@ -92,7 +93,7 @@ def line_in_units(density: LineDensity, unit: float) -> LineDensity:
         breaks=tuple(b / unit for b in density.breaks),
         outward=density.outward / unit,
         log_prob=lambda u: density.log_prob(u * unit) + log_unit,
-        modulus=modulus,
+        modulus=None if bounds is None else modulus,
         tail=tail,
     )
 
