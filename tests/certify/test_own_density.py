@@ -99,7 +99,8 @@ def _blahut(source: Own, beta: float) -> tuple[float, float]:
     x, weight = (middle[:, None] + half[:, None] * t).ravel(), (half[:, None] * w).ravel()
     p = weight * np.exp(source.log_prob(torch.from_numpy(x)[:, None]).numpy())
     assert p.sum() == pytest.approx(1.0, abs=1e-9)
-    y = np.linspace(max(lo, -3.0), min(hi, 12.0), 300)
+    ends = source.quantile(torch.tensor([1e-5, 1.0 - 1e-5], dtype=torch.float64)).tolist()
+    y = np.linspace(*ends, 300)
     kernel = np.exp(-beta * (x[:, None] - y) ** 2)
     q = np.full(len(y), 1.0 / len(y))
     for _ in range(500):
@@ -119,7 +120,7 @@ def test_certified_truth_against_a_fine_grid(source: Own) -> None:
     value, gain = _blahut(source, 2.0)
     # The grid's q is one of many; what it may gain on its grid bounds it from below but for
     # the gaps between its points.
-    assert gain < 0.02
+    assert gain < 0.05
     assert found.lo <= value + 1e-7
     assert found.hi >= value - gain - 1e-4
 
