@@ -116,3 +116,14 @@ def test_too_large_a_rate_names_the_largest() -> None:
     problem = Problem(letters, table, alphabet=uniform_letters(2).support)
     with pytest.raises(OutOfRange, match=r"R = 0\.9 is above the largest rate .*, 0\.6931 nats"):
         Certified(problem, 1e-9).slope(0.9)
+
+
+def test_bounds_do_not_depend_on_units() -> None:
+    points = torch.randn(12, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    p = torch.full((12,), 1.0 / 12.0, dtype=torch.float64)
+    found = []
+    for scale, offset in ((1.0, 0.0), (1e-5, 0.0), (4096.0, 1e4)):
+        source = FiniteSource("bounds", offset + scale * points, p)
+        certificate = certify(method_of(Problem(source, SquaredError())), 1.5 / scale**2, 1e-2)
+        found += [certificate.lo, certificate.hi]
+    assert found[2:] == pytest.approx(2 * found[:2], rel=1e-4)
