@@ -62,6 +62,48 @@ class HasDensity(Protocol):
         """Log density in nats."""
 
 
+@dataclass(frozen=True)
+class LineTail:
+    """How a density on the line falls outwards: what bounds the mass far out.
+
+    On x <= beyond[0] and on x >= beyond[1] the density must not rise outwards, and there
+
+    - ``log_concave``: log p is concave (Gaussian, exponential and lighter tails);
+    - ``power``: |x - about|^power p(x) does not rise outwards (power laws; a little less than the
+      exponent of the density, for a Student t with df degrees of freedom than df + 1). Squared
+      error needs a finite variance, power > 3.
+    """
+
+    beyond: tuple[float, float]
+    kind: Literal["log_concave", "power"] = "log_concave"
+    power: float = math.inf
+    about: float = 0.0
+
+
+@runtime_checkable
+class HasLineDensity(Protocol):
+    """A source on the line that says of its density what certified truth takes.
+
+    Beside ``name``, ``dim = 1`` and ``sample``. What is said is checked as far as numbers can:
+    the density must integrate to one and agree with the sampler.
+    """
+
+    def log_prob(self, x: Float[Tensor, "n 1"]) -> Float[Tensor, " n"]:
+        """Log density in nats, -inf where it is zero."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of the support, infinite or not; the density may jump there."""
+
+    @property
+    def breakpoints(self) -> tuple[float, ...]:
+        """Where, inside the interval, the density jumps or is not smooth."""
+
+    @property
+    def tail(self) -> LineTail | None:
+        """How it falls towards an infinite end; None where both ends are finite."""
+
+
 @runtime_checkable
 class HasSupport(Protocol):
     """A source on finitely many points; the audit of it is an exact sum."""
@@ -331,6 +373,18 @@ class Reference(Protocol):
 
         Raises:
             OutOfRange: the reference does not cover this rate.
+        """
+
+
+@runtime_checkable
+class HasRefinedRate(Protocol):
+    """A reference that can narrow R(D) by computing more; ``rate`` makes do with what it has."""
+
+    def refined_rate(self, distortion: float) -> Bracket:
+        """R(D) in nats, as narrow as the reference can make it; may take seconds or minutes.
+
+        Raises:
+            OutOfRange: the reference does not cover this distortion.
         """
 
 

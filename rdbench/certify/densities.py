@@ -59,7 +59,8 @@ class LineDensity:
         outward: |u| beyond which p falls, or stays zero, outwards.
         log_prob: log p(u), -inf off the support.
         modulus: ``modulus(u, reach, height)`` over |Re z - u| <= reach, |Im z| <= height, for
-            the analytic piece of p that u lies in.
+            the analytic piece of p that u lies in. None where nothing is known of it: the errors
+            of integrals are then observed, not bounded.
         tail: ``tail(t, side)``: moments of side * U beyond t >= ``outward``.
     """
 
@@ -71,7 +72,7 @@ class LineDensity:
     order: float
     outward: float
     log_prob: Callable[[ndarray], ndarray]
-    modulus: Callable[[ndarray, ndarray, ndarray], Modulus]
+    modulus: Callable[[ndarray, ndarray, ndarray], Modulus] | None
     tail: Callable[[float, int], Tail]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
 import torch
 
-from rdbench.types import HasSupport, Problem
+from rdbench.types import HasLineDensity, HasSupport, Problem
 
 CODE_VERSION = 1
 """Raise this whenever a change of rdbench.certify changes what a certificate says."""
@@ -22,12 +23,31 @@ def problem_digest(problem: Problem) -> str:
     """A digest of the source, the distortion and the alphabet.
 
     Of a dataclass the class and every field count; of a finite source its points and their
-    probabilities alone. Numbers count to nine digits.
+    probabilities alone; of a density of one's own what it declares, and its values at many points.
+    Numbers count to nine digits.
     """
-    source = problem.source
-    described = ("finite", source.support, source.pmf) if isinstance(source, HasSupport) else source
+    source: Any = problem.source
+    described = source
+    if isinstance(source, HasSupport):
+        described = ("finite", source.support, source.pmf)
+    elif isinstance(source, HasLineDensity):
+        described = ("line", *_declared(source))
     text = canonical((described, problem.distortion, problem.alphabet))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _declared(source: HasLineDensity) -> tuple[Any, ...]:
+    tail = source.tail
+    stops = [*source.interval, *source.breakpoints, *(tail.beyond if tail else ())]
+    finite = [float(v) for v in stops if math.isfinite(v)] or [0.0]
+    middle, span = 0.5 * (min(finite) + max(finite)), max(finite) - min(finite)
+    # Over the declared stretch and beyond it, and at every size about its middle.
+    away = np.geomspace(1e-8, 1e8, 161)
+    x = np.concatenate([
+        min(finite) + span * np.linspace(0.0, 1.0, 258)[1:-1], middle + away, middle - away,
+    ])  # fmt: skip
+    values = source.log_prob(torch.from_numpy(x)[:, None]).double()
+    return (source.interval, source.breakpoints, tail, values)
 
 
 def certificate_key(digest: str, beta: float, tolerance: float) -> str:

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from rdbench.certify.atoms import LineAtoms
-from rdbench.certify.certificate import Certificate
+from rdbench.certify.certificate import Certificate, Kind
 from rdbench.certify.densities import LineDensity
 from rdbench.certify.line_bracket import Sides, bracket
 from rdbench.certify.line_search import search
@@ -34,8 +34,9 @@ def certify_line(
 ) -> Certificate:
     """F*(beta) = min_q -E log E_q exp(-beta (X - Y)^2) for a density on the line, in nats.
 
-    The bracket bounds every error but rounding (docs/certificates.md): kind "certified". A wider
-    tolerance is quicker. Not below 1e-10: the weights are solved no further.
+    The bracket bounds every error but rounding (docs/certificates.md): kind "certified"; where the
+    density comes without bounds off the line, "certified (numerical)". A wider tolerance is
+    quicker. Not below 1e-10: the weights are solved no further.
 
     Args:
         density: the source.
@@ -81,10 +82,11 @@ def certify_line(
     if width > tolerance:
         reason = (
             f"reached {width:.2g} with {len(atoms.points)} atoms, of which {sides.quadrature:.2g} "
-            "bounds the integrals' errors"
+            "is for the integrals' errors"
         )
+    kind: Kind = "certified" if density.modulus is not None else "certified (numerical)"
     return Certificate(
         beta, lower, sides.hi, density.centre + atoms.points[:, None], atoms.weights,
-        sides.distortion, "certified", tolerance, sides.quadrature, reason,
+        sides.distortion, kind, tolerance, sides.quadrature, reason,
         time.process_time() - clock,
     )  # fmt: skip

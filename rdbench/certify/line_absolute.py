@@ -95,6 +95,7 @@ def _cells(
     density: LineDensity, edges: ndarray, beta: float, weights: Float[ndarray, " k1"]
 ) -> _Cells:
     """The integrands at the nodes and every bound that the bracket needs."""
+    assert density.modulus is not None
     step = float(edges[1] - edges[0])
     fractions, x, gauss = _rule(edges)
     kernel = ScanKernel(len(edges), step, beta, fractions)
@@ -253,6 +254,8 @@ def certify_line_absolute(
     """
     del start
     check_slope(beta, tolerance)
+    if density.modulus is None:
+        raise ValueError("a density of one's own is certified under squared error alone")
     if not density.order > 1.0:
         raise ValueError(
             "absolute error needs a finite mean; this source has finite moments of order below "

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import betainc, gammaincc, gammaln
 
-from rdbench.certify.bessel import log_sphere_mean
+from rdbench.sources.bessel import log_sphere_mean
 from rdbench.sources.gaussian import GaussianSource
 from rdbench.sources.sphere import NoisySphereSource
 from rdbench.sources.student import StudentSource
@@ -155,9 +155,13 @@ def radial_density(source: object) -> tuple[RadialDensity, Float[ndarray, " d"]]
             noisy_sphere_density(source.dim, source.radius, source.noise),
             np.zeros(source.dim),
         )
-    if isinstance(source, GaussianSource) and bool(torch.all(source.stds == source.stds[0])):
+    if isinstance(source, GaussianSource) and _isotropic(source.stds):
         return (
             gaussian_density(source.dim, float(source.stds[0])),
             source.mean.double().cpu().numpy(),
         )
     return None
+
+
+def _isotropic(stds: Float[torch.Tensor, " d"]) -> bool:
+    return bool(((stds == stds[0]) & (stds > 0.0)).all())

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.certify.bessel import log_sphere_mean, mean_cosine
+from rdbench.sources.bessel import log_sphere_mean, mean_cosine
 
 REACH = 6.5
 """Radial noise beyond REACH / sqrt(beta) has a probability below exp(-REACH^2) = 5e-19."""

@@ -77,18 +77,32 @@ def rate_bracket(centre: Known, distortion: Bracket) -> Bracket:
     return Bracket(lo, max(lo, centre.hi - centre.beta * distortion.lo))
 
 
-def rate_at(distortion: float, known: Sequence[Known], achieved: Sequence[Certificate]) -> Bracket:
+def rate_at(
+    distortion: float,
+    known: Sequence[Known],
+    achieved: Sequence[Certificate],
+    others: Sequence[tuple[float, float]] = (),
+) -> Bracket:
     """R(D): above every line F_lo - beta D, below the convex hull of what is achieved.
 
-    A certificate's q achieves the distortion D_q at the rate hi - beta D_q.
+    A certificate's q achieves the distortion D_q at the rate hi - beta D_q; ``others`` are more
+    pairs (D, R) that some channel achieves.
 
     Raises:
         OutOfRange: D lies below everything that is achieved.
     """
-    pairs = sorted((c.distortion, max(0.0, c.hi - c.beta * c.distortion)) for c in achieved)
-    if not pairs or distortion < pairs[0][0]:
-        least = f"{pairs[0][0]:.6g}" if pairs else "any"
-        raise OutOfRange(f"R(D) is certified for D >= {least}, got {distortion:.6g}")
+    pairs = [(c.distortion, max(0.0, c.hi - c.beta * c.distortion)) for c in achieved]
+    pairs = sorted((d, r) for d, r in (*pairs, *others) if math.isfinite(d))
+    if not pairs:
+        raise OutOfRange(
+            f"no point of R(D) is certified yet, so that R at D = {distortion:.6g} is not known: "
+            "ask for refined_rate, or for a point first"
+        )
+    if distortion < pairs[0][0]:
+        raise OutOfRange(
+            f"R at D = {distortion:.6g} is not known: so far R(D) is certified down to "
+            f"D = {pairs[0][0]:.6g} (refined_rate looks farther)"
+        )
     lo = max([0.0, *(k.lo - k.beta * distortion for k in known)])
     return Bracket(lo, max(lo, _hull(pairs, distortion)))
 

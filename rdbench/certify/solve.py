@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -16,10 +17,19 @@ from rdbench.certify.densities import line_density
 from rdbench.certify.finite import certify_finite
 from rdbench.certify.line import certify_line
 from rdbench.certify.line_absolute import certify_line_absolute
+from rdbench.certify.own_density import own_line_density
 from rdbench.certify.plane import certify_plane
 from rdbench.certify.plane_density import plane_density
 from rdbench.certify.radial import certify_radial
 from rdbench.certify.radial_density import radial_density
+from rdbench.certify.units import (
+    Solver,
+    in_units,
+    line_in_units,
+    plane_in_units,
+    radial_in_units,
+    standard_unit,
+)
 from rdbench.inference.kernels import check_distortions
 from rdbench.types import HasSupport, Problem, RdbenchError
 
@@ -28,7 +38,8 @@ _RETRIES = (0.5, 0.2)
 _IN_SIGHT = 10.0
 
 Form = Literal["points", "shells", "letters"]
-Solver = Callable[[float, float, Certificate | None], Certificate]
+# A source farther from the origin than so many of its scales is solved about its centre.
+_FAR = 16.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +47,8 @@ class Method:
     """How a problem is certified, and what ``Certificate.points`` are.
 
     ``points``: points of R^d. ``shells``: radii of spheres about ``centre``. ``letters``: indices
-    of rows of ``alphabet``.
+    of rows of ``alphabet``. ``unit`` is the size of a distortion of this problem, near which the
+    slopes of interest are 1 / unit; 1 where it is near one.
     """
 
     form: Form
@@ -46,6 +58,7 @@ class Method:
     alphabet: Float[ndarray, "m d"] | None = None
     matrix: tuple[Float[ndarray, "n m"], Float[ndarray, " n"]] | None = None
     """Distortions and probabilities of a finite alphabet; no letter has probability zero."""
+    unit: float = 1.0
 
 
 def certify(
@@ -96,7 +109,8 @@ def method_of(problem: Problem) -> Method:
         raise RdbenchError(
             f"no certificate for {problem.source.name} with {problem.distortion.name}: there are "
             "solvers for finite alphabets, for squared error on the line, in the plane and for "
-            "isotropic sources, and for absolute error on the line"
+            "isotropic sources, and for absolute error on the line; a density of one's own on the "
+            "line declares itself as rdbench.types.HasLineDensity says"
         )
     return found
 
@@ -117,15 +131,29 @@ def _finite(problem: Problem) -> Method | None:
             lambda beta, tolerance, _start: certify_finite(rho, p, beta, tolerance),
             alphabet=alphabet.double().cpu().numpy(),
             matrix=(rho, p),
+            unit=standard_unit(_range(rho, p)),
         )
     if problem.distortion.name != "squared_error":
         return None
     x = source.support.double().numpy()
     solver = certify_cloud if source.dim <= _PLANE else bound_cloud
+    # Of coordinates far from the origin the mean comes first: what is squared is small.
+    spread = x - p @ x
+    unit = standard_unit(math.sqrt(float(p @ (spread**2).sum(1)) / source.dim))
+    z = x / unit
     return Method(
         "points",
-        lambda beta, tolerance, start: solver(x, p, beta, tolerance, start=start),
+        in_units(
+            lambda beta, tolerance, start: solver(z, p, beta, tolerance, start=start), unit, 2
+        ),
+        unit=unit**2,
     )
+
+
+def _range(rho: Float[ndarray, "n m"], p: Float[ndarray, " n"]) -> float:
+    """D at rate zero less the least D."""
+    with np.errstate(invalid="ignore"):
+        return float((p @ rho).min() - p @ rho.min(1))
 
 
 def _density(problem: Problem) -> Method | None:
@@ -137,29 +165,52 @@ def _density(problem: Problem) -> Method | None:
         return None
     plane = plane_density(problem.source) if problem.source.dim == _PLANE else None
     if plane is not None:
+        scale = math.sqrt(0.5 * plane.second_moment)
+        far = float(np.abs(plane.centre).max()) > _FAR * scale
+        unit, origin = standard_unit(scale), plane.centre if far else None
+        flat = plane_in_units(plane, unit, origin) if far or unit != 1.0 else plane
         return Method(
             "points",
-            lambda beta, tolerance, start: certify_plane(plane, beta, tolerance, start=start),
-        )
+            in_units(
+                lambda beta, tolerance, start: certify_plane(flat, beta, tolerance, start=start),
+                unit, 2, origin,
+            ),
+            unit=unit**2,
+        )  # fmt: skip
     found = radial_density(problem.source)
     if found is None:
         return None
     radial, centre = found
+    unit = standard_unit(radial.typical / math.sqrt(radial.dim))
+    shells = radial_in_units(radial, unit)
     return Method(
         "shells",
-        lambda beta, tolerance, start: certify_radial(radial, beta, tolerance, start=start),
+        in_units(
+            lambda beta, tolerance, start: certify_radial(shells, beta, tolerance, start=start),
+            unit, 2,
+        ),
         centre,
-    )
+        unit=unit**2,
+    )  # fmt: skip
 
 
 def _line(problem: Problem) -> Method | None:
-    line = line_density(problem.source)
+    line = line_density(problem.source) or own_line_density(problem.source)
+    power = 2 if problem.distortion.name == "squared_error" else 1
     solver = {"squared_error": certify_line, "absolute_error": certify_line_absolute}.get(
         problem.distortion.name
     )
     if line is None or solver is None:
         return None
+    if line.modulus is None and power != 2:
+        raise ValueError("a density of one's own is certified under squared error alone")
+    unit = standard_unit(max(line.scale, line.outward))
+    standard = line_in_units(line, unit)
     return Method(
         "points",
-        lambda beta, tolerance, start: solver(line, beta, tolerance, start=start),
-    )
+        in_units(
+            lambda beta, tolerance, start: solver(standard, beta, tolerance, start=start),
+            unit, power,
+        ),
+        unit=unit**power,
+    )  # fmt: skip

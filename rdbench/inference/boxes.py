@@ -14,6 +14,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import minimize_scalar
 
+from rdbench.inference.jumps import find_jumps
+
 Density = Callable[[ndarray], ndarray]
 
 OUTSIDE = 1e-10
@@ -28,12 +30,22 @@ class Box:
     """A box that holds the source up to OUTSIDE, and where its density is highest.
 
     Grids put a node on the mode: where a density has a kink, it is usually there, and the optimal
-    reproduction has an atom at it.
+    reproduction has an atom at it. ``jumps`` are where a density on the line jumps, ends of its
+    support among them; in two dimensions none are looked for.
     """
 
     lo: Float[ndarray, " d"]
     hi: Float[ndarray, " d"]
     mode: Float[ndarray, " d"]
+    jumps: tuple[float, ...] = ()
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The ends and the jumps on the line, in order; empty where nothing jumps."""
+        if not self.jumps:
+            return ()
+        inside = (j for j in self.jumps if self.lo[0] < j < self.hi[0])
+        return (float(self.lo[0]), *inside, float(self.hi[0]))
 
     @property
     def widths(self) -> Float[ndarray, " d"]:
@@ -98,7 +110,17 @@ def find_box(draws: Float[ndarray, "n d"], density: Density) -> Box:
         floor = 1e-6 * (x[-1] - x[0]) or 1e-6 * max(1.0, abs(x[0]))
         new_lo[axis] = _tail_end(marginal, x[0], max(x[tail] - x[0], floor) / 4, -1, mass)
         new_hi[axis] = _tail_end(marginal, x[-1], max(x[-1] - x[-1 - tail], floor) / 4, 1, mass)
-    return Box(new_lo, new_hi, _mode(draws, density))
+    if dim > 1:
+        return Box(new_lo, new_hi, _mode(draws, density))
+    margin = 1e-3 * float(new_hi[0] - new_lo[0])
+    jumps = find_jumps(density, float(new_lo[0]) - margin, float(new_hi[0]) + margin)
+    for jump in jumps:  # the support ends where nothing lies beyond
+        around = density(np.array([[jump - 0.5 * margin], [jump + 0.5 * margin]]))
+        if around[0] == 0.0 and jump <= draws.min():
+            new_lo[0] = jump
+        if around[1] == 0.0 and jump >= draws.max():
+            new_hi[0] = jump
+    return Box(new_lo, new_hi, _mode(draws, density), jumps)
 
 
 def _mode(draws: ndarray, density: Density) -> ndarray:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +26,7 @@ from numpy import ndarray
 
 from rdbench.inference import grids
 from rdbench.inference.boxes import OUTSIDE, Density
+from rdbench.inference.jumps import cell_masses, inner_masses
 from rdbench.inference.kernels import BandedKernel, SeparableKernel
 from rdbench.inference.scan_kernel import ScanKernel
 
@@ -80,7 +81,8 @@ def discretisation_error(
         return DiscretisationError(0.0, 0.0)
     finer = max(1, round((len(discrete.p) - 1) / (len(weights) - 1)))
     refine = (_line if len(discrete.axes) == 1 else _plane)[distortion]
-    mass, w, forward, adjoint = refine(density, beta, discrete.axes, weights, finer)
+    grid = Grid(discrete.axes, discrete.edges)
+    mass, w, forward, adjoint = refine(density, beta, grid, weights, finer)
     p = mass / mass.sum()
     z = np.maximum(forward(w), _TINY)
     log_z = np.log(z)
@@ -96,6 +98,13 @@ def discretisation_error(
         nearby = np.maximum(forward(np.maximum(c, 1.0)) / all_near, 1.0)
         log_lambda = log_lambda - _STRENGTH * np.log(nearby)
     return DiscretisationError(source, max(0.0, best - gap))
+
+
+class Grid(NamedTuple):
+    """Axes of the reproduction grid, and the edges of a source that jumps."""
+
+    axes: tuple[ndarray, ...]
+    edges: tuple[float, ...]
 
 
 Fine = tuple[ndarray, ndarray, Product, Product]
@@ -115,12 +124,11 @@ def _spread(weights: ndarray, shape: tuple[int, ...], where: tuple[ndarray, ...]
     return w.ravel()
 
 
-def _squared_line(
-    density: Density, beta: float, axes: tuple[ndarray, ...], weights: ndarray, finer: int
-) -> Fine:
-    x, step, _ = _finer(axes[0], 2 * finer)
-    y, _, where = _finer(axes[0], 2)
-    mass, n = density(x[:, None]) * step, len(x)
+def _squared_line(density: Density, beta: float, grid: Grid, weights: ndarray, finer: int) -> Fine:
+    x, step, _ = _finer(grid.axes[0], 2 * finer)
+    y, _, where = _finer(grid.axes[0], 2)
+    mass = cell_masses(density, x, grid.edges) if grid.edges else density(x[:, None]) * step
+    n = len(x)
     half = min(BandedKernel.half_width(step, beta), n - 1)
     if finer == 1 and 2 * half + 1 <= n:
         taps = np.exp(-beta * (step * np.arange(-half, half + 1.0)) ** 2)
@@ -135,19 +143,22 @@ def _squared_line(
 
 
 def _absolute_line(
-    density: Density, beta: float, axes: tuple[ndarray, ...], weights: ndarray, _finer_source: int
+    density: Density, beta: float, grid: Grid, weights: ndarray, _finer_source: int
 ) -> Fine:
-    nodes, step, where = _finer(axes[0], 2)
+    nodes, step, where = _finer(grid.axes[0], 2)
     x, share, fractions = grids.gauss_cells(nodes, 3)
     kernel = ScanKernel(len(nodes), step, beta, fractions)
     w = _spread(weights, (len(nodes),), (where,))
-    return density(x[:, None]) * share, w, kernel.forward, kernel.adjoint
+    mass = density(x[:, None]) * share
+    if grid.edges:
+        mass = inner_masses(density, nodes, fractions, grid.edges, mass)
+    return mass, w, kernel.forward, kernel.adjoint
 
 
 def _squared_plane(
-    density: Density, beta: float, axes: tuple[ndarray, ...], weights: ndarray, _finer_source: int
+    density: Density, beta: float, grid: Grid, weights: ndarray, _finer_source: int
 ) -> Fine:
-    (y1, step1, at1), (y2, step2, at2) = (_finer(axis, 2) for axis in axes)
+    (y1, step1, at1), (y2, step2, at2) = (_finer(axis, 2) for axis in grid.axes)
     rho1, rho2 = (np.subtract.outer(y, y) ** 2 for y in (y1, y2))
     kernel = SeparableKernel.build(rho1, rho2, beta)
     mass = grids.trimmed(density(grids.product(y1, y2)) * (step1 * step2))
@@ -156,9 +167,9 @@ def _squared_plane(
 
 
 def _absolute_plane(
-    density: Density, beta: float, axes: tuple[ndarray, ...], weights: ndarray, _finer_source: int
+    density: Density, beta: float, grid: Grid, weights: ndarray, _finer_source: int
 ) -> Fine:
-    (y1, _, at1), (y2, _, at2) = (_finer(axis, 2) for axis in axes)
+    (y1, _, at1), (y2, _, at2) = (_finer(axis, 2) for axis in grid.axes)
     (x1, w1, _), (x2, w2, _) = grids.gauss_cells(y1, 2), grids.gauss_cells(y2, 2)
     rho1, rho2 = (np.abs(np.subtract.outer(x, y)) for x, y in ((x1, y1), (x2, y2)))
     kernel = SeparableKernel.build(rho1, rho2, beta)

@@ -1,7 +1,8 @@
 """From a density in one or two dimensions to a finite rate-distortion problem on a grid.
 
 Squared error: the source nodes are the reproduction nodes, with trapezoid weights, whose error is
-exponentially small for a smooth density once step sqrt(2 beta) <= 1. Absolute error: reproduction
+exponentially small for a smooth density once step sqrt(2 beta) <= 1; where it jumps, cells are
+integrated (rdbench.inference.jumps) and the step is a quarter of that. Absolute error: reproduction
 nodes on a uniform grid and Gauss-Legendre source nodes inside every cell. There Z has kinks at
 the reproduction nodes, and a source sampled only at those sees the peaks of Z: its F errs by
 -(beta step)^2 / 12, a rate below R(D). Gauss nodes integrate over the cell, and what is left is
@@ -20,6 +21,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.inference.boxes import OUTSIDE, Box, Density
+from rdbench.inference.jumps import cell_masses, inner_masses
 from rdbench.inference.kernels import BandedKernel, DenseKernel, Kernel, SeparableKernel
 from rdbench.inference.scan_kernel import ScanKernel
 
@@ -28,6 +30,7 @@ MASS_GOAL, MASS_LIMIT = 1e-6, 1e-3
 second at all. A larger error means that the grid steps over the source."""
 
 _DENSE_ENTRIES = 16_000_000
+_FINER_AT_JUMPS = 4
 LEAST_2D = 97
 """The fewest points per axis in two dimensions, whatever beta is."""
 
@@ -54,6 +57,8 @@ class Discretised:
     start: Float[ndarray, " m"]
     axes: tuple[Float[ndarray, " _"], ...] = ()
     """The uniform axes whose product the reproduction points are; none of a finite problem."""
+    edges: tuple[float, ...] = ()
+    """The ends of the source with the jumps of its density between them; empty without jumps."""
 
 
 def _axis(box: Box, axis: int, count: int) -> tuple[ndarray, float, int]:
@@ -92,7 +97,8 @@ def _squared_1d(
     Where the kernel is banded, every source node is a reproduction node as well.
     """
     nodes, step, anchor = _axis(box, 0, count * refine)
-    mass, n = density(nodes[:, None]) * step, len(nodes)
+    mass = cell_masses(density, nodes, box.edges) if box.jumps else density(nodes[:, None]) * step
+    n = len(nodes)
     if n > 600 and beta > 0 and 4 * BandedKernel.half_width(step, beta) < count:
         return mass, BandedKernel.build(n, step, beta), nodes[:, None]
     kept = np.arange(anchor % refine, n, refine)
@@ -120,7 +126,10 @@ def _absolute_1d(
 ) -> tuple[ndarray, Kernel, ndarray]:
     nodes, step, _ = _axis(box, 0, count)
     x, weights, fractions = gauss_cells(nodes, 3)
-    return density(x[:, None]) * weights, ScanKernel(count, step, beta, fractions), nodes[:, None]
+    mass = density(x[:, None]) * weights
+    if box.jumps:
+        mass = inner_masses(density, nodes, fractions, box.edges, mass)
+    return mass, ScanKernel(count, step, beta, fractions), nodes[:, None]
 
 
 def _absolute_2d(
@@ -150,7 +159,8 @@ def _counts(
     Raises:
         GridError: no allowed number is fine enough for beta.
     """
-    limit = largest_step(distortion, beta)
+    finer = _FINER_AT_JUMPS if distortion == "squared_error" and box.jumps else 1
+    limit = largest_step(distortion, beta) / finer
     need = [math.ceil(w / limit) + 2 for w in box.widths]
     have = max_points if points is None else points
     if max(need) > have:
@@ -162,7 +172,7 @@ def _counts(
     dim = len(box.lo)
     if points is not None:
         return [[points] * dim]
-    aim = limit if dim == 2 else largest_step(distortion, beta, limit=False)
+    aim = limit if dim == 2 else largest_step(distortion, beta, limit=False) / finer
     least, doublings = _TRIES[distortion, dim]
     wanted = [max(least, math.ceil(w / aim) + 2) for w in box.widths]
     return [[min(max(n, least << k), max_points) for n in wanted] for k in range(doublings + 1)]
@@ -216,7 +226,7 @@ def discretise(
     # A weight of zero would stay zero under the multiplicative iteration.
     start = np.maximum(start, 1e-30 * start.max() * (beta > 0))
     axes = (nodes[:, 0],) if dim == 1 else (nodes[:: counts[1], 0], nodes[: counts[1], 1])
-    return Discretised(p, kernel, nodes, start, axes)
+    return Discretised(p, kernel, nodes, start, axes, box.edges)
 
 
 def trimmed(mass: ndarray) -> ndarray:

@@ -27,6 +27,7 @@ from rdbench.paper.judgement import (
 from rdbench.paper.numbers import Row, number, point_text, rate_text, worst_point
 from rdbench.paper.targets import fixed_set, targets
 from rdbench.references.laplacian import LaplacianAbsolute
+from rdbench.references.refined import refined_rate
 from rdbench.report.claims import tolerance
 from rdbench.report.protocol import log_draws, saturated
 from rdbench.report.summary import SCORED
@@ -191,7 +192,7 @@ def claimed_point(evidence: Evidence) -> list[Finding]:
     try:
         true = reference.point(reference.slope(rate)).distortion
         at, low, high = (
-            reference.rate(d) for d in (distortion, distortion + half, distortion - half)
+            refined_rate(reference, d) for d in (distortion, distortion + half, distortion - half)
         )
     except OutOfRange as problem:
         text = f"The truth does not reach there: {problem}."

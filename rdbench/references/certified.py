@@ -22,7 +22,7 @@ from rdbench.certify import store
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.identity import certificate_key, problem_digest
 from rdbench.certify.rates import Known, distortion_bracket, rate_at, rate_bracket, side_step
-from rdbench.certify.rungs import slope_of_rate
+from rdbench.certify.rungs import close_in, slope_of_rate
 from rdbench.certify.solve import Method, certify, method_of
 from rdbench.distortions import TableDistortion
 from rdbench.references.shipped import Table, rate_name, shipped
@@ -38,6 +38,8 @@ _CLOSELY, _LOOSELY = 2e-4, 0.1
 # Of the range of the rows: what costs hardly a digit stays.
 _SMALL_OFFSET = 0.5
 _EPS = float(np.finfo(float).eps)
+# Tables of distortions up to this size are solved in milliseconds, at any slope that is asked for.
+_QUICK = 2_500
 
 
 @converts
@@ -55,6 +57,9 @@ class Bounded:
     tolerance: float
     case: str = ""
     _solved: dict[float, Certificate] = field(default_factory=dict, init=False, repr=False)
+    # Rungs solved for R at a distortion; no search starts from them, so that what a slope gives
+    # does not depend on what was asked before.
+    _between: dict[float, Certificate] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         instance(self.problem, Problem, "what is certified")
@@ -197,10 +202,12 @@ class Bounded:
         return self.tolerance if self.kind == "bounds" else _ROUGH * self.tolerance
 
     def search(
-        self, rate: float, solve: Callable[[float], Certificate], near: float = 1.0
+        self, rate: float, solve: Callable[[float], Certificate], near: float | None = None
     ) -> float:
         """The slope of a rate, from certificates that ``solve`` gives, starting at ``near``."""
-        return slope_of_rate(solve, rate, near, _LOOSELY if self.kind == "bounds" else _CLOSELY)
+        unit = self.method.unit
+        accuracy = _LOOSELY if self.kind == "bounds" else _CLOSELY
+        return slope_of_rate(solve, rate, near or 1.0 / unit, accuracy, unit)
 
     def _nearest(self, beta: float) -> Certificate | None:
         """What is solved close enough to start from."""
@@ -234,18 +241,71 @@ class Bounded:
         return TruthPoint(beta, lagrangian, rate_bracket(known, d), d, centre.kind)
 
     def rate(self, distortion: float) -> Bracket:
-        """R(D) from the certificates of the table and those solved so far."""
+        """R(D) from the certificates of the table and those solved so far.
+
+        Between their slopes the bracket may be wide: ``refined_rate`` solves what is missing. A
+        small finite problem is refined at once.
+        """
         if distortion >= self._enough:
             return Bracket.exact(0.0)
         if self._without_offset is not None:
             return self._without_offset.rate(distortion)
         if not distortion > 0.0:
             raise OutOfRange(f"a distortion must be positive, got {distortion}")
+        return self.refined_rate(distortion) if self._quick else self._known_rate(distortion)
+
+    def refined_rate(self, distortion: float) -> Bracket:
+        """R(D) about as narrow as F* is known, from rungs at the slope of D, solved if need be.
+
+        Raises:
+            OutOfRange: no slope that can be solved has so small a distortion.
+        """
+        if self._without_offset is not None:
+            return self._without_offset.rate(distortion, refined=True)
+        if not 0.0 < distortion < math.inf:
+            raise OutOfRange(f"a distortion must be positive and finite, got {distortion}")
+
+        def done() -> bool:
+            try:
+                return self._known_rate(distortion).width <= 2.0 * self.tolerance
+            except OutOfRange:
+                return False
+
+        if not done():
+            accuracy = _LOOSELY if self.kind == "bounds" else 1e-10
+            close_in(self._rung, distortion, self._guess(distortion), done, accuracy)
+        return self._known_rate(distortion)
+
+    def _known_rate(self, distortion: float) -> Bracket:
         table = self.table
         centres = [c for key, c in table.centres.items() if key == self.key(c.beta)]
-        centres += self._solved.values()
+        centres += [*self._solved.values(), *self._between.values()]
         sides = [side for key, side in table.sides.items() if key == self.key(side.beta)]
         return rate_at(distortion, [Known.of(c) for c in centres] + sides, centres)
+
+    def _rung(self, beta: float) -> float:
+        """D of the q at a slope; quick ones are not worth a file in the user's cache."""
+        found = self._solved.get(beta) or self._between.get(beta)
+        if found is None:
+            quick = self._quick
+            found = self.solve(beta) if quick else self._cached(beta, self.tolerance)
+            self._between[beta] = found
+        return found.distortion
+
+    @property
+    def _quick(self) -> bool:
+        alphabet, source = self.method.alphabet, self.problem.source
+        if alphabet is None or not isinstance(source, HasSupport):
+            return False
+        return len(source.support) * len(alphabet) <= _QUICK
+
+    def _guess(self, distortion: float) -> float:
+        """The slope of the rung whose D is nearest; else d / (2 D), right at high rate."""
+        solved = [*self.table.centres.values(), *self._solved.values(), *self._between.values()]
+        near = [c for c in solved if c.distortion > 0.0]
+        if not near:
+            return 0.5 * self.problem.source.dim / distortion
+        return min(near, key=lambda c: abs(math.log(c.distortion / distortion))).beta
 
     def slope(self, rate: float) -> float:
         """The slope of a target rate, six digits; found from q's own rate.
@@ -262,8 +322,8 @@ class Bounded:
         entropy = self._entropy
         if rate >= entropy:
             raise OutOfRange(
-                f"R(D) of {self.problem.source.name} never exceeds the entropy of its letters, "
-                f"{entropy:.6g} nats: there is no slope of rate {rate:.6g}"
+                f"R = {rate:.6g} is above the largest rate of {self.problem.source.name}, the "
+                f"entropy of its letters: {entropy:.4g} nats"
             )
         if self._without_offset is not None:
             return self._without_offset.reduced.slope(rate)
@@ -384,10 +444,11 @@ class _Offset(NamedTuple):
             distortion=Bracket(d.lo + self.mean - slack, d.hi + self.mean + slack),
         )
 
-    def rate(self, distortion: float) -> Bracket:
+    def rate(self, distortion: float, *, refined: bool = False) -> Bracket:
         """R(D) of rho + c: R does not increase, so that rounding of D moves the ends apart."""
         d, slack = distortion - self.mean, self._slack(abs(distortion))
-        return Bracket(self.reduced.rate(d + slack).lo, self.reduced.rate(d - slack).hi)
+        rate = self.reduced.refined_rate if refined else self.reduced.rate
+        return Bracket(rate(d + slack).lo, rate(d - slack).hi)
 
     def _slack(self, distortion: float) -> float:
         return 4.0 * _EPS * (self.size + distortion)

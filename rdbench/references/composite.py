@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts
+from rdbench.references.refined import refined_rate
 from rdbench.types import (
     Bracket,
     HasConditional,
@@ -72,6 +73,10 @@ class Composite:
     def rate(self, distortion: float) -> Bracket:
         """R(D)."""
         return self._first(lambda part: part.rate(distortion))
+
+    def refined_rate(self, distortion: float) -> Bracket:
+        """R(D), from new certificates where that takes them."""
+        return self._first(lambda part: refined_rate(part, distortion))
 
     def slope(self, rate: float) -> float:
         """The slope of a rate."""

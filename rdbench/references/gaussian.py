@@ -2,7 +2,8 @@
 
 At slope beta the water level is lambda = 1 / (2 beta); component i gets D_i = min(lambda,
 sigma_i^2) and R_i = (1/2) log(sigma_i^2 / D_i). The optimal marginal is N(mean, basis diag(v)
-basis^T) with v_i = sigma_i^2 - D_i. (Cover and Thomas, Elements of Information Theory, 10.3.3.)
+basis^T) with v_i = sigma_i^2 - D_i. Directions of variance zero take no part: what is said is that
+of the Gaussian without them. (Cover and Thomas, Elements of Information Theory, 10.3.3.)
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from torch import Generator, Tensor
 from rdbench.arrays import converts, instance
 from rdbench.sources.gaussian import GaussianSource
 from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
+
+_ROUNDING = 1e-13
 
 
 @converts
@@ -64,11 +67,11 @@ class WaterFilling:
 
     def rate(self, distortion: float) -> Bracket:
         """R(D); the level solves k lambda + sum of the inactive variances = D."""
-        s2 = self._variances
-        if not distortion > 0.0:
-            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
+        s2 = self._variances[self._variances > 0.0]
         if distortion >= s2.sum():
             return Bracket.exact(0.0)
+        if not distortion > 0.0:
+            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
         # With the k largest variances active, the level is (D - sum of the rest) / k; the right
         # k is the first whose level covers the next variance.
         rest = s2.sum() - np.cumsum(s2)
@@ -81,7 +84,12 @@ class WaterFilling:
         """beta at R* = rate; at rate 0 the largest beta that still spends nothing."""
         if not (rate >= 0.0 and math.isfinite(rate)):
             raise OutOfRange(f"a rate must be finite and >= 0, got {rate}")
-        log_s2 = np.log(self._variances)
+        s2 = self._variances[self._variances > 0.0]
+        if not len(s2):
+            raise OutOfRange(
+                f"{self.source.name} is a constant: the largest rate, at every slope, is 0 nats"
+            )
+        log_s2 = np.log(s2)
         log_levels = (np.cumsum(log_s2) - 2.0 * rate) / np.arange(1, len(log_s2) + 1)
         following = np.append(log_s2[1:], -np.inf)
         k = int(np.argmax(log_levels >= following))
@@ -98,6 +106,11 @@ class WaterFilling:
         v = self._reproduction(beta, x.device)
         spread = 1.0 + 2.0 * beta * v
         z = self.source.principal(x)
+        flat = self.source.stds.to(x.device) == 0.0
+        if bool(flat.any()):
+            # Draws lie off the subspace by rounding, which a large beta would make much of.
+            size = x.double().norm(dim=1) + self.source.mean.norm().to(x.device)
+            z = torch.where(flat & (z.abs() <= _ROUNDING * size[:, None]), 0.0, z)
         return beta * (z.square() / spread).sum(1) + 0.5 * spread.log().sum()
 
     def sample_conditional(
@@ -107,7 +120,7 @@ class WaterFilling:
         D_i / sigma_i^2.
         """
         s2 = self.source.stds.to(x.device).square()
-        gain = self._reproduction(beta, x.device) / s2
+        gain = self._reproduction(beta, x.device) / torch.where(s2 > 0.0, s2, 1.0)
         z = self.source.principal(x)[:, None, :] * gain
         if beta > 0.0:
             noise = torch.randn(

@@ -80,6 +80,8 @@ class GaussianAbsolute:
         instance(self.source, GaussianSource, "the source of this closed form")
         if self.source.dim != 1:
             raise ValueError(f"the closed form is for d = 1, the source has d = {self.source.dim}")
+        if not self._std > 0.0:
+            raise ValueError("the closed form is for a positive standard deviation")
 
     @property
     def citation(self) -> str:

@@ -103,13 +103,18 @@ class FiniteHamming:
         """beta at R* = rate."""
         entropy = self.rate(0.0).mid
         if not 0.0 <= rate < entropy:
-            raise OutOfRange(f"the rate must lie in [0, {entropy:.6g}) nats, got {rate}")
+            raise OutOfRange(
+                f"R = {rate:g} is above the largest rate of {self.source.name}, {entropy:.4g} nats"
+                if rate >= entropy
+                else f"a rate must be >= 0, got {rate}"
+            )
         return _root(lambda b: rate - self.point(b).rate.mid)
 
     def potential(self, x: Float[Tensor, "n 1"], beta: float) -> Float[Tensor, " n"]:
         """-log Z*(x)."""
         _, z = self._solve(beta)
-        return -torch.from_numpy(z).log().to(x.device)[self._index(x)]
+        # Z >= exp(-beta), which underflows at a large beta: a letter of probability zero is there.
+        return (-torch.from_numpy(z).log()).clamp(max=beta).to(x.device)[self._index(x)]
 
     def sample_conditional(
         self, x: Float[Tensor, "n 1"], k: int, beta: float, generator: Generator

@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance, settle
+from rdbench.references.refined import rate_from_points, refined_rate
 from rdbench.sources.product import ProductSource
 from rdbench.types import (
     Bracket,
@@ -26,6 +27,8 @@ from rdbench.types import (
     Reference,
     TruthPoint,
 )
+
+_CLOSE = 1e-9
 
 
 @converts
@@ -85,14 +88,32 @@ class ProductReference:
         )
 
     def rate(self, distortion: float) -> Bracket:
-        """R(D); for different marginals the slope at which the D*_i add up to D is not looked for.
+        """R(D); of different marginals where all are closed forms, else ``refined_rate`` has it.
 
         Raises:
-            OutOfRange: the marginals differ, or the scalar reference does not cover D / d.
+            OutOfRange: the scalar references do not cover D, or would have to be solved anew.
         """
         if len(self.scalars) > 1:
-            raise OutOfRange("R(D) of a product of different marginals is known by slope alone")
+            if any(scalar.kind != "closed form" for scalar in self.scalars):
+                raise OutOfRange(
+                    "R(D) of a product of different marginals takes new certificates: ask for "
+                    "refined_rate"
+                )
+            return self.refined_rate(distortion)
         return _sum([(self.scalars[0].rate(distortion / self.source.dim), self.source.dim)])
+
+    def refined_rate(self, distortion: float) -> Bracket:
+        """R(D), of different marginals from slopes at which the D*_i nearly add up to D.
+
+        Raises:
+            OutOfRange: the scalar references do not cover D.
+        """
+        if len(self.scalars) > 1:
+            return rate_from_points(
+                self.point, distortion, 0.5 * self.source.dim / distortion, _CLOSE
+            )
+        each = refined_rate(self.scalars[0], distortion / self.source.dim)
+        return _sum([(each, self.source.dim)])
 
     def slope(self, rate: float) -> float:
         """The slope at which the rates add up to ``rate``."""

@@ -70,7 +70,7 @@ def compute(asked: Wanted, say: Callable[[str], None] = lambda _: None) -> Itera
     """The rungs of a table, from no table and no cache; one line to ``say`` for each."""
     reference = asked.reference
     solve = functools.cache(reference.solve)
-    near = 1.0
+    near: float | None = None
     for rate in asked.rates:
         near = reference.search(rate, lambda beta: solve(beta, reference.rough), near)
         centre = solve(near, reference.tolerance)

@@ -55,7 +55,7 @@ def make_view(
             return fixed[picked]
 
     log_prob = None
-    if "density" in needs and isinstance(source, HasDensity):
+    if "density" in needs and isinstance(source, HasDensity) and hasattr(source, "log_prob"):
         dense: HasDensity = source
 
         def log_prob(x: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from numpy import ndarray
 from scipy.special import gammaln, ive
 from torch import Generator, Tensor
 
+from rdbench.sources.bessel import log_sphere_mean
+
 _TERMS = 4000
 _ROUNDS = 200
 
@@ -30,14 +32,18 @@ def log_mean_exp_cosine(
 
     E exp(kappa u_1) = 0F1(; dim/2; kappa^2/4) = Gamma(nu + 1) (2/kappa)^nu I_nu(kappa) with
     nu = dim/2 - 1. The power series has positive terms only, so it is accurate wherever it is
-    short; elsewhere the exponentially scaled Bessel function does not overflow.
+    short; elsewhere the exponentially scaled Bessel function does not overflow. Where that gives
+    up (an argument beyond 1e9, an order at which it underflows) its expansions take over.
     """
     kappa = np.asarray(kappa, dtype=float)
     nu, quarter = 0.5 * dim - 1.0, 0.25 * kappa * kappa
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         bessel = np.log(ive(nu, kappa)) + gammaln(nu + 1.0) + nu * (math.log(2.0) - np.log(kappa))
     out = np.where(np.isfinite(bessel), bessel + (0.0 if scaled else kappa), 0.0)
-    small = (quarter < 4.0 * dim) | ~np.isfinite(bessel)
+    small = quarter < 4.0 * dim
+    lost = ~small & ~np.isfinite(bessel)
+    if lost.any():
+        out[lost] = log_sphere_mean(dim, kappa[lost]) + (0.0 if scaled else kappa[lost])
     if small.any():
         series = np.log(_series(dim, quarter[small]))
         out[small] = series - (kappa[small] if scaled else 0.0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Generator, Tensor
 
 from rdbench.arrays import Number, array, converts, number, settle, whole
@@ -18,10 +20,18 @@ from rdbench.types import RdbenchError
 _ROTATION_SEED = 20240607
 
 
+class NoDensity(RdbenchError, AttributeError):
+    """There is no ``log_prob``: an attribute that is missing, told in one line."""
+
+
 @converts
 @dataclass(frozen=True, eq=False)
 class GaussianSource:
-    """X = mean + basis (stds * Z), Z standard normal; covariance basis diag(stds^2) basis^T."""
+    """X = mean + basis (stds * Z), Z standard normal; covariance basis diag(stds^2) basis^T.
+
+    Standard deviations may be zero: X then lies in an affine subspace and has no density, and
+    the source no ``log_prob``.
+    """
 
     name: str
     mean: Float[Tensor, " d"]
@@ -35,7 +45,50 @@ class GaussianSource:
         basis = array(self.basis, "the basis of a Gaussian", 2)
         if not (len(mean) == len(stds) == len(basis) == basis.shape[1]):
             raise RdbenchError("a Gaussian needs a mean (d,), stds (d,) and a basis (d, d)")
+        if not bool((stds >= 0.0).all()):
+            raise RdbenchError("standard deviations must be finite and not negative")
         settle(self, mean=mean, stds=stds, basis=basis)
+
+    @classmethod
+    def from_covariance(
+        cls,
+        cov: Tensor | ndarray | Sequence[Any],
+        mean: Tensor | ndarray | Sequence[Any] | None = None,
+        name: str | None = None,
+    ) -> GaussianSource:
+        """N(mean, cov); eigenvalues below rounding (1e-12 of the largest) count as zero.
+
+        Args:
+            cov: (d, d), symmetric and positive semi-definite, singular or not.
+            mean: (d,), zero where it is not given.
+            name: a short name.
+
+        Raises:
+            RdbenchError: the matrix is no covariance, or the mean does not fit it.
+        """
+        matrix = array(cov, "a covariance", 2)
+        d = len(matrix)
+        if matrix.shape != (d, d):
+            raise RdbenchError(
+                f"a covariance is a square matrix, got the shape {tuple(matrix.shape)}"
+            )
+        size = float(matrix.abs().max())
+        if float((matrix - matrix.T).abs().max()) > 1e-9 * size:
+            raise RdbenchError("a covariance must be symmetric")
+        values, basis = torch.linalg.eigh(0.5 * (matrix + matrix.T))
+        if float(values[0]) < -1e-9 * size:
+            raise RdbenchError(
+                f"a covariance must be positive semi-definite; the least eigenvalue is "
+                f"{float(values[0]):.3g}"
+            )
+        values = torch.where(values > 1e-12 * values[-1], values, 0.0)
+        centre = torch.zeros(d, dtype=torch.float64)
+        if mean is not None:
+            centre = array(mean, "a mean", 1)
+        if centre.shape != (d,):
+            raise RdbenchError(f"a mean for this covariance is {d} finite numbers")
+        where = "0" if not bool(centre.any()) else "m"
+        return cls(name or f"N({where}, Sigma), d={d}", centre, values.sqrt(), basis)
 
     @property
     def dim(self) -> int:
@@ -52,8 +105,18 @@ class GaussianSource:
         """Coordinates of x - mean along the principal axes (the columns of ``basis``)."""
         return (x.double() - self.mean.to(x.device)) @ self.basis.to(x.device)
 
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """Log density in nats."""
+    @property
+    def log_prob(self) -> Callable[[Tensor], Tensor]:
+        """``log_prob(x)``: the log density in nats, (n, d) to (n,).
+
+        Raises:
+            NoDensity: the covariance is singular.
+        """
+        if not bool((self.stds > 0.0).all()):
+            raise NoDensity(f"{self.name} has a singular covariance and no density")
+        return self._log_prob
+
+    def _log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         stds = self.stds.to(x.device)
         z = self.principal(x) / stds
         constant = 0.5 * self.dim * math.log(2.0 * math.pi) + stds.log().sum()

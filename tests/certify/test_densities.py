@@ -65,6 +65,7 @@ COMPLEX = {
 @pytest.mark.parametrize(("reach", "height"), [(0.3, 0.2), (1.5, 0.4), (0.5, 1.3)])
 def test_modulus_bounds_the_continuation(name, reach, height):
     density, p = COMPLEX[name]
+    assert density.modulus is not None
     u = np.linspace(-6.0, 6.0, 41)
     bound = density.modulus(u, np.full(41, reach), np.full(41, height))
     x = density.centre + u[:, None, None] + np.linspace(-reach, reach, 41)[:, None]
@@ -77,9 +78,10 @@ def test_modulus_bounds_the_continuation(name, reach, height):
 
 
 def test_no_modulus_beyond_a_pole():
-    one = np.zeros(1)
-    assert d.student(5.0).modulus(one, one + 0.1, one + 2.3).log_p[0] == math.inf
-    assert d.student(5.0).modulus(one, one + 0.1, one + 2.2).log_p[0] < math.inf
+    one, modulus = np.zeros(1), d.student(5.0).modulus
+    assert modulus is not None
+    assert modulus(one, one + 0.1, one + 2.3).log_p[0] == math.inf
+    assert modulus(one, one + 0.1, one + 2.2).log_p[0] < math.inf
 
 
 @pytest.mark.parametrize("name", [*COMPLEX, "laplacian"])

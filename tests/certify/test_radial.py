@@ -10,7 +10,6 @@ import pytest
 from scipy.integrate import quad
 
 from rdbench.certify import radial, radial_lower
-from rdbench.certify.bessel import log_sphere_mean, mean_cosine
 from rdbench.certify.radial import (
     RadialDensity,
     RadialTail,
@@ -22,6 +21,7 @@ from rdbench.certify.radial import (
 )
 from rdbench.certify.radial_sums import RadialWeight, Shells, log_kernel
 from rdbench.references.gaussian import WaterFilling
+from rdbench.sources.bessel import log_sphere_mean, mean_cosine
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.laplacian import LaplacianSource
 from rdbench.sources.sphere import NoisySphereSource

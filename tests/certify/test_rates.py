@@ -102,7 +102,7 @@ def test_rate_of_a_distortion_lies_between_tangents_and_chords() -> None:
         assert found.width < 0.25
     at_rung = rate_at(0.25, known, certificates)
     assert at_rung.width < 1e-5
-    with pytest.raises(OutOfRange, match=r"D >= 0\.025"):
+    with pytest.raises(OutOfRange, match=r"certified down to D = 0\.025"):
         rate_at(0.02, known, certificates)
     with pytest.raises(OutOfRange):
         rate_at(0.02, [], [])
@@ -127,5 +127,7 @@ def test_a_rate_that_is_never_reached() -> None:
         one = np.ones((1, 1))
         return Certificate(beta, 0.5, 0.5, one, one[0], 0.0, "certified", 1.0)
 
-    with pytest.raises(OutOfRange, match="not reached"):
+    with pytest.raises(
+        OutOfRange, match=r"above the largest rate that can be certified, 0\.5 nats"
+    ):
         slope_of_rate(coin, 2.0)
