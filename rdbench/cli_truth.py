@@ -94,7 +94,9 @@ class TruthSources:
         (key,) = keys
         if key not in self._found:
             case = _case_of(*key)
-            self._found[key] = None if case is None else ReferenceSource(case.reference, self._purse)
+            self._found[key] = (
+                None if case is None else ReferenceSource(case.reference, self._purse)
+            )
         found = self._found[key]
         return found if found is not None and _agrees(found, records) else None
 

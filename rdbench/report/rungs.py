@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -57,6 +57,7 @@ class Rung:
         return max(0.0, 0.5 * (self.lo + self.hi) - self.beta * self.distortion)
 
 
+@runtime_checkable
 class TruthSource(Protocol):
     """The reference of one case, asked at slopes of our choice."""
 
@@ -241,5 +242,3 @@ def cubic(a: Rung, b: Rung, d: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
         u * u * (1.0 + 2.0 * t) * a.rate + t * t * (3.0 - 2.0 * t) * b.rate
         + t * u * h * (u * s0 - t * s1)
     )  # fmt: skip
-
-

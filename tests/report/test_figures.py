@@ -15,12 +15,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from rdbench.report import figures
-from rdbench.report.curves import _draw_truth, interpolate_truth
 from rdbench.report.figures import columns_for, run_figure, save_run_figures
 from rdbench.report.gaps import gap_endings
 from rdbench.report.labels import Ending, keep_apart, label_lines
 from rdbench.report.scales import gap_scale
-from rdbench.report.series import Truth, panels_of
+from rdbench.report.series import panels_of
 from rdbench.report.style import (
     MARKERS,
     PALETTE,
@@ -74,9 +73,9 @@ def test_files_are_pictures_named_after_the_suite_whatever_the_order(tmp_path: P
 
 
 def test_points_stand_where_the_records_say(cell, point):
-    figure = draw([cell(points=[point(rate=0.5, distortion=0.3, gap=0.07)])])
+    figure = draw([cell(points=[point(rate=0.7, distortion=0.3, gap=0.07)])])
     curve, gaps = figure.axes
-    assert (0.3, 0.5) in points_in(curve)
+    assert (0.3, 0.7) in points_in(curve)
     assert points_in(gaps) == {(math.log(2.0), 0.07)}
 
 
@@ -229,39 +228,6 @@ def test_importing_the_report_loads_no_plotting_library():
 
 
 # ------------------------------------------------------------------------------- the truth
-
-
-def test_the_truth_between_the_points_is_the_gaussian_curve():
-    d = np.geomspace(0.01, 0.9, 6)[::-1]
-    rate = 0.5 * np.log(1.0 / d)
-    beta = 0.5 / d
-    truth = Truth(beta, np.stack([rate, rate], 1), np.stack([d, d], 1))
-    for logarithmic, tolerance in ((True, 1e-12), (False, 0.02)):
-        fine_d, fine_r = interpolate_truth(truth, logarithmic=logarithmic)
-        assert fine_d.size > 100
-        np.testing.assert_allclose(fine_r, 0.5 * np.log(1.0 / fine_d), atol=tolerance)
-
-
-def test_wide_brackets_do_not_make_the_curve_rise():
-    # Slopes that contradict the points: the cubic would overshoot.
-    truth = Truth(
-        np.array([1.0, 50.0]),
-        np.array([[0.1, 0.1], [0.2, 0.2]]),
-        np.array([[1.0, 1.0], [0.5, 0.5]]),
-    )
-    _, rate = interpolate_truth(truth, logarithmic=False)
-    assert np.all(np.diff(rate) <= 0.0)
-
-
-@pytest.mark.parametrize(("spread", "lines"), [(0.0, 1), (0.2, 1), (1.5, 0)])
-def test_the_middle_of_mere_bounds_is_not_drawn(spread, lines):
-    d = np.array([0.5, 1.0])
-    brackets = np.stack([d * (1.0 - spread / 2), d * (1.0 + spread / 2)], 1)
-    truth = Truth(np.array([2.0, 1.0]), np.array([[1.0, 1.0], [0.5, 0.5]]), brackets)
-    axes = Figure().add_subplot()
-    _draw_truth(axes, truth, 1.0, logarithmic=False)
-    assert len(axes.lines) == lines
-    assert len(axes.patches) == 1
 
 
 def test_the_truth_of_a_panel_is_every_slope_once(realistic):
@@ -466,20 +432,6 @@ def test_equal_figures_are_equal_files_in_every_format(tmp_path: Path, cell):
     # Embedded as TrueType, not as Type 3.
     assert b"/CIDFontType2" in first[0]
     assert b"/Type3" not in first[0]
-
-
-def test_the_true_curve_stays_between_its_tangents_and_chords():
-    # A kink between two known points, as where a mixture's modes are told apart.
-    truth = Truth(
-        np.array([0.03, 0.61]), np.array([[0.58, 0.58], [1.3, 1.3]]),
-        np.array([[15.4, 15.4], [1.64, 1.64]]),
-    )  # fmt: skip
-    for logarithmic in (True, False):
-        d, rate = interpolate_truth(truth, logarithmic=logarithmic)
-        chord = 1.3 + (d - 1.64) * (0.58 - 1.3) / (15.4 - 1.64)
-        tangent = np.maximum(1.3 - 0.61 * (d - 1.64), 0.58 - 0.03 * (d - 15.4))
-        assert np.all(rate <= chord + 1e-12)
-        assert np.all(rate >= tangent - 1e-12)
 
 
 def test_short_logarithmic_axes_have_ticks_between_the_decades():
