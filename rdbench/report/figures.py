@@ -74,9 +74,8 @@ def save_run_figures(
             )
             pages = [panels[i : i + MOST_PANELS] for i in range(0, len(panels), MOST_PANELS)]
             for page, shown in enumerate(pages, start=1):
-                stem = file_stem(suite, (variants or {}).get(suite, "")) + (
-                    f"-{page}" if page > 1 else ""
-                )
+                stem = file_stem(suite, (variants or {}).get(suite, ""))
+                stem += f"-{page}" if page > 1 else ""
                 figure = run_figure(shown, looks, units, title=suite)
                 saved += save(figure, out_dir, stem, RUN_FORMATS)
     return saved

@@ -42,11 +42,10 @@ def is_impossible(point: PointRecord, line: TruthLine) -> bool:
 def _half_widths(point: PointRecord) -> tuple[float, float]:
     if point.rate_half is not None and point.distortion_half is not None:
         return point.rate_half, point.distortion_half
+    if point.gap is None:
+        return _UNSTATED, 0.0
     ends = [end for end in (point.gap_lo, point.gap_hi) if end is not None]
-    spread = (
-        max((abs(end - point.gap) for end in ends), default=0.0) if point.gap is not None else 0.0
-    )
-    return max(spread, _UNSTATED), 0.0
+    return max([_UNSTATED, *(abs(end - point.gap) for end in ends)]), 0.0
 
 
 def count_impossible(points: Iterable[PointRecord], line: TruthLine) -> int:

@@ -95,7 +95,7 @@ def _is_loose(rung: Rung) -> bool:
 
 
 def _kind(piece: Piece, source: TruthSource | None) -> str:
-    """ "line", "band", or "both": an interpolation and the band in which the truth lies."""
+    """What is drawn of a piece: a "line", a "band", or "both", an interpolation in its band."""
     if piece.own <= TOLERANCE and piece.error <= TOLERANCE + 2.0 * piece.own:
         return "line"
     if _is_loose(piece.left) or _is_loose(piece.right) or piece.own > TOLERANCE:

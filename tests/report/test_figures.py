@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rdbench import registry
 from rdbench.report import figures
 from rdbench.report.figures import columns_for, run_figure, save_run_figures
 from rdbench.report.gaps import gap_endings
@@ -273,6 +274,45 @@ def test_no_two_estimators_look_alike():
     assert len({style.marker for style in styles.values()}) == len(MARKERS)
 
 
+BUILT_IN = {
+    "ebrd": Look("#0072B2", "o"), "blahut_arimoto": Look("#D55E00", "s"),
+    "nerd": Look("#009E73", "^"), "beta_vae": Look("#CC79A7", "D"), "wgd": Look("#E69F00", "v"),
+    "mixture_em": Look("#56B4E9", "P"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 6, 12, 30, 200])
+def test_strangers_look_like_nobody_else(count):
+    names = [*BUILT_IN, *(f"stranger-{k}" for k in range(count))]
+    styles = series_styles(((n, n) for n in names), BUILT_IN)
+    assert all(styles[n].colour == BUILT_IN[n].colour for n in BUILT_IN)
+    assert len({(s.colour.upper(), s.marker) for s in styles.values()}) == len(names)
+    # As many as the palette has room for differ in colour and in marker.
+    strangers = sorted(names[len(BUILT_IN) :])[: len(PALETTE) - len(BUILT_IN)]
+    few = [styles[n] for n in (*BUILT_IN, *strangers)]
+    assert len({s.colour for s in few}) == len({s.marker for s in few}) == len(few)
+    assert {s.marker for s in styles.values()} <= set(MARKERS)
+
+
+def test_the_looks_of_the_built_in_ones_are_those_that_are_registered():
+    for name, look in BUILT_IN.items():
+        info = registry.load_estimator(name).info
+        assert (info.colour, info.marker) == (look.colour, look.marker)
+
+
+def test_registrations_that_are_alike_or_ask_for_half_a_look_are_kept():
+    asked = {f"e{k}": Look("#123456") for k in range(20)} | {"twin": Look("#123456", "o")}
+    styles = series_styles(((n, n) for n in asked), asked)
+    assert {s.colour for s in styles.values()} == {"#123456"}
+    assert len({s.marker for s in styles.values()}) == len(MARKERS)
+
+
+def test_seven_variants_of_an_estimator_look_different():
+    labels = ["e", *(f"e[steps={k}]" for k in range(7))]
+    styles = series_styles(("e", one) for one in labels)
+    assert len({(s.filled, s.line) for s in styles.values()}) == 8
+
+
 def test_a_registration_decides_and_the_others_keep_clear_of_it():
     names = [f"e{k}" for k in range(5)]
     for colour in PALETTE:
@@ -331,8 +371,10 @@ def test_an_upper_bound_has_an_arrow_and_no_lower_end(cell, point, side):
     found = point(gap=0.03 * bit, gap_lo=0.01 * bit, gap_hi=0.08 * bit, side=side)
     below = draw([cell(points=[found])], "bits").axes[1]
     if side == "upper":
-        assert _bars(below) == [pytest.approx((0.03, 0.08))]
-        assert _arrows(below) == [pytest.approx((1.0, 0.03))]
+        # The mark stands at the bound, as the tables print it.
+        assert _bars(below) == []
+        assert points_in(below) == {(1.0, pytest.approx(0.08))}
+        assert _arrows(below) == [pytest.approx((1.0, 0.08))]
     else:
         assert _bars(below) == [pytest.approx((0.01, 0.08))]
         assert _arrows(below) == []

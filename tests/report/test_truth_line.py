@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from rdbench.report.truth_line import TruthLine, truth_line
 
 
 def gaussian(rate: float, dim: int = 1, width: float = 0.0) -> Rung:
-    """The rung of N(0, I) in ``dim`` dimensions at a rate: D = d exp(-2 R / d), beta = d / (2 D)."""
+    """The rung of N(0, I) at a rate: D = d exp(-2 R / d), beta = d / (2 D)."""
     d = dim * math.exp(-2.0 * rate / dim)
     f = rate + 0.5 * dim
     return Rung(0.5 * dim / d, f, f + width, d, (d, rate + width))
@@ -39,10 +40,10 @@ class Gaussian:
 
 
 def off(line: TruthLine, truth) -> float:
-    """The largest vertical distance from ``truth(D)``, on the strokes of a linear and a log axis."""
+    """The largest distance from ``truth(D)``, on the strokes of a linear and of a log axis."""
     worst = 0.0
     for points in line.lines:
-        for (d0, r0), (d1, r1) in zip(points[:-1], points[1:], strict=True):
+        for (d0, r0), (d1, r1) in itertools.pairwise(points):
             for part in np.linspace(0.0, 1.0, 5):
                 r = r0 + part * (r1 - r0)
                 for d in (d0 + part * (d1 - d0), d0 ** (1.0 - part) * d1**part):

@@ -43,7 +43,8 @@ def keyed(data, values):
 
 
 NAMES = [
-    *(field.name for field in msgspec.structs.fields(PointRecord) if field.name != "draws"),
+    *(field.name for field in msgspec.structs.fields(PointRecord)
+      if field.name not in ("draws", "gap_blocks")),
     "claimed_gap", "claim_excess", "claim",
 ]  # fmt: skip
 
