@@ -20,6 +20,7 @@ from rdbench.report.rungs import TOLERANCE, Piece, Rung, TruthSource, complete, 
 _STROKE = 0.25 * TOLERANCE
 """Nats: what a stroke may differ from the curve that it stands for."""
 _MOST_STROKES = 160
+_LARGEST = 1e100
 _LOOSE = 0.5
 """Relative width of the bracket of D from which on its middle means nothing."""
 
@@ -66,6 +67,7 @@ def truth_line(
         span: the distortions that the picture shows beyond those of ``rungs``.
         top: nats; where the rate axis ends.
     """
+    rungs = [rung for rung in rungs if _fits(rung)]
     stated = [d for rung in rungs for d in (rung.distortion, rung.reached[0])]
     shown = (min([span[0], *stated]), max([span[1], *stated]))
     found = complete(rungs, source, shown, top)
@@ -87,6 +89,12 @@ def truth_line(
             bands.append(_clip(_band(pieces, found), shown))
     drawn = [tuple(one for one in many if len(one)) for many in (lines, bands)]
     return TruthLine(drawn[0], drawn[1], slopes, intercepts)
+
+
+def _fits(rung: Rung) -> bool:
+    """Whether sums, products and ratios of its numbers stay numbers."""
+    values = (rung.beta, rung.lo, rung.hi, rung.distortion, *rung.reached)
+    return rung.beta > 0.0 and all(abs(value) <= _LARGEST for value in values)
 
 
 def _is_loose(rung: Rung) -> bool:

@@ -212,6 +212,48 @@ def test_an_unwritable_folder_is_one_line(tmp_path: Path, cell):
     assert "\n" not in str(caught.value)
 
 
+def test_a_later_run_keeps_the_picture_of_an_earlier_one(tmp_path: Path, cell):
+    plain = save_run_figures([cell()], tmp_path)
+    before = [path.read_bytes() for path in plain]
+    later = save_run_figures(
+        [cell(estimator="other")], tmp_path, variants={"toy": "estimators=other"}
+    )
+    assert [path.name for path in later] == ["toy-estimators=other.png", "toy-estimators=other.svg"]
+    assert [path.read_bytes() for path in plain] == before
+    assert save_run_figures([cell()], tmp_path, variants={"toy": ""}) == plain
+
+
+def test_names_of_pictures_are_short_safe_and_different():
+    variants = ["", "dims=2,5", "estimators=ebrd:paper", "estimators=ebrd_paper", "cases=a/*",
+                "rates=" + ",".join(map(str, range(99))), "rates=" + ",".join(map(str, range(98)))]  # fmt: skip
+    stems = [figures.file_stem("toy", one) for one in variants]
+    assert stems[:2] == ["toy", "toy-dims=2,5"]
+    assert len(set(stems)) == len(stems)
+    assert all(len(stem) < 100 and not set(stem) & set(" /\\:*[]") for stem in stems)
+
+
+def test_what_no_channel_reaches_is_counted_and_not_drawn(cell, point):
+    good = point(rate=0.7, distortion=0.26)
+    # D < 0; R < R(D) = .693 at D = .25; the same within the interval of R.
+    false = [point(rate=9.0, distortion=-0.1), point(rate=0.5, distortion=0.25)]
+    near = point(rate=0.5, distortion=0.25, rate_half=0.25, distortion_half=0.01)
+    above = draw([cell(points=[good, *false, near])]).axes[0]
+    assert points_in(above) == {(0.26, 0.7), (0.25, 0.5)}
+    assert "2 points with impossible R, D not drawn" in texts_in(above)
+    assert "impossible" not in texts_in(draw([cell(points=[good, near])]).axes[0])
+
+
+@pytest.mark.parametrize(("units", "scale"), [("nats", 1.0), ("bits", math.log(2.0))])
+def test_the_intervals_of_r_and_d_are_drawn_where_records_hold_them(cell, point, units, scale):
+    known = point(rate=0.8, distortion=0.3, rate_half=0.05, distortion_half=0.02)
+    unknown = point(beta=3.0, rate=0.9, distortion=0.4)
+    above = draw([cell(points=[known, unknown])], units).axes[0]
+    bars = [line.get_data() for line in above.get_lines() if line.get_gid() == "interval"]
+    across, up = sorted(bars, key=lambda data: data[0][0] == data[0][1])
+    assert (list(across[0]), list(across[1])) == (pytest.approx([0.28, 0.32]), [0.8 / scale] * 2)
+    assert (list(up[0]), list(up[1])) == ([0.3] * 2, pytest.approx([0.75 / scale, 0.85 / scale]))
+
+
 def test_pyplot_keeps_no_figure(tmp_path: Path, cell):
     import matplotlib.pyplot as plt
 

@@ -52,7 +52,7 @@ function drawTruth(plot, one, x, top) {
 }
 
 // The 95% intervals of D and R, where the records hold them.
-function cross(plot, i, look) {
+function crossBars(plot, i, look) {
   const [d, r] = [point.distortion[i], point.rate[i]];
   const [dd, dr] = [point.distortion_half[i], point.rate_half[i]];
   if (dd === null || dr === null) return "";
@@ -112,7 +112,7 @@ function drawCurve(members, truths, one) {
                 d: `M${plot.X(point.distortion[i]) - 4},${TOP + 6}l4,-6l4,6`,
               })
             : [
-                cross(plot, i, look),
+                crossBars(plot, i, look),
                 mark(look, plot.X(point.distortion[i]), plot.Y(rate), size),
               ],
         ),
