@@ -167,20 +167,22 @@ def _outwards(
 ) -> list[Rung]:
     """Beyond the ladder, as far as the picture goes and as it is free."""
     lo, hi = span
-    for step, on in (
-        (_OUTWARDS, lambda r: r.distortion > lo and r.rate < top),
-        (1.0 / _OUTWARDS, lambda r: r.distortion < hi and r.rate > 0.0),
-    ):
+    for up in (True, False):
         for _ in range(MOST_RUNGS // 4):
-            last = found[0] if step > 1.0 else found[-1]
-            beta = float(f"{last.beta * step:.6g}")
-            if not on(last) or source.cost(beta):
+            last = found[0] if up else found[-1]
+            beta = float(f"{last.beta * (_OUTWARDS if up else 1.0 / _OUTWARDS):.6g}")
+            on = (
+                last.distortion > lo and last.rate < top
+                if up
+                else last.distortion < hi and last.rate > 0.0
+            )
+            if not on or source.cost(beta):
                 break
             rung = source.ask(beta)
             if rung is None or rung.distortion == last.distortion:
                 break
             found = in_order([*found, rung])
-            if found[0 if step > 1.0 else -1] is last:
+            if found[0 if up else -1] is last:
                 break
     return found
 

@@ -46,7 +46,8 @@ class TruthLine:
         It holds at every D, beyond the ends of the lines as well.
         """
         tangents = self.intercepts - np.multiply.outer(distortion, self.slopes)
-        return np.max(tangents, axis=-1, initial=0.0)
+        least: Float[ndarray, " k"] = np.max(tangents, axis=-1, initial=0.0)
+        return least
 
 
 def truth_line(
@@ -78,17 +79,21 @@ def truth_line(
     if len(found) == 1:
         only = found[0]
         alone = np.array([[only.distortion, only.rate]])
-        lines = () if _is_loose(only) else (alone,)
-        return TruthLine(lines, (), slopes, intercepts)
-    lines, bands = [], []
+        return TruthLine(() if _is_loose(only) else (alone,), (), slopes, intercepts)
+    lines: list[Float[ndarray, "_ 2"]] = []
+    bands: list[Float[ndarray, "_ 3"]] = []
     for known, run in itertools.groupby(pieces_of(found), lambda p: _kind(p, source)):
         pieces = list(run)
         if known != "band":
             lines.append(_clip(_line(pieces), shown))
         if known != "line":
             bands.append(_clip(_band(pieces, found), shown))
-    drawn = [tuple(one for one in many if len(one)) for many in (lines, bands)]
-    return TruthLine(drawn[0], drawn[1], slopes, intercepts)
+    return TruthLine(
+        tuple(one for one in lines if len(one)),
+        tuple(one for one in bands if len(one)),
+        slopes,
+        intercepts,
+    )
 
 
 def _fits(rung: Rung) -> bool:
@@ -157,7 +162,8 @@ def _convex(x: Float[ndarray, " k"], y: Float[ndarray, " k"]) -> Float[ndarray, 
                 break
             hull.pop()
         hull.append(k)
-    return np.interp(x, x[hull], y[hull])
+    convex: Float[ndarray, " k"] = np.interp(x, x[hull], y[hull])
+    return convex
 
 
 def _band(pieces: Sequence[Piece], rungs: Sequence[Rung]) -> Float[ndarray, "k 3"]:
@@ -172,7 +178,8 @@ def _band(pieces: Sequence[Piece], rungs: Sequence[Rung]) -> Float[ndarray, "k 3
     kept, first = np.unique(reached[:, 0], return_index=True)
     upper = np.interp(d, kept, _convex(kept, rate[first]), left=np.nan)
     known = np.isfinite(upper)
-    return np.stack([d, lower, np.maximum(upper, lower)], axis=1)[known]
+    band: Float[ndarray, "_ 3"] = np.stack([d, lower, np.maximum(upper, lower)], axis=1)[known]
+    return band
 
 
 def _clip(points: Float[ndarray, "k c"], span: tuple[float, float]) -> Float[ndarray, "_ c"]:

@@ -225,7 +225,7 @@ def test_a_later_run_keeps_the_picture_of_an_earlier_one(tmp_path: Path, cell):
 
 def test_names_of_pictures_are_short_safe_and_different():
     variants = ["", "dims=2,5", "estimators=ebrd:paper", "estimators=ebrd_paper", "cases=a/*",
-                "rates=" + ",".join(map(str, range(99))), "rates=" + ",".join(map(str, range(98)))]  # fmt: skip
+                "rates=" + "1," * 99, "rates=" + "1," * 98]  # fmt: skip
     stems = [figures.file_stem("toy", one) for one in variants]
     assert stems[:2] == ["toy", "toy-dims=2,5"]
     assert len(set(stems)) == len(stems)
@@ -415,7 +415,7 @@ def test_an_upper_bound_has_an_arrow_and_no_lower_end(cell, point, side):
     if side == "upper":
         # The mark stands at the bound, as the tables print it.
         assert _bars(below) == []
-        assert points_in(below) == {(1.0, pytest.approx(0.08))}
+        assert list(points_in(below)) == [pytest.approx((1.0, 0.08))]
         assert _arrows(below) == [pytest.approx((1.0, 0.08))]
     else:
         assert _bars(below) == [pytest.approx((0.01, 0.08))]
