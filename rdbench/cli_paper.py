@@ -14,6 +14,7 @@ from rich.console import Console
 
 from rdbench import cli_parse as parse
 from rdbench.cli_progress import Progress, console, interrupted, list_cells, looks_of, warn
+from rdbench.cli_truth import TruthSources
 from rdbench.paper import experiments
 from rdbench.paper.cells import Found, Planned, find, planned, to_run
 from rdbench.paper.figures import save_figures, side_by_side
@@ -163,7 +164,9 @@ def _report(
           for p in recipe.parts)),
         *settings_tables(found, recipe, shared_slopes(plans), units, full=request.full),
     ]  # fmt: skip
-    pictures = attempt("figures", lambda: save_figures(found, folder, looks, units)) or []
+    pictures = (
+        attempt("figures", lambda: save_figures(found, folder, looks, units, TruthSources())) or []
+    )
     pictures += attempt("side by side", lambda: side_by_side(found, folder, looks, units)) or []
 
     def tell(line: str) -> None:

@@ -27,6 +27,7 @@ def execute(request: Request) -> int:
         RdbenchError: bad input, or a page that cannot be written.
     """
     parse.one_of("--units", request.units, ("nats", "bits"))
+    from rdbench.cli_truth import TruthSources
     from rdbench.report.page.render import render, writable, write
     from rdbench.run.store import RECORDS, load
     from rdbench.types import RdbenchError
@@ -41,7 +42,9 @@ def execute(request: Request) -> int:
     records = list(loaded.records.values())
     # The page may travel further than the folder: it does not say where that was.
     warnings = [line.replace(f"{request.results}/", "") for line in loaded.warnings]
-    page = render(records, request.title, request.units, looks_of(records), warnings)
+    page = render(
+        records, request.title, request.units, looks_of(records), warnings, TruthSources()
+    )
     size = write(page, request.out)
     points = sum(len(record.points) for record in records)
     print(f"page: {request.out} ({_size(size)}; {len(records)} cells, {points} points)")

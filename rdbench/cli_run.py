@@ -20,6 +20,7 @@ from rdbench.cli_progress import (
     note,
     warn,
 )
+from rdbench.cli_truth import TruthSources
 from rdbench.run.plan import BUDGETS, Plan, make_plan
 from rdbench.run.plan import shard as take_shard
 from rdbench.run.pool import Settings, is_done, run_cells
@@ -165,8 +166,47 @@ def _show(records: Sequence[CellRecord], request: Request, out: Console) -> None
     try:
         from rdbench.report.figures import save_run_figures
 
-        folder = request.results / "figures"
-        for path in save_run_figures(records, folder, request.units, looks_of(records)):
+        saved = save_run_figures(
+            records,
+            request.results / "figures",
+            request.units,
+            looks_of(records),
+            TruthSources(),
+            variants(request),
+        )
+        for path in saved:
             out.print(f"picture: {path}", markup=False, soft_wrap=True)
     except Exception as problem:
         warn(f"no picture: {type(problem).__name__}: {problem}")
+
+
+def variants(request: Request) -> dict[str, str]:
+    """By suite, the options that set this run apart from one of the suite as it is.
+
+    They are part of the names of the pictures, so that no run replaces the picture of another.
+    """
+    rates = None if request.rates is None else parse.positive_numbers("--rates", request.rates)
+    betas = None if request.betas is None else parse.positive_numbers("--betas", request.betas)
+    dims = None if request.dims is None else parse.integers("--dims", request.dims, 1)
+    seeds = parse.integers("--seeds", request.seeds, 0)
+    found = {}
+    for suite in registry.load_suites(request.suite):
+        options = {
+            "dims": _listed(None if dims and tuple(dims) == suite.default_dims else dims),
+            "cases": request.cases,
+            "estimators": request.estimators if request.estimators != "all" else None,
+            "rates": _listed(rates),
+            "betas": _listed(betas),
+            "seeds": _listed(None if seeds == [0] else seeds),
+            "n-train": request.n_train,
+            "budget": request.budget if request.budget != "default" else None,
+            "device": request.device if request.device != "cpu" else None,
+            "shard": request.shard,
+            "units": request.units if request.units != "nats" else None,
+        }
+        found[suite.name] = "-".join(f"{k}={v}" for k, v in options.items() if v is not None)
+    return found
+
+
+def _listed(values: Sequence[float] | None) -> str | None:
+    return None if values is None else ",".join(f"{value:.12g}" for value in values)

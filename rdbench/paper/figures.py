@@ -9,7 +9,7 @@ from rdbench.paper._fig_curves import curves_beside_source, curves_figure
 from rdbench.paper._fig_presets import presets_figure
 from rdbench.paper.cells import Found
 from rdbench.paper.samples import conditional_figure, reconstruction_figure, source_draws
-from rdbench.report.series import Panel, panels_of
+from rdbench.report.series import Panel, Sources, panels_of
 from rdbench.report.style import (
     PRINT_SIZE,
     Look,
@@ -28,7 +28,11 @@ _NAMES = (*_CURVES, *_HALVES, _DRAWS)
 
 
 def save_figures(
-    found: Sequence[Found], out: Path, looks: Mapping[str, Look], units: str
+    found: Sequence[Found],
+    out: Path,
+    looks: Mapping[str, Look],
+    units: str,
+    sources: Sources | None = None,
 ) -> list[Path]:
     """Draw Figures 2 to 6 as PDF, PNG and SVG, as wide as both columns of a paper.
 
@@ -42,6 +46,7 @@ def save_figures(
         out: the folder; it is made if need be.
         looks: colours and markers that estimators ask for, by name.
         units: ``nats`` or ``bits``.
+        sources: where the truth between the points of the records is known.
 
     Returns:
         The files.
@@ -51,7 +56,7 @@ def save_figures(
     """
     nats_per(units)
     parts = {name: part for name in _NAMES if (part := _part(found, name))}
-    panels = {name: panels_of(part.records) for name, part in parts.items()}
+    panels = {name: panels_of(part.records, sources) for name, part in parts.items()}
     styles = _styles([*panels.values(), *(panels_of(one.records) for one in found)], looks)
     saved: list[Path] = []
     with house_style(PRINT_SIZE):

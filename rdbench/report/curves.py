@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,19 +11,17 @@ from jaxtyping import Float
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from numpy import ndarray
-from scipy.interpolate import CubicHermiteSpline
 
+from rdbench.report.impossible import count_impossible, is_impossible
 from rdbench.report.protocol import Protocol, summarise_protocol
-from rdbench.report.series import Panel, Series, Truth
+from rdbench.report.series import HEADROOM, Panel, Series, Truth
 from rdbench.report.style import BAND_ALPHA, NOTE_COLOUR, NOTE_SIZE, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.summary import SCORED
 from rdbench.report.ticks import tick_logarithmically
+from rdbench.report.truth_line import TruthLine
 
 LOG_SPAN = 30.0
 """From this ratio of distortions on, the axis is logarithmic."""
-HEADROOM = 1.35
-"""The rate axis ends at this multiple of the largest true rate; points beyond sit on its edge."""
-
 MOST_TICKS = 5
 """Labels on a logarithmic axis: panels may be two inches wide."""
 
@@ -32,8 +30,6 @@ CEILING_LINE: dict[str, Any] = {"color": NOTE_COLOUR, "linewidth": 0.8, "linesty
 
 # Room below R = 0, in parts of the axis, so that points there are whole.
 _BELOW = 0.035
-# Relative width of the brackets of D up to which their middles are drawn as a line.
-_LINE_WIDTH = 0.5
 
 
 def draw_curve(
@@ -48,7 +44,7 @@ def draw_curve(
         scale: nats per unit of rate.
         units: the name of that unit.
     """
-    points = {series.label: _pairs(series) for series in panel.series}
+    points = {series.label: _pairs(series, panel.line) for series in panel.series}
     known = [pairs for pairs in points.values() if len(pairs)]
     distortions = np.concatenate([panel.truth.distortion.ravel(), *(p[:, 0] for p in known)])
     if not distortions.size:
@@ -59,7 +55,7 @@ def draw_curve(
     logarithmic = positive.size == distortions.size and np.ptp(np.log(positive)) > np.log(LOG_SPAN)
     if logarithmic:
         axes.set_xscale("log")
-    _draw_truth(axes, panel.truth, scale, logarithmic=bool(logarithmic))
+    _draw_truth(axes, panel.line, scale)
     top = _rate_top(panel.truth, known) / scale
     axes.set_ylim(-_BELOW * top, top)
     _set_distortion_limits(axes, panel.truth, known, logarithmic=bool(logarithmic))
@@ -81,6 +77,7 @@ def draw_curve(
             pairs[~beyond, 0], rate[~beyond], marker=style.marker, markersize=size,
             markerfacecolor="none", markeredgewidth=0.8, **look,
         )  # fmt: skip
+        _draw_intervals(axes, pairs[~beyond], scale, style.colour)
         if not style.filled:
             order = np.argsort(pairs[:, 0])
             axes.plot(
@@ -92,9 +89,12 @@ def draw_curve(
             arrows = axes.plot(pairs[beyond, 0], edge, marker=6, clip_on=False, **look)
             # Unclipped, they would count as decoration that the layout has to make room for.
             arrows[0].set_in_layout(False)
-    if outside:
-        note = f"{outside} point{'s' if outside > 1 else ''} above"
-        axes.text(0.98, 0.97, note, transform=axes.transAxes, **(_NOTE | _CORNER))
+    notes = [f"{_points(outside)} above"] if outside else []
+    false = sum(count_impossible(series.points, panel.line) for series in panel.series)
+    notes += [f"{_points(false)} with impossible R, D not drawn"] if false else []
+    if notes:
+        text = "\n".join(notes)
+        axes.text(0.98, 0.97, text, transform=axes.transAxes, **(_NOTE | _CORNER))
     axes.set_xlabel(f"distortion D ({panel.distortion.replace('_', ' ')})")
     axes.set_ylabel(f"rate R ({units})")
 
@@ -112,10 +112,29 @@ _CORNER: dict[str, Any] = {
 }  # fmt: skip
 
 
+def _points(count: int) -> str:
+    return f"{count} point{'s' if count > 1 else ''}"
+
+
+def _draw_intervals(axes: Axes, pairs: Float[ndarray, "n 4"], scale: float, colour: str) -> None:
+    """The 95% intervals of D and R, thin, where the records hold them."""
+    d, r, half_d, half_r = pairs.T
+    for one in np.flatnonzero(np.isfinite(half_d) & np.isfinite(half_r)):
+        look: dict[str, Any] = {
+            "color": colour, "linewidth": 0.6, "zorder": 2.5, "gid": "interval",
+        }  # fmt: skip
+        across = [max(d[one] - half_d[one], 0.0), d[one] + half_d[one]]
+        if axes.get_xscale() == "log":
+            across[0] = max(across[0], axes.get_xlim()[0])
+        axes.plot(across, [r[one] / scale] * 2, **look)
+        up = [(r[one] - half_r[one]) / scale, (r[one] + half_r[one]) / scale]
+        axes.plot([d[one]] * 2, up, **look)
+
+
 def protocol_ceiling(panel: Panel) -> Protocol | None:
     """The paper's protocol where its ceiling log N crosses the panel, else None."""
     found = summarise_protocol(point for series in panel.series for point in series.points)
-    known = [pairs for series in panel.series if len(pairs := _pairs(series))]
+    known = [pairs for series in panel.series if len(pairs := _pairs(series, panel.line))]
     return found if found and found.ceiling < _rate_top(panel.truth, known) else None
 
 
@@ -134,17 +153,25 @@ def _draw_ceiling(axes: Axes, panel: Panel, scale: float) -> None:
     )  # fmt: skip
 
 
-def _pairs(series: Series) -> Float[ndarray, "n 2"]:
-    """The audited (D, R) of the points whose numbers count."""
+def _pairs(series: Series, line: TruthLine) -> Float[ndarray, "n 4"]:
+    """The audited D and R of the points whose numbers count, and the half widths of both.
+
+    The half widths are NaN where the records hold none; what no channel can reach is left out.
+    """
     found = [
-        (point.distortion, point.rate)
+        (point.distortion, point.rate, _number(point.distortion_half), _number(point.rate_half))
         for point in series.points
         if point.status in SCORED and point.distortion is not None and point.rate is not None
-    ]
-    return np.array(found, dtype=np.float64).reshape(-1, 2)
+        and not is_impossible(point, line)
+    ]  # fmt: skip
+    return np.array(found, dtype=np.float64).reshape(-1, 4)
 
 
-def _rate_top(truth: Truth, known: list[Float[ndarray, "_ 2"]]) -> float:
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _rate_top(truth: Truth, known: list[Float[ndarray, "_ 4"]]) -> float:
     """The end of the rate axis in nats: all points, unless a few would squash the curve."""
     largest = max((float(pairs[:, 1].max()) for pairs in known), default=0.0)
     if not truth.rate.size:
@@ -154,7 +181,7 @@ def _rate_top(truth: Truth, known: list[Float[ndarray, "_ 2"]]) -> float:
 
 
 def _set_distortion_limits(
-    axes: Axes, truth: Truth, known: list[Float[ndarray, "_ 2"]], *, logarithmic: bool
+    axes: Axes, truth: Truth, known: list[Float[ndarray, "_ 4"]], *, logarithmic: bool
 ) -> None:
     """All points on the axis, with a margin; a single one in the middle of a wide axis."""
     values = np.concatenate([truth.distortion.ravel(), *(pairs[:, 0] for pairs in known)])
@@ -169,53 +196,15 @@ def _set_distortion_limits(
         axes.set_xlim(max(0.0, lo - 0.06 * (hi - lo)), hi + 0.06 * (hi - lo))
 
 
-def _draw_truth(axes: Axes, truth: Truth, scale: float, *, logarithmic: bool) -> None:
-    if not truth.beta.size:
-        return
-    rate, distortion = truth.rate / scale, truth.distortion
-    # Of mere bounds the middle means nothing: the band stands alone.
-    if np.all(np.ptp(distortion, axis=1) <= _LINE_WIDTH * distortion.mean(axis=1)):
-        d, r = interpolate_truth(truth, logarithmic=logarithmic)
-        alone = truth.beta.size == 1
-        axes.plot(
-            d, r / scale, color=TRUTH_COLOUR, linewidth=1.4, zorder=2,
-            marker="+" if alone else None, markersize=9,
+def _draw_truth(axes: Axes, line: TruthLine, scale: float) -> None:
+    """Lines where R(D) is known, bands where it lies between bounds; a single point is a cross."""
+    for d, lower, upper in (band.T for band in line.bands):
+        axes.fill_between(
+            d, lower / scale, upper / scale, color=TRUTH_COLOUR, alpha=BAND_ALPHA, linewidth=0,
+            zorder=1,
         )  # fmt: skip
-    # The curve falls, so it lies between the lower left and the upper right corners of the boxes.
-    corners = np.concatenate(
-        [
-            np.stack([distortion[:, 0], rate[:, 0]], 1),
-            np.stack([distortion[:, 1], rate[:, 1]], 1)[::-1],
-        ]
-    )
-    axes.fill(
-        corners[:, 0], corners[:, 1], color=TRUTH_COLOUR, alpha=BAND_ALPHA, linewidth=0, zorder=1
-    )
-
-
-def interpolate_truth(
-    truth: Truth, *, logarithmic: bool, per_piece: int = 24
-) -> tuple[Float[ndarray, " k"], Float[ndarray, " k"]]:
-    """The true curve between the known slopes, as pairs D, R (nats) from low to high distortion.
-
-    Besides the points the slopes are known, dR/dD = -beta, so that the cubic through both is far
-    closer to the curve than straight lines. It is kept between the tangents and the chords, where
-    a convex curve lies. Where wide brackets make it rise, straight lines it is.
-    """
-    middle_d, middle_r = truth.distortion.mean(axis=1), truth.rate.mean(axis=1)
-    d, first = np.unique(middle_d, return_index=True)
-    r, beta = middle_r[first], truth.beta[first]
-    if d.size < 2:
-        return d, r
-    x = np.log(d) if logarithmic else d
-    slope = -beta * d if logarithmic else -beta
-    fine = np.concatenate(
-        [np.linspace(a, b, per_piece, endpoint=False) for a, b in itertools.pairwise(x)] + [x[-1:]]
-    )
-    fine_d = np.exp(fine) if logarithmic else fine
-    chords = np.interp(fine_d, d, r)
-    tangents = np.max(r - beta * (fine_d[:, None] - d), axis=1)
-    smooth = np.clip(CubicHermiteSpline(x, r, slope)(fine), np.minimum(tangents, chords), chords)
-    if np.any(np.diff(smooth) > 1e-9 * max(1.0, float(np.abs(r).max()))):
-        smooth = np.interp(fine, x, r)
-    return fine_d, smooth
+    for d, r in (points.T for points in line.lines):
+        axes.plot(
+            d, r / scale, color=TRUTH_COLOUR, linewidth=1.4, zorder=2, gid="truth",
+            marker="+" if d.size == 1 else None, markersize=9,
+        )  # fmt: skip

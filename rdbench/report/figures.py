@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,14 @@ from matplotlib.lines import Line2D
 
 from rdbench.report.curves import CEILING_LINE, draw_curve, protocol_ceiling
 from rdbench.report.gaps import PROTOCOL_LINE, draw_gaps, shared_scale, shows_protocol
-from rdbench.report.labels import columns_within, handle, missing_handle, truth_handle
-from rdbench.report.series import Panel, panels_of
+from rdbench.report.labels import (
+    band_handle,
+    columns_within,
+    handle,
+    missing_handle,
+    truth_handle,
+)
+from rdbench.report.series import Panel, Sources, panels_of
 from rdbench.report.style import Look, SeriesStyle, house_style, new_figure, save, series_styles
 from rdbench.report.summary import SCORED
 from rdbench.report.units import nats_per
@@ -21,6 +28,8 @@ from rdbench.run.records import CellRecord
 MOST_PANELS = 12
 """Cases on one picture; a suite with more gets several."""
 RUN_FORMATS = ("png", "svg")
+_LONGEST = 80
+"""Letters of a file's name."""
 
 
 def save_run_figures(
@@ -28,8 +37,10 @@ def save_run_figures(
     out_dir: Path,
     units: str = "nats",
     styles: Mapping[str, Look] | None = None,
+    sources: Sources | None = None,
+    variants: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Draw every suite of ``records``: a PNG and an SVG each, named after the suite.
+    """Draw every suite of ``records``: a PNG and an SVG each, named after suite and variant.
 
     Above, the audited points (D, R) over the true curve with its bracket, and where it crosses the
     panel the rate log N that the paper's protocol cannot exceed; below, the gap with its 95%
@@ -41,6 +52,8 @@ def save_run_figures(
         out_dir: the folder; it is made if need be.
         units: ``nats`` or ``bits``.
         styles: colours and markers that estimators ask for, by name.
+        sources: where the truth between the points of the records is known.
+        variants: by suite, what sets this run apart from others of the suite (see `file_stem`).
 
     Returns:
         The files, PNG first, suite by suite; empty without records.
@@ -55,16 +68,33 @@ def save_run_figures(
     saved = []
     with house_style():
         for suite, members in sorted(suites.items()):
-            panels = panels_of(members)
+            panels = panels_of(members, sources)
             looks = series_styles(
                 ((s.estimator, s.label) for panel in panels for s in panel.series), styles
             )
             pages = [panels[i : i + MOST_PANELS] for i in range(0, len(panels), MOST_PANELS)]
             for page, shown in enumerate(pages, start=1):
-                stem = re.sub(r"[^\w.-]+", "_", suite) + (f"-{page}" if page > 1 else "")
+                stem = file_stem(suite, (variants or {}).get(suite, ""))
+                stem += f"-{page}" if page > 1 else ""
                 figure = run_figure(shown, looks, units, title=suite)
                 saved += save(figure, out_dir, stem, RUN_FORMATS)
     return saved
+
+
+def file_stem(suite: str, variant: str) -> str:
+    """The name of a picture, without its ending: different runs of a suite have different ones.
+
+    Args:
+        suite: its name.
+        variant: the options that set the run apart, such as ``dims=10-budget=quick``; empty for
+            the suite as it is. A digest of it follows where it is long, or holds letters that a
+            file's name should not.
+    """
+    name = f"{suite}-{variant}" if variant else suite
+    safe = re.sub(r"[^\w.,=-]+", "_", name)
+    if variant and (safe != name or len(safe) > _LONGEST):
+        safe = f"{safe[:_LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return safe
 
 
 def run_figure(
@@ -126,9 +156,13 @@ def legend_entries(
         series: whether the series are part of it.
     """
     handles, names = [truth_handle()], ["truth"]
+    if any(panel.line.bands for panel in panels):
+        handles.append(band_handle())
+        names.append("truth, between bounds")
     if series:
-        names += sorted({one.label for panel in panels for one in panel.series})
-        handles += [handle(styles[label]) for label in names[1:]]
+        labels = sorted({one.label for panel in panels for one in panel.series})
+        names += labels
+        handles += [handle(styles[label]) for label in labels]
     if {p.status for panel in panels for s in panel.series for p in s.points} - set(SCORED):
         handles.append(missing_handle())
         names.append("no result at this rate")

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import offset_copy
 
 from rdbench.report.curves import CEILING_LINE
-from rdbench.report.intervals import draw_interval
+from rdbench.report.intervals import draw_interval, shown_gap
 from rdbench.report.labels import Ending
 from rdbench.report.protocol import summarise_protocol
 from rdbench.report.scales import GapScale, gap_scale, set_gap_axis, set_rate_axis
@@ -95,7 +95,7 @@ def gap_endings(axes: Axes, panel: Panel, scale: float) -> list[Ending]:
     found = []
     for series in panel.series:
         placed = [(rate / scale, p) for p in series.points if (rate := abscissa(p)) is not None]
-        gaps = [(x, p.gap / scale) for x, p in placed if is_scored(p) and p.gap is not None]
+        gaps = [(x, shown_gap(p) / scale) for x, p in placed if is_scored(p)]
         if gaps:
             x = max(x for x, _ in gaps)
             last = [gap for at, gap in gaps if at == x]
@@ -142,7 +142,7 @@ def _draw_series(
     )
     placed = [(rate / scale, p) for p in series.points if (rate := abscissa(p)) is not None]
     placed.sort(key=lambda pair: pair[0])
-    scored = [(x, p, p.gap / scale) for x, p in placed if is_scored(p) and p.gap is not None]
+    scored = [(x, p, shown_gap(p) / scale) for x, p in placed if is_scored(p)]
     look: dict[str, Any] = {"color": style.colour, "transform": moved, "zorder": 3}
     if scored:
         for at, point, _ in scored:

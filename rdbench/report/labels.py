@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
-from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR, SeriesStyle
+from rdbench.report.style import BAND_ALPHA, NOTE_COLOUR, TRUTH_COLOUR, SeriesStyle
 
 _LINE = 1.25
 """Of a text's size: the distance of two lines of text."""
@@ -117,6 +117,11 @@ def handle(style: SeriesStyle) -> Line2D:
 def truth_handle() -> Line2D:
     """The truth as a legend shows it."""
     return Line2D([], [], color=TRUTH_COLOUR, linewidth=1.4)
+
+
+def band_handle() -> Line2D:
+    """The band of the truth as a legend shows it."""
+    return Line2D([], [], color=TRUTH_COLOUR, alpha=BAND_ALPHA, linewidth=6.0)
 
 
 def missing_handle() -> Line2D:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from rdbench.report.intervals import ends
+from rdbench.report.intervals import ends, shown_gap
 from rdbench.report.series import Panel
 from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR
 from rdbench.report.summary import abscissa, is_scored
@@ -46,7 +46,7 @@ def gap_scale(points: Sequence[PointRecord]) -> GapScale:
     looks so.
     """
     scored = [point for point in points if is_scored(point)]
-    gaps = [point.gap for point in scored if point.gap is not None]
+    gaps = [shown_gap(point) for point in scored]
     reached = [end for point in scored for end in ends(point)]
     values = [*gaps, *reached]
     if not values:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,17 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, text_of, varying
+from rdbench.report.rungs import Rung, TruthSource
 from rdbench.report.style import estimator_label
+from rdbench.report.summary import SCORED
+from rdbench.report.truth_line import TruthLine, truth_line
 from rdbench.run.records import CellRecord, PointRecord
+
+HEADROOM = 1.35
+"""The rate axis ends at this multiple of the largest true rate; points beyond sit on its edge."""
+
+Sources = Callable[[Sequence[CellRecord]], TruthSource | None]
+"""Where more of the truth is known, by the records of one case; None where it is nowhere."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,7 @@ class Truth:
     beta: Float[ndarray, " n"]
     rate: Float[ndarray, "n 2"]
     distortion: Float[ndarray, "n 2"]
+    lagrangian: Float[ndarray, "n 2"]
 
 
 @dataclass(frozen=True)
@@ -40,14 +51,19 @@ class Panel:
     dim: int
     distortion: str
     truth: Truth
+    line: TruthLine
     series: tuple[Series, ...]
 
 
-def panels_of(records: Sequence[CellRecord]) -> list[Panel]:
+def panels_of(records: Sequence[CellRecord], sources: Sources | None = None) -> list[Panel]:
     """The cases of ``records`` by dimension, then name.
 
     Budgets, numbers of training points, suite versions and devices that vary within the records
     become part of the labels, so that one series never mixes settings.
+
+    Args:
+        records: finished cells of one suite.
+        sources: where more is known of the truth than the records say.
     """
     settings = varying(records, SETTINGS)
     cells: dict[tuple[int, str], list[CellRecord]] = {}
@@ -60,10 +76,27 @@ def panels_of(records: Sequence[CellRecord]) -> list[Panel]:
             dim=dim,
             distortion=members[0].distortion,
             truth=truth_of([point for record in members for point in record.points]),
+            line=line_of(members, sources),
             series=_series(members, settings),
         )
         for (dim, case), members in sorted(cells.items(), key=lambda item: item[0])
     ]
+
+
+def line_of(records: Sequence[CellRecord], sources: Sources | None = None) -> TruthLine:
+    """R(D) as it is drawn for the records of one case."""
+    points = [point for record in records for point in record.points]
+    rungs = rungs_of(truth_of(points))
+    if not rungs:
+        return TruthLine()
+    found = [
+        p.distortion
+        for p in points
+        if p.status in SCORED and p.distortion is not None and p.distortion > 0.0
+    ]
+    span = (min(found, default=math.inf), max(found, default=-math.inf))
+    top = HEADROOM * max(rung.rate for rung in rungs)
+    return truth_line(rungs, sources and sources(records), span, top)
 
 
 def _series(records: Sequence[CellRecord], settings: Sequence[str]) -> tuple[Series, ...]:
@@ -79,11 +112,32 @@ def _series(records: Sequence[CellRecord], settings: Sequence[str]) -> tuple[Ser
 
 def truth_of(points: Sequence[PointRecord]) -> Truth:
     """The truth as the records state it: every slope once, in order of the rate."""
-    rows = {
-        p.beta: (p.rate_lo, p.rate_hi, p.dist_lo, p.dist_hi)
-        for p in points
-        if None not in (p.rate_lo, p.rate_hi, p.dist_lo, p.dist_hi)
-    }
+    rows: dict[float, list[float]] = {}
+    for p in points:
+        if None in (p.rate_lo, p.rate_hi, p.dist_lo, p.dist_hi):
+            continue
+        r0, r1, d0, d1 = (float(v or 0.0) for v in (p.rate_lo, p.rate_hi, p.dist_lo, p.dist_hi))
+        row = [r0, r1, d0, d1, *_lagrangian(p, r0 + p.beta * d0, r1 + p.beta * d1)]
+        rows[p.beta] = min(rows.get(p.beta, row), row)  # whatever the order of the records
     beta = np.array(sorted(rows), dtype=np.float64)
-    table = np.array([rows[b] for b in sorted(rows)], dtype=np.float64).reshape(-1, 4)
-    return Truth(beta, table[:, :2], table[:, 2:])
+    table = np.array([rows[b] for b in sorted(rows)], dtype=np.float64).reshape(-1, 6)
+    return Truth(beta, table[:, :2], table[:, 2:4], table[:, 4:])
+
+
+def _lagrangian(point: PointRecord, lo: float, hi: float) -> tuple[float, float]:
+    """F* as the record states it; [lo, hi], which R* and D* allow, where it states nothing else."""
+    if point.truth_lo is None or point.truth_hi is None:
+        return lo, hi
+    slack = 1e-9 * (1.0 + abs(hi))
+    if point.truth_lo > hi + slack or point.truth_hi < lo - slack:
+        return lo, hi
+    return point.truth_lo, point.truth_hi
+
+
+def rungs_of(truth: Truth) -> list[Rung]:
+    """The rungs as the records state them: R(D) <= rate_hi at the upper end of D."""
+    rows = zip(truth.beta, truth.lagrangian, truth.distortion, truth.rate, strict=True)
+    return [
+        Rung(float(b), float(f[0]), float(f[1]), float(d.mean()), (float(d[1]), float(r[1])))
+        for b, f, d, r in rows
+    ]

@@ -1,14 +1,17 @@
 """How an estimator is named and looks in every table and figure, and how figures are made.
 
-The framework knows no estimator: colours and markers come from the estimator's registration, and
-from a stable hash of its name where it gives none. The colours are those of Okabe and Ito (2008),
-told apart by colour-blind readers; black is kept for the truth, yellow is too pale on white. No
-two estimators share a marker, no two variants of one a line style, so that grey prints can be read.
+The framework knows no estimator: colours and markers come from the estimator's registration; who
+asks for none gets the first look of the palette that nobody in the figure at hand has. The first
+six colours are those of Okabe and Ito (2008), told apart by colour-blind readers; black is kept for
+the truth, yellow is too pale on white. The other six are dark and light tones of the same kind
+(after Tol, 2021), and every look has a marker of its own: no two estimators share a marker as long
+as there are some left, no two variants of one a line style, so that grey prints can be read.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +25,16 @@ from rdbench.types import RdbenchError
 if TYPE_CHECKING:  # tables take names from here, and need no plotting library
     from matplotlib.figure import Figure
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+    "#332288", "#882255", "#999933", "#7F7F7F", "#663300", "#7E57C2",
+)  # fmt: skip
+MARKERS = ("o", "s", "^", "D", "v", "P", "*", "X", "<", "p", ">", "h")
+"""Shapes that the page knows, too."""
+_MOST_LOOKS = 10_000
+RESERVED = 6
+"""How many looks at the head of the palette come last: they are those of the built-in estimators,
+whose company may be in another picture."""
 Line = Literal["-", "--", ":", "-."]
 TRUTH_COLOUR = "black"
 BAND_ALPHA = 0.18
@@ -49,7 +60,7 @@ _UNDATED: Mapping[str, Mapping[str, None]] = {
 
 @dataclass(frozen=True)
 class Look:
-    """The colour and marker of one estimator; None where the hash shall choose."""
+    """The colour and marker of one estimator; None where the palette shall choose."""
 
     colour: str | None = None
     marker: str | None = None
@@ -72,6 +83,9 @@ class SeriesStyle:
 
 _BARE: tuple[bool, Line] = (True, "-")
 _VARIANTS: tuple[tuple[bool, Line], ...] = ((False, ":"), (False, "-."), (False, "--"))
+_MORE_VARIANTS: tuple[tuple[bool, Line], ...] = (
+    (True, "--"), (True, "-."), (True, ":"), (False, "-"),
+)  # fmt: skip
 
 
 def estimator_label(record: CellRecord) -> str:
@@ -89,37 +103,75 @@ def series_styles(
         looks: what the registrations ask for, by estimator name.
 
     Returns:
-        Styles by label. They do not depend on the order of ``series``; an estimator keeps its
-        colour, and a variant its line, whatever else is drawn, unless the hashes of two clash.
+        Styles by label, whatever the order of ``series``. What is registered is kept. The others
+        take the free looks of the palette in order of their names: no two estimators of the figure
+        look alike, with 12 looks or with a thousand. A variant keeps its line, whatever else is
+        drawn, unless the places of two clash.
     """
     given = looks or {}
     variants: dict[str, list[str]] = {}
     for name, one in sorted(set(series)):
         variants.setdefault(name, []).append(one)
-    asked = {name: given.get(name, Look()) for name in variants}
-    colours = _assign({name: look.colour for name, look in asked.items()}, PALETTE)
-    markers = _assign({name: look.marker for name, look in asked.items()}, MARKERS)
-    indices = tuple(map(str, range(len(_VARIANTS))))
+    chosen = _looks({name: given.get(name, Look()) for name in variants})
     styles = {}
     for name, labels in variants.items():
         # What follows the name decides: the bare name is the filled, solid one.
-        lines = _assign({one.removeprefix(name): None for one in labels if one != name}, indices)
+        lines = _lines([one.removeprefix(name) for one in labels if one != name])
         for one in labels:
-            index = lines.get(one.removeprefix(name))
-            filled, line = _BARE if index is None else _VARIANTS[int(index)]
-            styles[one] = SeriesStyle(colours[name], markers[name], filled, line)
+            filled, line = lines.get(one.removeprefix(name), _BARE)
+            styles[one] = SeriesStyle(*chosen[name], filled, line)
     return styles
 
 
-def _assign(wanted: Mapping[str, str | None], choices: tuple[str, ...]) -> dict[str, str]:
-    """What each name asks for, else its hashed choice, else the next one that is free."""
-    chosen = {name: value for name, value in wanted.items() if value is not None}
-    taken = {value.upper() for value in chosen.values()}
-    for name in sorted(set(wanted) - set(chosen)):
-        start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
-        ring = [choices[(start + step) % len(choices)] for step in range(len(choices))]
-        chosen[name] = next((value for value in ring if value.upper() not in taken), ring[0])
-        taken.add(chosen[name].upper())
+def _looks(asked: Mapping[str, Look]) -> dict[str, tuple[str, str]]:
+    """The colour and marker of every name, no pair twice but where two registrations are alike."""
+    chosen = {
+        name: (look.colour, look.marker)
+        for name, look in asked.items()
+        if look.colour is not None and look.marker is not None
+    }
+    taken = {(colour.upper(), marker) for colour, marker in chosen.values()}
+    for name in sorted(set(asked) - set(chosen)):
+        look = asked[name]
+        wanted = (
+            (look.colour or colour, look.marker or marker)
+            # A registration may leave no choice that is free.
+            for colour, marker in itertools.islice(_free(taken), _MOST_LOOKS)
+        )
+        first, others = itertools.tee(wanted)
+        free = (one for one in others if (one[0].upper(), one[1]) not in taken)
+        chosen[name] = next(free, None) or next(first)
+        taken.add((chosen[name][0].upper(), chosen[name][1]))
+    return chosen
+
+
+def _free(taken: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Looks in the order in which they are given away: new in both, in one, then in neither."""
+    order = [*range(RESERVED, len(PALETTE)), *range(RESERVED)]
+    colours, markers = {colour for colour, _ in taken}, {marker for _, marker in taken}
+    # A round later every colour meets the next marker.
+    pairs = [
+        (PALETTE[k], MARKERS[(k + turn) % len(MARKERS)])
+        for turn in range(len(MARKERS))
+        for k in order
+    ]
+    new = [(pair[0] not in colours) + (pair[1] not in markers) for pair in pairs]
+    ranked = sorted(range(len(pairs)), key=lambda place: -new[place])
+    yield from (pairs[place] for place in ranked)
+    # More estimators than looks: shades that no registration asks for.
+    for shade in itertools.count(1):
+        for colour, marker in pairs:
+            yield f"#{(int(colour[1:], 16) + 0x0B0D07 * shade) % 0x1000000:06X}", marker
+
+
+def _lines(rests: Sequence[str]) -> dict[str, tuple[bool, Line]]:
+    """The line of every variant by what follows its estimator's name."""
+    chosen: dict[str, tuple[bool, Line]] = {}
+    for rest in sorted(rests):
+        start = int.from_bytes(hashlib.sha256(rest.encode()).digest()[:4], "big")
+        ring = [_VARIANTS[(start + step) % len(_VARIANTS)] for step in range(len(_VARIANTS))]
+        free = (one for one in (*ring, *_MORE_VARIANTS) if one not in chosen.values())
+        chosen[rest] = next(free, ring[0])
     return chosen
 
 

@@ -7,6 +7,7 @@ import re
 import msgspec
 import pytest
 
+from rdbench.report.page.content import page_data
 from rdbench.run.records import Draws, TracePoint
 
 pytestmark = pytest.mark.browser
@@ -285,3 +286,26 @@ def test_ten_thousand_points_can_be_leafed_sorted_and_filtered(open_page, cell, 
     assert tab.locator("#rows").inner_text().startswith("1–50")
     tab.select_option("select[name=case]", label="case-7")
     assert shown(tab) == "200 of 10,000 points"
+
+
+def test_the_truth_is_drawn_through_the_points_that_python_sent(open_page, realistic):
+    (first,) = (one for one in page_data(realistic)["curves"] if one["case"] == "ramp-d2")
+    tab = open_page(realistic)
+    tab.locator("#cases").scroll_into_view_if_needed()
+    path = tab.locator("figure.plot path.truth").first
+    path.wait_for(state="attached")
+    assert path.get_attribute("d").count(",") == sum(map(len, first["lines"]))
+
+
+def test_the_heat_map_does_not_paint_the_bracket_of_the_truth(open_page, cell, point):
+    # 2 nats of bracket, .001 of gap beyond it.
+    wide = point(gap=1.0, gap_lo=-0.0005, gap_hi=2.0005, truth_lo=0.2, truth_hi=2.2,
+                 truth_kind="bounds")  # fmt: skip
+    poor = point(gap=1.0, gap_lo=0.9, gap_hi=1.1)
+    tab = open_page([cell(points=[wide], estimator="wide", cell="a" * 16),
+                     cell(points=[poor], estimator="poor", cell="b" * 16)])  # fmt: skip
+    fields = tab.locator(".overview tbody tr:not(.suite) td")
+    found = {fields.nth(k).get_attribute("title").split(":")[0]: fields.nth(k) for k in (0, 1)}
+    assert found["wide"].get_attribute("class") == "step-0 veiled"
+    assert "width of what is known of F*" in found["wide"].get_attribute("title")
+    assert found["poor"].get_attribute("class") == "step-4"

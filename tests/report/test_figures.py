@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rdbench import registry
 from rdbench.report import figures
-from rdbench.report.curves import _draw_truth, interpolate_truth
 from rdbench.report.figures import columns_for, run_figure, save_run_figures
 from rdbench.report.gaps import gap_endings
 from rdbench.report.labels import Ending, keep_apart, label_lines
 from rdbench.report.scales import gap_scale
-from rdbench.report.series import Truth, panels_of
+from rdbench.report.series import panels_of
 from rdbench.report.style import (
     MARKERS,
     PALETTE,
@@ -74,9 +74,9 @@ def test_files_are_pictures_named_after_the_suite_whatever_the_order(tmp_path: P
 
 
 def test_points_stand_where_the_records_say(cell, point):
-    figure = draw([cell(points=[point(rate=0.5, distortion=0.3, gap=0.07)])])
+    figure = draw([cell(points=[point(rate=0.7, distortion=0.3, gap=0.07)])])
     curve, gaps = figure.axes
-    assert (0.3, 0.5) in points_in(curve)
+    assert (0.3, 0.7) in points_in(curve)
     assert points_in(gaps) == {(math.log(2.0), 0.07)}
 
 
@@ -212,6 +212,48 @@ def test_an_unwritable_folder_is_one_line(tmp_path: Path, cell):
     assert "\n" not in str(caught.value)
 
 
+def test_a_later_run_keeps_the_picture_of_an_earlier_one(tmp_path: Path, cell):
+    plain = save_run_figures([cell()], tmp_path)
+    before = [path.read_bytes() for path in plain]
+    later = save_run_figures(
+        [cell(estimator="other")], tmp_path, variants={"toy": "estimators=other"}
+    )
+    assert [path.name for path in later] == ["toy-estimators=other.png", "toy-estimators=other.svg"]
+    assert [path.read_bytes() for path in plain] == before
+    assert save_run_figures([cell()], tmp_path, variants={"toy": ""}) == plain
+
+
+def test_names_of_pictures_are_short_safe_and_different():
+    variants = ["", "dims=2,5", "estimators=ebrd:paper", "estimators=ebrd_paper", "cases=a/*",
+                "rates=" + "1," * 99, "rates=" + "1," * 98]  # fmt: skip
+    stems = [figures.file_stem("toy", one) for one in variants]
+    assert stems[:2] == ["toy", "toy-dims=2,5"]
+    assert len(set(stems)) == len(stems)
+    assert all(len(stem) < 100 and not set(stem) & set(" /\\:*[]") for stem in stems)
+
+
+def test_what_no_channel_reaches_is_counted_and_not_drawn(cell, point):
+    good = point(rate=0.7, distortion=0.26)
+    # D < 0; R < R(D) = .693 at D = .25; the same within the interval of R.
+    false = [point(rate=9.0, distortion=-0.1), point(rate=0.5, distortion=0.25)]
+    near = point(rate=0.5, distortion=0.25, rate_half=0.25, distortion_half=0.01)
+    above = draw([cell(points=[good, *false, near])]).axes[0]
+    assert points_in(above) == {(0.26, 0.7), (0.25, 0.5)}
+    assert "2 points with impossible R, D not drawn" in texts_in(above)
+    assert "impossible" not in texts_in(draw([cell(points=[good, near])]).axes[0])
+
+
+@pytest.mark.parametrize(("units", "scale"), [("nats", 1.0), ("bits", math.log(2.0))])
+def test_the_intervals_of_r_and_d_are_drawn_where_records_hold_them(cell, point, units, scale):
+    known = point(rate=0.8, distortion=0.3, rate_half=0.05, distortion_half=0.02)
+    unknown = point(beta=3.0, rate=0.9, distortion=0.4)
+    above = draw([cell(points=[known, unknown])], units).axes[0]
+    bars = [line.get_data() for line in above.get_lines() if line.get_gid() == "interval"]
+    across, up = sorted(bars, key=lambda data: data[0][0] == data[0][1])
+    assert (list(across[0]), list(across[1])) == (pytest.approx([0.28, 0.32]), [0.8 / scale] * 2)
+    assert (list(up[0]), list(up[1])) == ([0.3] * 2, pytest.approx([0.75 / scale, 0.85 / scale]))
+
+
 def test_pyplot_keeps_no_figure(tmp_path: Path, cell):
     import matplotlib.pyplot as plt
 
@@ -229,39 +271,6 @@ def test_importing_the_report_loads_no_plotting_library():
 
 
 # ------------------------------------------------------------------------------- the truth
-
-
-def test_the_truth_between_the_points_is_the_gaussian_curve():
-    d = np.geomspace(0.01, 0.9, 6)[::-1]
-    rate = 0.5 * np.log(1.0 / d)
-    beta = 0.5 / d
-    truth = Truth(beta, np.stack([rate, rate], 1), np.stack([d, d], 1))
-    for logarithmic, tolerance in ((True, 1e-12), (False, 0.02)):
-        fine_d, fine_r = interpolate_truth(truth, logarithmic=logarithmic)
-        assert fine_d.size > 100
-        np.testing.assert_allclose(fine_r, 0.5 * np.log(1.0 / fine_d), atol=tolerance)
-
-
-def test_wide_brackets_do_not_make_the_curve_rise():
-    # Slopes that contradict the points: the cubic would overshoot.
-    truth = Truth(
-        np.array([1.0, 50.0]),
-        np.array([[0.1, 0.1], [0.2, 0.2]]),
-        np.array([[1.0, 1.0], [0.5, 0.5]]),
-    )
-    _, rate = interpolate_truth(truth, logarithmic=False)
-    assert np.all(np.diff(rate) <= 0.0)
-
-
-@pytest.mark.parametrize(("spread", "lines"), [(0.0, 1), (0.2, 1), (1.5, 0)])
-def test_the_middle_of_mere_bounds_is_not_drawn(spread, lines):
-    d = np.array([0.5, 1.0])
-    brackets = np.stack([d * (1.0 - spread / 2), d * (1.0 + spread / 2)], 1)
-    truth = Truth(np.array([2.0, 1.0]), np.array([[1.0, 1.0], [0.5, 0.5]]), brackets)
-    axes = Figure().add_subplot()
-    _draw_truth(axes, truth, 1.0, logarithmic=False)
-    assert len(axes.lines) == lines
-    assert len(axes.patches) == 1
 
 
 def test_the_truth_of_a_panel_is_every_slope_once(realistic):
@@ -305,6 +314,45 @@ def test_no_two_estimators_look_alike():
     styles = series_styles((f"e{k}", f"e{k}") for k in range(len(PALETTE)))
     assert len({style.colour for style in styles.values()}) == len(PALETTE)
     assert len({style.marker for style in styles.values()}) == len(MARKERS)
+
+
+BUILT_IN = {
+    "ebrd": Look("#0072B2", "o"), "blahut_arimoto": Look("#D55E00", "s"),
+    "nerd": Look("#009E73", "^"), "beta_vae": Look("#CC79A7", "D"), "wgd": Look("#E69F00", "v"),
+    "mixture_em": Look("#56B4E9", "P"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 6, 12, 30, 200])
+def test_strangers_look_like_nobody_else(count):
+    names = [*BUILT_IN, *(f"stranger-{k}" for k in range(count))]
+    styles = series_styles(((n, n) for n in names), BUILT_IN)
+    assert all(styles[n].colour == BUILT_IN[n].colour for n in BUILT_IN)
+    assert len({(s.colour.upper(), s.marker) for s in styles.values()}) == len(names)
+    # As many as the palette has room for differ in colour and in marker.
+    strangers = sorted(names[len(BUILT_IN) :])[: len(PALETTE) - len(BUILT_IN)]
+    few = [styles[n] for n in (*BUILT_IN, *strangers)]
+    assert len({s.colour for s in few}) == len({s.marker for s in few}) == len(few)
+    assert {s.marker for s in styles.values()} <= set(MARKERS)
+
+
+def test_the_looks_of_the_built_in_ones_are_those_that_are_registered():
+    for name, look in BUILT_IN.items():
+        info = registry.load_estimator(name).info
+        assert (info.colour, info.marker) == (look.colour, look.marker)
+
+
+def test_registrations_that_are_alike_or_ask_for_half_a_look_are_kept():
+    asked = {f"e{k}": Look("#123456") for k in range(20)} | {"twin": Look("#123456", "o")}
+    styles = series_styles(((n, n) for n in asked), asked)
+    assert {s.colour for s in styles.values()} == {"#123456"}
+    assert len({s.marker for s in styles.values()}) == len(MARKERS)
+
+
+def test_seven_variants_of_an_estimator_look_different():
+    labels = ["e", *(f"e[steps={k}]" for k in range(7))]
+    styles = series_styles(("e", one) for one in labels)
+    assert len({(s.filled, s.line) for s in styles.values()}) == 8
 
 
 def test_a_registration_decides_and_the_others_keep_clear_of_it():
@@ -365,8 +413,10 @@ def test_an_upper_bound_has_an_arrow_and_no_lower_end(cell, point, side):
     found = point(gap=0.03 * bit, gap_lo=0.01 * bit, gap_hi=0.08 * bit, side=side)
     below = draw([cell(points=[found])], "bits").axes[1]
     if side == "upper":
-        assert _bars(below) == [pytest.approx((0.03, 0.08))]
-        assert _arrows(below) == [pytest.approx((1.0, 0.03))]
+        # The mark stands at the bound, as the tables print it.
+        assert _bars(below) == []
+        assert list(points_in(below)) == [pytest.approx((1.0, 0.08))]
+        assert _arrows(below) == [pytest.approx((1.0, 0.08))]
     else:
         assert _bars(below) == [pytest.approx((0.01, 0.08))]
         assert _arrows(below) == []
@@ -466,20 +516,6 @@ def test_equal_figures_are_equal_files_in_every_format(tmp_path: Path, cell):
     # Embedded as TrueType, not as Type 3.
     assert b"/CIDFontType2" in first[0]
     assert b"/Type3" not in first[0]
-
-
-def test_the_true_curve_stays_between_its_tangents_and_chords():
-    # A kink between two known points, as where a mixture's modes are told apart.
-    truth = Truth(
-        np.array([0.03, 0.61]), np.array([[0.58, 0.58], [1.3, 1.3]]),
-        np.array([[15.4, 15.4], [1.64, 1.64]]),
-    )  # fmt: skip
-    for logarithmic in (True, False):
-        d, rate = interpolate_truth(truth, logarithmic=logarithmic)
-        chord = 1.3 + (d - 1.64) * (0.58 - 1.3) / (15.4 - 1.64)
-        tangent = np.maximum(1.3 - 0.61 * (d - 1.64), 0.58 - 0.03 * (d - 15.4))
-        assert np.all(rate <= chord + 1e-12)
-        assert np.all(rate >= tangent - 1e-12)
 
 
 def test_short_logarithmic_axes_have_ticks_between_the_decades():

@@ -6,6 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
 from rdbench.report.claims import (
     VERDICTS,
     claim_excess,
@@ -15,10 +19,13 @@ from rdbench.report.claims import (
 )
 from rdbench.report.export import cost_of
 from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, case_namer, sort_key, text_of, varying
+from rdbench.report.impossible import is_impossible
 from rdbench.report.page.pack import Pool, numbers, texts
 from rdbench.report.page.samples import samples
+from rdbench.report.series import Sources, line_of
 from rdbench.report.style import Look, estimator_label, series_styles
 from rdbench.report.summary import SCORED, troubles
+from rdbench.report.truth_line import TruthLine
 from rdbench.run.records import CellRecord, PointRecord
 
 LONGEST_TRACEBACK = 12_000
@@ -29,7 +36,8 @@ _TRUTH = (
 )  # fmt: skip
 _NUMBERS = (
     "claimed_rate", "claimed_distortion", "rate", "distortion", "lagrangian", "gap", "gap_lo",
-    "gap_hi", "gap_paper_protocol", "n_paper_protocol", "ess", "rate_error", "conditional_error",
+    "gap_hi", "gap_paper_protocol", "n_paper_protocol", "ess", "rate_half", "distortion_half",
+    "rate_error", "rate_error_lo", "rate_error_hi", "gap_common_se", "conditional_error",
     "conditional_lo", "conditional_hi", "conditional_floor", "mode_mass_error", "audit_s",
 )  # fmt: skip
 _TEXTS = ("status", "reason", "claimed_side", "side", "audit_method", "conditional_kind")
@@ -39,6 +47,7 @@ def page_data(
     records: Sequence[CellRecord],
     looks: Mapping[str, Look] | None = None,
     units: str = "nats",
+    sources: Sources | None = None,
 ) -> dict[str, Any]:
     """Everything that the scripts show, ready for JSON; numbers as stored (nats, every digit).
 
@@ -46,6 +55,7 @@ def page_data(
         records: finished cells, in any order.
         looks: colours and markers that estimators ask for, by name.
         units: in which the page opens, ``nats`` or ``bits``.
+        sources: where more of the truth is known than the records say.
     """
     names = _series_names(records)
     ordered = sorted(records, key=lambda r: sort_key(_order(r, names[r.cell])))
@@ -55,6 +65,7 @@ def page_data(
     of_cell = [place[names[r.cell]] for r in ordered]
     pairs = [(record, point) for record in ordered for point in record.points]
     environments, tracebacks, truths = Pool(), Pool(), Pool()
+    lines = _lines(ordered, sources)
     cells = [
         _cell(record, series, environments, tracebacks)
         for record, series in zip(ordered, of_cell, strict=True)
@@ -75,7 +86,8 @@ def page_data(
             for estimator, label in labels
         ],
         "cells": _anchored(cells),
-        "points": _columns(pairs, truths),
+        "points": _columns(pairs, truths, lines),
+        "curves": [_curve(key, line) for key, line in lines.items()],
         "truths": _truth_columns(truths),
         "environments": environments.values,
         "tracebacks": tracebacks.values,
@@ -156,7 +168,37 @@ def _anchored(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return cells
 
 
-def _columns(pairs: Sequence[tuple[CellRecord, PointRecord]], truths: Pool) -> dict[str, Any]:
+def _lines(
+    records: Sequence[CellRecord], sources: Sources | None
+) -> dict[tuple[str, str], TruthLine]:
+    """R(D) of every case as the figures draw it."""
+    cases: dict[tuple[str, str], list[CellRecord]] = {}
+    for record in records:
+        cases.setdefault((record.suite, record.case), []).append(record)
+    return {key: line_of(members, sources) for key, members in cases.items()}
+
+
+def _curve(key: tuple[str, str], line: TruthLine) -> dict[str, Any]:
+    """The points of a curve, to be joined by strokes; seven digits, nats."""
+    suite, case = key
+    return {
+        "suite": suite,
+        "case": case,
+        "lines": [_rounded(points) for points in line.lines],
+        "bands": [_rounded(points) for points in line.bands],
+    }
+
+
+def _rounded(points: Float[ndarray, "_ _"]) -> list[list[float]]:
+    finite = points[np.isfinite(points).all(axis=1)]
+    return [[float(f"{value:.7g}") for value in row] for row in finite]
+
+
+def _columns(
+    pairs: Sequence[tuple[CellRecord, PointRecord]],
+    truths: Pool,
+    lines: Mapping[tuple[str, str], TruthLine],
+) -> dict[str, Any]:
     """The points of all cells, one after the other, as columns."""
     points = [point for _, point in pairs]
     keys = [
@@ -165,6 +207,7 @@ def _columns(pairs: Sequence[tuple[CellRecord, PointRecord]], truths: Pool) -> d
     return {
         "truth": [truths.place(point, key) for point, key in zip(points, keys, strict=True)],
         **{name: numbers([getattr(p, name) for p in points]) for name in _NUMBERS},
+        "impossible": numbers([is_impossible(p, lines[r.suite, r.case]) or None for r, p in pairs]),
         "claimed_gap": numbers([claimed_gap(point) for point in points]),
         "claim_excess": numbers([claim_excess(point) for point in points]),
         **{name: texts([getattr(p, name) for p in points]) for name in _TEXTS},

@@ -1,7 +1,7 @@
 // The audited points over the true curve with its bracket.
 const HEADROOM = 1.35; // the rate axis ends at this multiple of the largest true rate
 
-// The true curve: its slope is known at every point, dR/dD = -beta, hence a cubic through both.
+// The true curve at the slopes of the records: it gives the axes their size.
 function truthOf(members) {
   const seen = new Map();
   for (const i of pointsOf(members, () => true)) {
@@ -14,52 +14,61 @@ function truthOf(members) {
   }
   return [...seen]
     .sort((a, b) => b[0] - a[0])
-    .map(([beta, i]) => ({
-      beta,
+    .map(([, i]) => ({
       rate: [point.rate_lo[i], point.rate_hi[i]].map((v) => tame(inUnits(v))),
       dist: [point.dist_lo[i], point.dist_hi[i]].map(tame),
     }));
 }
 
-function curvePoints(truth, logarithmic) {
-  const nodes = truth
-    .map(({ beta, rate, dist }) => {
-      const d = (dist[0] + dist[1]) / 2;
-      return {
-        x: logarithmic ? Math.log(d) : d,
-        r: (rate[0] + rate[1]) / 2,
-        s: -(beta / perUnit()) * (logarithmic ? d : 1),
-      };
-    })
-    .filter((node, k, all) => k === 0 || node.x > all[k - 1].x);
-  const found = [];
-  for (let k = 0; k + 1 < nodes.length; k++) {
-    const a = nodes[k],
-      b = nodes[k + 1],
-      h = b.x - a.x;
-    for (let j = 0; j < 16; j++) {
-      const t = j / 16,
-        u = 1 - t;
-      found.push([
-        a.x + t * h,
-        u * u * (1 + 2 * t) * a.r +
-          t * u * u * h * a.s +
-          t * t * (3 - 2 * t) * b.r -
-          t * t * u * h * b.s,
-      ]);
-    }
+// R(D) as the figures draw it: lines of points (D, R), and bands (D, lower, upper) where it is not
+// known closely. The points are made to be joined by strokes; nothing is interpolated here.
+const curves = new Map(DATA.curves.map((one) => [JSON.stringify([one.suite, one.case]), one]));
+const NO_CURVE = { lines: [], bands: [] };
+
+// The parts of a line or a band within the axes.
+function inside(points, x, top) {
+  const parts = [[]];
+  for (const [d, ...rates] of points) {
+    const shown = rates.map(inUnits);
+    if (d >= x.lo && d <= x.hi && shown.every((r) => r <= top)) parts.at(-1).push([d, ...shown]);
+    else if (parts.at(-1).length) parts.push([]);
   }
-  if (nodes.length) found.push([nodes.at(-1).x, nodes.at(-1).r]);
-  const falls = found.every(
-    ([, r], k) => k === 0 || r <= found[k - 1][1] + 1e-9 * Math.abs(found[0][1]),
-  );
-  const shown = falls ? found : nodes.map((n) => [n.x, n.r]);
-  return shown.map(([x, r]) => [logarithmic ? Math.exp(x) : x, r]);
+  return parts.filter((part) => part.length);
+}
+
+function drawTruth(plot, one, x, top) {
+  const { lines, bands } = curves.get(one.key) ?? NO_CURVE;
+  for (const part of bands.flatMap((band) => inside(band, x, Infinity))) {
+    const edge = [
+      ...part.map(([d, lo]) => [d, lo]),
+      ...part.map(([d, , hi]) => [d, Math.min(hi, top)]).reverse(),
+    ];
+    plot.ink.append(draw("path", { class: "band", d: `${path(plot, edge)}Z` }));
+  }
+  for (const part of lines.flatMap((line) => inside(line, x, top)))
+    plot.ink.append(
+      draw("path", { class: part.length > 1 ? "truth" : "truth dot", d: path(plot, part.length > 1 ? part : [part[0], part[0]]) }),
+    );
+}
+
+// The 95% intervals of D and R, where the records hold them.
+function crossBars(plot, i, look) {
+  const [d, r] = [point.distortion[i], point.rate[i]];
+  const [dd, dr] = [point.distortion_half[i], point.rate_half[i]];
+  if (dd === null || dr === null) return "";
+  const [X, Y] = [(v) => plot.X(v).toFixed(2), (v) => plot.Y(inUnits(v)).toFixed(2)];
+  return draw("path", {
+    class: "interval thin",
+    stroke: look.colour,
+    d: `M${X(d - dd)},${Y(r)}H${X(d + dd)}M${X(d)},${Y(r - dr)}V${Y(r + dr)}`,
+  });
 }
 
 function drawCurve(members, truths, one) {
   const truth = truthOf(truths);
-  const placed = (i) => answered(i) && point.rate[i] !== null && point.distortion[i] !== null;
+  const audited = (i) => answered(i) && point.rate[i] !== null && point.distortion[i] !== null;
+  const placed = (i) => audited(i) && !point.impossible[i];
+  const untrue = pointsOf(members, (i) => audited(i) && point.impossible[i]).length;
   const known = pointsOf(members, placed);
   if (!known.length && !truth.length) return null;
   const x = positiveScale([
@@ -77,21 +86,14 @@ function drawCurve(members, truths, one) {
     `distortion D, ${words(one.distortion)}`,
     `rate R, ${state.units}`,
     `R(D) curve of ${one.case}`,
-    { notes: beyond ? [`${plural(beyond, "point")} above ↑`] : [] },
+    {
+      notes: [
+        ...(beyond ? [`${plural(beyond, "point")} above ↑`] : []),
+        ...(untrue ? [`${plural(untrue, "point")} with impossible R, D not drawn`] : []),
+      ],
+    },
   );
-  if (truth.length) {
-    const band = [
-      ...truth.map((t) => [t.dist[0], t.rate[0]]),
-      ...truth.map((t) => [t.dist[1], t.rate[1]]).reverse(),
-    ];
-    plot.ink.append(draw("path", { class: "band", d: `${path(plot, band)}Z` }));
-    // Of mere bounds the middle means nothing: the band stands alone.
-    if (truth.every(({ dist }) => dist[1] - dist[0] <= 0.25 * (dist[0] + dist[1]))) {
-      plot.ink.append(
-        draw("path", { class: "truth", d: path(plot, curvePoints(truth, x.kind === "log")) }),
-      );
-    }
-  }
+  drawTruth(plot, one, x, top);
   const present = bySeries(members);
   present.forEach(({ k, look, members: mine }, rank) => {
     // Those that are right lie on one another: each later one is smaller.
@@ -109,7 +111,10 @@ function drawCurve(members, truths, one) {
                 stroke: look.colour,
                 d: `M${plot.X(point.distortion[i]) - 4},${TOP + 6}l4,-6l4,6`,
               })
-            : mark(look, plot.X(point.distortion[i]), plot.Y(rate), size),
+            : [
+                crossBars(plot, i, look),
+                mark(look, plot.X(point.distortion[i]), plot.Y(rate), size),
+              ],
         ),
       );
     }

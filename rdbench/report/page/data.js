@@ -60,5 +60,8 @@ function groupCases() {
 const indices = (cell) => Array.from({ length: cell.points }, (_, i) => cell.first + i);
 const answered = (i) => scoredStatuses.has(point.status[i]);
 const scored = (i) => answered(i) && point.gap[i] !== null;
+// Of a gap bounded from above the mark stands at the bound: the estimate below it says little.
+const drawnGap = (i) =>
+  point.side[i] === "upper" && point.gap_hi[i] !== null ? point.gap_hi[i] : point.gap[i];
 // Of a gap bounded from above only, the lower end is not meant.
 const gapLo = (i) => (point.side[i] === "upper" ? null : point.gap_lo[i]);

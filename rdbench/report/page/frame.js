@@ -113,7 +113,7 @@ const path = (plot, pairs) =>
     .join("");
 
 const spread = (i) => ({
-  gap: inUnits(point.gap[i]),
+  gap: inUnits(drawnGap(i)),
   lo: inUnits(gapLo(i)),
   hi: inUnits(point.gap_hi[i]),
 });

@@ -23,7 +23,7 @@ function drawGaps(members, _, one) {
     const good = inside.filter(scored);
     const means = [...groupBy(good, (i) => point.at[i])].map(([at, same]) => [
       inUnits(at),
-      inUnits(mean(same.map((i) => point.gap[i]))),
+      inUnits(mean(same.map(drawnGap))),
     ]);
     group.append(
       draw("path", {
@@ -42,7 +42,7 @@ function drawGaps(members, _, one) {
             cell,
             tell(i),
             bar(plot, at, spread(i), point.side[i] === "upper", look.colour),
-            mark(look, at, plot.Y(inUnits(point.gap[i])), 3.6),
+            mark(look, at, plot.Y(inUnits(drawnGap(i))), 3.6),
           ),
         );
       } else if (answered(i) && point.gap_hi[i] !== null) {

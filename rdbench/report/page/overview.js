@@ -1,14 +1,18 @@
 // All cases at a glance: a row per case, a column per estimator, the mean gap in each field.
 const STEPS = [1e-3, 1e-2, 1e-1, 1]; // nats; each is a darker field
 
+const step = (gap) => STEPS.filter((least) => gap > least).length;
+const veiled = (r) => r.gap !== null && step(r.hi ?? r.gap) > step((r.hi ?? r.gap) - r.slack);
+
 function overview(standing) {
   const present = series
     .map((_, k) => k)
     .filter((k) => standing.some(({ rows }) => rows.some((r) => r.series === k)));
   const field = (r) => {
     if (!r) return el("td");
-    const place =
-      r.gap === null ? "none" : `step-${STEPS.filter((step) => (r.hi ?? r.gap) > step).length}`;
+    // Only what is known of the gap is painted: of what the truth's own bracket may add, nothing.
+    const high = (r.hi ?? r.gap) - r.slack;
+    const place = r.gap === null ? "none" : `step-${step(high)}${veiled(r) ? " veiled" : ""}`;
     const why =
       r.gap === null
         ? [
@@ -26,7 +30,12 @@ function overview(standing) {
         : null;
     return el(
       "td",
-      { class: place, title: `${series[r.series].label}: ${interval(r.lo, r.hi, 3)}` },
+      {
+        class: place,
+        title:
+          `${series[r.series].label}: ${interval(r.lo, r.hi, 3)}` +
+          (veiled(r) ? `, of which ${rates(r.slack, 2)} is the width of what is known of F*` : ""),
+      },
       el(r.best ? "strong" : "span", {}, why),
       short,
     );
@@ -90,7 +99,8 @@ function overview(standing) {
     el(
       "p",
       { class: "hint" },
-      "The field darkens where the upper end of the interval exceeds 0.001, 0.01, 0.1 and 1 nats. " +
+      "The field darkens where the upper end of the interval, less the width of the truth's own " +
+        "bracket, exceeds 0.001, 0.01, 0.1 and 1 nats. Hatched: it may be worse by that width. " +
         "*: not every point has a gap.",
     ),
   );

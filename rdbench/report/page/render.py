@@ -16,6 +16,7 @@ import jinja2
 from rdbench.report.page.content import page_data
 from rdbench.report.page.facts import facts
 from rdbench.report.page.pack import script_json
+from rdbench.report.series import Sources
 from rdbench.report.style import Look
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
@@ -37,6 +38,7 @@ def render(
     units: str = "nats",
     looks: Mapping[str, Look] | None = None,
     warnings: Sequence[str] = (),
+    sources: Sources | None = None,
 ) -> str:
     """The page of ``records``; equal records give an equal page.
 
@@ -46,12 +48,13 @@ def render(
         units: in which the page opens, ``nats`` or ``bits``; a reader can switch.
         looks: colours and markers that estimators ask for, by name.
         warnings: what could not be read of the results; shown on the page.
+        sources: where more of the truth is known than the records say.
 
     Raises:
         RdbenchError: an unknown unit.
     """
     nats_per(units)
-    data = page_data(records, looks, units)
+    data = page_data(records, looks, units, sources)
     style = _source("page.css")
     script = _script()
     environment = jinja2.Environment(

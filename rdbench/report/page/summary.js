@@ -12,6 +12,7 @@ function summarise(members) {
     ...meanGap(known),
     worst: worstGap(inside),
     doubt: truthDoubt(known),
+    slack: truthWidth(known),
     sides: [...new Set(known.map((i) => point.side[i]).filter(Boolean))].sort(),
     upper: known.some((i) => point.side[i] === "upper"),
     claimed: mean(claimed.map((i) => point.claimed_gap[i])),
@@ -52,6 +53,16 @@ function truthDoubt(known) {
     .filter((i) => point.truth_lo[i] !== null && point.truth_hi[i] !== null)
     .map((i) => point.truth_hi[i] - point.truth_lo[i]);
   return widths.length ? 0.5 * mean(widths) : null;
+}
+
+// The mean width of the brackets of F*: that much of the interval of a gap is the truth's alone.
+function truthWidth(known) {
+  const widths = known.map((i) =>
+    point.truth_lo[i] === null || point.truth_hi[i] === null
+      ? 0
+      : point.truth_hi[i] - point.truth_lo[i],
+  );
+  return mean(widths) ?? 0;
 }
 
 function verdictsOf(inside) {

@@ -7,12 +7,14 @@ import math
 import re
 
 import msgspec
+import numpy as np
 import pandas as pd
 
 from rdbench.report.export import frame
 from rdbench.report.page.content import LONGEST_TRACEBACK, page_data
 from rdbench.report.page.facts import facts
 from rdbench.report.page.pack import script_json
+from rdbench.report.series import panels_of
 from rdbench.report.style import Look
 from rdbench.run.records import PointRecord, TracePoint
 
@@ -43,7 +45,8 @@ def keyed(data, values):
 
 
 NAMES = [
-    *(field.name for field in msgspec.structs.fields(PointRecord) if field.name != "draws"),
+    *(field.name for field in msgspec.structs.fields(PointRecord)
+      if field.name not in ("draws", "gap_blocks")),
     "claimed_gap", "claim_excess", "claim",
 ]  # fmt: skip
 
@@ -129,3 +132,23 @@ def test_facts_count_what_there_is(realistic):
     assert sum(known["statuses"].values()) == 96
     assert known["seeds"] == [0, 1]
     assert math.isclose(known["fit_s"], 36.0)
+
+
+def test_the_page_has_the_curves_of_the_figures_point_by_point(realistic):
+    data = json.loads(script_json(page_data(realistic)))
+    panels = {panel.case: panel for panel in panels_of(realistic)}
+    assert len(data["curves"]) == len(panels) == 3
+    for one in data["curves"]:
+        line = panels[one["case"]].line
+        for name, drawn in (("lines", line.lines), ("bands", line.bands)):
+            assert len(one[name]) == len(drawn)
+            for sent, known in zip(one[name], drawn, strict=True):
+                np.testing.assert_allclose(sent, known, rtol=1e-6, atol=1e-9)
+    assert any(one["lines"] for one in data["curves"])
+
+
+def test_points_that_no_channel_reaches_are_marked(cell, point):
+    false = [point(rate=9.0, distortion=-0.1), point(rate=0.5, distortion=0.25)]
+    data = page_data([cell(points=[point(), *false])])
+    assert unpacked(data, "impossible") == [None, True, True]
+    assert unpacked(page_data([cell()]), "impossible") == [None]
