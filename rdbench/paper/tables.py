@@ -21,7 +21,7 @@ from rdbench.paper.numbers import (
     state,
     worst_point,
 )
-from rdbench.report.summary import SCORED, abscissa
+from rdbench.report.summary import SCORED, Interval, abscissa
 from rdbench.report.units import nats_per
 
 RULE = (
@@ -35,15 +35,19 @@ POPULATION = (
     "whatever q was trained on."
 )
 UPPER = (
-    "≤ x [≤ y]: an upper bound was estimated, x is the estimate and y its 95% upper end; how far "
-    "below the gap lies is not known."
+    "≤ x: an upper bound was estimated, x is its 95% upper end; how far below the gap lies is not "
+    "known."
 )
-UNPAIRED = (
+WORST = (
+    "The worst gap is the largest of noisy numbers, with the interval of that one point: it leans "
+    "upwards."
+)
+RATE_ERROR = (
     "R − R(D), the largest of a row in magnitude, sets an estimate of R against the curve at an "
-    "estimate of D. The two are noisy and not paired, so that a few hundredths of either sign may "
-    "be noise; no interval of it is known."
+    "estimate of D. Its interval contains the noise of both and the width of the truth; records "
+    "of before schema 3 have none, and no number here."
 )
-NOTES = (RULE, POPULATION, UPPER, UNPAIRED)
+NOTES = (RULE, POPULATION, UPPER, WORST, RATE_ERROR)
 """What holds for the tables of all figures."""
 _NUMBERS = (
     "estimator", "seeds", "ok", "gap", "worst gap", "at R", "side", "R − R(D)",
@@ -128,13 +132,17 @@ def _texts(row: Row, scale: float) -> list[str]:
         point_text(worst, scale),
         rate_text(worst, scale),
         ", ".join(found.sides) or "-",
-        number(found.rate_error, scale),
+        _rate_error(found.rate_error, scale),
         error,
         number(None if conditional is None else conditional.floor),
         number(None if conditional is None else conditional.mode_mass),
         number(found.cpu_s if answered else None),
         _count(samples(row) if answered else None),
     ]
+
+
+def _rate_error(found: Interval, scale: float) -> str:
+    return f"{number(found.mean, scale)} {span(found.lo, found.hi, scale)}".rstrip()
 
 
 def _count(value: float | None) -> str:
@@ -159,7 +167,7 @@ def _csv_row(row: Row, winners: tuple[str | None, str | None], scale: float) -> 
         "worst_lo": worst and (None if worst.side == "upper" else worst.gap_lo),
         "worst_hi": worst and worst.gap_hi,
         "worst_at_rate": worst and abscissa(worst),
-        "rate_error": found.rate_error,
+        "rate_error": found.rate_error.mean,
         "conditional_error": conditional and conditional.error,
         "conditional_lo": conditional and conditional.lo,
         "conditional_hi": conditional and conditional.hi,

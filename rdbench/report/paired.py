@@ -124,17 +124,17 @@ def difference(mine: Iterable[Member], other: Iterable[Member]) -> Difference | 
     if not steps:
         return None
     weights = [1.0 / (len(slots) * len(found)) for found in slots.values() for _ in found]
-    value = math.fsum(w * step.value for w, step in zip(weights, steps, strict=True))
-    parts = [w**2 * step.variance for w, step in zip(weights, steps, strict=True)]
-    variance = math.fsum(parts)
-    spread = math.fsum(v**2 / step.freedom for v, step in zip(parts, steps, strict=True))
-    freedom = variance**2 / spread if spread > 0.0 else math.inf
+    value = _total(w * step.value for w, step in zip(weights, steps, strict=True))
+    parts = [w * w * step.variance for w, step in zip(weights, steps, strict=True)]
+    variance = _total(parts)
+    spread = _total(v * v / step.freedom for v, step in zip(parts, steps, strict=True))
+    freedom = variance * variance / spread if spread > 0.0 else math.inf
     half = max(_quantile(freedom) * math.sqrt(variance), _half_of_seeds(slots))
     ends = [step.ends for step in steps]
     return Difference(
         value=value,
-        lo=value - half - math.fsum(w * s.below for w, s in zip(weights, steps, strict=True)),
-        hi=value + half + math.fsum(w * s.above for w, s in zip(weights, steps, strict=True)),
+        lo=value - half - _total(w * s.below for w, s in zip(weights, steps, strict=True)),
+        hi=value + half + _total(w * s.above for w, s in zip(weights, steps, strict=True)),
         holds=_holds(steps),
         better=len([hi for _, hi in ends if hi < 0.0]),
         worse=len([lo for lo, _ in ends if lo > 0.0]),
@@ -148,8 +148,9 @@ def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
 
     The best has the smallest mean gap of those that have one at every slope, in every seed; of a
     gap that is only bounded from above the bound counts. A leader has one everywhere, too, and is
-    not significantly worse than the best: the paired interval of the difference reaches zero.
-    Audited values are compared: what is only bounded from above may be better than it looks.
+    not significantly worse than the best: the paired interval of the difference reaches zero. Nor
+    is it worse than one that has a gap at some slopes only, on those slopes. Audited values are
+    compared: what is only bounded from above may be better than it looks.
 
     Returns:
         None where fewer than two have a gap, or none has one at every slope.
@@ -173,8 +174,14 @@ def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
         for key, one in playing.items()
         if key != best
     }
-    level = [key for key in complete if key == best or not _is_worse(behind[key])]
-    return Standing(best, behind, frozenset(level))
+    partial = [one for key, one in playing.items() if key not in complete]
+    leaders = (
+        key
+        for key in complete
+        if (key == best or not _is_worse(behind[key]))
+        and not any(_is_worse(difference(playing[key].members, one.members)) for one in partial)
+    )
+    return Standing(best, behind, frozenset(leaders))
 
 
 def _is_worse(found: Difference | None) -> bool:
@@ -205,7 +212,7 @@ def _level(members: Sequence[Member]) -> float:
         shown = shown_gap(point)
         value = point.lagrangian if shown is None else shown
         slots.setdefault(_slot(record, point), []).append(math.inf if value is None else value)
-    return math.fsum(sum(values) / len(values) for values in slots.values()) / len(slots)
+    return _total(sum(values) / len(values) for values in slots.values()) / len(slots)
 
 
 Placed = dict[Slot, dict[int, dict[int | None, PointRecord]]]
@@ -258,8 +265,8 @@ def _step(seed: int, a: PointRecord, b: PointRecord, *, same: bool) -> _Step | N
     if same and count > 1 and None not in (a.gap_common_se, b.gap_common_se):
         blocks = np.subtract(a.gap_blocks[:count], b.gap_blocks[:count])
         own = float(blocks.var(ddof=1)) / count
-        total = own + shared**2
-        freedom = (count - 1) * (total / own) ** 2 if own > 0.0 else math.inf
+        total = own + shared * shared
+        freedom = (count - 1) * (total / own) * (total / own) if own > 0.0 else math.inf
         (a_lo, a_hi), (b_lo, b_hi) = _bracket(a), _bracket(b)
         tail = _tail(blocks)
         return _Step(
@@ -273,7 +280,7 @@ def _step(seed: int, a: PointRecord, b: PointRecord, *, same: bool) -> _Step | N
     # method's own bracket there, and everything where nothing is known of its parts.
     (a_lo, a_hi), (b_lo, b_hi) = _rest(a, a.gap_common_se or 0.0), _rest(b, b.gap_common_se or 0.0)
     return _Step(
-        seed, a.gap - b.gap, shared**2, math.inf,
+        seed, a.gap - b.gap, shared * shared, math.inf,
         a_lo + b_hi + rounding, a_hi + b_lo + rounding, _is_sum(a) and _is_sum(b), sides,
     )  # fmt: skip
 
@@ -350,6 +357,15 @@ def _holds(steps: Sequence[_Step]) -> Holds:
     if sides - {"exact", "upper"}:
         return "estimate"
     return "upper" if a_upper else "lower" if b_upper else "exact"
+
+
+def _total(values: Iterable[float]) -> float:
+    """The sum without rounding, or infinite where a float cannot hold it."""
+    found = list(values)
+    try:
+        return math.fsum(found)
+    except OverflowError:
+        return sum(found)
 
 
 def _quantile(freedom: float) -> float:

@@ -76,7 +76,7 @@ def is_upper(points: Iterable[PointRecord]) -> bool:
 def abscissa(point: PointRecord) -> float | None:
     """Where a point stands: the true R* at its slope, else the rate aimed at, else found."""
     if point.rate_lo is not None and point.rate_hi is not None:
-        return 0.5 * (point.rate_lo + point.rate_hi)
+        return 0.5 * point.rate_lo + 0.5 * point.rate_hi
     return point.target_rate if point.target_rate is not None else point.rate
 
 
@@ -183,7 +183,7 @@ def half_truth(point: PointRecord) -> float:
     """Half the width of the bracket on F*, which both ends of the gap's interval contain."""
     if point.truth_lo is None or point.truth_hi is None:
         return 0.0
-    return 0.5 * (point.truth_hi - point.truth_lo)
+    return 0.5 * point.truth_hi - 0.5 * point.truth_lo
 
 
 def good_to(record: CellRecord) -> GoodTo | None:

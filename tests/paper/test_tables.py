@@ -111,8 +111,8 @@ def test_the_table_of_a_figure(found):
     assert (ours["best_gap"], wgd["best_gap"]) == ("0", "1")
     assert (wgd["n_source_samples"], wgd["cpu_s"], wgd["scored"]) == ("1000.0", "3.0", "2")
     assert set(NOTES) <= set(sheet.notes)
-    assert "not paired" in " ".join(sheet.notes)
-    assert "≤ x [≤ y]" in " ".join(sheet.notes)
+    assert "leans upwards" in " ".join(sheet.notes)
+    assert "≤ x: an upper bound" in " ".join(sheet.notes)
     assert [line.rsplit("|", 3)[1:3] for line in md.splitlines()[2:]] == [[" 3 ", " 1 000 "]] * 2
 
 
@@ -153,7 +153,7 @@ def test_an_upper_bound_is_marked_and_a_partial_mean_counted(record, plans, poin
         point(cell.betas[1], 1.0, status="timeout", gap=None),
     ])  # fmt: skip
     md = text_of(part_table(find(plans, [half])[0], "nats"), "md")
-    assert "| ≤ 0.01 [≤ 0.02] (of 1) | ≤ 0.01 [≤ 0.02] | 0.5 | upper |" in md
+    assert "| ≤ 0.02 (of 1) | ≤ 0.02 | 0.5 | upper | 0.01 [−0.01, 0.03] |" in md
 
 
 def test_settings_are_compared_at_the_slopes_they_share(found, plans, record):

@@ -6,10 +6,12 @@ import csv
 import io
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from scipy import stats
 
+from rdbench.cli import main
 from rdbench.report.against import against_table
 from rdbench.report.tables import metric_table
 from rdbench.types import RdbenchError
@@ -114,6 +116,28 @@ def test_bad_choices_are_one_line(stored, arguments, message):
     assert "\n" not in str(caught.value)
 
 
+def test_the_command_prints_the_table_and_says_what_is_unpaired(tmp_path, capsys, cell, point):
+    other = cell(cell="b" * 16, estimator="b", preset="paper", points=[point(gap=0.03)])
+    records = [cell(cell="a" * 16, estimator="a"), other]
+    (tmp_path / "records.jsonl").write_bytes(
+        b"".join(msgspec.json.encode(record) + b"\n" for record in records)
+    )
+    where = ["--results", str(tmp_path)]
+    assert main(["table", *where, "--against", "b:paper"]) == 0
+    done = capsys.readouterr()
+    assert "| toy-d1 | a | -0.02 |" in done.out
+    assert "rdbench: note:" in done.err
+    assert "own intervals" in done.err
+    for arguments, words in (
+        (["--against", "c"], ("no estimator 'c'", "stored: a, b:paper")),
+        (["--against", "a", "--metric", "cpu_s"], ("drop --metric cpu_s",)),
+    ):
+        assert main(["table", *where, *arguments]) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert all(word in err for word in words)
+
+
 def test_nothing_stored_is_said():
     with pytest.raises(RdbenchError, match="nothing is stored"):
         against_table([], "a")
@@ -158,4 +182,5 @@ def test_who_crashed_on_one_seed_is_not_the_best(cell, point):
     cells = [cell(estimator="a", points=[better]), cell(estimator="b")]
     assert "| **0.001** |" in metric_table(cells)
     dead = cell(estimator="a", seed=1, points=[], status="crashed")
-    assert "| **0.01** |" in metric_table([*cells, dead])
+    # Nor is the other: on what both have it is the worse one.
+    assert "**" not in metric_table([*cells, dead])
