@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import rdbench
@@ -56,7 +57,8 @@ def test_a_finished_cell_says_how_large_its_gaps_may_be(
         cell="a", suite="s", suite_version=1, case="c", dim=1, distortion="squared_error",
         estimator="e", preset="default", params={}, fields={}, seed=0, budget="quick",
         status="ok", cost=Cost(), provenance=made,
-        points=[PointRecord(**({"beta": 1.0, "status": "ok"} | one)) for one in points],
+        points=[msgspec.structs.replace(PointRecord(beta=1.0, status="ok"), **one)
+                for one in points],
     )  # fmt: skip
     found = outcome(record, 1.0, "nats")
     assert found == words + "ats" * words.endswith(" n")
