@@ -57,6 +57,20 @@ def test_one_slope_is_students_interval_of_the_block_differences(members):
     assert (found.paired, found.points) == (1, 1)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_end_on_the_side_of_a_long_tail_moves_out(members, sign):
+    d = sign * np.array([0.0] * 15 + [1.0])
+    found = difference(members([d]), members([0.0 * d]))
+    assert found is not None
+    se = np.std(d, ddof=1) / 4.0
+    half = stats.t.ppf(0.975, 15) * se
+    # g (2 z^2 + 1) / (6 sqrt(16)) with g = 14 / sqrt(15): more than one standard error, so one.
+    moved = np.std(d) / 4.0
+    out, near = (found.hi, found.lo) if sign > 0.0 else (-found.lo, -found.hi)
+    assert out == pytest.approx(1.0 / 16.0 + half + moved, rel=1e-9)
+    assert near == pytest.approx(1.0 / 16.0 - half, rel=1e-9)
+
+
 def test_the_errors_of_slopes_add_as_variances(members):
     generator = np.random.default_rng(2)
     noise = [symmetric(s * generator.standard_normal(8)) for s in (0.1, 0.2, 0.4)]
