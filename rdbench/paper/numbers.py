@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rdbench.paper.cells import Found
+from rdbench.report.paired import Entrant, standing
 from rdbench.report.scores import shown_gap
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, Interval, Summary, abscissa, is_scored, summarise
+from rdbench.report.summary import SCORED, Interval, Summary, abscissa, summarise
 from rdbench.run.records import CellRecord, PointRecord
 
 Ends = tuple[float | None, float]
@@ -59,18 +60,27 @@ def slope_key(beta: float) -> str:
     return f"{beta:.9g}"
 
 
-def gap_ends(point: PointRecord) -> Ends | None:
-    """The interval of the gap; an ``upper`` side has no lower end."""
-    if not is_scored(point) or point.gap_hi is None:
-        return None
-    return (None if point.side == "upper" else point.gap_lo), point.gap_hi
-
-
 def conditional_ends(point: PointRecord) -> Ends | None:
     """The interval of the error of p(y|x)."""
     if point.status not in SCORED or point.conditional_error is None:
         return None
     return None if point.conditional_hi is None else (point.conditional_lo, point.conditional_hi)
+
+
+def leaders(rows: Sequence[Row]) -> frozenset[str]:
+    """The labels of the best gap and of all that are not significantly worse, compared in pairs.
+
+    Rows of one case; see ``rdbench.report.paired.standing``.
+    """
+    entrants = {
+        row.label: Entrant(
+            tuple((record, point) for record in row.records for point in record.points),
+            whole=all(record.points for record in row.records),
+        )
+        for row in rows
+    }
+    found = standing(entrants)
+    return frozenset() if found is None else found.leaders
 
 
 def best(rows: Sequence[Row], measure: Measure) -> str | None:
