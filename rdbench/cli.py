@@ -209,7 +209,7 @@ def info(
 def export(
     results: Results = _RESULTS,
     format_: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
-    what: Annotated[str, typer.Option(help="points, traces, cells or draws.")] = "points",
+    what: Annotated[str, typer.Option(help="points, blocks, traces, cells or draws.")] = "points",
     out: Annotated[
         Path | None, typer.Option(help="Default: CSV to standard output.", metavar="FILE")
     ] = None,
@@ -224,11 +224,30 @@ def export(
 def table(
     results: Results = _RESULTS,
     format_: Annotated[str, typer.Option("--format", help="md, latex, csv or html.")] = "md",
-    metric: Annotated[str, typer.Option(help="gap, rate_error, wall_s, ...")] = "gap",
+    metric: Annotated[str, typer.Option(help="gap, median_gap, good_to, cpu_s, ...")] = "gap",
     by: Annotated[str, typer.Option(help="Columns that make a row.")] = "case,estimator",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of a metric: the gap of each less that of this estimator (a label such "
+            "as nerd:paper), in pairs on the same symbols.",
+            metavar="NAME",
+        ),
+    ] = None,
     units: Units = "nats",
 ) -> None:
     """One metric as a table for a paper, a page or a spreadsheet."""
+    if against is not None:
+        from rdbench.cli_progress import note
+        from rdbench.report.against import against_table
+
+        if metric != "gap":
+            raise typer.BadParameter(f"--against compares gaps: drop --metric {metric}")
+        found = against_table(_stored(results), against, by, format_, units)
+        print(found.text.rstrip("\n"))
+        for line in found.notes:
+            note(line)
+        return
     from rdbench.report.tables import metric_table
 
     print(metric_table(_stored(results), metric, by, format_, units).rstrip("\n"))

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rdbench.paper.cells import Found
+from rdbench.report.paired import Entrant, standing
+from rdbench.report.scores import shown_gap
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, Interval, Summary, abscissa, is_scored, summarise
+from rdbench.report.summary import SCORED, Interval, Summary, abscissa, summarise
 from rdbench.run.records import CellRecord, PointRecord
 
 Ends = tuple[float | None, float]
@@ -58,18 +60,27 @@ def slope_key(beta: float) -> str:
     return f"{beta:.9g}"
 
 
-def gap_ends(point: PointRecord) -> Ends | None:
-    """The interval of the gap; an ``upper`` side has no lower end."""
-    if not is_scored(point) or point.gap_hi is None:
-        return None
-    return (None if point.side == "upper" else point.gap_lo), point.gap_hi
-
-
 def conditional_ends(point: PointRecord) -> Ends | None:
     """The interval of the error of p(y|x)."""
     if point.status not in SCORED or point.conditional_error is None:
         return None
     return None if point.conditional_hi is None else (point.conditional_lo, point.conditional_hi)
+
+
+def leaders(rows: Sequence[Row]) -> frozenset[str]:
+    """The labels of the best gap and of all that are not significantly worse, compared in pairs.
+
+    Rows of one case; see ``rdbench.report.paired.standing``.
+    """
+    entrants = {
+        row.label: Entrant(
+            tuple((record, point) for record in row.records for point in record.points),
+            whole=all(record.points for record in row.records),
+        )
+        for row in rows
+    }
+    found = standing(entrants)
+    return frozenset() if found is None else found.leaders
 
 
 def best(rows: Sequence[Row], measure: Measure) -> str | None:
@@ -120,11 +131,14 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def worst_point(points: Iterable[PointRecord]) -> PointRecord | None:
-    """The point with the largest gap; a lower bound counts where the audit's gate failed."""
+    """The point with the largest gap, of an upper bound the bound.
+
+    A lower bound counts where the audit's gate failed.
+    """
     found: tuple[float, PointRecord] | None = None
     for point in points:
-        value = point.gap
-        if value is None and point.side != "upper":
+        value = shown_gap(point)
+        if point.gap is None and point.side != "upper":
             value = point.gap_lo
         if point.status in SCORED and value is not None and (found is None or value > found[0]):
             found = value, point
@@ -153,23 +167,23 @@ def span(lo: float | None, hi: float | None, scale: float = 1.0) -> str:
 
 
 def mean_text(gap: Interval, upper: bool, scale: float) -> str:
-    """A mean gap with its interval."""
+    """A mean gap with its interval; of one bounded from above the upper end alone."""
     if gap.mean is None:
         return "-"
-    lo = None if upper else gap.lo
-    return f"{'≤ ' if upper else ''}{number(gap.mean, scale)} {span(lo, gap.hi, scale)}".rstrip()
+    if upper:
+        return f"≤ {number(gap.hi, scale)}"
+    return f"{number(gap.mean, scale)} {span(gap.lo, gap.hi, scale)}".rstrip()
 
 
 def point_text(point: PointRecord | None, scale: float) -> str:
-    """The gap of one point with its interval."""
+    """The gap of one point with its interval; of one bounded from above the upper end alone."""
     if point is None:
         return "-"
-    upper = point.side == "upper"
-    lo = None if upper else point.gap_lo
     if point.gap is None:
         return f"≥ {number(point.gap_lo, scale)}"
-    mark = "≤ " if upper else ""
-    return f"{mark}{number(point.gap, scale)} {span(lo, point.gap_hi, scale)}".rstrip()
+    if point.side == "upper":
+        return f"≤ {number(point.gap_hi, scale)}"
+    return f"{number(point.gap, scale)} {span(point.gap_lo, point.gap_hi, scale)}".rstrip()
 
 
 def rate_text(point: PointRecord | None, scale: float) -> str:

@@ -11,8 +11,7 @@ from rdbench.paper.cells import SIDE_BY_SIDE, Found, Planned
 from rdbench.paper.markup import Sheet
 from rdbench.paper.numbers import (
     Row,
-    best,
-    gap_ends,
+    leaders,
     mean_text,
     number,
     slope_key,
@@ -83,7 +82,7 @@ def side_by_side(
               for label in labels}  # fmt: skip
     rows = {(label, case): _row(found, label, case, slopes[case])
             for label in labels for case in cases}  # fmt: skip
-    winners = {case: best([rows[label, case] for label in labels], gap_ends) for case in cases}
+    winners = {case: leaders([rows[label, case] for label in labels]) for case in cases}
     gaps = tuple(
         (label, *(_gap(rows[label, case], absent[label], scale) for case in cases))
         for label in labels
@@ -103,12 +102,12 @@ def side_by_side(
             csv_header=_csv_header(units),
             csv_rows=tuple(
                 _csv_row(rows[label, case], cpu_per_slope(found, label, case), absent[label],
-                         winners[case] == label, scale)
+                         label in winners[case], scale)
                 for case in cases for label in labels
             ),
             bold=frozenset(
                 (i, 1 + j) for i, label in enumerate(labels) for j, case in enumerate(cases)
-                if winners[case] == label
+                if label in winners[case]
             ),
             notes=(
                 _slopes_note(rows, cases, units, scale),

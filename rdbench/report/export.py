@@ -1,4 +1,4 @@
-"""Records as tidy tables: one row per point, per cell, per checkpoint or per draw.
+"""Records as tidy tables: one row per point, per block, per cell, per checkpoint or per draw.
 
 Numbers stay as they are stored: nats per symbol, summed distortion, seconds. What is not known is
 empty (NaN or NA). ``wall_s``, ``cpu_s``, ``peak_rss_mb`` and the counts belong to the whole fit of
@@ -20,10 +20,11 @@ import pandas as pd
 
 from rdbench.report.claims import claim_excess, claimed_gap, verdict
 from rdbench.report.protocol import log_draws, saturated
+from rdbench.report.scores import good_to
 from rdbench.run.records import CellRecord, PointRecord
 from rdbench.types import RdbenchError
 
-What = Literal["points", "cells", "traces", "draws"]
+What = Literal["points", "blocks", "cells", "traces", "draws"]
 Format = Literal["csv", "parquet"]
 
 _CELL_HEAD = (
@@ -36,6 +37,7 @@ _POINT = (
     "lagrangian", "gap", "gap_lo", "gap_hi", "gap_paper_protocol", "n_paper_protocol",
     "log_n_paper_protocol", "paper_protocol_saturated", "truth_lo", "truth_hi", "truth_kind",
     "rate_lo", "rate_hi", "dist_lo", "dist_hi", "side", "audit_method", "ess", "rate_error",
+    "rate_error_lo", "rate_error_hi", "rate_half", "distortion_half", "gap_common_se",
     "conditional_kind", "conditional_error", "conditional_lo", "conditional_hi",
     "conditional_floor", "mode_mass_error",
 )  # fmt: skip
@@ -57,10 +59,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *_CELL_HEAD, *_POINT, "wall_s", "cpu_s", "audit_s", "peak_rss_mb", *_COST_COUNTS,
         *_MACHINE,
     ),
+    "blocks": (
+        *_CELL_HEAD, "beta", "target_rate", "block", "gap_block", "gap_common_se", "side",
+    ),
     "cells": (
-        *_CELL_HEAD, "status", "reason", "n_points", "n_ok", "wall_s", "cpu_s", "audit_s",
-        "peak_rss_mb", *_COST_COUNTS, *_MACHINE, "processor", "platform", "started", "finished",
-        "fields", "traceback",
+        *_CELL_HEAD, "status", "reason", "n_points", "n_ok", "good_to", "wall_s", "cpu_s",
+        "audit_s", "peak_rss_mb", *_COST_COUNTS, *_MACHINE, "processor", "platform", "started",
+        "finished", "fields", "traceback",
     ),
     "traces": (
         *_CELL_HEAD, "beta", "wall_s", "cpu_s", "gap", "gap_lo", "gap_hi", *_MACHINE,
@@ -80,7 +85,7 @@ _TEXT = frozenset(
 _WHOLE = frozenset(
     {
         "suite_version", "dim", "seed", "n_train", "n_paper_protocol", "threads", "jobs",
-        "schema", "symbol", "n_points", "n_ok", *_COST_COUNTS,
+        "schema", "symbol", "block", "n_points", "n_ok", *_COST_COUNTS,
     }
 )  # fmt: skip
 
@@ -97,9 +102,10 @@ def frame(records: Sequence[CellRecord], what: str = "points") -> pd.DataFrame:
 
     Args:
         records: finished cells, in any order; the rows keep it.
-        what: ``points`` (one row per slope, failed ones too), ``cells`` (one per cell, with its
-            traceback), ``traces`` (one per checkpoint) or ``draws`` (one per pair x, y that was
-            kept: of the ``law`` p(y|x) at one of a few numbered symbols, or of the joint one).
+        what: ``points`` (one row per slope, failed ones too), ``blocks`` (one per block of the
+            audit's symbols), ``cells`` (one per cell, with its traceback), ``traces`` (one per
+            checkpoint) or ``draws`` (one per pair x, y that was kept: of the ``law`` p(y|x) at one
+            of a few numbered symbols, or of the joint one).
 
     Returns:
         The columns ``COLUMNS[what]``, with the same types whether or not there are rows.
@@ -111,6 +117,8 @@ def frame(records: Sequence[CellRecord], what: str = "points") -> pd.DataFrame:
     match what:
         case "points":
             rows = (row for record in records for row in _point_rows(record))
+        case "blocks":
+            rows = (row for record in records for row in _block_rows(record))
         case "cells":
             rows = (_cell_row(record) for record in records)
         case "traces":
@@ -224,8 +232,18 @@ def _point_rows(record: CellRecord) -> Iterable[dict[str, Any]]:
         yield common | own | {name: make(record, point) for name, make in _DERIVED.items()}
 
 
+def _block_rows(record: CellRecord) -> Iterable[dict[str, Any]]:
+    common = {name: value for name, value in _head(record).items() if name in _CELL_HEAD}
+    for point in record.points:
+        names = ("beta", "target_rate", "gap_common_se", "side")
+        own = common | {name: getattr(point, name) for name in names}
+        for block, value in enumerate(point.gap_blocks):
+            yield own | {"block": block, "gap_block": value}
+
+
 def _cell_row(record: CellRecord) -> dict[str, Any]:
     made = record.provenance
+    found = good_to(record)
     audits = [point.audit_s for point in record.points if point.audit_s is not None]
     return (
         _head(record)
@@ -235,6 +253,7 @@ def _cell_row(record: CellRecord) -> dict[str, Any]:
             "reason": record.reason,
             "n_points": len(record.points),
             "n_ok": sum(point.status == "ok" for point in record.points),
+            "good_to": None if found is None else found.rate,
             "audit_s": sum(audits) if audits else None,
             "processor": made.processor,
             "platform": made.platform,

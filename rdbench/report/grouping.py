@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from rdbench.report.export import compact_json
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord, PointRecord
+from rdbench.types import RdbenchError
 
 Value = str | int | float | None
 SortKey = tuple[tuple[int, float, str], ...]
 CaseName = Callable[[CellRecord], str]
+Cell = tuple[CellRecord, PointRecord | None]
 
 
 def case_namer(records: Iterable[CellRecord]) -> CaseName:
@@ -90,6 +92,41 @@ def column_value(
     if name in CELL_COLUMNS or point is None:
         return CELL_COLUMNS[name](record)
     return POINT_COLUMNS[name](point)
+
+
+def parse_by(by: str, metric: str, *, of_points: bool) -> list[str]:
+    """The columns of a comma list, each once.
+
+    Raises:
+        RdbenchError: there is none, or one by which ``metric`` cannot be grouped.
+    """
+    names = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
+    choices = [*CELL_COLUMNS, *(POINT_COLUMNS if of_points else ())]
+    unknown = [name for name in names if name not in choices]
+    if unknown or not names:
+        what = f"cannot group {metric} by {unknown[0]!r}" if unknown else "no columns to group by"
+        raise RdbenchError(f"{what}; choose from {', '.join(choices)}")
+    return names
+
+
+def grouped(
+    records: Iterable[CellRecord],
+    columns: Sequence[str],
+    case_name: CaseName,
+    *,
+    of_points: bool,
+) -> list[tuple[tuple[Value, ...], list[Cell]]]:
+    """The groups that ``columns`` make, in order, each with its points, or cells (point None)."""
+    groups: dict[tuple[Value, ...], list[Cell]] = {}
+    order: dict[tuple[Value, ...], SortKey] = {}
+    for record in records:
+        for point in record.points if of_points else [None]:
+            key = tuple(column_value(name, record, point, case_name) for name in columns)
+            groups.setdefault(key, []).append((record, point))
+            # Cases in order of their dimension: ramp-d10 comes after ramp-d2.
+            ahead = (record.suite, record.dim) if "case" in columns else ()
+            order.setdefault(key, sort_key((*ahead, *key)))
+    return [(key, groups[key]) for key in sorted(groups, key=order.__getitem__)]
 
 
 def number(value: float | None, scale: float, *, sign: bool = False) -> str:

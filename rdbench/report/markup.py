@@ -7,6 +7,7 @@ import html
 import io
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from rdbench.types import RdbenchError
 
@@ -24,8 +25,15 @@ _LEADING_MINUS = re.compile(r"^-(?=\d)")
 _RIGHT = ' style="text-align:right"'
 
 
+Bold = AbstractSet[tuple[int, int]]
+
+
 def render(
-    header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool], fmt: str
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Sequence[bool],
+    fmt: str,
+    bold: Bold = frozenset(),
 ) -> str:
     """The table as text that ends in a newline.
 
@@ -34,21 +42,22 @@ def render(
         rows: the cells, one text per column.
         numeric: which columns are set flush right.
         fmt: ``md``, ``latex`` (needs the booktabs package), ``csv`` or ``html``.
+        bold: the cells set bold, as (row, column) counted from 0; CSV has no bold.
 
     Raises:
         RdbenchError: the format is unknown.
     """
     match fmt:
         case "md":
-            return _markdown(header, rows, numeric)
+            return _markdown(header, rows, numeric, bold)
         case "latex":
-            return _latex(header, rows, numeric)
+            return _latex(header, rows, numeric, bold)
         case "csv":
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows([header, *rows])
             return text.getvalue()
         case "html":
-            return _html(header, rows, numeric)
+            return _html(header, rows, numeric, bold)
         case _:
             raise RdbenchError(f"unknown format {fmt!r}; choose from {', '.join(FORMATS)}")
 
@@ -59,7 +68,12 @@ def escape_latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
+def _markdown(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Sequence[bool],
+    bold: Bold,
+) -> str:
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cells) + " |"
 
@@ -71,17 +85,26 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Seq
         return text.replace("\n", " ")
 
     rule = line(["---:" if right else ":---" for right in numeric])
-    body = [line([escape(cell) for cell in row]) for row in rows]
+    body = [
+        line([f"**{escape(t)}**" if (i, j) in bold else escape(t) for j, t in enumerate(row)])
+        for i, row in enumerate(rows)
+    ]
     return "\n".join([line([escape(title) for title in header]), rule, *body]) + "\n"
 
 
-def _latex(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
-    def line(cells: Sequence[str]) -> str:
+def _latex(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Sequence[bool],
+    bold: Bold,
+) -> str:
+    def line(cells: Sequence[str], row: int | None = None) -> str:
         texts = [
-            _LEADING_MINUS.sub("−", cell) if right else cell
+            escape_latex(_LEADING_MINUS.sub("−", cell) if right else cell)
             for cell, right in zip(cells, numeric, strict=True)
         ]
-        return "  " + " & ".join(map(escape_latex, texts)) + r" \\"
+        texts = [rf"\textbf{{{t}}}" if (row, j) in bold else t for j, t in enumerate(texts)]
+        return "  " + " & ".join(texts) + r" \\"
 
     columns = "".join("r" if right else "l" for right in numeric)
     return "\n".join(
@@ -90,7 +113,7 @@ def _latex(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequen
             r"  \toprule",
             line(header),
             r"  \midrule",
-            *(line(row) for row in rows),
+            *(line(row, i) for i, row in enumerate(rows)),
             r"  \bottomrule",
             r"\end{tabular}",
             "",
@@ -98,11 +121,20 @@ def _latex(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequen
     )
 
 
-def _html(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
-    def line(tag: str, cells: Sequence[str]) -> str:
+def _html(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Sequence[bool],
+    bold: Bold,
+) -> str:
+    def line(tag: str, cells: Sequence[str], row: int | None = None) -> str:
+        texts = [
+            f"<strong>{html.escape(cell)}</strong>" if (row, j) in bold else html.escape(cell)
+            for j, cell in enumerate(cells)
+        ]
         inner = "".join(
-            f"<{tag}{_RIGHT if right else ''}>{html.escape(cell)}</{tag}>"
-            for cell, right in zip(cells, numeric, strict=True)
+            f"<{tag}{_RIGHT if right else ''}>{text}</{tag}>"
+            for text, right in zip(texts, numeric, strict=True)
         )
         return f"  <tr>{inner}</tr>"
 
@@ -113,7 +145,7 @@ def _html(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequenc
             line("th", header),
             "</thead>",
             "<tbody>",
-            *(line("td", row) for row in rows),
+            *(line("td", row, i) for i, row in enumerate(rows)),
             "</tbody>",
             "</table>",
             "",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rdbench.report.claims import verdict_texts
 from rdbench.report.grouping import number
 from rdbench.report.protocol import Protocol
-from rdbench.report.summary import Interval, Summary, Worst
+from rdbench.report.scores import GoodTo, Interval, Median, Worst
+from rdbench.report.summary import Summary
 
 Cells = Callable[[Summary, float], list[str]]
 """The texts of a row after its keys: of a summary, in units of so many nats."""
@@ -42,19 +43,18 @@ class Section:
 
 
 def _gap_cells(found: Summary, scale: float) -> list[str]:
-    gap = number(found.gap.mean, scale)
-    if found.gap.mean is not None and found.is_upper:
-        gap = f"≤ {gap}"
-    gap = _with_doubt(gap, found.truth_doubt, scale)
+    gap = _with_doubt(_interval(found.gap, scale), found.truth_doubt, scale)
     if found.scored not in (0, found.ok):
         gap += f" (of {found.scored})"
+    ok = f"{found.ok}/{found.points}"
+    if found.seeds > 1:
+        ok += f" ({found.seeds} seeds)"
     worst, at = _worst(found.worst, scale)
     return [
-        str(found.seeds),
-        f"{found.ok}/{found.points}",
+        ok,
+        good_to_text(found.good_to, scale),
+        median_text(found.median, scale),
         gap,
-        _interval(found.gap, scale),
-        number(found.claims.mean_gap, scale),
         worst,
         at,
         ", ".join(found.sides) or "-",
@@ -66,9 +66,10 @@ def _claim_cells(found: Summary, scale: float) -> list[str]:
     return [
         "\n".join(verdict_texts(found.claims)) or "-",
         number(found.claims.excess, scale, sign=True),
+        number(found.claims.mean_gap, scale),
         number(found.claims.worst_gap, scale),
         *_protocol(found.protocol, scale),
-        number(found.rate_error, scale, sign=True),
+        _interval(found.rate_error, scale),
     ]
 
 
@@ -86,19 +87,18 @@ def _conditional_cells(found: Summary, _: float) -> list[str]:
 
 SECTIONS = (
     Section(
-        "Gap F(q) - F* and rates in {units} per symbol",
+        "Gap F(q) - F* [95%] and rates in {units} per symbol",
         (
-            "seeds",
             "ok",
+            "good to R",
+            "median gap",
             "mean gap",
-            "95% interval",
-            "claimed",
             "worst gap",
             "at R",
             "side",
             "CPU s",
         ),
-        ((1, 0, 8), (2, 3, 4), (5, 6, 7)),
+        ((0, 6, 7), (1, 2), (3, 4, 5)),
         _gap_cells,
     ),
     Section(
@@ -106,13 +106,14 @@ SECTIONS = (
         (
             "claim",
             "claimed - audited",
+            "mean claimed",
             "worst claimed",
             "App. A gap",
             "its ceiling",
             "beyond",
             "R - R(D)",
         ),
-        ((0,), (1, 2, 6), (3, 4, 5)),
+        ((0,), (1, 2, 3), (4, 5, 6, 7)),
         _claim_cells,
         lambda found: bool(found.claims.verdicts),
     ),
@@ -127,15 +128,28 @@ SECTIONS = (
 """From top to bottom."""
 
 
+def good_to_text(found: GoodTo | None, scale: float) -> str:
+    """A rate, marked where the ladder ends there."""
+    if found is None:
+        return "-"
+    return ("≥ " if found.is_top else "") + number(found.rate, scale)
+
+
+def median_text(found: Median | None, scale: float) -> str:
+    """A median gap, marked where it is only known to be no larger."""
+    if found is None:
+        return "-"
+    return ("≤ " if found.is_upper else "") + number(found.gap, scale)
+
+
 def _worst(worst: Worst | None, scale: float) -> tuple[str, str]:
     if worst is None:
         return "-", "-"
-    sign = "≥ " if worst.is_bound else "≤ " if worst.is_upper else ""
-    return sign + number(worst.gap, scale), number(worst.rate, scale)
+    return _interval(Interval(worst.gap, worst.lo, worst.hi), scale), number(worst.rate, scale)
 
 
 def _with_doubt(text: str, doubt: float | None, scale: float) -> str:
-    return text if doubt is None else f"{text} ± {number(doubt, scale)}"
+    return text if doubt is None else f"{text} (F* ± {number(doubt, scale)})"
 
 
 def _protocol(found: Protocol | None, scale: float) -> list[str]:

@@ -13,34 +13,22 @@ from dataclasses import dataclass
 from rdbench.report.claims import ClaimSummary, summarise_claims
 from rdbench.report.conditionals import Conditional, summarise_conditionals
 from rdbench.report.protocol import Protocol, summarise_protocol
+from rdbench.report.scores import SCORED as SCORED
+from rdbench.report.scores import (
+    GoodTo,
+    Median,
+    Worst,
+    all_good_to,
+    median_gap,
+    worst_gap,
+    worst_rate_error,
+)
+from rdbench.report.scores import Interval as Interval
+from rdbench.report.scores import abscissa as abscissa
+from rdbench.report.scores import is_scored as is_scored
+from rdbench.report.scores import mean_gap as mean_gap
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord, PointRecord
-
-SCORED = ("ok", "not_converged")
-"""The statuses whose numbers count: a fit that was cut short is shown, not averaged."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with the interval that is known of it; None where nothing is."""
-
-    mean: float | None
-    lo: float | None
-    hi: float | None
-
-
-@dataclass(frozen=True)
-class Worst:
-    """The largest gap and where it occurs.
-
-    ``is_bound``: a failed audit only says that it is at least this large; ``is_upper``: the audit
-    only bounds it from above.
-    """
-
-    gap: float
-    rate: float | None
-    is_bound: bool = False
-    is_upper: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,11 +40,14 @@ class Summary:
     ok: int
     scored: int
     gap: Interval
+    median: Median | None
     worst: Worst | None
+    good_to: GoodTo | None
+    """None where a ladder is not good even at its lowest rate."""
     truth_doubt: float | None
     """Mean half-width of the bracket on F* where the truth is but bounds, else None."""
-    rate_error: float | None
-    """The R - R(D) of largest magnitude, with its sign."""
+    rate_error: Interval
+    """The R - R(D) of largest magnitude, with its interval."""
     sides: tuple[str, ...]
     claims: ClaimSummary
     protocol: Protocol | None
@@ -75,7 +66,6 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
     points = [point for record in records for point in record.points]
     scored = [point for point in points if is_scored(point)]
     answered = [(r.dim, point) for r in records for point in r.points if point.status in SCORED]
-    errors = [point.rate_error for point in scored if point.rate_error is not None]
     cpu = [record.cost.cpu_s for record in records if record.cost.cpu_s is not None]
     return Summary(
         seeds=len({record.seed for record in records}),
@@ -83,9 +73,11 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
         ok=sum(point.status == "ok" for point in points),
         scored=len(scored),
         gap=mean_gap(scored),
+        median=median_gap(scored),
         worst=worst_gap(points),
+        good_to=all_good_to(records),
         truth_doubt=_truth_doubt(scored),
-        rate_error=max(errors, key=abs, default=None),
+        rate_error=worst_rate_error(scored),
         sides=tuple(sorted({point.side for point in scored if point.side})),
         claims=summarise_claims(answered),
         protocol=summarise_protocol(point for _, point in answered),
@@ -104,61 +96,6 @@ def _truth_doubt(scored: Sequence[PointRecord]) -> float | None:
         if point.truth_lo is not None and point.truth_hi is not None
     ]
     return 0.5 * math.fsum(widths) / len(widths) if widths else None
-
-
-def is_scored(point: PointRecord) -> bool:
-    """Whether the point has a gap that enters the means."""
-    return point.status in SCORED and point.gap is not None
-
-
-def mean_gap(scored: Sequence[PointRecord]) -> Interval:
-    """The mean gap of ``scored`` points with an interval that is valid whatever they share.
-
-    The interval of the mean is [mean of gap_lo, mean of gap_hi]. The errors of the points add up
-    as if they were fully correlated: the standard deviation of a mean is at most the mean of the
-    standard deviations, and the truth's bracket, common to all seeds, does not average out. Where
-    points are independent it is wider than need be. One point that is only bounded from above
-    (side ``upper``, or no gap_lo) leaves the mean without a lower end.
-    """
-    if not scored:
-        return Interval(None, None, None)
-    gaps = [point.gap for point in scored if point.gap is not None]
-    los = [point.gap_lo for point in scored if point.gap_lo is not None and point.side != "upper"]
-    his = [point.gap_hi for point in scored if point.gap_hi is not None]
-    n = len(scored)
-    return Interval(
-        mean=math.fsum(gaps) / n,
-        lo=math.fsum(los) / n if len(los) == n else None,
-        hi=math.fsum(his) / n if len(his) == n else None,
-    )
-
-
-def worst_gap(points: Sequence[PointRecord]) -> Worst | None:
-    """The largest gap and the rate at which it occurs.
-
-    A point whose audit failed its gate has no gap but may have a lower bound; where that exceeds
-    every gap, it is the worst, so that a failed audit cannot hide a failed fit.
-    """
-    worst: Worst | None = None
-    for point in points:
-        if point.status not in SCORED:
-            continue
-        if point.gap is not None:
-            found = Worst(point.gap, abscissa(point), is_upper=point.side == "upper")
-        elif point.gap_lo is not None and point.side != "upper":
-            found = Worst(point.gap_lo, abscissa(point), is_bound=True)
-        else:
-            continue
-        if worst is None or found.gap > worst.gap:
-            worst = found
-    return worst
-
-
-def abscissa(point: PointRecord) -> float | None:
-    """Where a point stands: the true R* at its slope, else the rate aimed at, else found."""
-    if point.rate_lo is not None and point.rate_hi is not None:
-        return 0.5 * (point.rate_lo + point.rate_hi)
-    return point.target_rate if point.target_rate is not None else point.rate
 
 
 # --------------------------------------------------------------------------------------------

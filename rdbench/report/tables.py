@@ -9,30 +9,33 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rdbench.report.against import SELVES
 from rdbench.report.claims import summarise_claims, verdict_texts
 from rdbench.report.grouping import (
     CELL_COLUMNS,
-    POINT_COLUMNS,
     SETTINGS,
     TEXT_COLUMNS,
     TIMING_SETTINGS,
     CaseName,
+    Cell,
     SortKey,
     Value,
     case_namer,
-    column_value,
+    grouped,
     number,
+    parse_by,
     sort_key,
     text_of,
     varying,
 )
 from rdbench.report.markup import render
-from rdbench.report.metrics import METRICS, Metric, is_upper_bound, reduce
+from rdbench.report.metrics import METRICS, Reduced, reduce
+from rdbench.report.paired import Entrant, standing
 from rdbench.report.sections import SECTIONS, Section
 from rdbench.report.style import estimator_label
 from rdbench.report.summary import SCORED, Summary, Trouble, summarise, troubles
 from rdbench.report.units import nats_per
-from rdbench.run.records import CellRecord, PointRecord
+from rdbench.run.records import CellRecord
 from rdbench.types import RdbenchError
 
 
@@ -191,9 +194,11 @@ def metric_table(
         units: ``nats`` or ``bits``, for rates and gaps.
 
     Returns:
-        The table as text. What the audit finds is followed by what the estimator claims of it,
-        gaps by the verdicts on the claims too. The last two columns count the values in the mean
-        and all values there could be; the gap has its interval as in ``print_summary``.
+        The table as text. What the audit finds is followed by its interval where it has one and
+        by what the estimator claims of it, gaps by the verdicts on the claims too. The last two
+        columns count the values in the mean and all values there could be. Of the rows of ``gap``
+        that differ in the estimator alone the best and all that are not significantly worse are
+        bold (``rdbench.report.paired.standing``); CSV has no bold.
 
     Raises:
         RdbenchError: an unknown metric, column, format or unit.
@@ -202,36 +207,53 @@ def metric_table(
     if metric not in METRICS:
         raise RdbenchError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
     chosen = METRICS[metric]
-    columns = _parse_by(by, metric, chosen)
+    columns = parse_by(by, metric, of_points=chosen.of == "point")
     settings = SETTINGS + (TIMING_SETTINGS if chosen.unit == "s" else ())
     columns += [name for name in varying(records, settings) if name not in columns]
-
-    case_name = case_namer(records)
-    groups: dict[tuple[Value, ...], list[tuple[CellRecord, PointRecord | None]]] = {}
-    order: dict[tuple[Value, ...], SortKey] = {}
-    for record in records:
-        for point in record.points if chosen.of == "point" else [None]:
-            key = tuple(column_value(name, record, point, case_name) for name in columns)
-            groups.setdefault(key, []).append((record, point))
-            # Cases in order of their dimension: ramp-d10 comes after ramp-d2.
-            ahead = (record.suite, record.dim) if "case" in columns else ()
-            order.setdefault(key, sort_key((*ahead, *key)))
+    groups = grouped(records, columns, case_namer(records), of_points=chosen.of == "point")
 
     names = [metric, *([chosen.claimed] if chosen.claimed else [])]
     judged = metric in ("gap", "worst_gap")
     header = [*columns, *_titles(names, units), *(["claim"] if judged else []), "n", "of"]
     rows = []
-    for key in sorted(groups, key=order.__getitem__):
-        members = groups[key]
+    for key, members in groups:
         texts = [text_of(value) for value in key]
         for name in names:
-            texts += _values(name, members, scale, fmt)
+            texts += _values(name, reduce(name, members), scale, fmt)
         if judged:
             pairs = [(r.dim, p) for r, p in members if p is not None and p.status in SCORED]
             texts.append(", ".join(verdict_texts(summarise_claims(pairs))))
-        count = reduce(metric, members)[1]
+        count = reduce(metric, members).count
         rows.append([*texts, str(count), str(len(members))])
-    return render(header, rows, [name not in TEXT_COLUMNS for name in header], fmt)
+    numeric = [name not in TEXT_COLUMNS for name in header]
+    best = _leaders(groups, columns, records) if metric == "gap" else frozenset()
+    return render(header, rows, numeric, fmt, {(row, len(columns)) for row in best})
+
+
+def _leaders(
+    groups: Sequence[tuple[tuple[Value, ...], list[Cell]]],
+    columns: Sequence[str],
+    records: Sequence[CellRecord],
+) -> frozenset[int]:
+    """The rows to be set bold: of those that differ in the estimator alone, the leaders."""
+    shared = [place for place, name in enumerate(columns) if name not in SELVES]
+    if len(shared) == len(columns):
+        return frozenset()
+    empty = {_fits(record) for record in records if not record.points}
+    blocks: dict[tuple[Value, ...], dict[int, Entrant]] = {}
+    for row, (key, members) in enumerate(groups):
+        pairs = tuple((record, point) for record, point in members if point is not None)
+        whole = empty.isdisjoint(_fits(record) for record, _ in pairs)
+        block = blocks.setdefault(tuple(key[place] for place in shared), {})
+        block[row] = Entrant(pairs, whole)
+    standings = (standing(block) for block in blocks.values())
+    return frozenset(row for one in standings if one is not None for row in one.leaders)
+
+
+def _fits(record: CellRecord) -> tuple[Value, ...]:
+    """What the cells of an estimator on a case, all seeds, have in common."""
+    settings = (CELL_COLUMNS[name](record) for name in ("suite", "case", *SETTINGS))
+    return estimator_label(record), *settings
 
 
 def _titles(names: Sequence[str], units: str) -> list[str]:
@@ -240,32 +262,16 @@ def _titles(names: Sequence[str], units: str) -> list[str]:
     for name in names:
         unit = units if METRICS[name].unit == "rate" else METRICS[name].unit
         titles.append(name + (f" ({unit})" if unit else ""))
-        titles += ["gap_lo", "gap_hi"] if name == "gap" else []
+        titles += METRICS[name].ends
     return titles
 
 
-def _values(
-    name: str,
-    members: Sequence[tuple[CellRecord, PointRecord | None]],
-    scale: float,
-    fmt: str,
-) -> list[str]:
+def _values(name: str, found: Reduced, scale: float, fmt: str) -> list[str]:
     """The texts of one metric of a group; CSV has numbers alone."""
     factor = scale if METRICS[name].unit == "rate" else 1.0
-    values, _ = reduce(name, members)
     if fmt == "csv":
-        return ["" if value is None else repr(value / factor) for value in values]
-    texts = [number(value, factor) for value in values]
-    if is_upper_bound(name, members):
-        texts[0] = f"≤ {texts[0]}"
+        return ["" if value is None else repr(value / factor) for value in found.values]
+    texts = [number(value, factor) for value in found.values]
+    if found.mark:
+        texts[0] = f"{found.mark} {texts[0]}"
     return texts
-
-
-def _parse_by(by: str, metric: str, chosen: Metric) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
-    choices = [*CELL_COLUMNS, *(POINT_COLUMNS if chosen.of == "point" else ())]
-    unknown = [name for name in names if name not in choices]
-    if unknown or not names:
-        what = f"cannot group {metric} by {unknown[0]!r}" if unknown else "no columns to group by"
-        raise RdbenchError(f"{what}; choose from {', '.join(choices)}")
-    return names

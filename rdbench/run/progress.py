@@ -74,9 +74,13 @@ def outcome(record: CellRecord, per_nat: float, unit: str) -> str:
     failed = [p for p in record.points if p.status not in _FINE]
     if failed:
         words.append(f"{len(failed)} of {len(record.points)} slopes failed")
-    gaps = [p.gap for p in record.points if p.gap is not None]
-    if gaps:
-        words.append(f"worst gap {max(gaps) * per_nat:.3g} {unit}")
+    # The upper end of the interval: whatever the side, the largest gap is no larger.
+    known = [p for p in record.points if p.status in _FINE and (p.gap, p.gap_hi) != (None, None)]
+    ends = [p.gap_hi for p in known if p.gap_hi is not None]
+    if ends and len(ends) == len(known):
+        words.append(f"worst gap ≤ {max(ends) * per_nat:.3g} {unit}")
+    elif known:
+        words.append("worst gap without an upper end")
     if record.status not in ("ok", "not_converged") and record.reason:
         words.append(record.reason)
     return ", ".join(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -66,23 +67,47 @@ def test_the_best_lacks_nothing_and_who_has_no_interval_takes_no_part(open_page,
     assert bold(open_page([good, make("c", [None] * 8)])) == []
 
 
-def test_nothing_lies_below_an_upper_bound(open_page, make):
+def test_audited_values_are_compared_bounds_too(open_page, make):
     bound = make("b", [0.05] * 8, side="upper")
-    assert bold(open_page([make("a", [0.01] * 8), bound])) == []
+    assert bold(open_page([make("a", [0.01] * 8), bound])) == ["a"]
     assert bold(open_page([make("a", [0.01] * 8, side="upper"), make("b", [0.05] * 8)])) == ["a"]
 
 
-def test_filters_create_no_winner(open_page, make):
+def test_who_is_not_significantly_worse_is_bold_too_and_filters_change_nothing(open_page, make):
     tab = open_page(
         [make("a", [0.02] * 8), make("b", [0.0205] * 8), make("c", [0.05] * 4 + [None] * 4)]
     )
-    assert bold(tab) == []
+    assert bold(tab) == ["a", "b"]
     tab.uncheck("input[value=b]")
     assert tab.locator(".board tbody tr").count() == 2
-    assert bold(tab) == []
+    assert bold(tab) == ["a"]
     tab.click("#clear")
     tab.select_option("select[name=status]", "ok")
+    assert bold(tab) == ["a", "b"]
+    # Who is best is told by all records: with the best one hidden, nobody takes its place.
+    tab = open_page([make("a", [0.01] * 8), make("b", [0.02] * 8), make("c", [0.03] * 8)])
+    tab.uncheck("input[value=a]")
     assert bold(tab) == []
+
+
+def test_symbols_in_common_tell_apart_what_intervals_cannot(open_page, make):
+    # Every gap is known to .09 only, their difference of .005 to nothing at all.
+    def paired(name, shift):
+        found = make(name, [0.02 + shift] * 8, half=0.09)
+        blocks = [0.02 + shift + (0.36 if k % 2 else -0.36) for k in range(64)]
+        points = [
+            msgspec.structs.replace(p, gap_blocks=blocks, gap_common_se=0.0) for p in found.points
+        ]
+        return msgspec.structs.replace(found, points=points)
+
+    tab = open_page([paired("b", 0.005), paired("a", 0.0)])
+    assert bold(tab) == ["a"]
+    rows = tab.locator(".board tbody tr").evaluate_all(
+        "rows => rows.map(row => [row.dataset.series, row.cells[5].textContent])"
+    )
+    assert rows == [["a", "best"], ["b", "0.005 [0.005, 0.005]"]]
+    assert bold(open_page([make("b", [0.025] * 8, half=0.09), make("a", [0.02] * 8, half=0.09)])
+                ) == ["a", "b"]  # fmt: skip
 
 
 def test_a_winner_stays_one_while_others_are_hidden_but_not_over_part_of_its_slopes(

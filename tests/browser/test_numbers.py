@@ -28,7 +28,7 @@ _spec.loader.exec_module(reading)
 def records(realistic, cell, point):
     """The realistic ones, and a case whose gaps are bounded from above, of uncertain truth."""
     bounded = [
-        point(side="upper", gap_lo=None, gap=0.125, beta=2.0),
+        point(side="upper", gap_lo=None, gap=0.125, gap_hi=0.1875, beta=2.0),
         point(gap=0.15625, beta=3.0, truth_hi=1.25, truth_kind="bounds"),
         point(gap=-1.0005e-7, gap_lo=-3e-7, gap_hi=0.0, beta=4.0, status="not_converged"),
     ]
@@ -48,12 +48,12 @@ def test_every_point_equals_the_export(open_page, records):
     for shown in found:
         names = (shown["suite"], shown["case"], shown["estimator"], int(shown["seed"]))
         row = by_shown[(*names, reading.value(shown["β"]))]
+        upper = row["side"] is not pd.NA and row["side"] == "upper"
         for title, name in (
-            ("gap", "gap"), ("claimed gap", "claimed_gap"), ("R", "rate"), ("ESS", "ess"),
-            ("D", "distortion_value"), ("p(y|x) error", "conditional_error"),
+            ("gap", "gap_hi" if upper else "gap"), ("claimed gap", "claimed_gap"), ("R", "rate"),
+            ("ESS", "ess"), ("D", "distortion_value"), ("p(y|x) error", "conditional_error"),
         ):  # fmt: skip
             assert reading.value(shown[title]) == reading.rounded(row[name], 4), (title, shown)
-        upper = row["side"] is not pd.NA and row["side"] == "upper"
         lo = None if upper else row["gap_lo"]
         found_ends = reading.ends(shown["95% interval"])
         assert found_ends == (reading.rounded(lo, 4), reading.rounded(row["gap_hi"], 4))
@@ -79,16 +79,22 @@ def test_the_leaderboard_equals_the_summary_of_the_tables(open_page, records, un
                 return text == "–"
             return reading.value(text) == reading.rounded(number / per, 3)
 
-        assert near(row["mean gap"], known.gap.mean), row
+        shown_mean = known.gap.hi if known.is_upper else known.gap.mean
+        assert near(row["mean gap"], shown_mean), row
+        assert near(row["median gap"], known.median.gap if known.median else None)
+        assert near(row["good to R*"], known.good_to.rate if known.good_to else None)
+        assert row["good to R*"].startswith("≥") == bool(known.good_to and known.good_to.is_top)
         if known.gap.hi is not None:
             ends = [e if e is None else reading.rounded(e / scale, 3) for e in
                     (known.gap.lo, known.gap.hi)]  # fmt: skip
             assert list(reading.ends(row["95% interval"])) == ends
         assert ("±" in row["mean gap"]) == (known.truth_doubt is not None)
         assert near(row["claimed"], known.claims.mean_gap)
-        assert near(row["worst gap"], known.worst.gap if known.worst else None)
+        if known.worst is not None:
+            ends = [e if e is None else reading.rounded(e / scale, 3) for e in
+                    (known.worst.lo, known.worst.hi)]  # fmt: skip
+            assert list(reading.ends(row["worst gap"])) == ends
         assert near(row["at R*"], known.worst.rate if known.worst else None)
-        assert row["worst gap"].startswith("≥") == bool(known.worst and known.worst.is_bound)
         assert near(row["CPU s"], known.cpu_s, 1.0)
         assert row["ok"] == f"{known.ok}/{known.points}"
         assert row["side"] == (", ".join(known.sides) or "–")
@@ -112,7 +118,8 @@ def test_the_overview_holds_the_mean_gaps(open_page, records):
             mine = [r for r in records if (r.case, r.estimator) == (case, name.strip())]
             known = summarise(mine)
             if known.gap.mean is not None:
-                assert reading.value(text.rstrip("*")) == reading.rounded(known.gap.mean, 2)
+                expected = known.gap.hi if known.is_upper else known.gap.mean
+                assert reading.value(text.rstrip("*")) == reading.rounded(expected, 2)
                 assert text.endswith("*") == (known.scored < known.points)
             else:
                 assert text == ("unsupported" if mine else "")

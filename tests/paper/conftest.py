@@ -21,6 +21,7 @@ def _point(beta: float, rate: float | None, **changes: Any) -> PointRecord:
         "claimed_distortion": 0.5, "claimed_side": "estimate", "rate": at + 0.01,
         "distortion": 0.5, "lagrangian": at + 0.5 * beta + 0.01, "gap": 0.01, "gap_lo": 0.005,
         "gap_hi": 0.02, "side": "exact", "audit_method": "atoms", "ess": 1.0, "rate_error": 0.01,
+        "rate_error_lo": -0.01, "rate_error_hi": 0.03,
         "gap_paper_protocol": 0.01, "n_paper_protocol": 4000, "audit_s": 0.5,
         "conditional_error": 0.01, "conditional_lo": 0.0, "conditional_hi": 0.02,
         "conditional_floor": 0.005, "truth_lo": at + 0.5 * beta, "truth_hi": at + 0.5 * beta,

@@ -14,7 +14,7 @@ import pytest
 
 from rdbench.paper.cells import SIDE_BY_SIDE, Found, find, planned
 from rdbench.paper.markup import text_of
-from rdbench.paper.numbers import Row, best, gap_ends, number
+from rdbench.paper.numbers import Row, best, leaders, number
 from rdbench.paper.output import save_numbers, save_tables
 from rdbench.paper.side_by_side import settings, shared_slopes, side_by_side
 from rdbench.paper.tables import NOTES, RULE, part_table
@@ -47,11 +47,21 @@ def rows(point, **intervals):
     return out
 
 
-def winner(point, record, plans, **intervals):
+def made(point, record, plans, **intervals):
     (cell, *_) = plans[0].cells
-    made = [Row("c", name, (record(cell, points=points),))
+    return [Row("c", name, (record(cell, points=points),))
             for name, points in rows(point, **intervals)]  # fmt: skip
-    return best(made, gap_ends)
+
+
+def ends(point):
+    """Some interval to compare by: that of the gap."""
+    if point.gap is None:
+        return None
+    return (None if point.side == "upper" else point.gap_lo), point.gap_hi
+
+
+def winner(point, record, plans, **intervals):
+    return best(made(point, record, plans, **intervals), ends)
 
 
 E, U = "exact", "upper"
@@ -77,6 +87,21 @@ def test_the_best_is_below_all_others_by_its_interval(point, record, plans, inte
     assert winner(point, record, plans, **intervals) == expected
     flipped = dict(reversed(intervals.items()))
     assert winner(point, record, plans, **flipped) == expected
+
+
+@pytest.mark.parametrize(
+    ("intervals", "expected"),
+    [
+        ({"a": [(0.0, 1.0, E)], "b": [(2.0, 3.0, E)]}, {"a"}),
+        ({"a": [(0.0, 1.0, E)], "b": [(0.5, 1.5, E)], "c": [(3.0, 3.1, E)]}, {"a", "b"}),
+        ({"a": [(0.0, 1.0, E), None], "b": [(2.0, 3.0, E)] * 2}, set()),  # a lacks a slope
+        ({"a": [(0.0, 1.0, E)]}, set()),
+        ({"a": [(0.0, 1.0, E)], "b": []}, set()),
+    ],
+)
+def test_bold_are_all_that_are_not_significantly_worse(point, record, plans, intervals, expected):
+    for order in (intervals, dict(reversed(intervals.items()))):
+        assert leaders(made(point, record, plans, **order)) == expected
 
 
 @pytest.fixture
@@ -111,8 +136,8 @@ def test_the_table_of_a_figure(found):
     assert (ours["best_gap"], wgd["best_gap"]) == ("0", "1")
     assert (wgd["n_source_samples"], wgd["cpu_s"], wgd["scored"]) == ("1000.0", "3.0", "2")
     assert set(NOTES) <= set(sheet.notes)
-    assert "not paired" in " ".join(sheet.notes)
-    assert "≤ x [≤ y]" in " ".join(sheet.notes)
+    assert "leans upwards" in " ".join(sheet.notes)
+    assert "≤ x: an upper bound" in " ".join(sheet.notes)
     assert [line.rsplit("|", 3)[1:3] for line in md.splitlines()[2:]] == [[" 3 ", " 1 000 "]] * 2
 
 
@@ -153,7 +178,7 @@ def test_an_upper_bound_is_marked_and_a_partial_mean_counted(record, plans, poin
         point(cell.betas[1], 1.0, status="timeout", gap=None),
     ])  # fmt: skip
     md = text_of(part_table(find(plans, [half])[0], "nats"), "md")
-    assert "| ≤ 0.01 [≤ 0.02] (of 1) | ≤ 0.01 [≤ 0.02] | 0.5 | upper |" in md
+    assert "| ≤ 0.02 (of 1) | ≤ 0.02 | 0.5 | upper | 0.01 [−0.01, 0.03] |" in md
 
 
 def test_settings_are_compared_at_the_slopes_they_share(found, plans, record):
@@ -218,7 +243,7 @@ def test_the_document_of_all_tables_compiles(found, plans, tmp_path):
             if line.endswith(r"\\"):
                 assert len(re.findall(r"(?<!\\)&", line)) == len(columns[1]) - 1
     assert len(re.findall(r"\\input\{", text)) == len(sheets)
-    assert text.count("Bold: the mean") == 1
+    assert text.count("Bold gaps: the best") == 1
     if shutil.which("pdflatex") is None:
         return
     done = subprocess.run(

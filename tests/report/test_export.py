@@ -23,7 +23,8 @@ budget, n_train, beta, target_rate, status, reason, claimed_rate, claimed_distor
 claimed_side, claimed_gap, claim_excess, claim, rate, distortion_value, lagrangian, gap, gap_lo,
 gap_hi, gap_paper_protocol, n_paper_protocol, log_n_paper_protocol, paper_protocol_saturated,
 truth_lo, truth_hi, truth_kind, rate_lo, rate_hi, dist_lo, dist_hi, side, audit_method, ess,
-rate_error, conditional_kind, conditional_error, conditional_lo, conditional_hi,
+rate_error, rate_error_lo, rate_error_hi, rate_half, distortion_half, gap_common_se,
+conditional_kind, conditional_error, conditional_lo, conditional_hi,
 conditional_floor, mode_mass_error, wall_s, cpu_s, audit_s, peak_rss_mb, n_source_samples,
 gradient_steps, n_parameters, device, threads, jobs, commit, dirty, schema,
 versions""".replace("\n", " ").split(", ")
@@ -34,8 +35,9 @@ def test_points_have_the_promised_columns_in_order(realistic):
 
 
 def test_every_field_of_a_point_is_exported():
-    # the draws have a table of their own
-    fields = {field.name for field in msgspec.structs.fields(PointRecord)} - {"draws"}
+    # the draws and the blocks have tables of their own
+    own = {"draws", "gap_blocks"}
+    fields = {field.name for field in msgspec.structs.fields(PointRecord)} - own
     renamed = {"distortion": "distortion_value"}
     assert {renamed.get(name, name) for name in fields} <= set(PROMISED)
 
@@ -126,8 +128,27 @@ def test_traces_are_the_checkpoints(cell):
     assert table["seed"].tolist() == [0, 0, 0]
 
 
+def test_blocks_have_a_row_each_in_their_order(cell, point):
+    points = [
+        point(beta=2.0, gap_blocks=[0.25, 0.5, -0.125], gap_common_se=0.01),
+        point(beta=3.0, gap_common_se=0.0),
+    ]
+    table = frame([cell(points=points), cell(seed=1, points=points[:1])], "blocks")
+    assert table["gap_block"].tolist() == [0.25, 0.5, -0.125] * 2
+    assert table["block"].tolist() == [0, 1, 2] * 2
+    assert table["seed"].tolist() == [0] * 3 + [1] * 3
+    assert set(table["beta"]) == {2.0}
+    assert set(table["gap_common_se"]) == {0.01}
+
+
+def test_a_cell_says_up_to_which_rate_it_is_good(cell, point):
+    good, bad = point(beta=1.0, gap_hi=0.05), point(beta=2.0, gap_hi=0.051, rate_hi=9.0)
+    assert frame([cell(points=[good, bad])], "cells")["good_to"].tolist() == [math.log(2.0)]
+    assert frame([cell(points=[bad])], "cells")["good_to"].isna().all()
+
+
 def test_unknown_table_lists_the_choices():
-    with pytest.raises(RdbenchError, match=r"'rows'.*points, cells, traces"):
+    with pytest.raises(RdbenchError, match=r"'rows'.*points, blocks, cells, traces"):
         frame([], "rows")
 
 

@@ -90,21 +90,76 @@ def test_claims_of_failed_points_do_not_count(cell, point):
     assert float(rows[0]["claimed_gap (nats)"]) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_an_upper_bound_is_marked_as_one_except_in_csv(cell, point):
+def test_an_upper_bound_prints_its_upper_end_marked_as_one_except_in_csv(cell, point):
+    # The estimate .01 is no bound: the truth lies above it half of the time.
     upper = point(side="upper", gap_lo=None)
     for fmt in ("md", "html", "latex"):
-        text = metric_table([cell(points=[upper])], fmt=fmt)
-        assert {"md": "| ≤ 0.01 |", "html": ">≤ 0.01<", "latex": r"$\leq$ 0.01"}[fmt] in text
-    # Where the largest gap is of another point, the worst is no bound, but the mean still is.
+        for metric in ("gap", "worst_gap", "median_gap"):
+            text = metric_table([cell(points=[upper])], metric, fmt=fmt)
+            assert {"md": "| ≤ 0.02 |", "html": ">≤ 0.02<", "latex": r"$\leq$ 0.02"}[fmt] in text
+            assert "0.01" not in text
+    # Where the largest gap is of another point, the worst is no bound, but the mean still is:
+    # (.02 + .04) / 2, both by their upper ends. The median of .02 and .03 is .025.
     for points, metric, expected in (
-        ([upper, point(gap=0.5)], "worst_gap", "| 0.5 |"),
-        ([upper, point(gap=0.001)], "worst_gap", "| ≤ 0.01 |"),
-        ([upper, point(gap=0.5)], "gap", "| ≤ 0.255 |"),
+        ([upper, point(gap=0.5, gap_hi=0.6)], "worst_gap", "| 0.5 | 0.005 | 0.6 |"),
+        ([upper, point(gap=0.001, gap_hi=0.002)], "worst_gap", "| ≤ 0.02 | 0.005 | 0.02 |"),
+        ([upper, point(gap=0.03, gap_hi=0.04)], "gap", "| ≤ 0.03 | - | 0.03 |"),
+        ([upper, point(gap=0.03, gap_hi=0.04)], "median_gap", "| ≤ 0.025 |"),
     ):
         assert expected in metric_table([cell(points=points)], metric)
     row = rows_of(metric_table([cell(points=[upper])], fmt="csv"))[0]
-    assert (row["gap (nats)"], row["gap_lo"]) == ("0.01", "")
+    assert (row["gap (nats)"], row["gap_lo"], row["gap_hi"]) == ("0.02", "", "0.02")
     assert "≤" not in metric_table([cell()])
+
+
+def test_a_lagrangian_bounded_from_above_prints_its_upper_end(cell, point):
+    # F* = log 2 + 1/2; the point's F is .01 above, its upper end .02.
+    fstar = math.log(2.0) + 0.5
+    upper = point(side="upper", gap_lo=None)
+    assert f"| ≤ {fstar + 0.02:.3g} |" in metric_table([cell(points=[upper])], "lagrangian")
+    row = rows_of(metric_table([cell(points=[upper])], "lagrangian", fmt="csv"))[0]
+    assert float(row["lagrangian (nats)"]) == pytest.approx(fstar + 0.02, rel=1e-12)
+    unbounded = point(side="upper", gap=None, gap_lo=None, gap_hi=None)
+    assert "≤" not in metric_table([cell(points=[unbounded])], "lagrangian")
+
+
+def test_the_worst_gap_has_an_interval(cell, point):
+    points = [point(gap=0.3, gap_lo=0.1, gap_hi=0.5), point(gap=0.2, gap_lo=0.19, gap_hi=0.21)]
+    row = rows_of(metric_table([cell(points=points)], "worst_gap", fmt="csv"))[0]
+    # Both lower ends moved out by the ratio of the quantiles at 1 - .025/2 and .975, 1.14362.
+    assert float(row["worst_lo"]) == pytest.approx(0.2 - 1.14362 * 0.01, abs=1e-6)
+    assert (row["worst_gap (nats)"], row["worst_hi"]) == ("0.3", "0.5")
+
+
+def test_the_rate_error_is_an_interval_and_blank_where_there_is_none(cell, point):
+    points = [
+        point(rate_error=0.1, rate_error_lo=-0.1, rate_error_hi=0.3),
+        point(rate_error=0.3, rate_error_lo=0.2, rate_error_hi=0.4),
+        point(rate_error=-3.03),  # of before schema 3
+        point(rate_error=None, rate_error_lo=-4.0, rate_error_hi=4.0),
+    ]
+    row = rows_of(metric_table([cell(points=points)], "rate_error", fmt="csv"))[0]
+    ends = ("rate_error (nats)", "rate_error_lo", "rate_error_hi")
+    assert [float(row[name]) for name in ends] == pytest.approx([0.2, 0.05, 0.35])
+    assert (row["n"], row["of"]) == ("2", "4")
+    blank = rows_of(metric_table([cell(points=points[2:])], "rate_error", fmt="csv"))[0]
+    assert [blank[name] for name in ends] == ["", "", ""]
+
+
+def test_good_to_is_the_least_of_the_seeds(cell, point):
+    def ladder(*his):
+        return [
+            point(beta=float(k), rate_lo=float(k), rate_hi=float(k), gap_hi=hi)
+            for k, hi in enumerate(his, 1)
+        ]
+
+    far, near = cell(points=ladder(0.01, 0.02, 0.05)), cell(seed=1, points=ladder(0.01, 0.06, 0.01))
+    assert "| ≥ 3 | 3 | 1 | 1 |" in metric_table([far], "good_to")
+    assert "| 1 | 3 | 2 | 2 |" in metric_table([far, near], "good_to")
+    row = rows_of(metric_table([far], "good_to", fmt="csv", units="bits"))[0]
+    assert float(row["good_to (bits)"]) == pytest.approx(3.0 / math.log(2.0))
+    none = cell(seed=2, points=ladder(0.06, 0.01, 0.01))
+    assert "| - | 3 | 2 | 3 |" in metric_table([far, near, none], "good_to")
 
 
 def test_columns_that_vary_are_added(cell, point):

@@ -6,10 +6,12 @@ import io
 import math
 import re
 
+import msgspec
 import pytest
 from rich.console import Console
 
-from rdbench.report.summary import mean_gap, summarise, troubles, worst_gap
+from rdbench.report.scores import mean_gap, worst_gap
+from rdbench.report.summary import summarise, troubles
 from rdbench.report.tables import print_summary
 
 
@@ -90,44 +92,67 @@ def test_cpu_seconds_are_averaged_over_cells_never_summed_over_rows(cell, point)
     assert summarise(cells).seeds == 3
 
 
-def test_the_rate_error_shown_is_the_largest_with_its_sign(cell, point):
-    points = [point(rate_error=0.1), point(rate_error=-0.3), point(rate_error=None)]
-    assert summarise([cell(points=points)]).rate_error == -0.3
+def test_the_rate_error_shown_is_the_largest_with_its_interval(cell, point):
+    points = [
+        point(rate_error=0.1, rate_error_lo=0.0, rate_error_hi=0.2),
+        point(rate_error=-0.3, rate_error_lo=-0.5, rate_error_hi=-0.1),
+        point(rate_error=None),
+    ]
+    found = summarise([cell(points=points)]).rate_error
+    assert (found.mean, found.lo, found.hi) == (-0.3, -0.5, -0.1)
+    assert "[-0.5, -0.1]" in claims_of(printed([cell(points=points)]))
+
+
+def test_a_rate_error_without_an_interval_is_left_blank(cell, point):
+    # Records of before schema 3 hold the middle of a bracket that may say nothing.
+    found = summarise([cell(points=[point(rate_error=-3.03)])]).rate_error
+    assert (found.mean, found.lo, found.hi) == (None, None, None)
+    assert "3.03" not in printed([cell(points=[point(rate_error=-3.03)])])
 
 
 # -------------------------------------------------------------------------------- summary
 
 
+def rows_of(text: str, label: str = "good") -> list[list[str]]:
+    """The words of every row of ``label``, one row per table."""
+    lines = [line.split() for line in text.splitlines()]
+    return [words for words in lines if label in words[:2] and words[:2] != ["case", "estimator"]]
+
+
 def test_a_row_shows_the_numbers(cell, point):
     claim = math.log(2.0) + 0.3
     points = [point(), point(gap=0.03, gap_lo=0.015, gap_hi=0.04, claimed_rate=claim)]
-    lines = [line for line in printed([cell(points=points)]).splitlines() if "good" in line]
-    assert lines[0].split() == [
-        "toy-d1", "good", "1", "2/2", "0.02", "[0.01,", "0.03]", "0.15", "0.03", "0.693",
-        "exact", "3",
+    lines = rows_of(printed([cell(points=points)]))
+    # The median of two gaps; the means of both ends; the largest: .03 - 1.1436 x .015, 1.1436
+    # being the ratio of the normal quantiles at 1 - .025/2 and .975.
+    assert lines[0] == [
+        "toy-d1", "good", "2/2", "≥", "0.693", "0.02", "[0.01,", "0.03]", "[0.0128,", "0.04]",
+        "0.693", "exact", "3",
     ]  # fmt: skip
     # C - F* = .3 against gaps in [.015, .04]; the audited Lagrangian is .01 above F*.
-    assert lines[1].split() == [
-        "toy-d1", "good", "too", "bad", "1/2", "+0.29", "0.3", "-", "-", "-", "+0.01",
+    assert lines[1] == [
+        "toy-d1", "good", "too", "bad", "1/2", "+0.29", "0.15", "0.3", "-", "-", "-", "-",
     ]  # fmt: skip
 
 
 def test_bits_divide_by_log_2_and_the_header_says_so(cell, point):
     gap = {"gap": math.log(2.0), "gap_lo": 0.5 * math.log(2.0), "gap_hi": 2.0 * math.log(2.0)}
     odd = {
-        "rate_error": 3.0 * math.log(2.0), "claimed_rate": 5.0 * math.log(2.0),
+        "rate_error": 3.0 * math.log(2.0), "rate_error_lo": 2.0 * math.log(2.0),
+        "rate_error_hi": 4.0 * math.log(2.0), "claimed_rate": 5.0 * math.log(2.0),
         "n_paper_protocol": 1024, "gap_paper_protocol": 7.0 * math.log(2.0),
     }  # fmt: skip
     text = printed([cell(points=[point(**gap, **odd)])], "bits")
     assert text.count("bits per symbol") == 2
-    first, second = [line.split() for line in text.splitlines() if "good" in line]
-    # Gap, interval, claimed gap, worst gap, the rate R* = log 2 where it occurs.
-    assert first[4:9] == ["1", "[0.5,", "2]", "4", "1"]
-    assert first[9] == "1"
+    first, second = rows_of(text)
+    # Not good at any rate, median, mean and worst gap, the rate R* = log 2 where it occurs.
+    assert first[3:10] == ["-", "1", "[0.5,", "2]", "[0.5,", "2]", "1"]
     assert first[-1] == "3"  # seconds stay
-    # The claim less the audited Lagrangian, F* + .01 nats; the worst claim, Appendix A with log N
-    # = 10 bits, and R - R(D).
-    assert second[5:] == ["+3.99", "4", "7", "N=1024:", "R", "≤", "10", "0/1", "+3"]
+    good = rows_of(printed([cell()], "bits"))[0]
+    assert good[3:5] == ["≥", "1"]
+    # The claim less the audited Lagrangian, F* + .01 nats; the mean and worst claims, Appendix A
+    # with log N = 10 bits, and R - R(D).
+    assert second[5:] == ["+3.99", "4", "4", "7", "N=1024:", "R", "≤", "10", "0/1", "[2,", "4]"]
 
 
 def test_brackets_of_a_label_are_no_markup(cell):
@@ -139,7 +164,7 @@ def test_a_narrow_terminal_loses_no_number(realistic):
     text = printed(realistic, width=80, terminal=True)
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines() if "points (" not in line)
-    for number in ("0.00139", "[0.000694, 0.00278]", "≥ 0.02", "5.72", "40"):
+    for number in ("[0.000694, 0.00278]", "0.5]", "5.72", "40]"):
         assert number in text
 
 
@@ -160,8 +185,8 @@ def test_claims_stand_beside_the_audit(cell, point, width):
     # Six claims at the truth, two a nat below it: what the mean of the gaps alone would hide.
     cheat = [point(claimed_rate=math.log(2.0) - 1.0, claimed_distortion=0.25)] * 2
     text = printed([cell(points=[point()] * 6 + cheat)], width=width, terminal=True)
-    assert "-0.25" in text.split("What is claimed")[0]  # the mean claimed gap
     lines = claims_of(text)
+    assert "-0.25" in lines  # the mean claimed gap
     assert "below truth 2/8" in lines
     assert "agrees 6/8" in lines
     assert "-1.01" in lines
@@ -178,14 +203,22 @@ def test_the_papers_protocol_shows_its_ceiling(cell, point):
 
 def test_an_upper_bound_is_printed_as_one(cell, point):
     text = printed([cell(points=[point(side="upper", gap_lo=None)])])
-    line = next(line for line in text.splitlines() if "good" in line)
-    # Seeds and points, then mean gap, its interval, the claim, the worst gap.
-    assert line.split()[3:10] == ["1/1", "≤", "0.01", "≤", "0.02", "0", "≤"]
+    # Points, good to, then the median, mean and worst gap: never the estimate .01.
+    assert rows_of(text)[0][2:11] == [
+        "1/1", "≥", "0.693", "≤", "0.02", "≤", "0.02", "≤", "0.02",
+    ]  # fmt: skip
+    assert "0.01" not in text.split("What is claimed")[0]
 
 
 def test_the_worst_gap_is_a_bound_only_if_that_point_is(point):
     upper = point(side="upper", gap_lo=None, gap=0.5)
-    for points, expected in (([point(gap=0.6), upper], False), ([point(), upper], True)):
+    # Its gap_hi, not its estimate of .5, competes with the gaps of the others.
+    bounded = msgspec.structs.replace(upper, gap_hi=0.7)
+    for points, expected in (
+        ([point(gap=0.6), upper], False),
+        ([point(gap=0.6), bounded], True),
+        ([point(gap=0.001), upper], True),
+    ):
         worst = worst_gap(points)
         assert worst is not None
         assert worst.is_upper is expected
@@ -195,8 +228,7 @@ def test_the_doubt_about_the_truth_is_printed(cell, point):
     fstar = math.log(2.0) + 0.5
     wide = {"truth_kind": "bounds", "truth_lo": fstar - 1.3, "truth_hi": fstar + 1.3}
     text = printed([cell(points=[point(**wide, gap=0.4, gap_lo=-0.9, gap_hi=1.7)])])
-    assert "0.4 ± 1.3" in text
-    assert "[-0.9, 1.7]" in text
+    assert "[-0.9, 1.7] (F* ± 1.3)" in text
     assert "±" not in printed([cell(points=[point(truth_lo=fstar - 1e-7, truth_hi=fstar + 1e-7)])])
 
 
@@ -223,7 +255,7 @@ def test_failures_are_named_once_with_their_reason(realistic):
 def test_points_without_a_gap_are_counted_and_named(cell, point):
     no_truth = dict.fromkeys(("truth_lo", "truth_hi", "gap", "gap_lo", "gap_hi"))
     text = printed([cell(points=[point(), point(**no_truth)])])
-    assert "0.01 (of 1)" in text
+    assert "[0.005, 0.02] (of 1)" in text
     assert "good: no gap, 1 point " in text
     assert "truth is not known" in text
 
@@ -245,8 +277,7 @@ def test_budgets_are_never_mixed(cell, point):
     cells = [cell(budget="quick", points=[point(gap=1.0)]), cell(budget="full")]
     text = printed(cells)
     assert "budget" in text
-    gaps = text.split("What is claimed")[0]
-    assert len([line for line in gaps.splitlines() if "good" in line]) == 2
+    assert len(rows_of(text.split("What is claimed")[0])) == 2
     assert "budget" not in printed(cells[:1])
 
 

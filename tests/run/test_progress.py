@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import rdbench
@@ -12,7 +13,8 @@ from rdbench import registry
 from rdbench.run import provenance
 from rdbench.run.plan import Cell, make_plan
 from rdbench.run.pool import InFlight
-from rdbench.run.progress import Forecast, clock
+from rdbench.run.progress import Forecast, clock, outcome
+from rdbench.run.records import CellRecord, Cost, PointRecord, Provenance
 from rdbench.run.spool import Stage
 
 
@@ -27,6 +29,39 @@ def test_durations(seconds: float, text: str) -> None:
 def cells(**changes: Any) -> list[Cell]:
     plan = make_plan([registry.load_suite("toy_coin")], [registry.choose("toy")], **changes)
     return list(plan.cells)
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        # Never the estimate: the truth lies above it half of the time.
+        (
+            [{"gap": 0.01, "gap_hi": 0.02}, {"gap": 0.015, "gap_hi": 0.018}],
+            "ok, worst gap ≤ 0.02 n",
+        ),
+        ([{"gap": 0.01, "gap_hi": 0.02, "side": "upper"}], "ok, worst gap ≤ 0.02 n"),
+        ([{"gap": -2e-5, "gap_hi": 0.001}, {"gap_hi": 4.0}], "ok, worst gap ≤ 4 n"),
+        ([{"gap": 0.01}], "ok, worst gap without an upper end"),
+        ([{"gap": -5.0, "gap_hi": -4.0, "status": "error"}], "ok, 1 of 1 slopes failed"),
+        ([{}], "ok"),
+    ],
+)
+def test_a_finished_cell_says_how_large_its_gaps_may_be(
+    points: list[dict[str, Any]], words: str
+) -> None:
+    made = Provenance(
+        commit="", dirty=None, versions={}, processor="", platform="", device="cpu", threads=1,
+        jobs=1, started="", finished="",
+    )  # fmt: skip
+    record = CellRecord(
+        cell="a", suite="s", suite_version=1, case="c", dim=1, distortion="squared_error",
+        estimator="e", preset="default", params={}, fields={}, seed=0, budget="quick",
+        status="ok", cost=Cost(), provenance=made,
+        points=[msgspec.structs.replace(PointRecord(beta=1.0, status="ok"), **one)
+                for one in points],
+    )  # fmt: skip
+    found = outcome(record, 1.0, "nats")
+    assert found == words + "ats" * words.endswith(" n")
 
 
 @pytest.mark.usefixtures("plugged")

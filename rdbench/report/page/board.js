@@ -1,6 +1,7 @@
 // The leaderboard: one table per suite, one row per estimator and case.
 function boardColumns(axis) {
-  const upper = (row, text) => (row.upper && row.gap !== null ? `≤ ${text}` : text);
+  const upper = (row, value) =>
+    (row.upper && value !== null ? "≤ " : "") + rates(value, 3);
   return [
     {
       title: "case",
@@ -22,13 +23,15 @@ function boardColumns(axis) {
     },
     {
       title: "mean gap",
-      hint: "mean of the audited F(q) − F*; ± half the width of F* where it is known within bounds only",
-      sort: (r) => r.gap,
+      hint:
+        "mean of the audited F(q) − F*, or its upper end where it is only bounded from above (≤); " +
+        "± half the width of F* where it is known within bounds only",
+      sort: (r) => r.shown,
       cell: (r) =>
         el(
           r.best ? "strong" : "span",
           {},
-          upper(r, rates(r.gap, 3)),
+          upper(r, r.shown),
           r.doubt === null || r.gap === null ? "" : ` ± ${rates(r.doubt, 3)}`,
           r.scored !== 0 && r.scored !== r.ok ? ` (of ${r.scored})` : "",
         ),
@@ -39,6 +42,30 @@ function boardColumns(axis) {
       hint: "[mean of the lower ends, mean of the upper ends]; sorted by the upper end",
       sort: (r) => r.hi,
       cell: (r) => (r.gap === null ? ABSENT : interval(r.lo, r.hi, 3)),
+    },
+    {
+      title: "behind the best",
+      hint:
+        "the gap less that of the best, in pairs on the same symbols, with its 95% interval; over " +
+        "the slopes that both have, whatever the filters. Of audited values: what is only bounded " +
+        "from above may be better than it looks",
+      sort: (r) => r.place?.behind ?? null,
+      cell: behindCell,
+    },
+    {
+      title: "good to R*",
+      hint:
+        "the highest rate up to which every gap is good, by its upper end at most 0.05 nats; ≥ " +
+        "where the ladder ends there; over the whole ladder, whatever the filters",
+      sort: (r) => r.goodTo?.rate ?? null,
+      cell: (r) =>
+        r.goodTo === null ? ABSENT : (r.goodTo.top ? "≥ " : "") + rates(r.goodTo.rate, 3),
+    },
+    {
+      title: "median gap",
+      hint: "which no single rate rules; of upper bounds by their upper ends",
+      sort: (r) => r.median,
+      cell: (r) => upper(r, r.median),
     },
     {
       title: "claimed",
@@ -55,9 +82,9 @@ function boardColumns(axis) {
     },
     {
       title: "worst gap",
-      hint: "the largest gap on the ladder of rates",
-      sort: (r) => r.worst?.gap,
-      cell: (r) => (r.worst === null ? ABSENT : r.worst.sign + rates(r.worst.gap, 3)),
+      hint: "95% interval of the largest gap on the ladder of rates; sorted by its upper end",
+      sort: (r) => r.worst?.hi ?? r.worst?.gap,
+      cell: (r) => (r.worst === null ? ABSENT : interval(r.worst.lo, r.worst.hi, 3)),
     },
     {
       title: "at R*",
@@ -87,6 +114,13 @@ function boardColumns(axis) {
     },
     { title: "seeds", sort: (r) => r.seeds, cell: (r) => String(r.seeds) },
   ];
+}
+
+function behindCell(r) {
+  if (r.place === null || r.place.behind === null) return ABSENT;
+  if (r.place.best) return "best";
+  const holds = r.place.holds === "exact" ? "" : ` (${r.place.holds})`;
+  return `${rates(r.place.behind, 3)} ${interval(r.place.lo, r.place.hi, 3)}${holds}`;
 }
 
 function verdictCell(r) {

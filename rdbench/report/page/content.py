@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +24,8 @@ from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, case_namer, sort_key
 from rdbench.report.impossible import is_impossible
 from rdbench.report.page.pack import Pool, numbers, texts
 from rdbench.report.page.samples import samples
+from rdbench.report.paired import Entrant, standing
+from rdbench.report.scores import good_to, stretch
 from rdbench.report.series import Sources, line_of
 from rdbench.report.style import Look, estimator_label, series_styles
 from rdbench.report.summary import SCORED, troubles
@@ -88,6 +92,8 @@ def page_data(
         "cells": _anchored(cells),
         "points": _columns(pairs, truths, lines),
         "curves": [_curve(key, line) for key, line in lines.items()],
+        "standings": _standings(ordered, of_cell),
+        "stretch": [stretch(points) for points in range(1, 1 + _most_points(ordered, of_cell))],
         "truths": _truth_columns(truths),
         "environments": environments.values,
         "tracebacks": tracebacks.values,
@@ -115,6 +121,53 @@ def _series_names(records: Sequence[CellRecord]) -> dict[str, str]:
     return names
 
 
+def _most_points(records: Sequence[CellRecord], of_cell: Sequence[int]) -> int:
+    """The points of one series on one case, at most: of so many the page takes the worst."""
+    counts: Counter[tuple[str, str, int]] = Counter()
+    for record, series in zip(records, of_cell, strict=True):
+        counts[record.suite, record.case, series] += len(record.points)
+    return max(counts.values(), default=0)
+
+
+def _standings(records: Sequence[CellRecord], of_cell: Sequence[int]) -> list[dict[str, Any]]:
+    """By case and settings, who leads and by how much the others are behind, in pairs.
+
+    A row per series: its first ``cell`` there, whether it is ``best``, a ``leader``, and the
+    difference of its gap to the best one's, ``behind`` in [``lo``, ``hi``]; null where it cannot be
+    compared.
+    """
+    groups: dict[tuple[Any, ...], dict[int, list[int]]] = {}
+    for place, (record, series) in enumerate(zip(records, of_cell, strict=True)):
+        settings = (CELL_COLUMNS[name](record) for name in SETTINGS)
+        group = groups.setdefault((record.suite, record.case, *settings), {})
+        group.setdefault(series, []).append(place)
+    rows = []
+    for group in groups.values():
+        found = standing({series: _entrant([records[k] for k in own]) for series, own in
+                          group.items()})  # fmt: skip
+        if found is None:
+            continue
+        for series, own in group.items():
+            one = found.behind.get(series)
+            known = (None,) * 3 if one is None else (one.value, one.lo, one.hi)
+            ends = numbers((0.0,) * 3 if series == found.best else known) or known
+            rows.append(
+                {
+                    "cell": own[0],
+                    "best": series == found.best,
+                    "leader": series in found.leaders,
+                    **dict(zip(("behind", "lo", "hi"), ends, strict=True)),
+                    "holds": None if one is None else one.holds,
+                }
+            )
+    return rows
+
+
+def _entrant(records: Sequence[CellRecord]) -> Entrant:
+    members = tuple((record, point) for record in records for point in record.points)
+    return Entrant(members, whole=all(record.points for record in records))
+
+
 def _cell(record: CellRecord, series: int, environments: Pool, tracebacks: Pool) -> dict[str, Any]:
     made = record.provenance
     environment = {
@@ -127,6 +180,7 @@ def _cell(record: CellRecord, series: int, environments: Pool, tracebacks: Pool)
         "threads": made.threads,
         "jobs": made.jobs,
     }
+    good = good_to(record)
     trace = None if record.traceback is None else _shortened(record.traceback)
     return {
         "cell": record.cell,
@@ -147,6 +201,8 @@ def _cell(record: CellRecord, series: int, environments: Pool, tracebacks: Pool)
         "reason": record.reason,
         "schema": record.schema,
         "points": len(record.points),
+        "good_to": None if good is None or math.isinf(good.rate) else good.rate,
+        "good_throughout": good is not None and good.is_top,
         "tolerance": tolerance(record.dim),
         **cost_of(record),
         "environment": environments.place(environment, repr(environment)),

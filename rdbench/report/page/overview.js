@@ -23,7 +23,7 @@ function overview(standing) {
           ]
             .map(words)
             .join(", ")
-        : (r.upper ? "≤ " : "") + rates(r.gap, 2);
+        : (r.upper && r.shown !== null ? "≤ " : "") + rates(r.shown, 2);
     const short =
       r.scored < r.points && r.gap !== null
         ? el("sup", { title: `${r.scored} of ${r.points} points have a gap` }, "*")

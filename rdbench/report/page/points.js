@@ -50,9 +50,9 @@ const pointColumns = [
   {
     title: "gap",
     hint: "audited F(q) − F*",
-    sort: (i) => point.gap[i],
+    sort: shownGap,
     cell: (i) =>
-      (point.side[i] === "upper" && point.gap[i] !== null ? "≤ " : "") + rates(point.gap[i], 4),
+      (point.side[i] === "upper" && shownGap(i) !== null ? "≤ " : "") + rates(shownGap(i), 4),
   },
   {
     title: "95% interval",

@@ -2,6 +2,8 @@
 function summarise(members) {
   const inside = members.flatMap((member) => member.points);
   const known = inside.filter(scored);
+  const upper = known.some((i) => point.side[i] === "upper");
+  const found = meanGap(known);
   const claimed = inside.filter((i) => answered(i) && point.claimed_gap[i] !== null);
   const cpu = members.map(({ cell }) => cell.cpu_s).filter((s) => s !== null);
   return {
@@ -9,12 +11,16 @@ function summarise(members) {
     points: inside.length,
     ok: inside.filter((i) => point.status[i] === "ok").length,
     scored: known.length,
-    ...meanGap(known),
+    ...found,
+    // of a mean that is bounded from above its upper end: the estimate below it is no bound
+    shown: upper && found.gap !== null ? found.hi : found.gap,
+    median: medianGap(known),
     worst: worstGap(inside),
+    goodTo: leastGood(members.map(({ cell }) => cell)),
     doubt: truthDoubt(known),
     slack: truthWidth(known),
     sides: [...new Set(known.map((i) => point.side[i]).filter(Boolean))].sort(),
-    upper: known.some((i) => point.side[i] === "upper"),
+    upper,
     claimed: mean(claimed.map((i) => point.claimed_gap[i])),
     verdicts: verdictsOf(inside.filter(answered)),
     cpu_s: mean(cpu),
@@ -30,21 +36,59 @@ function meanGap(known) {
   return { gap: ends((i) => point.gap[i]), lo: ends(gapLo), hi: ends((i) => point.gap_hi[i]) };
 }
 
-// The largest gap; of a point whose audit failed its gate, that it is at least its lower end.
+// The one number that stands for the gap of a point: of an upper bound its upper end.
+const shownGap = (i) =>
+  point.side[i] === "upper" && point.gap[i] !== null ? point.gap_hi[i] : point.gap[i];
+
+function medianGap(known) {
+  const values = known.map(shownGap);
+  if (!values.length || values.some((v) => v === null)) return null;
+  values.sort((a, b) => a - b);
+  const half = values.length >> 1;
+  return values.length % 2 ? values[half] : 0.5 * values[half - 1] + 0.5 * values[half];
+}
+
+// What a point says of the worst gap; of one whose audit failed its gate, its lower end.
+function worstOf(i) {
+  const upper = point.side[i] === "upper";
+  if (upper && point.gap[i] !== null && point.gap_hi[i] !== null)
+    return { gap: point.gap_hi[i], at: point.at[i], bound: false };
+  if (point.gap[i] !== null) return { gap: point.gap[i], at: point.at[i], bound: false };
+  return gapLo(i) === null ? null : { gap: gapLo(i), at: point.at[i], bound: true };
+}
+
+// The largest gap, and the interval of the largest true gap: the largest upper end, and the largest
+// of the lower ends, each moved down to where they hold for all points at once.
 function worstGap(inside) {
-  let worst = null;
-  for (const i of inside) {
-    if (!answered(i)) continue;
-    const bound = point.gap[i] === null;
-    const value = bound ? gapLo(i) : point.gap[i];
-    if (value === null || (worst !== null && value <= worst.gap)) continue;
-    worst = {
-      gap: value,
-      at: point.at[i],
-      sign: bound ? "≥ " : point.side[i] === "upper" ? "≤ " : "",
-    };
-  }
-  return worst;
+  const known = inside.filter((i) => answered(i) && worstOf(i) !== null);
+  if (!known.length) return null;
+  const worst = known.map(worstOf).reduce((a, b) => (b.gap > a.gap ? b : a));
+  const twoSided = known.filter((i) => gapLo(i) !== null);
+  const factor = twoSided.length ? DATA.stretch[twoSided.length - 1] : 1;
+  const ends = twoSided.map((i) => {
+    if (point.gap[i] === null) return gapLo(i);
+    const truth =
+      point.truth_lo[i] === null || point.truth_hi[i] === null
+        ? 0
+        : 0.5 * (point.truth_hi[i] - point.truth_lo[i]);
+    return gapLo(i) - (factor - 1) * Math.max(point.gap[i] - truth - gapLo(i), 0);
+  });
+  const tops = known.map((i) => point.gap_hi[i]);
+  return {
+    ...worst,
+    lo: ends.length ? ends.reduce((a, b) => Math.max(a, b)) : null,
+    hi: tops.every((v) => v !== null) ? tops.reduce((a, b) => Math.max(a, b)) : null,
+  };
+}
+
+// The highest rate up to which all gaps of all these ladders are good, whatever the filters.
+function leastGood(mine) {
+  if (!mine.length || mine.some((cell) => cell.good_to === null)) return null;
+  const rate = mine.map((cell) => cell.good_to).reduce((a, b) => Math.min(a, b));
+  return {
+    rate,
+    top: mine.every((cell) => cell.good_to > rate || cell.good_throughout),
+  };
 }
 
 function truthDoubt(known) {
@@ -71,56 +115,34 @@ function verdictsOf(inside) {
     .filter(([, n]) => n > 0);
 }
 
-// The intervals of the gap by slope; slopes that differ by rounding alone are one.
-const slopeKey = (i) => point.beta[i].toPrecision(9);
-const bounded = (i) => scored(i) && point.gap_hi[i] !== null;
+// Who leads a case and by how much the others are behind, by paired differences over all records,
+// whatever the filters say: `rdbench.report.paired` has worked it out.
+const places = new Map(
+  DATA.standings.map((one) => [`${cells[one.cell].place} ${cells[one.cell].series}`, one]),
+);
 
-// The series of each case whose interval lies below every other's, if there is one, of all records
-// whatever the filters say. Two series are compared by their means over the slopes at which both
-// have an interval, every slope weighing the same however many seeds there are; the best one has
-// an interval at every slope, in every seed; one without any takes no part, and nothing can be
-// shown to lie below one without a lower end.
-const winners = cases.map((one) => {
-  const mine = one.cells.map((k) => cells[k]);
-  const every = new Set(mine.flatMap(indices).map(slopeKey));
-  const entrants = [...groupBy(mine, (cell) => cell.series)]
-    .map(([key, own]) => ({
-      key,
-      whole: own.every((cell) => cell.points > 0 && indices(cell).every(bounded)),
-      slopes: groupBy(own.flatMap(indices).filter(bounded), slopeKey),
-    }))
-    .filter(({ slopes }) => slopes.size > 0);
-  const wins = (a) =>
-    a.whole &&
-    a.slopes.size === every.size &&
-    entrants.length > 1 &&
-    entrants.every((b) => b === a || below(a.slopes, b.slopes));
-  return entrants.find(wins)?.key ?? null;
-});
-
-function below(a, b) {
-  const common = [...a.keys()].filter((slope) => b.has(slope));
-  const over = (of, end) => mean(common.map((slope) => mean(of.get(slope).map(end))));
-  const known = common.every((slope) => b.get(slope).every((i) => gapLo(i) !== null));
-  return common.length > 0 && known && over(a, (i) => point.gap_hi[i]) < over(b, gapLo);
-}
-
-// The summaries of every estimator in one case, the smallest gap first, what has none last. The
-// best one is marked as such where the row is about all of its points.
+// The summaries of every estimator in one case, the best first, then by how far they are behind it,
+// then by their gaps; what has none comes last. Leaders are marked as such where the row is about
+// all of their points.
 function standings(members) {
   const rows = [...groupBy(members, ({ cell }) => cell.series)].map(([key, mine]) => ({
     series: key,
     cell: mine[0].cell,
     members: mine,
+    place: places.get(`${mine[0].cell.place} ${key}`) ?? null,
     ...summarise(mine),
   }));
-  rows.sort((a, b) => compare(a.gap, b.gap, 1));
+  rows.sort(
+    (a, b) =>
+      compare(a.place?.behind ?? null, b.place?.behind ?? null, 1) || compare(a.shown, b.shown, 1),
+  );
   for (const one of rows) {
     const all = cases[one.cell.place].cells
       .map((k) => cells[k])
       .filter((cell) => cell.series === one.series);
     one.best =
-      winners[one.cell.place] === one.series &&
+      one.place !== null &&
+      one.place.leader &&
       one.points === sum(all.map((cell) => cell.points));
   }
   return rows;

@@ -84,6 +84,35 @@ def test_series_have_the_looks_that_are_asked_for(cell):
     assert (only["colour"], only["marker"], only["filled"]) == ("#0072B2", "v", True)
 
 
+def test_standings_are_the_paired_comparison(cell, point):
+    shared = np.random.default_rng(3).standard_normal(64)
+
+    def one(name, shift, **changes):
+        blocks = (shared + shift).tolist()
+        gap, half = float(np.mean(blocks)), 1.96 * float(np.std(blocks)) / 8.0
+        points = [point(gap=gap, gap_lo=gap - half, gap_hi=gap + half, gap_blocks=blocks,
+                        gap_common_se=0.001)]  # fmt: skip
+        return cell(cell=name, estimator=name, points=points, **changes)
+
+    data = page_data([one("a", 0.0), one("b", 0.05), one("c", 9.0, case="other")])
+    rows = {data["cells"][row["cell"]]["cell"]: row for row in data["standings"]}
+    assert set(rows) == {"a", "b"}  # nobody to compare c with
+    assert (rows["a"]["best"], rows["a"]["leader"], rows["a"]["behind"]) == (True, True, 0.0)
+    assert (rows["b"]["best"], rows["b"]["leader"]) == (False, False)
+    half = 1.959964 * 0.001 * math.sqrt(2.0)
+    found = [rows["b"][name] for name in ("lo", "behind", "hi")]
+    assert np.allclose(found, [0.05 - half, 0.05, 0.05 + half], atol=1e-8)
+    assert data["stretch"] == [1.0]
+
+
+def test_how_far_a_ladder_is_good_is_on_the_page(cell, point):
+    low, high = (point(beta=b, rate_lo=b, rate_hi=b, gap_hi=0.05 * b) for b in (1.0, 2.0))
+    cells = page_data([cell(cell="a", points=[low, high]), cell(cell="b", points=[low]),
+                       cell(cell="c", points=[high])])["cells"]  # fmt: skip
+    found = {c["cell"]: (c["good_to"], c["good_throughout"]) for c in cells}
+    assert found == {"a": (1.0, False), "b": (1.0, True), "c": (None, False)}
+
+
 def test_anchors_are_words_and_differ_whatever_cells_are_called(cell):
     records = [cell(cell=name) for name in ('"><script>', "''<script>", "ab cd", "ab_cd")]
     anchors = [one["anchor"] for one in page_data(records)["cells"]]
