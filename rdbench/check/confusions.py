@@ -138,12 +138,13 @@ def _mean_rate(known: list[Pair]) -> str:
 
 
 def _scaled(known: list[Pair]) -> str:
-    for word, claimed, found in (
-        ("distortions", _spent, lambda p: p.distortion),
-        ("rates", _rate, lambda p: p.rate),
-    ):
-        ratio = median(claimed(p) / found(p) for p in known)
-        is_common = all(abs(claimed(p) / found(p) - ratio) <= _CLOSE * abs(ratio) for p in known)
+    ratios = {
+        "distortions": [p.claimed_distortion / p.distortion for p in known],
+        "rates": [p.claimed_rate / p.rate for p in known],
+    }
+    for word, values in ratios.items():
+        ratio = median(values)
+        is_common = all(abs(value - ratio) <= _CLOSE * abs(ratio) for value in values)
         if is_common and ratio > 0.0 and abs(ratio - 1.0) > _APART:
             return (
                 f"its claimed {word} are {ratio:.3g} times what the audit finds at every point: "

@@ -27,7 +27,7 @@ def guarded(channel: TestChannel) -> TestChannel:
 
 def _marginal(marginal: Marginal) -> Marginal:
     if isinstance(marginal, Density):
-        return dataclasses.replace(marginal, log_prob=_on_copies(marginal.log_prob))
+        return _density(marginal)
     if isinstance(marginal, Energy):
         return dataclasses.replace(marginal, value_and_grad=_on_copies(marginal.value_and_grad))
     if isinstance(marginal, Pushforward):
@@ -35,10 +35,14 @@ def _marginal(marginal: Marginal) -> Marginal:
         return dataclasses.replace(
             marginal,
             decode=_on_copies(marginal.decode),
-            prior=None if prior is None else _marginal(prior),
+            prior=None if prior is None else _density(prior),
             encoder=None if encoder is None else _encoder(encoder),
         )
     return marginal
+
+
+def _density(density: Density) -> Density:
+    return dataclasses.replace(density, log_prob=_on_copies(density.log_prob))
 
 
 def _encoder(encoder: Encoder) -> Encoder:

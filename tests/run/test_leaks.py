@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import math
 import pickle
 import random
 from collections.abc import Iterator, Sequence
@@ -164,7 +165,7 @@ def pushed(beta: float, spoils: bool) -> TestChannel:
     """N(0, 1/2 I) as a pushforward; it may write into whatever it is handed."""
 
     def decode(z: Tensor) -> Tensor:
-        y = z * 0.5**0.5
+        y = z * math.sqrt(0.5)
         if spoils:
             z.detach().mul_(0.0)
         return y
@@ -182,7 +183,7 @@ def normal(beta: float, spoils: bool) -> TestChannel:
     """The same law as a density."""
 
     def sample(n: int, g: Generator) -> Tensor:
-        return torch.randn(n, 2, generator=g, dtype=torch.float64) * 0.5**0.5
+        return torch.randn(n, 2, generator=g, dtype=torch.float64) * math.sqrt(0.5)
 
     def log_prob(y: Tensor) -> Tensor:
         value = -y.square().sum(1) - float(np.log(np.pi))
@@ -270,7 +271,7 @@ def rows(
     suite, choice = registry.load_suite("toy_coin"), registry.choose("toy")
     cell = make_plan([suite], [choice], betas=betas, budget="quick").cells[0]
     patch.setattr(worker, "find_case", lambda *_: case)
-    patch.setattr(worker.registry, "rebuild", lambda *_: Fit(kind))
+    patch.setattr(registry, "rebuild", lambda *_: Fit(kind))
     job = worker.Job(cell, folder / f"{kind}.jsonl")
     with under(ambient()):
         worker.solve(job, auditor, SIZES)
