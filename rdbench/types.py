@@ -271,7 +271,7 @@ def _points(alphabet: Any, dim: int) -> Float[Tensor, "m d"]:
 class View:
     """All that an estimator is shown of a problem.
 
-    It holds closures rather than the source, so that nothing in it tells the parameters, the
+    It holds sealed callables, not the source, so that nothing in it tells the parameters, the
     name or the target rate. ``log_prob``, ``support`` and ``pmf`` are there only for an estimator
     whose ``info.needs`` asks for them and a source that has them.
     """

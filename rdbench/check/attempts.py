@@ -18,7 +18,7 @@ from rdbench.check.listener import Listener, Look
 from rdbench.check.problems import Probe
 from rdbench.check.state import changed, explained, kept, snapshot
 from rdbench.run.seeds import seed_for
-from rdbench.run.views import make_view
+from rdbench.run.views import apart, make_view
 from rdbench.types import Estimator, RdbenchError, Refusal, TestChannel, View
 
 _POOL = 100_000  # draws behind a view that holds no source
@@ -245,7 +245,7 @@ def _view(probe: Probe, estimator: Estimator, options: Options) -> View:
 
 def _bare_view(probe: Probe, estimator: Estimator, data: Generator) -> View:
     """The same draws, but nothing of the source can be reached through the view."""
-    problem, needs = probe.problem, estimator.info.needs
+    problem, needs = apart(probe.problem), estimator.info.needs
     pool, place = problem.source.sample(_POOL, data).double(), 0
 
     def sample(n: int) -> Tensor:

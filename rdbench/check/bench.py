@@ -14,6 +14,7 @@ from rdbench.check.attempts import Attempt, Options, attempt, deadline, stream
 from rdbench.check.findings import in_words
 from rdbench.check.forms import fault_of_channel
 from rdbench.check.problems import Probe
+from rdbench.run.guarded import guarded
 from rdbench.types import Audited, Estimator, TestChannel, TruthPoint
 
 _SIZE = AuditSize(
@@ -118,7 +119,11 @@ class Bench:
         try:
             with deadline(self.limit):
                 found = audit(
-                    channel, probe.problem, probe.reference, size=_SIZE, generator=generator
+                    guarded(channel),
+                    probe.problem,
+                    probe.reference,
+                    size=_SIZE,
+                    generator=generator,
                 )
         except BaseException as problem:  # an estimator's code may raise anything
             if isinstance(problem, KeyboardInterrupt):

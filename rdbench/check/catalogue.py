@@ -6,7 +6,16 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from rdbench.check import answers, claims, conditional, invariance, limits, protocol, repeat
+from rdbench.check import (
+    answers,
+    claims,
+    conditional,
+    invariance,
+    limits,
+    possible,
+    protocol,
+    repeat,
+)
 from rdbench.check.bench import Bench
 from rdbench.check.findings import Finding, Outcome, failed, in_words, skipped
 from rdbench.types import EstimatorInfo, RdbenchError
@@ -21,6 +30,7 @@ CHECKS: dict[str, Callable[[Bench], Outcome]] = {
     "deterministic": repeat.deterministic,
     "checkpoints": repeat.checkpoints,
     "global state": repeat.global_state,
+    "possible": possible.possible,
     "units": claims.units,
     "below truth": claims.below_truth,
     "claims": claims.claims,

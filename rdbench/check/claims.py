@@ -1,138 +1,131 @@
-"""Are the claims in nats and summed distortion, on their side, and borne out by an audit?"""
+"""Are the claims in nats and summed distortion, on their side, and borne out by an audit?
+
+Every check counts what it compared, and is skipped where that is nothing.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from statistics import median
 
 from rdbench.check.attempts import Options
 from rdbench.check.bench import Bench, Judged
+from rdbench.check.confusions import ENOUGH, confusion, pairs
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
-from rdbench.check.invariance import BASE, gap_apart
-from rdbench.check.problems import Probe, five, laplacian
+from rdbench.check.invariance import gap_apart
+from rdbench.check.points import audited_points, slack_of, tolerance, where
+from rdbench.check.possible import halves, impossibility, shortfall
 from rdbench.types import Energy
 
-FIVE, LAPLACIAN = five(), laplacian()
-CLAIM_TOLERANCE = (
-    0.08  # nats per root dimension: five standard errors of a claim on 2,000 held-out draws
-)
-_CLOSE = 0.08  # relative, of a ratio to the number that a confusion gives
 _RISE = 0.05  # nats, and relative, by which a curve may seem to turn
-
-
-def _points(bench: Bench) -> list[Judged]:
-    probes: tuple[Probe, ...] = (bench.base,)
-    if bench.continuous:
-        probes = (bench.base, BASE, FIVE, LAPLACIAN)
-    return [one for probe in probes for one in bench.audits(probe)]
-
-
-def _slack(one: Judged) -> float:
-    return CLAIM_TOLERANCE * math.sqrt(one.probe.dim)
-
-
-def _where(one: Judged) -> str:
-    return f"{one.probe.label}, beta = {one.channel.beta:.4g}"
+_LOOSE = 0.25  # of R, and in nats: a bound farther off bounds nothing of interest
+_SHARP = 0.5  # the effective share of draws below which the R and D of an upper bound are vague
 
 
 def units(bench: Bench) -> Outcome:
     """R in nats per symbol, D summed over dimensions."""
-    named = _confusion(_points(bench))
+    points = audited_points(bench)
+    named = confusion(points)
     if named:
         return failed(named)
-    return passed("rates in nats, distortions summed over dimensions, as far as the audit can tell")
+    known = len(pairs(points))
+    if known < ENOUGH:
+        return skipped(f"{known} of {len(points)} points have an audit that tells units apart")
+    return passed(
+        f"rates in nats, distortions summed over dimensions: {known} points compared with the audit"
+    )
 
 
-def _confusion(points: list[Judged]) -> str:
-    """The ratios of claimed to audited R and D, matched with the usual confusions."""
-    rates: list[tuple[float, int]] = []
-    spent: list[tuple[float, int]] = []
-    for one in points:
-        found = one.audited
-        if found is None or not found.accepted or not (found.rate > 0.3 and found.distortion > 0):
-            continue
-        rates.append((one.channel.claim.rate / found.rate, one.probe.dim))
-        spent.append((one.channel.claim.distortion / found.distortion, one.probe.dim))
-    if len(rates) < 2:
+def below_truth(bench: Bench) -> Outcome:
+    """No claim lies below what is possible: not under the true curve, and not below zero."""
+    points = audited_points(bench)
+    if confusion(points):
+        return skipped("see units")
+    if not points:
+        return skipped("no claim to look at")
+    faults = [f"{where(one)}: {fault}" for one in points if (fault := _impossible_claim(one))]
+    return judged(faults, f"{len(points)} claims, none below the true curve")
+
+
+def _impossible_claim(one: Judged) -> str:
+    claim, truth = one.channel.claim, one.truth
+    if claim.distortion < 0.0 or claim.rate < -slack_of(one, truth.rate.hi, 0.0).rate:
+        return (
+            f"it claims R = {claim.rate:.3g}, D = {claim.distortion:.3g}; neither can be negative, "
+            "whatever the side"
+        )
+    if claim.side == "lower":
         return ""
-
-    def match(values: list[tuple[float, int]], wanted: Callable[[int], float]) -> bool:
-        near = [abs(value / wanted(d) - 1.0) <= _CLOSE for value, d in values]
-        return all(near)
-
-    bits = match(rates, lambda _: 1.0 / math.log(2.0))
-    per_dim = any(d > 1 for _, d in spent) and match(spent, lambda d: 1.0 / d)
-    rate_per_dim = any(d > 1 for _, d in rates) and match(rates, lambda d: 1.0 / d)
-    half = match(spent, lambda _: 0.5)
-    r, e = median(value for value, _ in rates), median(value for value, _ in spent)
-    if bits:
+    short = truth.lagrangian.lo - one.claimed
+    if short > tolerance(one):
         return (
-            f"its claimed rates are {r:.3g} times what the audit finds, which is 1 / ln 2: they "
-            "are in bits; rates are in nats here (use log, not log2)"
+            f"it claims R + beta D = {one.claimed:.4g} nats, {short:.3g} below "
+            "the least that is possible; this usually means a claim computed on the training "
+            "draws, noise that was fitted to, a mean where a sum is meant, or a wrong constant"
         )
-    if per_dim:
+    under, slope = shortfall(one)
+    if under > 0.0:
         return (
-            "its claimed distortions are those of the audit divided by the dimension: they are "
-            "means over coordinates; distortion is summed over dimensions here (sum, not mean)"
-        )
-    if half:
-        return (
-            f"its claimed distortions are {e:.3g} times what the audit finds: is the squared error "
-            "halved somewhere?"
-        )
-    if rate_per_dim:
-        return (
-            "its claimed rates are those of the audit divided by the dimension: rates are per "
-            "symbol here, not per coordinate"
+            f"it claims R = {claim.rate:.4g} at D = {claim.distortion:.4g}: by the tangent of "
+            f"slope {slope:.4g} that is {under:.3g} nats under R(D), beyond all noise; R and D "
+            "have to be those of one channel"
         )
     return ""
 
 
-def below_truth(bench: Bench) -> Outcome:
-    """No claim lies below what is possible."""
-    points = _points(bench)
-    if _confusion(points):
-        return skipped("see units")
-    faults = []
-    for one in points:
-        short = one.truth.lagrangian.lo - one.claimed
-        if short > _slack(one) and one.channel.claim.side != "lower":
-            faults.append(
-                f"{_where(one)}: it claims R + beta D = {one.claimed:.4g} nats, {short:.3g} below "
-                "the least that is possible; this usually means a claim computed on the training "
-                "draws, noise that was fitted to, a mean where a sum is meant, or a wrong constant"
-            )
-    return judged(faults, "no claim below the true curve")
-
-
 def claims(bench: Bench) -> Outcome:
-    """C = claimed R + beta D agrees with the audited F(q), as far as its side says."""
-    points = _points(bench)
-    if _confusion(points):
+    """R, D and R + beta D as claimed agree with the audit, as far as the side says."""
+    points = audited_points(bench)
+    if confusion(points):
         return skipped("see units")
     faults: list[str] = []
     known = 0
     for one in points:
-        claim, inside = one.channel.claim, one.interval
-        if claim.rate < -_slack(one) or claim.distortion < 0.0:
-            faults.append(
-                f"{_where(one)}: it claims R = {claim.rate:.3g}, D = {claim.distortion:.3g}; "
-                "neither can be negative"
-            )
-        if inside is None:
+        inside = one.interval
+        if inside is None or one.audited is None:
             if one.reason:
-                faults.append(f"{_where(one)}: it cannot be audited: {one.reason}")
+                faults.append(f"{where(one)}: it cannot be audited: {one.reason}")
             continue
-        known += 1
-        too_low = inside[0] - _slack(one) - one.claimed
-        too_high = one.claimed - inside[1] - _slack(one)
-        if claim.side == "estimate" and (too_low > 0.0 or too_high > 0.0):
+        if impossibility(one):
+            continue  # told by the check of what is possible
+        stated = one.channel.claim.side
+        off = max(inside[0] - one.claimed, one.claimed - inside[1]) - tolerance(one)
+        if stated == "estimate" and off > 0.0:
             faults.append(_disagreement(one, inside))
+        compared, other = _pair(one)
+        known += compared or stated == "estimate"
+        if other and off <= 0.0:
+            faults.append(f"{where(one)}: {other}")
     if faults or known:
-        return judged(faults, f"{known} claims within noise of the audit")
-    return skipped("no audit has a point to hold its claims against")
+        return judged(
+            faults, f"{known} of {len(points)} claims compared, within noise of the audit"
+        )
+    return skipped("no claim can be compared: bounds by side, those of encoders by conditional")
+
+
+def _pair(one: Judged) -> tuple[bool, str]:
+    """Whether R and D could be compared one by one, and what is wrong with them, in words.
+
+    An encoder is a channel of its own, with other R and D than q exp(-beta rho) / Z, and what an
+    upper bound exceeds F(q) by moves R and beta D by up to sqrt(d e).
+    """
+    found, claim, beta = one.audited, one.channel.claim, one.channel.beta
+    if found is None or one.channel.conditional_kind == "encoder" or beta == 0.0:
+        return False, ""
+    if found.side == "upper" and found.ess < _SHARP:
+        return False, ""
+    excess = one.claimed - found.lagrangian if claim.side == "upper" else 0.0
+    other = math.sqrt(one.probe.dim * max(excess, 0.0))
+    slack, (rate_half, distortion_half) = slack_of(one, found.rate, found.distortion), halves(one)
+    rate_off = abs(claim.rate - found.rate) - slack.rate - rate_half - other
+    spent_off = abs(claim.distortion - found.distortion) - slack.distortion - distortion_half
+    if rate_off <= 0.0 and spent_off - other / beta <= 0.0:
+        return True, ""
+    return True, (
+        f"it claims R = {claim.rate:.4g}, D = {claim.distortion:.4g}, the audit finds "
+        f"R = {found.rate:.4g}, D = {found.distortion:.4g}; R + beta D is right, so this usually "
+        "means that R is what is left of it after a D of another channel, or of other draws"
+    )
 
 
 def _disagreement(one: Judged, inside: tuple[float, float]) -> str:
@@ -149,24 +142,47 @@ def _disagreement(one: Judged, inside: tuple[float, float]) -> str:
         "formula and D of another; say side='upper' where it is a bound by its construction"
     )
     return (
-        f"{_where(one)}: it claims R + beta D = {one.claimed:.4g} nats, the audit finds "
+        f"{where(one)}: it claims R + beta D = {one.claimed:.4g} nats, the audit finds "
         f"{inside[0]:.4g} to {inside[1]:.4g}; {meaning}"
     )
 
 
 def side(bench: Bench) -> Outcome:
     """An upper bound is not below F(q), a lower one not above it, an exact value neither."""
-    if _confusion(_points(bench)):
+    points = audited_points(bench)
+    if confusion(points):
         return skipped("see units")
-    faults: list[str] = []
-    sides = set()
-    for one in _points(bench):
-        sides.add(one.channel.claim.side)
-        fault = fault_of_side(one, _slack(one))
-        faults += [f"{_where(one)}: {fault}"] if fault else []
-    if sides == {"estimate"}:
+    bounds = [one for one in points if one.channel.claim.side != "estimate"]
+    if not bounds:
         return skipped("it claims estimates, which have no side")
-    return judged(faults, f"the audit agrees with {', '.join(sorted(sides))}")
+    known = [one for one in bounds if one.interval is not None and not impossibility(one)]
+    if not known:
+        return skipped("no audit has a point to hold its bounds against")
+    faults = [
+        f"{where(one)}: {fault}"
+        for one in known
+        if (fault := fault_of_side(one, tolerance(one)) or _fault_of_loose(one))
+    ]
+    sides = sorted({one.channel.claim.side for one in known})
+    return judged(
+        faults, f"the audit agrees with {', '.join(sides)} at {len(known)} of {len(points)} points"
+    )
+
+
+def _fault_of_loose(one: Judged) -> str:
+    """A bound so far from F(q) that it bounds nothing, in words; empty where it is none."""
+    stated, inside, found = one.channel.claim.side, one.interval, one.audited
+    if inside is None or found is None or stated not in _SIDES:
+        return ""
+    far = one.claimed - inside[1] if stated == "upper" else inside[0] - one.claimed
+    if far <= tolerance(one) + _LOOSE * max(1.0, found.rate):
+        return ""
+    return (
+        f"its claim {one.claimed:.4g} is a bound from {_SIDES[stated]}, but {far:.3g} nats from "
+        f"what the audit finds (F(q) = {inside[0]:.4g} to {inside[1]:.4g}): it is loose, and "
+        "bounds next to nothing; this usually means a wrong unit or constant, or a plug-in of too "
+        "few draws"
+    )
 
 
 _SIDES = {"upper": "above", "lower": "below"}
@@ -210,7 +226,11 @@ def monotone(bench: Bench) -> Outcome:
                     "D fall as beta grows; this usually means channels yielded with another "
                     "slope's beta, or D / beta mixed up"
                 )
-    return judged(faults, "rates rise and distortions fall with beta")
+    return judged(
+        faults,
+        f"rates rise and distortions fall with beta: {len(claimed)} claimed points, "
+        f"{len(found)} audited",
+    )
 
 
 def no_peeking(bench: Bench) -> Outcome:
@@ -224,6 +244,7 @@ def no_peeking(bench: Bench) -> Outcome:
             "inside view.sample"
         )
     faults: list[str] = []
+    compared = 0
     others = {other.channel.beta: other for other in bench.audits(bench.base.highest, bare)}
     for one in bench.audits(bench.base):
         apart = gap_apart(one, others.get(one.channel.beta))
@@ -234,6 +255,7 @@ def no_peeking(bench: Bench) -> Outcome:
                 "look for the source inside view.sample?"
             )
         again = bench.judge(bench.base, one.channel, salt=1)
+        compared += one.interval is not None and again.interval is not None
         shifted = gap_apart(one, again)
         if shifted:
             faults.append(
@@ -241,4 +263,6 @@ def no_peeking(bench: Bench) -> Outcome:
                 f"{shifted[0]:.3g} and {shifted[1]:.3g} nats; this usually means a sampler whose "
                 "law changes from call to call"
             )
-    return judged(faults, "as good on draws alone; a second audit finds the same")
+    if not faults and not compared:
+        return skipped("no audit has a point to compare with a second one")
+    return judged(faults, f"as good on draws alone; a second audit of {compared} finds the same")

@@ -7,9 +7,11 @@ import math
 from rdbench.check.answers import faults_of_answers
 from rdbench.check.attempts import Attempt, Options
 from rdbench.check.bench import Bench
-from rdbench.check.claims import CLAIM_TOLERANCE, FIVE, LAPLACIAN, fault_of_side
+from rdbench.check.claims import fault_of_side
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
 from rdbench.check.forms import fault_of_channel
+from rdbench.check.points import CLAIM_TOLERANCE, FIVE, LAPLACIAN
+from rdbench.check.possible import impossibility
 from rdbench.check.problems import Probe, constant, letters, scalar
 
 _SILENCE = 3.0  # CPU seconds; what is asked for is a call every 0.2
@@ -102,8 +104,11 @@ def _works(bench: Bench, probe: Probe) -> Outcome:
     if found.refused:
         return skipped(f"it refuses {probe.label}: {found.refused}")
     faults = _faults_of(found)
-    gaps = [f"{j.audited.gap:.3g}" for j in bench.audits(probe) if j.audited is not None]
-    return judged(faults, f"{probe.label}: audited gaps {', '.join(gaps)} nats at this effort")
+    points = bench.audits(probe)
+    faults += [fault for one in points if (fault := impossibility(one))]
+    gaps = [f"{one.audited.gap:.3g}" for one in points if one.audited is not None]
+    told = f"audited gaps {', '.join(gaps)} nats at this effort" if gaps else "none was audited"
+    return judged(faults, f"{probe.label}: {told}")
 
 
 def few_points(bench: Bench) -> Outcome:

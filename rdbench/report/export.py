@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from rdbench.report.claims import claim_excess, claimed_gap, verdict
+from rdbench.report.claims import claim_excess, claimed_gap, verdict_in
 from rdbench.report.protocol import log_draws, saturated
 from rdbench.report.scores import good_to
 from rdbench.run.records import CellRecord, PointRecord
@@ -45,7 +45,7 @@ _DERIVED: Mapping[str, Callable[[CellRecord, PointRecord], float | bool | str | 
     "distortion_value": lambda _, point: point.distortion,
     "claimed_gap": lambda _, point: claimed_gap(point),
     "claim_excess": lambda _, point: claim_excess(point),
-    "claim": lambda record, point: verdict(point, record.dim),
+    "claim": verdict_in,
     "log_n_paper_protocol": lambda _, point: log_draws(point),
     "paper_protocol_saturated": lambda _, point: saturated(point),
 }

@@ -65,7 +65,7 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
     """The summary of the cells of one case and estimator."""
     points = [point for record in records for point in record.points]
     scored = [point for point in points if is_scored(point)]
-    answered = [(r.dim, point) for r in records for point in r.points if point.status in SCORED]
+    answered = [(r, point) for r in records for point in r.points if point.status in SCORED]
     cpu = [record.cost.cpu_s for record in records if record.cost.cpu_s is not None]
     return Summary(
         seeds=len({record.seed for record in records}),

@@ -221,7 +221,7 @@ def metric_table(
         for name in names:
             texts += _values(name, reduce(name, members), scale, fmt)
         if judged:
-            pairs = [(r.dim, p) for r, p in members if p is not None and p.status in SCORED]
+            pairs = [(r, p) for r, p in members if p is not None and p.status in SCORED]
             texts.append(", ".join(verdict_texts(summarise_claims(pairs))))
         count = reduce(metric, members).count
         rows.append([*texts, str(count), str(len(members))])

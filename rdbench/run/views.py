@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
+from rdbench.run.sealed import seal
 from rdbench.types import Grant, HasDensity, HasSupport, Problem, RdbenchError, View
 
 
@@ -27,6 +29,10 @@ def make_view(
 ) -> tuple[View, Counter]:
     """A view of ``problem`` for an estimator with these needs, and the counter of its draws.
 
+    It stands on a copy of the problem: what an estimator writes into a table, an alphabet, draws or
+    whatever else it is handed reaches neither the audit nor the reference. Its callables are
+    sealed, so that none of them shows the source or the generator.
+
     Args:
         problem: the source and the distortion.
         needs: "density" grants ``log_prob``, "support" grants ``support`` and ``pmf``, where the
@@ -38,16 +44,18 @@ def make_view(
     Returns:
         The view and its counter. With ``n_train`` the counter starts at ``n_train`` and stays.
     """
+    problem = apart(problem)
     source = problem.source
     counter = Counter()
     if n_train is None:
 
         def sample(n: int) -> Tensor:
             counter.drawn += n
-            return _finite(source.sample(n, generator))
+            # a copy: a source may hand out what it draws from
+            return _finite(source.sample(n, generator)).clone()
 
     else:
-        fixed = _finite(source.sample(n_train, generator))
+        fixed = _finite(source.sample(n_train, generator)).clone()
         counter.drawn = n_train
 
         def sample(n: int) -> Tensor:
@@ -58,8 +66,10 @@ def make_view(
     if "density" in needs and isinstance(source, HasDensity) and hasattr(source, "log_prob"):
         dense: HasDensity = source
 
-        def log_prob(x: Tensor) -> Tensor:
-            return dense.log_prob(x)
+        def density(x: Tensor) -> Tensor:
+            return dense.log_prob(x).clone()
+
+        log_prob = seal(density)
 
     support = pmf = None
     if "support" in needs and isinstance(source, HasSupport):
@@ -71,7 +81,7 @@ def make_view(
         dim=source.dim,
         distortion=problem.distortion,
         device=device,
-        sample=sample,
+        sample=seal(sample),
         log_prob=log_prob,
         support=support,
         pmf=pmf,
@@ -79,6 +89,22 @@ def make_view(
         n_train=n_train,
     )
     return view, counter
+
+
+def apart(problem: Problem) -> Problem:
+    """A copy of a problem that shares no tensor with it.
+
+    Raises:
+        RdbenchError: a part of it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(problem)
+    except Exception as reason:  # a source of somebody else's may raise anything
+        what = " ".join(str(reason).split())
+        raise RdbenchError(
+            f"the problem of {problem.source.name} cannot be copied ({what}): its source and its "
+            "distortion have to allow copy.deepcopy"
+        ) from reason
 
 
 def _finite(x: Tensor) -> Tensor:

@@ -20,12 +20,15 @@ from torch import Generator
 
 from rdbench import registry
 from rdbench.run import points
+from rdbench.run.ambient import Ambient, ambient, under
 from rdbench.run.clock import FitClock
 from rdbench.run.draws import keep
+from rdbench.run.guarded import guarded
 from rdbench.run.monitor import CellMonitor
 from rdbench.run.plan import BUDGETS, SAME_SLOPE, Cell, find_case
 from rdbench.run.process import is_out_of_memory, lift_memory_limit, set_up
 from rdbench.run.records import Cost, PointRecord, TracePoint
+from rdbench.run.sealed import seal
 from rdbench.run.seeds import seed_for
 from rdbench.run.spool import End, Expected, Point, Spent, SpoolWriter, Stage
 from rdbench.run.views import Counter, make_view
@@ -79,6 +82,7 @@ def solve(job: Job, audit: AuditFunction, sizes: Any) -> None:
 
 
 def _solve(job: Job, spool: SpoolWriter, audit: AuditFunction, sizes: Any) -> End:
+    untouched = ambient()  # before anything of an estimator's is imported
     cell = job.cell
     case = find_case(registry.load_suite(cell.suite), cell.case, cell.build_dim)
     rows = {
@@ -89,7 +93,7 @@ def _solve(job: Job, spool: SpoolWriter, audit: AuditFunction, sizes: Any) -> En
     for row in rows.values():
         spool.write(Expected(row), sync=False)
     estimator = registry.rebuild(cell.estimator, cell.fields)
-    return _CellRun(job, case, rows, spool, audit, sizes).fit(estimator)
+    return _CellRun(job, case, rows, spool, audit, sizes, untouched).fit(estimator)
 
 
 def _failure(problem: BaseException) -> End:
@@ -109,6 +113,7 @@ class _CellRun:
         spool: SpoolWriter,
         audit: AuditFunction,
         sizes: Any,
+        untouched: Ambient,
     ) -> None:
         self.cell = job.cell
         self.case = case
@@ -119,11 +124,12 @@ class _CellRun:
         self.draws = job.draws
         self.device = torch.device(job.cell.device)
         self.clock = FitClock(job.timeout)
-        self.monitor = CellMonitor(
-            BUDGETS[job.cell.budget], self.clock, spool, self.look, job.trace
-        )
+        # Sealed: the estimator holds the monitor, and this method the problem and the truth.
+        look = seal(self.look)
+        self.monitor = CellMonitor(BUDGETS[job.cell.budget], self.clock, spool, look, job.trace)
         self.drawn = Counter()
         self.answered: set[float] = set()
+        self.untouched = untouched
 
     def stream(self, *purpose: Any) -> Generator:
         """The generator of one purpose; no two purposes share one."""
@@ -181,7 +187,8 @@ class _CellRun:
         elif isinstance(answer, Refusal):
             row = self.refused(beta, answer)
         else:
-            row = self.judged(beta, answer)
+            with under(self.untouched):
+                row = self.judged(beta, answer)
         self.answered.add(beta)
         self.rows[beta] = row
         self.spool.write(Point(row))
@@ -210,6 +217,7 @@ class _CellRun:
         if fault:
             return points.ended(blank, "error", fault)
         row = points.claimed(blank, channel)
+        channel = guarded(channel)
         found: Audited | None = None
         began = time.perf_counter()
         try:
@@ -259,13 +267,14 @@ class _CellRun:
         """A cheap audit of a checkpoint, on a stream of its own."""
         beta = float(channel.beta)
         try:
-            found = self.audit(
-                channel,
-                self.case.problem,
-                self.case.reference,
-                size=self.sizes["quick"],
-                generator=self.stream(beta, "trace"),
-            )
+            with under(self.untouched):
+                found = self.audit(
+                    guarded(channel),
+                    self.case.problem,
+                    self.case.reference,
+                    size=self.sizes["quick"],
+                    generator=self.stream(beta, "trace"),
+                )
         except Exception:  # a checkpoint is a look, not a result: it may fail
             found = None
         if found is None or self.impossible(found):

@@ -155,7 +155,7 @@ def test_what_a_failure_leaves_out_is_one_line(capsys):
     assert main(["check", f"{PLANTS / 'seeding.py'}:Seeding"]) == 1
     out = capsys.readouterr().out
     assert out.count("mend that first") == 1
-    assert "22 others" in out
+    assert "23 others" in out
 
 
 @pytest.mark.parametrize("options", [["--effort", "0"], ["--only", "unit"], ["--only", ""]])

@@ -83,8 +83,13 @@ def test_what_follows_from_a_row_is_in_it(cell, point):
     assert row["claim"] == "below truth"
     assert row["log_n_paper_protocol"] == pytest.approx(rate)
     assert bool(row["paper_protocol_saturated"]) is True  # 0.7 > log 2
-    # In 100 dimensions so little is the noise of 2,000 symbols.
-    assert frame([cell(points=[found], dim=100)]).iloc[0]["claim"] == "agrees"
+    # In 100 dimensions so little is the noise of 2,000 symbols, at a high rate.
+    high = {"rate": 60.0, "rate_lo": 60.0, "rate_hi": 60.0, "claimed_rate": 60.0 - 0.3}
+    high |= dict.fromkeys(("truth_lo", "truth_hi", "lagrangian"), 60.0 + 2.0 * 25.0)
+    high |= {"distortion": 25.0, "claimed_distortion": 25.0}
+    large = frame([cell(points=[point(**high)], dim=100)])
+    assert large.iloc[0]["claim"] == "agrees"  # .3 is no more than 1% of the rate
+    assert frame([cell(points=[found], dim=100)]).iloc[0]["claim"] == "below truth"
 
 
 def test_what_follows_from_nothing_is_empty(cell, failed):

@@ -52,7 +52,10 @@ class Run:
 @pytest.fixture(scope="module")
 def plane(start, tmp_path_factory) -> Run:
     """d = 2 at 2 and 6 nats."""
-    kinds = ("honest", "training_set", "bits", "mean_distortion", "constant", "memorised_noise")
+    kinds = (
+        "honest", "training_set", "bits", "mean_distortion", "constant", "memorised_noise",
+        "scaled_distortion", "worthless_bound",
+    )  # fmt: skip
     specs = ["blahut_arimoto", *(f"cheat[kind={kind}]" for kind in kinds)]
     options = ("--dims", "2", "--rates", "2,6", "--estimators", ",".join(specs))
     return Run(start, tmp_path_factory.mktemp("plane"), *options)
@@ -105,6 +108,20 @@ def test_a_mean_over_dimensions_falls_below_the_truth(plane):
         # beta D (1 - 1/d), where beta D = d/2
         assert row["claimed_gap"] == pytest.approx(-0.5, abs=0.05)
     assert plane.verdicts("mean_distortion") == "below truth 2/2"
+
+
+def test_a_distortion_scaled_under_the_right_lagrangian_is_under_the_curve(plane):
+    row = plane.row("scaled_distortion", 2.0)
+    assert abs(row["claim_excess"]) < tolerance(2)
+    # R(D / 20) is 2 + log 20 in the plane; 2 + .95 is claimed, and the rung at 6 nats tells.
+    assert row["claim"] == "below truth"
+    assert plane.verdicts("scaled_distortion").startswith("below truth")
+
+
+def test_a_bound_a_hundred_nats_away_is_loose(plane):
+    for rate in (2.0, 6.0):
+        assert plane.row("worthless_bound", rate)["claim"] == "loose"
+    assert plane.verdicts("worthless_bound") == "loose 2/2"
 
 
 def test_a_constant_is_honest_and_useless(plane):

@@ -128,7 +128,7 @@ function verdictCell(r) {
   const total = r.verdicts.reduce((n, [, k]) => n + k, 0);
   const [name, n] = r.verdicts[0];
   const all = r.verdicts.map(([word, k]) => `${word} ${k}/${total}`).join(", ");
-  const calm = name === "agrees" || name === "conservative";
+  const calm = ["agrees", "within noise", "conservative"].includes(name);
   return el(
     "span",
     { title: all, class: calm ? null : "alarm" },

@@ -17,7 +17,7 @@ from rdbench.report.claims import (
     claim_excess,
     claimed_gap,
     tolerance,
-    verdict,
+    verdict_in,
 )
 from rdbench.report.export import cost_of
 from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, case_namer, sort_key, text_of, varying
@@ -267,7 +267,7 @@ def _columns(
         "claimed_gap": numbers([claimed_gap(point) for point in points]),
         "claim_excess": numbers([claim_excess(point) for point in points]),
         **{name: texts([getattr(p, name) for p in points]) for name in _TEXTS},
-        "claim": texts([verdict(point, record.dim) for record, point in pairs]),
+        "claim": texts([verdict_in(record, point) for record, point in pairs]),
     }
 
 
