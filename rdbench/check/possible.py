@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from rdbench.audit import possible as possible_audit
 from rdbench.check.bench import Bench, Judged
 from rdbench.check.findings import Outcome, judged, skipped
 from rdbench.check.points import audited_points, slack_of, tolerance, where
 from rdbench.types import OutOfRange
 
-_ROUNDING = 1e-3
 _STEPS = range(-4, 11)  # slopes beta 2^k at which the true curve is looked at
 
 
@@ -26,23 +26,13 @@ def possible(bench: Bench) -> Outcome:
 def impossibility(one: Judged) -> str:
     """What is impossible about an audited point, in words; empty where nothing is."""
     found = one.audited
-    if found is None or not found.accepted:
+    fault = "" if found is None else possible_audit.impossibility(found, one.probe.reference)
+    if not fault:
         return ""
-    meaning = (
-        "no channel can do that; this usually means samplers or densities that follow the audit's "
-        "own draws, keep a state, or change the numbers that they are handed"
+    return (
+        f"{fault}; no channel can do that; this usually means samplers or densities that follow "
+        "the audit's own draws, keep a state, or change the numbers that they are handed"
     )
-    if found.gap_hi < -_ROUNDING:
-        return (
-            f"impossible: the audited gap is {found.gap:.3g} nats, at most {found.gap_hi:.3g}; "
-            f"{meaning}"
-        )
-    rate_half, distortion_half = halves(one)
-    if found.distortion < -distortion_half - 1e-9:
-        return f"impossible: the audited D is {found.distortion:.3g}; {meaning}"
-    if found.rate < -rate_half - _ROUNDING:
-        return f"impossible: the audited R is {found.rate:.3g} nats; {meaning}"
-    return ""
 
 
 def halves(one: Judged) -> tuple[float, float]:
