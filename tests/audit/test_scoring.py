@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -132,7 +132,7 @@ def test_rate_error_is_an_interval_that_holds_the_truth() -> None:
 class _Wide:
     """A reference whose R(D) is known to a nat."""
 
-    kind = "bounds"
+    kind: ClassVar[str] = "bounds"
     citation = validity = ""
 
     def __init__(self, inner: Any) -> None:

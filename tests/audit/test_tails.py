@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ from rdbench.types import Atoms, Bracket, Claim, Problem, TestChannel, TruthPoin
 class _Zero:
     """F* taken as zero."""
 
-    kind = "closed form"
+    kind: ClassVar[str] = "closed form"
     citation = validity = ""
 
     def point(self, beta: float) -> TruthPoint:
