@@ -2,7 +2,7 @@
 
 The audit hands symbols, draws and latent points to the callables of a channel and goes on with the
 same tensors. Each callable therefore gets a copy, and none can move the points at which it is
-judged. No number of an honest channel changes.
+judged. It draws from a stream of its own: the seed of the audit's generator would tell the symbols.
 """
 
 from __future__ import annotations
@@ -11,48 +11,62 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from rdbench.types import Density, Encoder, Energy, Marginal, Pushforward, TestChannel
 
+_Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-def guarded(channel: TestChannel) -> TestChannel:
-    """The same channel with callables that get copies of their tensors."""
+
+def guarded(channel: TestChannel, stream: Generator) -> TestChannel:
+    """The same channel, whose callables get copies of tensors and draw from ``stream``."""
+
+    def wrap(work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            return work(*(_handed(one, stream) for one in args))
+
+        return call
+
     return dataclasses.replace(
         channel,
-        marginal=_marginal(channel.marginal),
-        sample_conditional=_on_copies(channel.sample_conditional),
+        marginal=_marginal(channel.marginal, wrap),
+        sample_conditional=wrap(channel.sample_conditional),
     )
 
 
-def _marginal(marginal: Marginal) -> Marginal:
+def _handed(value: Any, stream: Generator) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone()
+    return stream if isinstance(value, Generator) else value
+
+
+def _marginal(marginal: Marginal, wrap: _Wrap) -> Marginal:
     if isinstance(marginal, Density):
-        return _density(marginal)
+        return _density(marginal, wrap)
     if isinstance(marginal, Energy):
-        return dataclasses.replace(marginal, value_and_grad=_on_copies(marginal.value_and_grad))
+        return dataclasses.replace(
+            marginal,
+            sample=wrap(marginal.sample),
+            value_and_grad=wrap(marginal.value_and_grad),
+        )
     if isinstance(marginal, Pushforward):
         prior, encoder = marginal.prior, marginal.encoder
         return dataclasses.replace(
             marginal,
-            decode=_on_copies(marginal.decode),
-            prior=None if prior is None else _density(prior),
-            encoder=None if encoder is None else _encoder(encoder),
+            decode=wrap(marginal.decode),
+            prior=None if prior is None else _density(prior, wrap),
+            encoder=None if encoder is None else _encoder(encoder, wrap),
         )
     return marginal
 
 
-def _density(density: Density) -> Density:
-    return dataclasses.replace(density, log_prob=_on_copies(density.log_prob))
-
-
-def _encoder(encoder: Encoder) -> Encoder:
+def _density(density: Density, wrap: _Wrap) -> Density:
     return dataclasses.replace(
-        encoder, sample=_on_copies(encoder.sample), log_prob=_on_copies(encoder.log_prob)
+        density, sample=wrap(density.sample), log_prob=wrap(density.log_prob)
     )
 
 
-def _on_copies(work: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any) -> Any:
-        return work(*(one.clone() if isinstance(one, Tensor) else one for one in args))
-
-    return call
+def _encoder(encoder: Encoder, wrap: _Wrap) -> Encoder:
+    return dataclasses.replace(
+        encoder, sample=wrap(encoder.sample), log_prob=wrap(encoder.log_prob)
+    )

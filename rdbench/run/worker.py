@@ -217,7 +217,7 @@ class _CellRun:
         if fault:
             return points.ended(blank, "error", fault)
         row = points.claimed(blank, channel)
-        channel = guarded(channel)
+        channel = guarded(channel, self.stream(beta, "channel"))
         found: Audited | None = None
         began = time.perf_counter()
         try:
@@ -269,7 +269,7 @@ class _CellRun:
         try:
             with under(self.untouched):
                 found = self.audit(
-                    guarded(channel),
+                    guarded(channel, self.stream(beta, "channel", "trace")),
                     self.case.problem,
                     self.case.reference,
                     size=self.sizes["quick"],

@@ -339,21 +339,37 @@ def test_the_audit_runs_in_the_state_that_the_worker_had(
 
 def test_a_guarded_channel_is_the_same_channel() -> None:
     for channel in (pushed(2.0, False), normal(2.0, False)):
-        kept = guarded(channel)
+        stream = generator(1)
+        kept = guarded(channel, stream)
         x = torch.randn(5, 2, generator=generator(), dtype=torch.float64)
         for one in (channel, kept):
             assert (one.beta, one.claim) == (channel.beta, channel.claim)
         assert torch.equal(
-            kept.sample_conditional(x, 3, generator(1)),
+            kept.sample_conditional(x, 3, generator(5)),
             channel.sample_conditional(x, 3, generator(1)),
         )
-        assert torch.equal(
-            kept.marginal.sample(4, generator(2)), channel.marginal.sample(4, generator(2))
-        )
-    decode = guarded(pushed(2.0, False)).marginal.decode  # type: ignore[union-attr]
+    decode = guarded(pushed(2.0, False), generator(1)).marginal.decode  # type: ignore[union-attr]
     z = torch.ones(1, 2, dtype=torch.float64, requires_grad=True)
     decode(z).sum().backward()
     assert z.grad is not None
+
+
+def test_a_channel_never_holds_the_audit_s_generator() -> None:
+    """Its seed would give the symbols to whoever knows the source."""
+    seen: list[int] = []
+
+    def draw(n: int, g: Generator) -> Tensor:
+        seen.append(g.initial_seed())
+        return torch.zeros(n, 2, dtype=torch.float64)
+
+    marginal = Density(draw, lambda y: y.sum(1))
+    channel = TestChannel(
+        1.0, marginal, Claim(0.0, 0.0, "estimate"), lambda x, k, g: draw(len(x) * k, g)
+    )
+    kept = guarded(channel, generator(11))
+    kept.marginal.sample(3, generator(12))
+    kept.sample_conditional(torch.zeros(1, 2), 1, generator(12))
+    assert seen == [generator(11).initial_seed()] * 2
 
 
 def test_the_fit_finds_its_own_state_again() -> None:
