@@ -43,6 +43,8 @@ class Evaluation:
     above: float = 0.0
     ess: float = 1.0
     accepted: bool = True
+    note: str = ""
+    """What the reader should know of the method: what was left out, and why."""
 
 
 def truth_at(reference: Reference, beta: float) -> TruthPoint | None:
@@ -112,6 +114,7 @@ def audited(
         method=evaluation.method,
         ess=evaluation.ess,
         accepted=evaluation.accepted,
+        note=evaluation.note,
     )
 
 
