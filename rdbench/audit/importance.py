@@ -35,15 +35,16 @@ from rdbench.audit.normalisation import Mass, checked
 from rdbench.audit.pilot import Candidate, choose
 from rdbench.audit.size import AuditSize, of_letters
 from rdbench.audit.sums import plug_in
-from rdbench.audit.watch import NotFinite, Watched, WatchedEncoder
+from rdbench.audit.watch import NotFinite, ProposalFault, Watched, WatchedEncoder
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Density, Distortion
+from rdbench.types import Density, Distortion, Encoder
 
 MAX_COMPONENTS = 8
 _FIT_DIM = 100  # beyond it no mixture is fitted (d^2 per draw), so that log_prob is not trusted
 _BLOCK = 1_000_000  # numbers held at once
 _OWN_DRAWS = 16
 """Draws per symbol beside which a proposal of q's own needs no more."""
+_EVEN = 0.7  # effective fraction of the draws, as high as it gets beside draws of q and the noise
 _TESTED = 2, 2, 2, 2  # draws of every proposal for a simulated symbol
 _KEPT = 64, 8  # symbols and draws at which a proposal is asked twice
 
@@ -156,26 +157,26 @@ def density(
         return by_plug_in("")
     log_prob = Watched(marginal.log_prob, "log_prob")
     problem = _Problem(sample, log_prob, distortion, beta, log_mass, x, probabilities, size)
-    note = ""
+    notes: list[str] = []
     try:
-        if marginal.proposal is not None:
-            own = WatchedEncoder(marginal.proposal, "the proposal of q")
-            found, note = _by_own(problem, own, generator)
-            if found is not None:
-                log_prob.verify(generator)
-                return found
-        found = _by_fitted(problem, generator) if x.shape[1] <= _FIT_DIM else None
-    except NotFinite as problem_:
-        return by_plug_in(f"{problem_}: not used")
+        found = (
+            None if marginal.proposal is None else _by_own(problem, marginal.proposal, generator)
+        )
+    except NotFinite as fault:
+        return by_plug_in(f"{fault}: not used")
+    except ValueError as fault:  # whether log_prob or the proposal is wrong, the next test says
+        found = None
+        notes.append(f"the proposal of q is left out: {fault}")
+    try:
+        found = found or _chosen(problem, None, generator)
+    except NotFinite as fault:
+        return by_plug_in(f"{fault}: not used")
     log_prob.verify(generator)
     if found is None:
         # An offset of log_prob would be an offset of F. The plug-in asks for draws alone.
-        return by_plug_in(
-            "; ".join(
-                filter(None, (note, "log_prob is not used: how much it integrates to is not known"))
-            )
-        )
-    return replace(found, note="; ".join(filter(None, (note, found.note))))
+        notes.append("log_prob is not used: how much it integrates to is not known")
+        return by_plug_in("; ".join(notes))
+    return replace(found, note="; ".join(notes))
 
 
 def _log_noise_mass(distortion: Distortion, beta: float, dim: int) -> float | None:
@@ -201,6 +202,13 @@ class _Problem:
     probabilities: Float[Tensor, " n"] | None
     size: AuditSize
 
+    @property
+    def draws(self) -> int:
+        """Per symbol; more for each where there are few letters."""
+        if self.probabilities is None:
+            return self.size.local_draws
+        return of_letters(self.size, len(self.x)).local_draws
+
     def proposals(
         self,
         allocation: Allocation,
@@ -221,82 +229,102 @@ class _Problem:
 
     def checked(self, proposals: _Proposals, generator: Generator) -> Mass | None:
         """What is known of the mass that the weights have too much."""
-        sampling = proposals.sampling()
-        h = law_of_symbols(
-            sampling,
-            self.distortion,
-            self.x,
-            self.probabilities,
-            self.beta,
-            generator,
-        )
-        if h is None:
-            return None
-        return checked_weights(sampling, self.distortion, h, self.beta, generator)
+        sampling, distortion, beta = proposals.sampling(), self.distortion, self.beta
+        for quick in (True, False):
+            h = law_of_symbols(
+                sampling, distortion, self.x, self.probabilities, beta, generator, quick
+            )
+            mass = h and checked_weights(sampling, distortion, h, beta, generator)
+            # A thorough fit costs seconds: only where nothing else can tell.
+            if mass is not None or proposals.own is None:
+                return mass
+        return None
 
 
-def _by_own(
-    problem: _Problem, own: WatchedEncoder, generator: Generator
-) -> tuple[Evaluation | None, str]:
-    """The evaluation by q's own proposal, or None and why it is left out."""
-    size = problem.size
-    if problem.probabilities is not None:
-        size = of_letters(size, len(problem.x))
-    k = max(_OWN_DRAWS, size.local_draws // 4)
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """Proposals, and what is not known of the mass of their weights."""
+
+    proposals: _Proposals
+    mass: Mass
+
+    def evaluation(
+        self, x: Tensor, probabilities: Tensor | None, generator: Generator
+    ) -> Evaluation:
+        """The estimate."""
+        return _sampled(self.proposals, x, probabilities, self.mass, generator)
+
+
+def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evaluation | None:
+    """The evaluation by q's own proposal where a pilot finds its weights even.
+
+    Where they are not it is one candidate among others.
+
+    Raises:
+        ValueError: log_prob or the proposal is wrong, or cannot be tested.
+    """
+    own = WatchedEncoder(proposal, "the proposal of q")
+    own.keep(problem.x[: _KEPT[0]], _KEPT[1], generator)
+    k = max(_OWN_DRAWS, problem.draws // 4)
     sixteenth = k // _OWN_DRAWS
     allocation = Allocation(sixteenth, 2 * sixteenth, own=k - 3 * sixteenth)
-    try:
-        own.keep(problem.x[: _KEPT[0]], _KEPT[1], generator)
-        proposals = problem.proposals(allocation, own=own)
-        mass = problem.checked(proposals, generator)
-        if mass is None:
-            return None, "the proposal of q is left out: its weights could not be tested"
-        found = _sampled(proposals, problem.x, problem.probabilities, mass, generator)
-        own.verify(generator)
-    except NotFinite:
-        raise
-    except ValueError as fault:  # whether log_prob or the proposal is wrong, the next test says
-        return None, f"the proposal of q is left out: {fault}"
-    return found, ""
+    proposals = problem.proposals(allocation, own=own)
+    mass = problem.checked(proposals, generator)
+    if mass is None:
+        raise ProposalFault("whether its weights are right could not be told")
+    tested = _Tested(proposals, mass)
+    x, p = problem.x, problem.probabilities
+    if p is not None and len(x) <= problem.size.pilot_symbols:
+        pilot = tested.evaluation(x, p, generator)
+    else:
+        shares = torch.ones(len(x), dtype=torch.float64, device=x.device) if p is None else p
+        rows = torch.multinomial(shares, problem.size.pilot_symbols, True, generator=generator)
+        pilot = tested.evaluation(x[rows], None, generator)
+    if pilot.ess >= _EVEN:
+        found: Evaluation | None = tested.evaluation(x, p, generator)
+    else:
+        found = _chosen(problem, tested, generator)
+    own.verify(generator)
+    return found
 
 
-def _by_fitted(problem: _Problem, generator: Generator) -> Evaluation | None:
-    """The evaluation by the audit's own proposals; None where log_prob cannot be tested."""
-    tested = checked(Density(problem.sample, problem.log_prob), MAX_COMPONENTS, generator)
-    if tested is None:
+def _chosen(problem: _Problem, own: _Tested | None, generator: Generator) -> Evaluation | None:
+    """The evaluation by what a pilot finds lowest; None where log_prob cannot be tested."""
+    fits = problem.x.shape[1] <= _FIT_DIM
+    density = Density(problem.sample, problem.log_prob)
+    tested = checked(density, MAX_COMPONENTS, generator) if fits else None
+    if tested is None and own is None:
         return None
-    size, probabilities = problem.size, problem.probabilities
-    if probabilities is not None:
-        size = of_letters(size, len(problem.x))
-    k = size.local_draws
+    size, probabilities, k = problem.size, problem.probabilities, problem.draws
     half, eighth = k // 2, k // 8
-    allocations = {"noise": Allocation(k - half, half)}
-    if problem.distortion.name == "squared_error":
-        fitted = Allocation(2 * eighth, eighth, k - 3 * eighth)
-        allocations = {"fitted": fitted, **allocations}
+    routes: dict[str, _Tested] = {}
+    if own is not None:
+        allocation = Allocation(eighth, eighth, own=k - 2 * eighth)
+        routes["own"] = replace(own, proposals=replace(own.proposals, allocation=allocation))
+    if tested is not None:
+        if problem.distortion.name == "squared_error":
+            allocation = Allocation(2 * eighth, eighth, k - 3 * eighth)
+            proposals = problem.proposals(allocation, tested.mixture)
+            routes["fitted"] = _Tested(proposals, tested.mass)
+        proposals = problem.proposals(Allocation(k - half, half))
+        routes["noise"] = _Tested(proposals, tested.mass)
 
-    def by_sampling(
-        allocation: Allocation, mass: Mass, x: Tensor, probabilities: Tensor | None
-    ) -> Evaluation:
-        proposals = problem.proposals(allocation, tested.mixture)
-        return _sampled(proposals, x, probabilities, mass, generator)
+    def by_route(name: str, x: Tensor, probabilities: Tensor | None) -> Evaluation:
+        return routes[name].evaluation(x, probabilities, generator)
 
     def by_plug_in(x: Tensor, probabilities: Tensor | None) -> Evaluation:
         draws = problem.sample(size.plug_in_draws, generator)
         return plug_in(draws, problem.distortion, x, probabilities, problem.beta, exact_draws=True)
 
-    candidates: dict[str, Candidate] = {
-        name: functools.partial(by_sampling, allocation, Mass(0.0, 0.0))
-        for name, allocation in allocations.items()
-    }
+    candidates: dict[str, Candidate] = {name: functools.partial(by_route, name) for name in routes}
     candidates["plug-in"] = by_plug_in
     chosen = choose(candidates, problem.x, probabilities, size.pilot_symbols, generator)
-    if chosen == "plug-in":
-        return by_plug_in(problem.x, probabilities)
-    mass = problem.checked(problem.proposals(allocations[chosen], tested.mixture), generator)
-    if mass is None or mass.se > tested.mass.se:
-        mass = tested.mass
-    return by_sampling(allocations[chosen], mass, problem.x, probabilities)
+    if chosen in ("fitted", "noise"):
+        route = routes[chosen]
+        mass = problem.checked(route.proposals, generator)
+        if mass is not None and mass.se < route.mass.se:
+            routes[chosen] = replace(route, mass=mass)
+    return candidates[chosen](problem.x, probabilities)
 
 
 def _finite_draws(marginal: Density, n: int, generator: Generator) -> Float[Tensor, "n d"]:

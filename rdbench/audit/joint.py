@@ -31,11 +31,13 @@ from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Distortion
 
 _FIRST, _MOST = 2000, 16_000  # draws of either law; more until the offset is known well enough
+_NUMBERS = 100_000  # in the first draws: what is wrong in a tail alone needs many, cheap in few d
 _GOAL = 0.004  # nats
-_COMPONENTS = 8
+_COMPONENTS, _MANY = 8, 16  # of h, quickly or thoroughly fitted
 _MIXTURE_DIM = 100  # beyond it h is one Gaussian
 _BLOCK = 1_000_000  # numbers held at once
-_FAR = (0.5, 0.9, 0.99)  # quantiles of the distance from the centre of the simulated symbols
+_WIDE_SHARE = 0.2  # of h, for the tails
+_FAR = (0.5, 0.9, 0.99, 0.999)  # quantiles of the distance from the centre of the simulated symbols
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,7 @@ def law_of_symbols(
     probabilities: Float[Tensor, " n"] | None,
     beta: float,
     generator: Generator,
+    quick: bool = True,
 ) -> GaussianMixture | None:
     """h, fitted to as many simulated symbols as symbols of the source; None where it cannot be."""
     p = torch.ones(len(x), dtype=torch.float64, device=x.device)
@@ -81,8 +84,26 @@ def law_of_symbols(
         return both[torch.randperm(n, generator=generator, device=x.device)]
 
     narrow = float(distortion.noise(beta, 1000, dim, generator).square().mean())
-    components = _COMPONENTS if dim <= _MIXTURE_DIM else 1
-    return fitted(draw, narrow, components, generator, quick=True)
+    most = _COMPONENTS if quick else _MANY
+    components = most if dim <= _MIXTURE_DIM else 1
+    found = fitted(draw, narrow, components, generator, quick)
+    return None if found is None else _with_wide_tails(found)
+
+
+def _with_wide_tails(h: GaussianMixture) -> GaussianMixture:
+    """h with a share for one Gaussian that reaches farther out than it.
+
+    What is wrong in the tails of q alone is met by few symbols, for which it matters much.
+    """
+    centre = h.weights @ h.means
+    apart = h.means - centre
+    cov = (h.weights[:, None, None] * h.covs).sum(0) + (h.weights[:, None] * apart).T @ apart
+    cov = (1.0 + 3.0 * math.sqrt(2.0 / (h.dim + 2.0))) * cov
+    return GaussianMixture(
+        torch.cat([(1.0 - _WIDE_SHARE) * h.weights, h.weights.new_tensor([_WIDE_SHARE])]),
+        torch.cat([h.means, centre[None]]),
+        torch.cat([h.covs, cov[None]]),
+    )
 
 
 def checked_weights(
@@ -111,7 +132,8 @@ def checked_weights(
     at_p, at_g, from_p, from_g = [], [], [], []
     count = 0
     while count < most:
-        more = min(_FIRST, most) if count == 0 else min(count, most - count)
+        first = max(_FIRST, _NUMBERS // dim)
+        more = min(first, most) if count == 0 else min(count, most - count)
         count += more
         hidden, x = simulated_symbols(sampling, distortion, beta, more, dim, generator)
         for part, z in zip(x.split(_rows(dim)), hidden.split(_rows(dim)), strict=True):

@@ -40,6 +40,7 @@ _PRIOR_COMPONENTS = 8  # of the mixture that a prior's normalisation is checked 
 _LAPLACE_DIM = 200  # beyond it the Hessians of every symbol cost too much
 _PRIOR_SHARE = 8  # one draw in eight is the prior's: it bounds the weights
 _TEST_DRAWS = 2  # of the prior and of the proposal, per simulated symbol
+_SYMBOLS = 6000  # simulated, at most, to test an encoder
 _FEW_SYMBOLS = 2000  # simulated where only a prior of its own is looked at, by Gaussians
 _KEPT = 64, 8  # symbols and draws at which an encoder is asked twice
 
@@ -289,8 +290,8 @@ def _tested(
     distortion, beta = latents.distortion, latents.beta
     try:
         h = law_of_symbols(sampling, distortion, x, probabilities, beta, generator)
-        most = {} if name == "encoder" else {"most": _FEW_SYMBOLS}
-        found = h and checked_weights(sampling, distortion, h, beta, generator, **most)
+        most = _SYMBOLS if name == "encoder" else _FEW_SYMBOLS
+        found = h and checked_weights(sampling, distortion, h, beta, generator, most)
     except NotFinite:
         raise
     except _NoGaussian:
