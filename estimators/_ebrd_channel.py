@@ -16,7 +16,7 @@ from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.inference.reproduction import GoOn, always
 from rdbench.inference.scaling import Scaling
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Claim, Density, Energy, Side, TestChannel
+from rdbench.types import Claim, Density, Encoder, Energy, Side, TestChannel
 
 _CLAIM_DRAWS = 8
 _ROUNDS = 6
@@ -158,9 +158,20 @@ def channel(
         z = scaling.forward(y)
         return tilted.reference.log_prob(z) - tilted.tilt(z) - constant
 
+    # Exact where q is p_ref; with the network's part it still is close.
+    inner = tilted.reference.proposal(tilted.slope)
+
+    def propose(x: Tensor, k: int, g: Generator) -> Tensor:
+        return scaling.backward(inner.sample(scaling.forward(x), k, g))
+
+    def proposed(y: Tensor, x: Tensor) -> Tensor:
+        inside = inner.log_prob(scaling.forward(y), scaling.forward(x))
+        return inside - dim * math.log(scaling.scale)
+
+    own = Encoder(propose, proposed)
     return TestChannel(
         beta=beta,
-        marginal=Density(sample, log_prob) if known else Energy(sample, value_and_grad),
+        marginal=Density(sample, log_prob, own) if known else Energy(sample, value_and_grad),
         claim=_claim(tilted, scaling, claimed),
         sample_conditional=sample_conditional,
     )

@@ -238,7 +238,7 @@ def _channel(
     rate, spent = (math.nan, math.nan) if claim is None else _point(observed, claim, noise)
     return TestChannel(
         beta=beta,
-        marginal=Density(q.sample, q.log_prob),
+        marginal=Density(q.sample, q.log_prob, q.proposal(beta)),
         claim=Claim(rate, scaling.distortion(spent), side),
         sample_conditional=sample_conditional,
     )

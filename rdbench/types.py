@@ -498,11 +498,28 @@ class Atoms:
 
 
 @dataclass(frozen=True)
+class Encoder:
+    """A normalised density e(z|x) with its sampler: on the latent space, or on q's own.
+
+    ``sample(x (n, d), k, generator)`` draws (n, k, l); ``log_prob(z (n, k, l), x (n, d))`` gives
+    (n, k), in nats.
+    """
+
+    sample: Callable[[Tensor, int, Generator], Tensor]
+    log_prob: Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
 class Density:
-    """q with a normalised log density and an exact sampler."""
+    """q with a normalised log density and an exact sampler.
+
+    A ``proposal`` for p(y|x), where there is one, is an ``Encoder`` on q's own space (l = d): the
+    audit importance-samples with it. It need not be exact, but where it is little noise is left.
+    """
 
     sample: Callable[[int, Generator], Tensor]
     log_prob: Callable[[Tensor], Tensor]
+    proposal: Encoder | None = None
 
 
 @dataclass(frozen=True)
@@ -515,18 +532,6 @@ class Energy:
 
     sample: Callable[[int, Generator], Tensor]
     value_and_grad: Callable[[Tensor], tuple[Tensor, Tensor]]
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """A normalised density e(z|x) on the latent space, with its sampler.
-
-    ``sample(x (n, d), k, generator)`` draws (n, k, l); ``log_prob(z (n, k, l), x (n, d))`` gives
-    (n, k), in nats.
-    """
-
-    sample: Callable[[Tensor, int, Generator], Tensor]
-    log_prob: Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)

@@ -1,54 +1,132 @@
 """Evaluation of a density by multiple importance sampling with the balance heuristic.
 
-Z(x) = E_q exp(-beta rho(x, Y)) is estimated, independently for every x, from n_q draws of q, n_r
-of the noise around x, r(y|x) = exp(-beta rho(x, y)) / M, and n_g of the conditional
-p_g(y|x) = g(y) exp(-beta rho(x, y)) / Z_g(x) of a Gaussian mixture g fitted to other draws of q
-(squared error only: there it is drawn exactly and Z_g is in closed form):
+Z(x) = E_q exp(-beta rho(x, Y)) is estimated, independently for every x, from draws of q, of the
+noise around x, r(y|x) = exp(-beta rho(x, y)) / M, and of a proposal for p(y|x): the density's own,
+where it brings one, or the conditional p_g(y|x) = g(y) exp(-beta rho(x, y)) / Z_g(x) of a Gaussian
+mixture g fitted to other draws of q (squared error only: there it is drawn exactly and Z_g is in
+closed form). With n_i draws of proposal i
 
-    Z^(x) = sum_j q(y_j) e^{-beta rho(x, y_j)}
-                  / (n_q q(y_j) + n_r r(y_j|x) + n_g p_g(y_j|x))      over all draws j.
+    Z^(x) = sum_j q(y_j) e^{-beta rho(x, y_j)} / sum_i n_i s_i(y_j|x)      over all draws j.
 
 It is unbiased whatever the proposals (Veach and Guibas 1995; Owen and Zhou 2000), so -log Z^(x)
 lies above f(x) in expectation, by half the squared coefficient of variation to leading order.
-Where q is a mixture of few Gaussians, p_g(y|x) is nearly p(y|x) and little is left at any rate.
-Draws of q that all x share would be cheaper, but their error does not average out over x.
+Where a proposal is p(y|x) itself the weights are next to constant, at any rate. Draws of q that all
+x share would be cheaper, but their error does not average out over x.
+
+All of it rests on log_prob being the log density of the sampler's draws, and likewise for the
+proposal: `rdbench.audit.normalisation` and `rdbench.audit.joint` test that, what they leave open
+widens the interval, and `rdbench.audit.watch` that the same point has the same value.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import Evaluation, sampling_error
-from rdbench.audit.normalisation import checked_mixture
+from rdbench.audit.joint import Sampling, checked_weights, law_of_symbols
+from rdbench.audit.normalisation import Mass, checked
 from rdbench.audit.pilot import Candidate, choose
 from rdbench.audit.size import AuditSize, of_letters
 from rdbench.audit.sums import plug_in
+from rdbench.audit.watch import NotFinite, ProposalFault, Watched, WatchedEncoder
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Density, Distortion
+from rdbench.types import Density, Distortion, Encoder
 
 MAX_COMPONENTS = 8
 _FIT_DIM = 100  # beyond it no mixture is fitted (d^2 per draw), so that log_prob is not trusted
 _BLOCK = 1_000_000  # numbers held at once
+_OWN_DRAWS = 16
+"""Draws per symbol beside which a proposal of q's own needs no more."""
+_EVEN = 0.7  # effective fraction of the draws, as high as it gets beside draws of q and the noise
+_TESTED = 2, 2, 2, 2  # draws of every proposal for a simulated symbol
+_KEPT = 64, 8  # symbols and draws at which a proposal is asked twice
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """How many draws per symbol of q, of the noise and of p_g(y|x)."""
+    """How many draws per symbol of q, of the noise, of p_g(y|x) and of q's own proposal."""
 
     marginal: int
     noise: int
-    fitted: int
+    fitted: int = 0
+    own: int = 0
 
     @property
     def total(self) -> int:
         """Draws per symbol."""
-        return self.marginal + self.noise + self.fitted
+        return self.marginal + self.noise + self.fitted + self.own
+
+
+@dataclass(frozen=True, eq=False)
+class _Proposals:
+    """The mixture s(y|x) of the proposals in the shares of ``allocation``."""
+
+    sample: Callable[[int, Generator], Tensor]
+    log_prob: Watched
+    distortion: Distortion
+    beta: float
+    log_mass: float
+    allocation: Allocation
+    g: GaussianMixture | None = None
+    own: WatchedEncoder | None = None
+
+    def draw(self, x: Float[Tensor, "n d"], generator: Generator) -> Float[Tensor, "n k d"]:
+        """Draws of every proposal for every symbol."""
+        (n, d), a = x.shape, self.allocation
+        noise = self.distortion.noise(self.beta, n * a.noise, d, generator)
+        drawn = [
+            self.sample(n * a.marginal, generator).reshape(n, -1, d),
+            x[:, None] + noise.reshape(n, -1, d),
+        ]
+        if self.g is not None:
+            drawn.append(self.g.sample_conditional(x, a.fitted, self.beta, generator))
+        if self.own is not None:
+            drawn.append(self.own.sample(x, a.own, generator))
+        return torch.cat(drawn, 1)
+
+    def weigh(
+        self, x: Float[Tensor, "n d"], y: Float[Tensor, "n k d"]
+    ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
+        """log (q e^{-beta rho} / s) and rho."""
+        a, flat = self.allocation, y.reshape(-1, y.shape[2])
+        log_q = self.log_prob(flat).reshape(y.shape[:2])
+        rho = self.distortion.value_and_grad(x[:, None].expand_as(y), y)[0]
+        # log(n_r / M + n_g g / Z_g): what multiplies exp(-beta rho) in these proposals
+        local = torch.full_like(rho, math.log(a.noise) - self.log_mass)
+        if self.g is not None:
+            tilt = math.log(a.fitted) - self.g.log_partition(x, self.beta)
+            local = torch.logaddexp(local, self.g.log_prob(flat).reshape(rho.shape) + tilt[:, None])
+        s = torch.logaddexp(math.log(a.marginal) + log_q, local - self.beta * rho)
+        if self.own is not None:
+            s = torch.logaddexp(s, math.log(a.own) + self.own.log_prob(y, x))
+        return log_q - self.beta * rho - s + math.log(a.total), rho
+
+    def sampling(self) -> Sampling:
+        """The same for the test of the weights, with few draws of each proposal."""
+        a = self.allocation
+        few = Allocation(*(min(n, most) for n, most in zip(astuple(a), _TESTED, strict=True)))
+        shares = [
+            n / (a.total * m)
+            for n, m in zip(astuple(a), astuple(few), strict=True)
+            for _ in range(m)
+        ]
+        drawing = replace(self, allocation=few)
+
+        def propose(x: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+            return drawing.draw(x, generator), torch.tensor(shares).to(x)
+
+        def forward(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
+            y = self.sample(n, generator)
+            return y, y
+
+        return Sampling(forward, propose, lambda x, y: self.weigh(x, y)[0])
 
 
 @torch.no_grad()
@@ -64,40 +142,41 @@ def density(
     """Plug-in or importance sampling, whichever a pilot on other draws finds lower.
 
     Raises:
-        ValueError: ``log_prob`` does not integrate to one against the draws of ``sample``.
+        ValueError: ``log_prob`` is not the log density of the draws of ``sample``, or gives
+            another value when asked again.
     """
+    sample = functools.partial(_finite_draws, marginal)
 
-    def by_plug_in(x: Tensor, probabilities: Tensor | None) -> Evaluation:
-        draws = marginal.sample(size.plug_in_draws, generator).double()
-        return plug_in(draws, distortion, x, probabilities, beta, exact_draws=True)
+    def by_plug_in(note: str) -> Evaluation:
+        draws = sample(size.plug_in_draws, generator)
+        found = plug_in(draws, distortion, x, probabilities, beta, exact_draws=True)
+        return replace(found, note=note)
 
     log_mass = _log_noise_mass(distortion, beta, x.shape[1])
     if log_mass is None:
-        return by_plug_in(x, probabilities)
-    if x.shape[1] > _FIT_DIM:
-        return by_plug_in(x, probabilities)
-    g = checked_mixture(marginal, MAX_COMPONENTS, generator)
-    if g is None:
-        # An offset of log_prob would be an offset of F. The plug-in asks for draws alone.
-        return by_plug_in(x, probabilities)
-
-    def by_sampling(allocation: Allocation, x: Tensor, probabilities: Tensor | None) -> Evaluation:
-        return _sampled(
-            marginal, distortion, x, probabilities, beta, log_mass, g, allocation, generator
+        return by_plug_in("")
+    log_prob = Watched(marginal.log_prob, "log_prob")
+    problem = _Problem(sample, log_prob, distortion, beta, log_mass, x, probabilities, size)
+    notes: list[str] = []
+    try:
+        found = (
+            None if marginal.proposal is None else _by_own(problem, marginal.proposal, generator)
         )
-
-    if probabilities is not None:
-        size = of_letters(size, len(x))
-    k = size.local_draws
-    half, eighth = k // 2, k // 8
-    candidates: dict[str, Candidate] = {}
-    if distortion.name == "squared_error":
-        allocation = Allocation(2 * eighth, eighth, k - 3 * eighth)
-        candidates["fitted"] = functools.partial(by_sampling, allocation)
-    candidates["noise"] = functools.partial(by_sampling, Allocation(k - half, half, 0))
-    candidates["plug-in"] = by_plug_in
-    chosen = choose(candidates, x, probabilities, size.pilot_symbols, generator)
-    return candidates[chosen](x, probabilities)
+    except NotFinite as fault:
+        return by_plug_in(f"{fault}: not used")
+    except ValueError as fault:  # whether log_prob or the proposal is wrong, the next test says
+        found = None
+        notes.append(f"the proposal of q is left out: {fault}")
+    try:
+        found = found or _chosen(problem, None, generator)
+    except NotFinite as fault:
+        return by_plug_in(f"{fault}: not used")
+    log_prob.verify(generator)
+    if found is None:
+        # An offset of log_prob would be an offset of F. The plug-in asks for draws alone.
+        notes.append("log_prob is not used: how much it integrates to is not known")
+        return by_plug_in("; ".join(notes))
+    return replace(found, note="; ".join(notes))
 
 
 def _log_noise_mass(distortion: Distortion, beta: float, dim: int) -> float | None:
@@ -110,53 +189,184 @@ def _log_noise_mass(distortion: Distortion, beta: float, dim: int) -> float | No
         return None
 
 
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What is audited, and on what."""
+
+    sample: Callable[[int, Generator], Tensor]
+    log_prob: Watched
+    distortion: Distortion
+    beta: float
+    log_mass: float
+    x: Float[Tensor, "n d"]
+    probabilities: Float[Tensor, " n"] | None
+    size: AuditSize
+
+    @property
+    def draws(self) -> int:
+        """Per symbol; more for each where there are few letters."""
+        if self.probabilities is None:
+            return self.size.local_draws
+        return of_letters(self.size, len(self.x)).local_draws
+
+    def proposals(
+        self,
+        allocation: Allocation,
+        g: GaussianMixture | None = None,
+        own: WatchedEncoder | None = None,
+    ) -> _Proposals:
+        """Proposals with these shares."""
+        return _Proposals(
+            self.sample,
+            self.log_prob,
+            self.distortion,
+            self.beta,
+            self.log_mass,
+            allocation,
+            g if allocation.fitted > 0 else None,
+            own,
+        )
+
+    def checked(self, proposals: _Proposals, generator: Generator) -> Mass | None:
+        """What is known of the mass that the weights have too much."""
+        sampling, distortion, beta = proposals.sampling(), self.distortion, self.beta
+        for quick in (True, False):
+            h = law_of_symbols(
+                sampling, distortion, self.x, self.probabilities, beta, generator, quick
+            )
+            mass = h and checked_weights(sampling, distortion, h, beta, generator)
+            # A thorough fit costs seconds: only where nothing else can tell.
+            if mass is not None or proposals.own is None:
+                return mass
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """Proposals, and what is not known of the mass of their weights."""
+
+    proposals: _Proposals
+    mass: Mass
+
+    def evaluation(
+        self, x: Tensor, probabilities: Tensor | None, generator: Generator
+    ) -> Evaluation:
+        """The estimate."""
+        return _sampled(self.proposals, x, probabilities, self.mass, generator)
+
+
+def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evaluation | None:
+    """The evaluation by q's own proposal where a pilot finds its weights even.
+
+    Where they are not it is one candidate among others.
+
+    Raises:
+        ValueError: log_prob or the proposal is wrong, or cannot be tested.
+    """
+    own = WatchedEncoder(proposal, "the proposal of q")
+    own.keep(problem.x[: _KEPT[0]], _KEPT[1], generator)
+    k = max(_OWN_DRAWS, problem.draws // 4)
+    sixteenth = k // _OWN_DRAWS
+    allocation = Allocation(sixteenth, 2 * sixteenth, own=k - 3 * sixteenth)
+    proposals = problem.proposals(allocation, own=own)
+    mass = problem.checked(proposals, generator)
+    if mass is None:
+        raise ProposalFault("whether its weights are right could not be told")
+    tested = _Tested(proposals, mass)
+    x, p = problem.x, problem.probabilities
+    if p is not None and len(x) <= problem.size.pilot_symbols:
+        pilot = tested.evaluation(x, p, generator)
+    else:
+        shares = torch.ones(len(x), dtype=torch.float64, device=x.device) if p is None else p
+        rows = torch.multinomial(shares, problem.size.pilot_symbols, True, generator=generator)
+        pilot = tested.evaluation(x[rows], None, generator)
+    if pilot.ess >= _EVEN:
+        found: Evaluation | None = tested.evaluation(x, p, generator)
+    else:
+        found = _chosen(problem, tested, generator)
+    own.verify(generator)
+    return found
+
+
+def _chosen(problem: _Problem, own: _Tested | None, generator: Generator) -> Evaluation | None:
+    """The evaluation by what a pilot finds lowest; None where log_prob cannot be tested."""
+    fits = problem.x.shape[1] <= _FIT_DIM
+    density = Density(problem.sample, problem.log_prob)
+    tested = checked(density, MAX_COMPONENTS, generator) if fits else None
+    if tested is None and own is None:
+        return None
+    size, probabilities, k = problem.size, problem.probabilities, problem.draws
+    half, eighth = k // 2, k // 8
+    routes: dict[str, _Tested] = {}
+    if own is not None:
+        allocation = Allocation(eighth, eighth, own=k - 2 * eighth)
+        routes["own"] = replace(own, proposals=replace(own.proposals, allocation=allocation))
+    if tested is not None:
+        if problem.distortion.name == "squared_error":
+            allocation = Allocation(2 * eighth, eighth, k - 3 * eighth)
+            proposals = problem.proposals(allocation, tested.mixture)
+            routes["fitted"] = _Tested(proposals, tested.mass)
+        proposals = problem.proposals(Allocation(k - half, half))
+        routes["noise"] = _Tested(proposals, tested.mass)
+
+    def by_route(name: str, x: Tensor, probabilities: Tensor | None) -> Evaluation:
+        return routes[name].evaluation(x, probabilities, generator)
+
+    def by_plug_in(x: Tensor, probabilities: Tensor | None) -> Evaluation:
+        draws = problem.sample(size.plug_in_draws, generator)
+        return plug_in(draws, problem.distortion, x, probabilities, problem.beta, exact_draws=True)
+
+    candidates: dict[str, Candidate] = {name: functools.partial(by_route, name) for name in routes}
+    candidates["plug-in"] = by_plug_in
+    chosen = choose(candidates, problem.x, probabilities, size.pilot_symbols, generator)
+    if chosen in ("fitted", "noise"):
+        route = routes[chosen]
+        mass = problem.checked(route.proposals, generator)
+        if mass is not None and mass.se < route.mass.se:
+            routes[chosen] = replace(route, mass=mass)
+    return candidates[chosen](problem.x, probabilities)
+
+
+def _finite_draws(marginal: Density, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+    """n draws of q.
+
+    Raises:
+        ValueError: some are not finite.
+    """
+    y = marginal.sample(n, generator).double()
+    bad = int((~torch.isfinite(y)).any(1).sum())
+    if bad:
+        raise ValueError(f"the sampler of q drew {bad:,} of {n:,} points that are not finite")
+    return y
+
+
 def _sampled(
-    marginal: Density,
-    distortion: Distortion,
+    proposals: _Proposals,
     x: Float[Tensor, "n d"],
     probabilities: Float[Tensor, " n"] | None,
-    beta: float,
-    log_mass: float,
-    g: GaussianMixture | None,
-    allocation: Allocation,
+    mass: Mass,
     generator: Generator,
 ) -> Evaluation:
-    d, k = x.shape[1], allocation.total
-    use_g = g if allocation.fitted > 0 else None
+    """The estimate, with what is not known of the ``mass`` of its weights."""
+    k = proposals.allocation.total
     potential, spent, effective = [], [], []
-    for part in x.split(max(1, _BLOCK // (k * d))):
-        b = len(part)
-        noise = distortion.noise(beta, b * allocation.noise, d, generator)
-        drawn = [
-            marginal.sample(b * allocation.marginal, generator).double().reshape(b, -1, d),
-            part[:, None] + noise.reshape(b, -1, d),
-        ]
-        if use_g is not None:
-            drawn.append(use_g.sample_conditional(part, allocation.fitted, beta, generator))
-        y = torch.cat(drawn, 1)
-        flat = y.reshape(-1, d)
-        log_q = marginal.log_prob(flat).double().reshape(b, k)
-        rho = distortion.value_and_grad(part[:, None].expand_as(y), y)[0]
-        # log(n_r / M + n_g g / Z_g): what multiplies exp(-beta rho) in the local proposals
-        local = torch.full_like(rho, math.log(allocation.noise) - log_mass)
-        if use_g is not None:
-            tilt = math.log(allocation.fitted) - use_g.log_partition(part, beta)
-            local = torch.logaddexp(local, use_g.log_prob(flat).reshape(b, k) + tilt[:, None])
-        proposal = torch.logaddexp(math.log(allocation.marginal) + log_q, local - beta * rho)
-        log_w = log_q - beta * rho - proposal
+    for part in x.split(max(1, _BLOCK // (k * x.shape[1]))):
+        log_w, rho = proposals.weigh(part, proposals.draw(part, generator))
         log_z = torch.logsumexp(log_w, 1)
         posterior = torch.exp(log_w - log_z[:, None])
-        potential.append(-log_z)
+        potential.append(math.log(k) - log_z)
         spent.append((posterior * rho).sum(1))
         effective.append(1.0 / posterior.square().sum(1))
     effective_draws = torch.cat(effective)
-    with_g = "" if use_g is None else f", a fitted mixture ({use_g.size})"
+    last = "" if proposals.g is None else f", a fitted mixture ({proposals.g.size})"
+    last += "" if proposals.own is None else ", its own proposal"
     return Evaluation(
         potential=torch.cat(potential),
         distortion=torch.cat(spent),
-        method=f"importance sampling from q, noise{with_g}, {k} draws per symbol",
+        method=f"importance sampling from q, noise{last}, {k} draws per symbol",
         side="upper",
         probabilities=probabilities,
         ess=float(effective_draws.quantile(0.05)) / k,
-        common_se=sampling_error(effective_draws, k, probabilities),
+        common_se=math.hypot(sampling_error(effective_draws, k, probabilities), mass.se),
+        above=mass.above,
     )

@@ -11,12 +11,14 @@ agree at that c and nowhere else: bridge sampling (Bennett 1976; Meng and Wong 1
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.audit.bridge import mismatch, offset
 from rdbench.inference.components import choose_observed
 from rdbench.inference.reproduction import fit_observed
 from rdbench.sources.mixture import GaussianMixture
@@ -24,16 +26,40 @@ from rdbench.types import Density
 
 _SIGMAS = 5.0
 _SLACK = 0.01  # nats
-# Nats: up to this standard error the mass counts as known. A larger one comes from few draws in the
-# overlap, and is then no good measure of the error itself.
-_KNOWN = 0.05
+KNOWN = 0.05
+"""Nats: up to this standard error a mass counts as known. A larger one comes from few draws in the
+overlap, and is then no good measure of the error itself."""
+_GOAL = 0.004  # nats: more draws until the standard error is no larger
 _SELECT_DRAWS, _COMPARE_DRAWS = 8000, 4000  # choose the number of components
+_QUICK_DRAWS = 2000, 1000
 # p parameters fitted to n draws leave g some p / 2n nats from q: with few draws that is more in
 # d = 50 than the gaps that are audited.
 _LEAST_FIT, _PER_PARAMETER, _MOST_NUMBERS = 8000, 30, 10_000_000
+_QUICK_PER_PARAMETER = 10
 _LEAST_VARIANCE = 1e-12  # of g, over that of q
-_CHECK_DRAWS = (2000, 20_000)  # the second where the first leaves it open
-_ROUNDS = 100
+_CHECK_DRAWS = (2000, 20_000, 60_000)  # the next where the one before leaves it open
+_CHECK_NUMBERS = 1_500_000
+
+
+@dataclass(frozen=True)
+class Mass:
+    """The log of what a density integrates to, as far as it is known, in nats."""
+
+    value: float
+    se: float
+
+    @property
+    def above(self) -> float:
+        """What an F by this density may be too low by, beside the standard error."""
+        return max(self.value, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A mixture fitted to the draws of a density, and the density's mass by it."""
+
+    mixture: GaussianMixture
+    mass: Mass
 
 
 def log_mass(
@@ -45,69 +71,103 @@ def log_mass(
         difference_at_p: log_prob(y) - log g(y) at draws of p.
         difference_at_g: the same at draws of g.
     """
-    at_p, at_g = difference_at_p.double(), difference_at_g.double()
-    # Below all differences the second mean is the larger one, above them the first.
-    lo = min(float(at_p.min()), float(at_g.min())) - 1.0
-    hi = max(float(at_p.max()), float(at_g.max())) + 1.0
-    if not (math.isfinite(hi) and hi > lo):
-        return math.nan, math.inf
-    lo = max(lo, hi - 1e6)  # log_prob may be -inf where g is not
-    for _ in range(_ROUNDS):
-        c = 0.5 * (lo + hi)
-        above = float(torch.sigmoid(at_g - c).mean()) > float(torch.sigmoid(c - at_p).mean())
-        lo, hi = (c, hi) if above else (lo, c)
-    c = 0.5 * (lo + hi)
-    errors = (_relative_error(torch.sigmoid(at_g - c)), _relative_error(torch.sigmoid(c - at_p)))
-    return c, math.hypot(*errors)
+    return offset(difference_at_p, difference_at_g[:, None], _alone(difference_at_p))
 
 
-def judged(value: float, se: float) -> Literal["normalised", "wrong", "open"]:
-    """What the log of a mass says; ``open`` where it is not known well enough."""
-    if not math.isfinite(value) or not se <= _KNOWN:
-        return "open"
-    return "normalised" if abs(value) <= _SIGMAS * se + _SLACK else "wrong"
+def _alone(like: Tensor) -> Tensor:
+    """The shares of one proposal."""
+    return torch.ones(1, dtype=torch.float64, device=like.device)
+
+
+def wrong_mass(value: float, se: float) -> None:
+    """Refuses a mass that is known to be other than one.
+
+    Raises:
+        ValueError: it is.
+    """
+    if abs(value) > _SIGMAS * se + _SLACK:
+        raise ValueError(
+            f"the density integrates to exp({value:.4g} +- {se:.1g}) over what its sampler "
+            "draws, not to one"
+        )
 
 
 def checked_mixture(
     marginal: Density, components: int, generator: Generator
 ) -> GaussianMixture | None:
-    """A mixture g fitted to draws of q, by which ``log_prob`` was found to fit its sampler.
+    """The mixture of ``checked`` alone."""
+    found = checked(marginal, components, generator)
+    return None if found is None else found.mixture
+
+
+def checked(marginal: Density, components: int, generator: Generator) -> Checked | None:
+    """A mixture g fitted to draws of q, and how well ``log_prob`` was found to fit its sampler.
 
     The number of components, the fit and the comparison use draws of their own. ``None`` where q
     and g overlap too little to tell: nothing may then rest on ``log_prob``.
 
     Raises:
-        ValueError: log_prob does not integrate to one against the draws.
+        ValueError: log_prob does not integrate to one against the draws, or is not their density
+            in places.
     """
-    draws = marginal.sample(_SELECT_DRAWS + _COMPARE_DRAWS, generator).double()
-    select, compare = draws.split([_SELECT_DRAWS, _COMPARE_DRAWS])
-    least = _LEAST_VARIANCE * float(select.var(0).mean())
+
+    def draw(n: int) -> Tensor:
+        return marginal.sample(n, generator).double()
+
+    g = fitted(draw, 0.0, components, generator)
+    if g is None:
+        return None
+    at_p, at_g = [], []
+    done, value, se = 0, math.nan, math.inf
+    for count in _CHECK_DRAWS:
+        if done > 0 and count * g.dim > _CHECK_NUMBERS and se <= KNOWN:
+            break
+        check, other = draw(count - done), g.sample(count - done, generator)
+        done = count
+        at_p.append(marginal.log_prob(check).double() - g.log_prob(check))
+        at_g.append(marginal.log_prob(other).double() - g.log_prob(other))
+        p, by_g = torch.cat(at_p), torch.cat(at_g)[:, None]
+        value, se = offset(p, by_g, _alone(p))
+        if math.isfinite(value) and se <= KNOWN:
+            wrong_mass(value, se)
+            found = mismatch(p, by_g, _alone(p), [])
+            if found is not None:
+                raise ValueError(
+                    "log_prob is not the log density of the draws: where its "
+                    f"{found.where} against a fitted mixture, the sampler puts "
+                    f"{found.sampled:.2g} and log_prob claims {found.claimed:.2g} "
+                    f"({found.sigmas:.0f} standard errors)"
+                )
+            if se <= _GOAL:
+                break
+    return Checked(g, Mass(value, se)) if math.isfinite(value) and se <= KNOWN else None
+
+
+def fitted(
+    draw: Callable[[int], Tensor],
+    least: float,
+    components: int,
+    generator: Generator,
+    quick: bool = False,
+) -> GaussianMixture | None:
+    """A Gaussian mixture fitted to draws; ``None`` where they are constant or not finite.
+
+    Args:
+        draw: n of them, (n, d).
+        least: the least variance of a component, 0 for next to none.
+        components: the most.
+        generator: picks the seeds of the partitions.
+        quick: with fewer draws.
+    """
+    sizes = _QUICK_DRAWS if quick else (_SELECT_DRAWS, _COMPARE_DRAWS)
+    select, compare = draw(sum(sizes)).split(sizes)
+    least = max(least, _LEAST_VARIANCE * float(select.var(0).mean()))
     if not 0.0 < least < math.inf:
         return None
     choice = choose_observed(select, compare, least, components, generator)
     most = _MOST_NUMBERS // select.shape[1]
-    count = min(max(_LEAST_FIT, _PER_PARAMETER * choice.parameters), most)
-    fit = marginal.sample(count, generator).double()
-    g = fit_observed(fit, choice.mixture, least, tied=choice.tied, iterations=20, tolerance=1e-4)
-    for count in _CHECK_DRAWS:
-        check, other = marginal.sample(count, generator).double(), g.sample(count, generator)
-        value, se = log_mass(
-            marginal.log_prob(check).double() - g.log_prob(check),
-            marginal.log_prob(other).double() - g.log_prob(other),
-        )
-        verdict = judged(value, se)
-        if verdict == "wrong":
-            raise ValueError(
-                f"the density integrates to exp({value:.4g} +- {se:.1g}) over what its sampler "
-                "draws, not to one"
-            )
-        if verdict == "normalised":
-            return g
-    return None
-
-
-def _relative_error(values: Tensor) -> float:
-    mean = float(values.mean())
-    if not mean > 0.0:
-        return math.inf
-    return float(values.std()) / (mean * math.sqrt(len(values)))
+    each = _QUICK_PER_PARAMETER if quick else _PER_PARAMETER
+    count = min(max(len(select), each * choice.parameters), most)
+    return fit_observed(
+        draw(count), choice.mixture, least, tied=choice.tied, iterations=20, tolerance=1e-4
+    )

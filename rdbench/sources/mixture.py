@@ -22,7 +22,7 @@ from torch import Generator, Tensor
 
 from rdbench.arrays import Array, Number, array, converts, number, probabilities, settle, whole
 from rdbench.sources.gaussian import orthogonal
-from rdbench.types import RdbenchError
+from rdbench.types import Encoder, RdbenchError
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -163,6 +163,21 @@ class GaussianMixture:
             local = centred * gain + z[chosen] * (v * gain).sqrt()
             out[chosen] = mixture.means[j] + local @ vectors[j].T
         return out.reshape(n, k, self.dim)
+
+    def log_conditional(
+        self, y: Float[Tensor, "n k d"], x: Float[Tensor, "n d"], beta: float
+    ) -> Float[Tensor, "n k"]:
+        """log p(y|x) = log q(y) - beta ||x - y||^2 - log Z(x)."""
+        rho = (y.double() - x.double()[:, None]).square().sum(2)
+        log_q = self.log_prob(y.reshape(-1, self.dim)).reshape(rho.shape)
+        return log_q - beta * rho - self.log_partition(x, beta)[:, None]
+
+    def proposal(self, beta: float) -> Encoder:
+        """p(y|x) as a density with its exact sampler."""
+        return Encoder(
+            lambda x, k, g: self.sample_conditional(x, k, beta, g),
+            lambda y, x: self.log_conditional(y, x, beta),
+        )
 
     def deconvolved(self, noise: float, floor: float = 0.0) -> GaussianMixture:
         """The mixture with ``noise`` I taken out of every covariance.
