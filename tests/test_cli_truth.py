@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +17,19 @@ from rdbench.report.truth_line import TruthLine, truth_line
 from rdbench.run.records import CellRecord, Cost, PointRecord, Provenance
 from rdbench.types import Bracket, Case
 
-CASES = [
-    pytest.param(suite, case, id=f"{suite}/{case.name}")
-    for suite in registry.names("suite")
-    for case in registry.load_suite(suite).cases()
+ALL = [
+    (name, case) for name in registry.names("suite") for case in registry.load_suite(name).cases()
 ]
-CLOSED = [one for one in CASES if not _bounded(one.values[1].reference)]
-SOLVED = [one for one in CASES if _bounded(one.values[1].reference)]
+CLOSED = [
+    pytest.param(suite, case, id=f"{suite}/{case.name}")
+    for suite, case in ALL
+    if not _bounded(case.reference)
+]
+SOLVED = [
+    pytest.param(suite, case, id=f"{suite}/{case.name}")
+    for suite, case in ALL
+    if _bounded(case.reference)
+]
 
 
 @pytest.fixture(autouse=True)
@@ -155,11 +162,11 @@ def gaussian(**changes) -> CellRecord:
                 rate_hi=rate, dist_lo=d, dist_hi=d,
             )
         )  # fmt: skip
-    made = {
+    made: dict[str, Any] = {
         "commit": "0" * 40, "dirty": False, "versions": {}, "processor": "", "platform": "",
         "device": "cpu", "threads": 1, "jobs": 1, "started": "", "finished": "",
     }  # fmt: skip
-    about = {
+    about: dict[str, Any] = {
         "cell": "a" * 16, "suite": "scalar", "suite_version": 1, "case": "gaussian-standard",
         "dim": 1, "distortion": "squared_error", "estimator": "e", "preset": "default",
         "params": {}, "fields": {}, "seed": 0, "budget": "default", "status": "ok",

@@ -3,9 +3,9 @@
 The framework knows no estimator: colours and markers come from the estimator's registration; who
 asks for none gets the first look of the palette that nobody in the figure at hand has. The first
 six colours are those of Okabe and Ito (2008), told apart by colour-blind readers; black is kept for
-the truth, yellow is too pale on white. The other six are dark and light tones of the same kind
-(after Tol, 2021), and every look has a marker of its own: no two estimators share a marker as long
-as there are some left, no two variants of one a line style, so that grey prints can be read.
+the truth, yellow is too pale on white. The other six are darker or duller tones; with twelve no set
+is safe for every eye, so that every look has a marker of its own: no two estimators share one as
+long as there are some left, no two variants of one a line style, and grey prints can be read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # tables take names from here, and need no plotting library
 
 PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
-    "#332288", "#882255", "#999933", "#7F7F7F", "#663300", "#7E57C2",
+    "#00838F", "#A31515", "#999933", "#7F7F7F", "#663300", "#7E57C2",
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "*", "X", "<", "p", ">", "h")
 """Shapes that the page knows, too."""
