@@ -34,14 +34,13 @@ class Evaluation:
     above: float = 0.0
     ess: float = 1.0
     accepted: bool = True
-    excess: float = 0.0
-    """By how much the mean of ``potential`` is too high in expectation, to leading order: it is no
-    correction, but R and D are uncertain by it."""
+    excess: Float[Tensor, " n"] | None = None
+    """By how much ``potential`` is too high in expectation, to leading order: no correction, but R
+    and D are uncertain by its mean."""
+    distortion_bias: Float[Tensor, " k"] | None = None
+    """The bias of ``distortion``, to leading order, where it is a ratio of weighted sums."""
     distortion_se: float = 0.0
     """The standard error of the mean of ``distortion`` that all rows share."""
-    distortion_bias: float = 0.0
-    """The size of the bias of the mean of ``distortion``, to leading order: where it is a ratio of
-    weighted sums."""
     note: str = ""
     """What the reader should know of the side, or of what was left out."""
 
@@ -78,6 +77,15 @@ def sampling_error(
         return 0.0
     relative = (draws / effective - 1.0).clamp(min=0.0) / (draws - 1.0)
     return float((probabilities.square() * relative).sum().sqrt())
+
+
+def ratio_bias(posterior: Float[Tensor, "n k"], rho: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """The bias of sum_j w_j rho_j / sum_j w_j to leading order, from the normalised weights.
+
+    The delta method for a ratio of means of k draws gives -sum_j w_j^2 (rho_j - mean).
+    """
+    mean = (posterior * rho).sum(1, keepdim=True)
+    return -(posterior.square() * (rho - mean)).sum(1)
 
 
 def log_mean_exp(values: Tensor, dim: int) -> Tensor:

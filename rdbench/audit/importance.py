@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import Evaluation, sampling_error
+from rdbench.audit.evaluation import Evaluation, ratio_bias, sampling_error
 from rdbench.audit.joint import Sampling, checked_weights, law_of_symbols
 from rdbench.audit.normalisation import Mass, checked
 from rdbench.audit.pilot import Candidate, choose
@@ -349,7 +349,7 @@ def _sampled(
 ) -> Evaluation:
     """The estimate, with what is not known of the ``mass`` of its weights."""
     k = proposals.allocation.total
-    potential, spent, effective = [], [], []
+    potential, spent, effective, bias = [], [], [], []
     for part in x.split(max(1, _BLOCK // (k * x.shape[1]))):
         log_w, rho = proposals.weigh(part, proposals.draw(part, generator))
         log_z = torch.logsumexp(log_w, 1)
@@ -357,6 +357,7 @@ def _sampled(
         potential.append(math.log(k) - log_z)
         spent.append((posterior * rho).sum(1))
         effective.append(1.0 / posterior.square().sum(1))
+        bias.append(ratio_bias(posterior, rho))
     effective_draws = torch.cat(effective)
     last = "" if proposals.g is None else f", a fitted mixture ({proposals.g.size})"
     last += "" if proposals.own is None else ", its own proposal"
@@ -369,4 +370,6 @@ def _sampled(
         ess=float(effective_draws.quantile(0.05)) / k,
         common_se=math.hypot(sampling_error(effective_draws, k, probabilities), mass.se),
         above=mass.above,
+        excess=0.5 * (1.0 / effective_draws - 1.0 / k),
+        distortion_bias=torch.cat(bias),
     )

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import Evaluation, sampling_error
+from rdbench.audit.evaluation import Evaluation, ratio_bias, sampling_error
 from rdbench.audit.joint import Sampling, checked_weights, law_of_symbols
 from rdbench.audit.laplace import GaussianProposal, laplace
 from rdbench.audit.normalisation import Mass, checked
@@ -327,7 +327,7 @@ def _sampled(
     """The estimate, with what is not known of the ``mass`` of its weights."""
     latent_dim = latents.sample_latent(1, generator).shape[1]
     step = max(1, min(_BLOCK // size.local_draws, _HESSIANS // max(latent_dim, 1) ** 2))
-    potential, spent, effective = [], [], []
+    potential, spent, effective, bias = [], [], [], []
     k = size.local_draws
     for part in x.split(step):
         proposal = propose(part)
@@ -342,6 +342,7 @@ def _sampled(
         potential.append(math.log(k) - log_z)
         spent.append((posterior * rho).sum(1))
         effective.append(1.0 / posterior.square().sum(1))
+        bias.append(ratio_bias(posterior, rho))
     effective_draws = torch.cat(effective)
     return Evaluation(
         potential=torch.cat(potential),
@@ -352,6 +353,8 @@ def _sampled(
         ess=float(effective_draws.quantile(0.05)) / k,
         common_se=math.hypot(sampling_error(effective_draws, k, probabilities), mass.se),
         above=mass.above,
+        excess=0.5 * (1.0 / effective_draws - 1.0 / k),
+        distortion_bias=torch.cat(bias),
     )
 
 

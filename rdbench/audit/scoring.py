@@ -134,12 +134,17 @@ def _split(
         gaps = evaluation.potential[:k] - (0.0 if optimal is None else optimal[:k])
         both = math.hypot(distortion.widest, mean_of(gaps, symbols).widest / beta)
         distortion = Mean((lagrangian - rate.value) / beta, both)
-    spending_error = Z95 * evaluation.distortion_se + evaluation.distortion_bias
-    method = max(evaluation.below, evaluation.above) + evaluation.excess
+    spending_error = Z95 * evaluation.distortion_se + _size(evaluation.distortion_bias, symbols)
+    method = max(evaluation.below, evaluation.above) + _size(evaluation.excess, symbols)
     half = math.hypot(rate.widest, Z95 * evaluation.common_se) + method + beta * spending_error
     return _Split(
         Mean(rate.value, half), Mean(distortion.value, distortion.widest + spending_error)
     )
+
+
+def _size(values: Float[Tensor, " k"] | None, symbols: Symbols) -> float:
+    """The size of the mean; 0 where there are none."""
+    return 0.0 if values is None else abs(mean_of(values, symbols).value)
 
 
 def _slope(rates: Tensor, control: Float[Tensor, " k"], symbols: Symbols) -> float | None:

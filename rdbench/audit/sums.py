@@ -89,8 +89,7 @@ def plug_in(
         potential.append(math.log(m) - log_z)
         spent.append(mean)
         effective.append(1.0 / posterior.square().sum(1))
-        # The delta method for a ratio of means, per symbol.
-        bias.append((posterior * influence).sum(1))
+        bias.append(-(posterior * influence).sum(1))
         share += weights[row : row + len(rho)] @ posterior
         moved += weights[row : row + len(rho)] @ influence
         row += len(rho)
@@ -103,7 +102,7 @@ def plug_in(
         probabilities=probabilities,
         common_se=float((m * share).std()) / math.sqrt(m) if m > 1 else math.inf,
         ess=float(effective_draws.quantile(0.05)) / m,
-        excess=0.5 * float(weights @ (1.0 / effective_draws - 1.0 / m)),
+        excess=0.5 * (1.0 / effective_draws - 1.0 / m),
         distortion_se=math.sqrt(m) * float(moved.std()) if m > 1 else math.inf,
-        distortion_bias=abs(float(weights @ torch.cat(bias))),
+        distortion_bias=torch.cat(bias),
     )
