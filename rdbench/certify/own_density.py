@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -64,8 +65,13 @@ def own_line_density(source: Source) -> LineDensity | None:
         math.inf if tail is None or tail.kind == "log_concave" else tail.power - 1.0,
         outward, log_prob, None, _tail(tail, log_prob, ends, centre, scale),
     )  # fmt: skip
-    _check_mass(density, draws - centre)
-    return density
+    # What is left of an error of the constant would be an error of every integral.
+    total = _checked_mass(density, draws - centre)
+    return replace(
+        density,
+        log_prob=lambda u: density.log_prob(u) - math.log(total),
+        tail=lambda t, side: Tail(*(moment / total for moment in density.tail(t, side))),
+    )
 
 
 def _log_prob(
@@ -144,8 +150,8 @@ def _check_tail(
             raise ValueError(f"the density falls more slowly than |x|^-{tail.power:g} {where}")
 
 
-def _check_mass(density: LineDensity, draws: Float[ndarray, " n"]) -> None:
-    """The density integrates to one, and the draws follow it."""
+def _checked_mass(density: LineDensity, draws: Float[ndarray, " n"]) -> float:
+    """The integral of the density, which is one up to 1e-6; and the draws follow it."""
     ends = []
     for side, end in ((-1, density.lo), (1, density.hi)):
         t = max(density.outward, density.scale)
@@ -181,6 +187,7 @@ def _check_mass(density: LineDensity, draws: Float[ndarray, " n"]) -> None:
     share = np.searchsorted(np.sort(draws), at) / len(draws)
     if float(np.abs(share - below).max()) > _APART:
         raise ValueError("its draws do not follow its density")
+    return total
 
 
 def _masses(density: LineDensity, panels: Panels) -> Float[ndarray, " k"]:
