@@ -128,7 +128,8 @@ def _stratified(
     if growth is None or block < 2 or isinstance(source, HasSupport):
         return None
     reach = _Reach.of(growth, _tail_index(source))
-    if source.dim == 1 and isinstance(source, HasDensity):
+    # Of a singular Gaussian the protocol says yes, by its class: the attribute itself raises.
+    if source.dim == 1 and isinstance(source, HasDensity) and hasattr(source, "log_prob"):
         density: HasDensity = source
         pilot = source.sample(_PILOT, generator).double()[:, 0]
         law = _law(lambda t: density.log_prob(t[:, None]).double(), pilot, reach, signed=True)

@@ -119,7 +119,7 @@ class Bench:
         try:
             with deadline(self.limit):
                 found = audit(
-                    guarded(channel),
+                    guarded(channel, stream(self.seed, probe.dim, "channel", salt)),
                     probe.problem,
                     probe.reference,
                     size=_SIZE,

@@ -61,8 +61,12 @@ def _marginal(marginal: Marginal, wrap: _Wrap) -> Marginal:
 
 
 def _density(density: Density, wrap: _Wrap) -> Density:
+    proposal = density.proposal
     return dataclasses.replace(
-        density, sample=wrap(density.sample), log_prob=wrap(density.log_prob)
+        density,
+        sample=wrap(density.sample),
+        log_prob=wrap(density.log_prob),
+        proposal=None if proposal is None else _encoder(proposal, wrap),
     )
 
 

@@ -100,7 +100,7 @@ def _blahut(source: Own, beta: float) -> tuple[float, float]:
     p = weight * np.exp(source.log_prob(torch.from_numpy(x)[:, None]).numpy())
     assert p.sum() == pytest.approx(1.0, abs=1e-9)
     ends = source.quantile(torch.tensor([1e-5, 1.0 - 1e-5], dtype=torch.float64)).tolist()
-    y = np.linspace(*ends, 300)
+    y = np.linspace(ends[0], ends[1], 300)
     kernel = np.exp(-beta * (x[:, None] - y) ** 2)
     q = np.full(len(y), 1.0 / len(y))
     for _ in range(500):
