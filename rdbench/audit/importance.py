@@ -234,7 +234,9 @@ class _Problem:
             h = law_of_symbols(
                 sampling, distortion, self.x, self.probabilities, beta, generator, quick
             )
-            mass = h and checked_weights(sampling, distortion, h, beta, generator)
+            mass = None
+            if h is not None:
+                mass = checked_weights(sampling, distortion, h, beta, generator)
             # A thorough fit costs seconds: only where nothing else can tell.
             if mass is not None or proposals.own is None:
                 return mass

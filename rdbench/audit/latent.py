@@ -291,7 +291,9 @@ def _tested(
     try:
         h = law_of_symbols(sampling, distortion, x, probabilities, beta, generator)
         most = _SYMBOLS if name == "encoder" else _FEW_SYMBOLS
-        found = h and checked_weights(sampling, distortion, h, beta, generator, most)
+        found = None
+        if h is not None:
+            found = checked_weights(sampling, distortion, h, beta, generator, most)
     except NotFinite:
         raise
     except _NoGaussian:
