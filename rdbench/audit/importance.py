@@ -45,6 +45,7 @@ _BLOCK = 1_000_000  # numbers held at once
 _OWN_DRAWS = 16
 """Draws per symbol beside which a proposal of q's own needs no more."""
 _EVEN = 0.7  # effective fraction of the draws, as high as it gets beside draws of q and the noise
+_USEFUL = 0.2  # from here on q's own proposal, with all draws, needs no rival
 _TESTED = 2, 2, 2, 2  # draws of every proposal for a simulated symbol
 _KEPT = 64, 8  # symbols and draws at which a proposal is asked twice
 
@@ -256,9 +257,9 @@ class _Tested:
 
 
 def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evaluation | None:
-    """The evaluation by q's own proposal where a pilot finds its weights even.
+    """The evaluation by q's own proposal, with few draws where a pilot finds its weights even.
 
-    Where they are not it is one candidate among others.
+    Where they are far from it, it is one candidate among others.
 
     Raises:
         ValueError: log_prob or the proposal is wrong, or cannot be tested.
@@ -280,8 +281,14 @@ def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evalu
         shares = torch.ones(len(x), dtype=torch.float64, device=x.device) if p is None else p
         rows = torch.multinomial(shares, problem.size.pilot_symbols, True, generator=generator)
         pilot = tested.evaluation(x[rows], None, generator)
-    if pilot.ess >= _EVEN:
-        found: Evaluation | None = tested.evaluation(x, p, generator)
+    found: Evaluation | None
+    if pilot.ess >= _USEFUL:
+        if pilot.ess < _EVEN:
+            few = problem.draws // _OWN_DRAWS
+            allocation = Allocation(few, 2 * few, own=problem.draws - 3 * few)
+            proposals = replace(proposals, allocation=allocation)
+            tested = replace(tested, proposals=proposals)
+        found = tested.evaluation(x, p, generator)
     else:
         found = _chosen(problem, tested, generator)
     own.verify(generator)

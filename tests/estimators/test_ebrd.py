@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -490,3 +491,32 @@ def test_the_printed_algorithm_stays_where_its_chains_start() -> None:
     assert abs(float(y.mean())) < 0.2
     assert float(y.std()) == pytest.approx(1.0, abs=0.1)
     assert _audit(case, channel).gap_paper_protocol > 0.5
+
+
+class _Step(Correction):
+    """f(y) = -2.5 where y_1 > 0."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return -2.5 * (y[..., 0] > 0.0).double()
+
+    def value_and_grad(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        return self(y), torch.zeros_like(y)
+
+
+def test_draws_of_a_density_are_draws_of_q() -> None:
+    """A component of weight .05 is raised to .39, at an effective share of .2: jumps must reach it.
+
+    No Langevin step does, and with six jumps only two draws in three of it are there.
+    """
+    means = torch.zeros(2, 10).double()
+    means[:, 0] = torch.tensor([-6.0, 6.0])
+    weights = torch.tensor([0.95, 0.05], dtype=torch.float64)
+    covs = torch.eye(10, dtype=torch.float64).repeat(2, 1, 1)
+    tilted = Tilted(GaussianMixture(weights, means, covs), _Step(), 1.0, 2.0)
+    raised = 0.05 * math.exp(2.5)
+    y = tilted.sample(20_000, Generator().manual_seed(2))
+    share = float((y[:, 0] > 0.0).double().mean())
+    assert share == pytest.approx(raised / (raised + 0.95), abs=0.015)
