@@ -24,7 +24,7 @@ from rdbench.audit.quadrature import quadrature
 from rdbench.audit.scoring import audited
 from rdbench.audit.size import SIZES, AuditSize
 from rdbench.audit.sums import atoms, plug_in
-from rdbench.audit.symbols import Symbols, draw_symbols
+from rdbench.audit.symbols import BLOCKS, Symbols, draw_symbols
 from rdbench.types import (
     Atoms,
     Audited,
@@ -114,6 +114,9 @@ def _evaluate(
     x, probabilities, weights = symbols.x, symbols.probabilities, symbols.weights
     if problem.alphabet is not None:
         _check_alphabet(marginal, problem.alphabet)
+    if isinstance(marginal, Pushforward) and symbols.stratified:
+        # Each costs many decoded draws, and strata leave little of the spread between symbols.
+        x = x[: symbols.block * (BLOCKS // 2)]
     if isinstance(marginal, Atoms):
         return atoms(marginal, distortion, x, probabilities, beta, size.kernel_evaluations)
     if isinstance(marginal, Density):

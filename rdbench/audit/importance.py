@@ -42,7 +42,7 @@ from rdbench.types import Density, Distortion, Encoder
 MAX_COMPONENTS = 8
 _FIT_DIM = 100  # beyond it no mixture is fitted (d^2 per draw), so that log_prob is not trusted
 _BLOCK = 1_000_000  # numbers held at once
-_OWN_DRAWS = 16
+_OWN_DRAWS = 32
 """Draws per symbol beside which a proposal of q's own needs no more."""
 _EVEN = 0.7  # effective fraction of the draws, as high as it gets beside draws of q and the noise
 _USEFUL = 0.2  # from here on q's own proposal, with all draws, needs no rival

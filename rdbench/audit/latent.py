@@ -197,6 +197,7 @@ def _chosen(
                     probabilities,
                     few.local_draws,
                     generator,
+                    min(_SYMBOLS, 2 * size.symbols),
                 )
             if chosen != "plug-in":
                 candidates[chosen] = functools.partial(
@@ -252,6 +253,7 @@ def _tested(
     probabilities: Float[Tensor, " n"] | None,
     draws_per_symbol: int,
     generator: Generator,
+    most: int,
 ) -> Mass:
     """What the weights may have too much, from simulated symbols.
 
@@ -290,7 +292,7 @@ def _tested(
     distortion, beta = latents.distortion, latents.beta
     try:
         h = law_of_symbols(sampling, distortion, x, probabilities, beta, generator)
-        most = _SYMBOLS if name == "encoder" else _FEW_SYMBOLS
+        most = most if name == "encoder" else _FEW_SYMBOLS
         found = None
         if h is not None:
             found = checked_weights(sampling, distortion, h, beta, generator, most)

@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 from rdbench.audit.evaluation import Evaluation
 
 _LEAST_GAIN = 0.01  # nats
+_LITTLE = 0.004  # nats: an estimate that lies above f by less is not worth another pilot
 _EVEN = 0.5  # effective fraction of the draws of all but 5% of the symbols
 
 Candidate = Callable[[Tensor, Tensor | None], Evaluation]
@@ -38,7 +39,8 @@ def choose(
     little can be gained, since one choice in forty would fall to chance. Of a finite source that is
     no larger than ``symbols`` every letter takes part with its probability, since a rare one that
     is missing may hold all of the difference; there a gain of .01 nats counts. What is not finite
-    is not chosen; the last stands if all fail.
+    is not chosen; the last stands if all fail. Where too little can be gained to matter, the later
+    ones are not tried.
     """
     names = list(candidates)
     if len(names) == 1:
@@ -62,6 +64,8 @@ def choose(
             if not _clear(gain, shares, math.hypot(best.common_se, found.common_se), best.ess):
                 continue
         best, chosen = found, name
+        if found.excess is not None and float(found.excess.mean()) < _LITTLE:
+            break
     return chosen
 
 
