@@ -152,7 +152,7 @@ def row(name: str, case: Case, kind: str) -> dict[str, str | int | float]:
                 generator=Generator().manual_seed(seed),
             )
             audits += 1
-            impossible += bool(impossibility(found, case.reference))
+            impossible += bool(impossibility(found, case.reference, case.problem))
             off = abs(found.rate - truth.rate)
             rates += off <= math.hypot(found.rate_half, truth.rate_half) + 1e-9
             away = abs(found.distortion - truth.distortion)

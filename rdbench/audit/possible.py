@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from rdbench.types import Audited, OutOfRange, Reference
+from rdbench.distortions import TableDistortion
+from rdbench.types import Audited, HasSupport, OutOfRange, Problem, Reference
 
 # Twice the 95% interval: about four standard errors, which chance exceeds in 1 of 10^4 audits. An
 # optimal channel has the gap 0, so that its plain interval lies below in one of forty.
@@ -12,7 +13,7 @@ _TIMES = 2.0
 _ROUNDING = 1e-9
 
 
-def impossibility(found: Audited, reference: Reference) -> str:
+def impossibility(found: Audited, reference: Reference, problem: Problem) -> str:
     """What is impossible about an audited point, in words; empty where nothing is.
 
     A value counts as impossible where it lies outside by more than twice its own 95% interval and
@@ -32,11 +33,14 @@ def impossibility(found: Audited, reference: Reference) -> str:
     distortion = found.distortion + _TIMES * _number(found.distortion_half)
     if rate < -rounding:
         faults.append(f"R = {found.rate:.4g} +- {found.rate_half:.2g} nats is below 0")
-    if distortion < -_ROUNDING * abs(found.distortion):
-        faults.append(f"D = {found.distortion:.4g} +- {found.distortion_half:.2g} is below 0")
+    floor = least_distortion(problem)
+    if distortion < floor - _ROUNDING * max(abs(found.distortion), abs(floor)):
+        faults.append(
+            f"D = {found.distortion:.4g} +- {found.distortion_half:.2g} is below {floor:.4g}"
+        )
     elif math.isfinite(rate) and math.isfinite(distortion):
         try:
-            least = reference.rate(max(distortion, 0.0)).lo
+            least = reference.rate(distortion).lo
         except (OutOfRange, ValueError):
             least = -math.inf
         if rate < least - rounding:
@@ -45,6 +49,18 @@ def impossibility(found: Audited, reference: Reference) -> str:
                 f"R(D) = {least:.4g} at D = {found.distortion:.4g} +- {found.distortion_half:.2g}"
             )
     return f"impossible: {'; '.join(faults)}" if faults else ""
+
+
+def least_distortion(problem: Problem) -> float:
+    """The least D of any channel: E min_y rho(X, y) for a table, which may be negative, else 0."""
+    if not isinstance(problem.distortion, TableDistortion) or not isinstance(
+        problem.source, HasSupport
+    ):
+        return 0.0
+    assert problem.alphabet is not None  # a table brings its columns
+    rho = problem.distortion.pairwise(problem.source.support, problem.alphabet).double()
+    p = problem.source.pmf.double()
+    return float((p * rho.min(1).values)[p > 0.0].sum())
 
 
 def _number(value: float) -> float:

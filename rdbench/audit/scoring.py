@@ -173,10 +173,10 @@ def _rate_error(
     r, d = split.rate, split.distortion
     if truth is None or not all(map(math.isfinite, (r.value, d.value, d.widest))):
         return nothing
-    ends = [max(d.value - d.widest, 0.0), d.value + d.widest]
+    ends = [d.value - d.widest, d.value + d.widest]
     try:
         left, right = (reference.rate(end) for end in ends)
-        middle = reference.rate(max(d.value, 0.0)).mid
+        middle = reference.rate(d.value).mid
     except (OutOfRange, ValueError):
         return nothing
     inside = ends[0] <= truth.distortion.hi and truth.distortion.lo <= ends[1]

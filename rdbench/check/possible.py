@@ -26,7 +26,9 @@ def possible(bench: Bench) -> Outcome:
 def impossibility(one: Judged) -> str:
     """What is impossible about an audited point, in words; empty where nothing is."""
     found = one.audited
-    fault = "" if found is None else possible_audit.impossibility(found, one.probe.reference)
+    if found is None:
+        return ""
+    fault = possible_audit.impossibility(found, one.probe.reference, one.probe.problem)
     if not fault:
         return ""
     return (

@@ -245,7 +245,9 @@ class _CellRun:
         """What no channel can do, in words; empty where nothing of it was found."""
         from rdbench.audit.possible import impossibility
 
-        return "" if found is None else impossibility(found, self.case.reference)
+        if found is None:
+            return ""
+        return impossibility(found, self.case.reference, self.case.problem)
 
     def with_draws(self, row: PointRecord, beta: float, channel: TestChannel) -> PointRecord:
         """The row with its draws; a channel that cannot be drawn from keeps its row as it is."""

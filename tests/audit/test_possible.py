@@ -14,8 +14,10 @@ from torch import Generator
 from rdbench.audit import SIZES, audit
 from rdbench.audit.possible import impossibility
 from rdbench.audit.symbols import draw_symbols
-from rdbench.distortions import SquaredError
+from rdbench.distortions import SquaredError, TableDistortion
+from rdbench.references.certified import Certified
 from rdbench.references.gaussian import WaterFilling
+from rdbench.sources.finite import FiniteSource
 from rdbench.sources.gaussian import scalar_gaussian, vector_gaussian
 from rdbench.types import Atoms, Audited, Claim, Problem, TestChannel
 
@@ -23,6 +25,7 @@ SOURCE = scalar_gaussian()
 REFERENCE = WaterFilling(SOURCE)
 BETA = REFERENCE.slope(1.0)
 TRUTH = REFERENCE.point(BETA)
+PROBLEM = Problem(SOURCE, SquaredError())
 
 
 def _point(**changes: float) -> Audited:
@@ -46,12 +49,12 @@ def _point(**changes: float) -> Audited:
 
 
 def test_the_optimum_and_what_chance_makes_of_it_are_possible() -> None:
-    assert impossibility(_point(), REFERENCE) == ""
-    assert impossibility(_point(gap=-0.012, gap_lo=-0.022, gap_hi=-0.002), REFERENCE) == ""
-    assert impossibility(_point(rate=-0.01, distortion=2.0), REFERENCE) == ""
+    assert impossibility(_point(), REFERENCE, PROBLEM) == ""
+    assert impossibility(_point(gap=-0.012, gap_lo=-0.022, gap_hi=-0.002), REFERENCE, PROBLEM) == ""
+    assert impossibility(_point(rate=-0.01, distortion=2.0), REFERENCE, PROBLEM) == ""
     nothing = _point(gap=math.nan, gap_lo=math.nan, gap_hi=math.nan, rate=math.nan,
                      distortion=math.nan)  # fmt: skip
-    assert impossibility(nothing, REFERENCE) == ""
+    assert impossibility(nothing, REFERENCE, PROBLEM) == ""
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_the_optimum_and_what_chance_makes_of_it_are_possible() -> None:
     ],
 )
 def test_each_impossible_number_is_named(changes: dict[str, float], words: str) -> None:
-    found = impossibility(_point(**changes), REFERENCE)
+    found = impossibility(_point(**changes), REFERENCE, PROBLEM)
     assert found.startswith("impossible: ")
     assert words in found
 
@@ -83,9 +86,20 @@ def test_a_channel_that_replays_the_audit_s_stream_is_named() -> None:
     channel = TestChannel(beta, atoms, Claim(0.0, 0.0, "estimate"), lambda x, k, g: x[:, None])
     found = audit(channel, problem, reference, size=size, generator=Generator().manual_seed(7))
     assert found.gap < -1.0
-    assert "F(q) is below F*" in impossibility(found, reference)
+    assert "F(q) is below F*" in impossibility(found, reference, problem)
     other = audit(channel, problem, reference, size=size, generator=Generator().manual_seed(8))
-    assert impossibility(other, reference) == ""
+    assert impossibility(other, reference, problem) == ""
+
+
+def test_a_table_with_negative_entries_has_its_own_floor() -> None:
+    """rho less 1: D = -.9 is possible, D = -1.1 is not."""
+    source = FiniteSource("coin", [[0.0], [1.0]], [0.5, 0.5])
+    problem = Problem(source, TableDistortion([[-1.0, 0.0], [0.0, -1.0]]))
+    reference = Certified(problem, 1e-9)
+    rate = math.log(2.0) + 0.9 * math.log(0.9) + 0.1 * math.log(0.1)
+    assert impossibility(_point(rate=rate + 0.01, distortion=-0.9), reference, problem) == ""
+    found = impossibility(_point(rate=0.7, distortion=-1.1), reference, problem)
+    assert "D = -1.1 +- 0.01 is below -1" in found
 
 
 def test_an_optimal_channel_is_never_impossible() -> None:
@@ -98,12 +112,12 @@ def test_an_optimal_channel_is_never_impossible() -> None:
     for seed in range(100):
         found = audit(
             channel,
-            Problem(SOURCE, SquaredError()),
+            PROBLEM,
             REFERENCE,
             size=size,
             generator=Generator().manual_seed(seed),
         )
-        assert impossibility(found, REFERENCE) == ""
+        assert impossibility(found, REFERENCE, PROBLEM) == ""
         assert abs(found.gap) < 1e-6
 
 

@@ -86,7 +86,7 @@ def test_rate_and_distortion_are_plain_sums(
             1.5 * found.distortion_half + 4.0 * distortion_se
         )
         assert found.rate + beta * found.distortion == pytest.approx(found.lagrangian, rel=1e-9)
-        assert impossibility(found, case.reference) == ""
+        assert impossibility(found, case.reference, case.problem) == ""
 
 
 def test_the_issue_s_sphere() -> None:
