@@ -192,8 +192,8 @@ def _energy(label: str, dim: int, maker: Callable, beta: float, seed: int) -> Ro
 
 
 TABLES: dict[str, Callable[[], Iterator[tuple[str, Callable[[], Row]]]]] = {
-    "coverage": lambda: repeated(cases.exact_cases, one_sided=False),
     "heavy": lambda: repeated(heavy_cases, one_sided=False),
+    "coverage": lambda: repeated(cases.exact_cases, one_sided=False),
     "energies": energies,
     "upper": lambda: repeated(cases.upper_cases, one_sided=True),
     "bias": bias,

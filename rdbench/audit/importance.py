@@ -43,9 +43,10 @@ MAX_COMPONENTS = 8
 _FIT_DIM = 100  # beyond it no mixture is fitted (d^2 per draw), so that log_prob is not trusted
 _BLOCK = 1_000_000  # numbers held at once
 _OWN_DRAWS = 32
+_PARTS = 16  # one draw of q and two of the noise in so many
 """Draws per symbol beside which a proposal of q's own needs no more."""
 _EVEN = 0.7  # effective fraction of the draws, as high as it gets beside draws of q and the noise
-_USEFUL = 0.2  # from here on q's own proposal, with all draws, needs no rival
+_LITTLE = 0.01  # nats: where all draws leave less of an excess, the proposal needs no rival
 _TESTED = 2, 2, 2, 2  # draws of every proposal for a simulated symbol
 _KEPT = 64, 8  # symbols and draws at which a proposal is asked twice
 
@@ -267,7 +268,7 @@ def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evalu
     own = WatchedEncoder(proposal, "the proposal of q")
     own.keep(problem.x[: _KEPT[0]], _KEPT[1], generator)
     k = max(_OWN_DRAWS, problem.draws // 4)
-    sixteenth = k // _OWN_DRAWS
+    sixteenth = k // _PARTS
     allocation = Allocation(sixteenth, 2 * sixteenth, own=k - 3 * sixteenth)
     proposals = problem.proposals(allocation, own=own)
     mass = problem.checked(proposals, generator)
@@ -282,9 +283,10 @@ def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evalu
         rows = torch.multinomial(shares, problem.size.pilot_symbols, True, generator=generator)
         pilot = tested.evaluation(x[rows], None, generator)
     found: Evaluation | None
-    if pilot.ess >= _USEFUL:
+    assert pilot.excess is not None
+    if float(pilot.excess.mean()) * k / problem.draws <= _LITTLE:
         if pilot.ess < _EVEN:
-            few = problem.draws // _OWN_DRAWS
+            few = problem.draws // _PARTS
             allocation = Allocation(few, 2 * few, own=problem.draws - 3 * few)
             proposals = replace(proposals, allocation=allocation)
             tested = replace(tested, proposals=proposals)
@@ -305,14 +307,15 @@ def _chosen(problem: _Problem, own: _Tested | None, generator: Generator) -> Eva
     size, probabilities, k = problem.size, problem.probabilities, problem.draws
     half, eighth = k // 2, k // 8
     routes: dict[str, _Tested] = {}
-    if own is not None:
-        allocation = Allocation(eighth, eighth, own=k - 2 * eighth)
-        routes["own"] = replace(own, proposals=replace(own.proposals, allocation=allocation))
     if tested is not None:
         if problem.distortion.name == "squared_error":
             allocation = Allocation(2 * eighth, eighth, k - 3 * eighth)
             proposals = problem.proposals(allocation, tested.mixture)
             routes["fitted"] = _Tested(proposals, tested.mass)
+    if own is not None:
+        allocation = Allocation(eighth, eighth, own=k - 2 * eighth)
+        routes["own"] = replace(own, proposals=replace(own.proposals, allocation=allocation))
+    if tested is not None:
         proposals = problem.proposals(Allocation(k - half, half))
         routes["noise"] = _Tested(proposals, tested.mass)
 

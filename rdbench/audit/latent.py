@@ -41,6 +41,7 @@ _LAPLACE_DIM = 200  # beyond it the Hessians of every symbol cost too much
 _PRIOR_SHARE = 8  # one draw in eight is the prior's: it bounds the weights
 _TEST_DRAWS = 2  # of the prior and of the proposal, per simulated symbol
 _SYMBOLS = 6000  # simulated, at most, to test an encoder
+_FEWEST_SYMBOLS = 4000  # at least
 _FEW_SYMBOLS = 2000  # simulated where only a prior of its own is looked at, by Gaussians
 _KEPT = 64, 8  # symbols and draws at which an encoder is asked twice
 
@@ -197,7 +198,7 @@ def _chosen(
                     probabilities,
                     few.local_draws,
                     generator,
-                    min(_SYMBOLS, 2 * size.symbols),
+                    max(_FEWEST_SYMBOLS, min(_SYMBOLS, 2 * size.symbols)),
                 )
             if chosen != "plug-in":
                 candidates[chosen] = functools.partial(
@@ -224,15 +225,18 @@ def _routes(
     x: Tensor,
     generator: Generator,
 ) -> dict[str, _Propose]:
-    """The proposals that may be tried."""
+    """The proposals that may be tried, in the order in which they are preferred."""
     routes: dict[str, _Propose] = {}
     distortion, beta = latents.distortion, latents.beta
-    if encoder is not None and _row_by_row(distortion, x) and beta > 0.0:
-        routes["encoder"] = functools.partial(_EncoderProposal, encoder)
     small = 0 < marginal.latent_dim <= _LAPLACE_DIM
     if distortion.name == "squared_error" and small and beta > 0.0:
         routes["Gaussian"] = lambda x: laplace(marginal, distortion, x, beta, generator)
-    return routes
+    if encoder is not None and _row_by_row(distortion, x) and beta > 0.0:
+        routes["encoder"] = functools.partial(_EncoderProposal, encoder)
+    # The audit's own proposal has nothing to be tested. Under a prior of the channel's it has, and
+    # costs more than an encoder.
+    first = "Gaussian" if marginal.prior is None else "encoder"
+    return dict(sorted(routes.items(), key=lambda route: route[0] != first))
 
 
 def _row_by_row(distortion: Distortion, x: Tensor) -> bool:

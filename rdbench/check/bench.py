@@ -17,7 +17,7 @@ from rdbench.check.problems import Probe
 from rdbench.run.guarded import guarded
 from rdbench.types import Audited, Estimator, TestChannel, TruthPoint
 
-_SIZE = AuditSize(
+AUDIT_SIZE = AuditSize(
     symbols=800,
     kernel_evaluations=2e7,
     plug_in_draws=5000,
@@ -122,7 +122,7 @@ class Bench:
                     guarded(channel, stream(self.seed, probe.dim, "channel", salt)),
                     probe.problem,
                     probe.reference,
-                    size=_SIZE,
+                    size=AUDIT_SIZE,
                     generator=generator,
                 )
         except BaseException as problem:  # an estimator's code may raise anything

@@ -93,8 +93,9 @@ def test_a_channel_that_replays_the_audit_s_stream_is_named() -> None:
 
 def test_a_table_with_negative_entries_has_its_own_floor() -> None:
     """rho less 1: D = -.9 is possible, D = -1.1 is not."""
-    source = FiniteSource("coin", [[0.0], [1.0]], [0.5, 0.5])
-    problem = Problem(source, TableDistortion([[-1.0, 0.0], [0.0, -1.0]]))
+    letters = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    source = FiniteSource("coin", letters, torch.full((2,), 0.5, dtype=torch.float64))
+    problem = Problem(source, TableDistortion(-torch.eye(2, dtype=torch.float64)))
     reference = Certified(problem, 1e-9)
     rate = math.log(2.0) + 0.9 * math.log(0.9) + 0.1 * math.log(0.1)
     assert impossibility(_point(rate=rate + 0.01, distortion=-0.9), reference, problem) == ""

@@ -49,7 +49,7 @@ CAUGHT = [
     ("below zero", "below truth", "neither can be negative"),
     ("a hundred nats more", "side", "it is loose"),
     ("a hundred nats less", "side", "it is loose"),
-    ("replays the audit", "possible", "impossible: the audited gap is -"),
+    ("replays the audit", "possible", "impossible: F(q) is below F*"),
     ("claims too little", "below truth", "least that is possible"),
     ("memorises", "claims", "that the marginal was fitted to"),
     ("side lie", "side", "side = 'upper'"),

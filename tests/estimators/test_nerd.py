@@ -204,7 +204,10 @@ def test_rotated_gaussian_within_a_hundredth_of_a_nat() -> None:
 def test_two_modes_and_a_latent_for_each() -> None:
     case = _scalar("two-modes")
     (channel,) = _channels(case, _SMALL, [4.0], effort=0.1)
-    assert _audit(case, channel).gap_hi < 0.01
+    found = _audit(case, channel)
+    assert found.gap < 0.01
+    # What the test of the encoder and of the prior leaves open comes on top.
+    assert found.gap_hi < 0.02
     assert isinstance(channel.marginal, Pushforward)
     assert channel.marginal.prior is not None
 

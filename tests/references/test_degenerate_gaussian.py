@@ -126,11 +126,11 @@ def test_a_covariance_and_the_spectrum_agree() -> None:
         ([[1.0, 0.5], [0.4, 1.0]], None, "symmetric"),
         ([[1.0, 2.0], [2.0, 1.0]], None, "positive semi-definite; the least eigenvalue is -1"),
         ([[1.0, 0.0]], None, "square"),
-        ([1.0, 2.0], None, "square"),
+        ([1.0, 2.0], None, "a covariance must have the shape"),
         ([[math.nan]], None, "finite"),
         ([["a"]], None, "array of numbers"),
         ([[1.0]], [0.0, 1.0], "1 finite numbers"),
-        ([[1.0]], [math.inf], "1 finite numbers"),
+        ([[1.0]], [math.inf], "a mean must be finite"),
     ],
 )
 def test_what_is_no_covariance(cov: object, mean: object, word: str) -> None:

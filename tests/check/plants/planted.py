@@ -448,11 +448,14 @@ every("a hundred nats less", lambda r, *_: 0.0, lambda r, d, b, n: 0.0, "lower")
 @planted("replays the audit")
 def _(c: TestChannel, q: Gaussian, view: View, *_: Any) -> TestChannel:
     """Atoms at the very symbols of the audit, by the names of its stream."""
+    from rdbench.audit.symbols import draw_symbols
     from rdbench.check.attempts import stream
+    from rdbench.check.bench import AUDIT_SIZE
     from rdbench.check.points import FIVE
 
     if view.dim != FIVE.dim:
         return c
-    x = FIVE.problem.source.sample(800, stream(0, view.dim, "audit", 0)).double()
+    count = AUDIT_SIZE.symbols
+    x = draw_symbols(FIVE.problem, count, stream(0, view.dim, "audit", 0)).x
     weights = torch.full((len(x),), -math.log(len(x)), dtype=torch.float64)
     return replace(c, marginal=Atoms(x, weights))
