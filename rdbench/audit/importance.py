@@ -307,11 +307,10 @@ def _chosen(problem: _Problem, own: _Tested | None, generator: Generator) -> Eva
     size, probabilities, k = problem.size, problem.probabilities, problem.draws
     half, eighth = k // 2, k // 8
     routes: dict[str, _Tested] = {}
-    if tested is not None:
-        if problem.distortion.name == "squared_error":
-            allocation = Allocation(2 * eighth, eighth, k - 3 * eighth)
-            proposals = problem.proposals(allocation, tested.mixture)
-            routes["fitted"] = _Tested(proposals, tested.mass)
+    if tested is not None and problem.distortion.name == "squared_error":
+        allocation = Allocation(2 * eighth, eighth, k - 3 * eighth)
+        proposals = problem.proposals(allocation, tested.mixture)
+        routes["fitted"] = _Tested(proposals, tested.mass)
     if own is not None:
         allocation = Allocation(eighth, eighth, own=k - 2 * eighth)
         routes["own"] = replace(own, proposals=replace(own.proposals, allocation=allocation))
