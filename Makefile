@@ -61,6 +61,8 @@ times: $(VENV)/installed-test ## CPU seconds to a given accuracy, every estimato
 
 coverage: $(VENV)/installed-test ## the audit's own coverage and bias, what is not yet in results/audit
 	$(BIN)/python benchmarks/studies/audit_coverage.py
+	$(BIN)/python benchmarks/studies/audit_rates.py
+	$(BIN)/python benchmarks/studies/audit_mixtures.py
 
 lint: $(VENV)/installed-dev ## ruff: rules and format
 	$(BIN)/ruff check .
