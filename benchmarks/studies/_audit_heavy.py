@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from _alone import Alone
 from _audit_cases import Case, atom_potential, channel
 from torch import Generator
 
@@ -30,21 +31,6 @@ from rdbench.types import Atoms, Bracket, Problem, TestChannel, TruthPoint
 
 _DEFAULT = dataclasses.replace(SIZES["default"], paper_draws=0, conditional_symbols=0)
 _REPETITIONS = 1000
-
-
-class _Alone:
-    """A monitor of a fit at the default budget that nobody watches."""
-
-    effort = 1.0
-
-    def advance(self, done: float) -> bool:  # noqa: ARG002
-        return True
-
-    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:  # noqa: ARG002
-        return True
-
-    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -183,7 +169,7 @@ def _wgd(source: Any, beta: float) -> Atoms:
     problem = Problem(source, SquaredError())
     data = Generator().manual_seed(81)
     view, _ = make_view(problem, estimator.info.needs, data, torch.device("cpu"))
-    answers = list(estimator.fit(view, [beta], Generator().manual_seed(82), _Alone()))
+    answers = list(estimator.fit(view, [beta], Generator().manual_seed(82), Alone()))
     assert isinstance(answers[0], TestChannel)
     marginal = answers[0].marginal
     assert isinstance(marginal, Atoms)

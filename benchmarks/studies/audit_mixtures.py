@@ -20,10 +20,11 @@ import argparse
 import csv
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from _alone import Alone
 from torch import Generator
 
 from rdbench import registry
@@ -42,22 +43,6 @@ CASES = (
 _SEED = 1201
 
 
-class _Alone:
-    """A monitor of a fit that nobody watches."""
-
-    def __init__(self, effort: float) -> None:
-        self.effort = effort
-
-    def advance(self, done: float) -> bool:  # noqa: ARG002
-        return True
-
-    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:  # noqa: ARG002
-        return True
-
-    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
-        pass
-
-
 def rows(case: Case, rates: Sequence[float], effort: float) -> list[dict[str, str | float]]:
     """One row a rate."""
     estimator = registry.choose("mixture_em").estimator
@@ -65,7 +50,7 @@ def rows(case: Case, rates: Sequence[float], effort: float) -> list[dict[str, st
     view, _ = make_view(case.problem, estimator.info.needs, data, torch.device("cpu"))
     betas = [case.reference.slope(rate) for rate in rates]
     began = time.process_time()
-    answers = list(estimator.fit(view, betas, Generator().manual_seed(_SEED + 1), _Alone(effort)))
+    answers = list(estimator.fit(view, betas, Generator().manual_seed(_SEED + 1), Alone(effort)))
     fit_s = time.process_time() - began
     found: list[dict[str, str | float]] = []
     for rate, answer in zip(rates, sorted(answers, key=lambda a: a.beta), strict=True):
