@@ -7,6 +7,8 @@ R and D are audited with three seeds and computed again by plain means over 40,0
 where it is at most the root of the sum of the squares of both half widths.
 
     python benchmarks/studies/audit_rates.py [--out results/audit/rates.csv] [--cases GLOB]
+
+A row that is in the CSV is not computed again: an interrupted run goes on where it was.
 """
 
 from __future__ import annotations
@@ -178,18 +180,22 @@ def main() -> None:
     parser.add_argument("--cases", default="*")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    rows = list(csv.DictReader(options.out.open())) if options.out.exists() else []
+    done = {(r["case"], r["q"]) for r in rows}
     for name, case in cases(options.cases):
         squared = case.problem.distortion.name == "squared_error"
         drawn = case.problem.alphabet is None and not isinstance(case.problem.source, HasSupport)
         for kind in ("atoms", "gaussian") if squared and drawn else ("atoms",):
-            rows.append(row(name, case, kind))
+            if (name, kind) in done:
+                continue
+            rows.append({key: str(value) for key, value in row(name, case, kind).items()})
+            with options.out.open("a", newline="") as stream:
+                writer = csv.DictWriter(stream, list(rows[-1]), lineterminator="\n")
+                if len(rows) == 1:
+                    writer.writeheader()
+                writer.writerow(rows[-1])
             print(rows[-1], flush=True)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
     audits = sum(int(r["audits"]) for r in rows)
     for key in ("rate_inside", "distortion_inside", "impossible"):
         count = sum(int(r[key]) for r in rows)
