@@ -21,6 +21,8 @@ def write_readme(folder: Path) -> None:
         "upper": _upper,
         "bias": _bias,
         "energies": _energies,
+        "rates": _rates,
+        "mixtures": _mixtures,
     }
     for name, make in makers.items():
         path = folder / f"{name}.csv"
@@ -151,3 +153,36 @@ def _summary(rows: list[dict[str, str]]) -> list[str]:
         f"{sum(row['inside'] == '1' for row in accepted)} of {len(accepted)}",
         f"{seconds[len(seconds) // 2]:.1f}",
     ]
+
+
+def _rates(rows: list[dict[str, str]]) -> list[str]:
+    audits = sum(int(row["audits"]) for row in rows)
+
+    def share(key: str) -> str:
+        return f"{100 * sum(int(row[key]) for row in rows) / audits:.1f}%"
+
+    cases = len({row["case"] for row in rows})
+    return [
+        "## R and D against plain sums",
+        f"`python benchmarks/studies/audit_rates.py`; {audits} audits of {cases} cases so far, "
+        f"three seeds each. R is inside its interval in {share('rate_inside')}, D in "
+        f"{share('distortion_inside')}; impossible: {share('impossible')}.",
+    ]
+
+
+def _mixtures(rows: list[dict[str, str]]) -> list[str]:
+    return [
+        "## Fitted mixtures in many dimensions",
+        "`python benchmarks/studies/audit_mixtures.py`; audited minus exact F(q) on the same "
+        "symbols, and what the test of the density leaves open.",
+        _table(
+            ["case", "R", "exact gap", "error", "left open", "CPU s"],
+            [
+                [
+                    row["case"], row["rate"], row["exact_gap"], row["error"], row["left_open"],
+                    row["cpu_s"],
+                ]
+                for row in rows
+            ],
+        ),
+    ]  # fmt: skip
