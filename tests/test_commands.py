@@ -33,7 +33,7 @@ NOT_RUN = {
     r"(\.venv/bin/)?pip install": "changes the machine; tests/test_packaging.py installs the wheel",
     r"python -m venv|\. \.venv/bin/activate|export ": "prepares a shell",
     r"git |asv |\.ci/run": "needs the history, or an hour; .ci/run checks and runs the suites of asv",
-    r"rdbench certify --suite all --out": "takes hours; another row computes one table",
+    r"rdbench certify --suite all --out": "recomputes every table; another command recomputes one",
 }
 """Commands that are not run here, and why."""
 
