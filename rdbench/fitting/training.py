@@ -50,6 +50,23 @@ def stopped(channel: TestChannel) -> TestChannel:
     return replace(channel, status="not_converged", reason=reason)
 
 
+class Progress:
+    """Reports ``done``, the fraction that is done, when asked whether to go on.
+
+    A stop stays a stop.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._stopped = False
+        self.done = 0.0
+
+    def __call__(self) -> bool:
+        """Whether the budget lasts."""
+        self._stopped = self._stopped or not self._monitor.advance(self.done)
+        return not self._stopped
+
+
 def iterate(
     monitor: Monitor,
     steps: int,
