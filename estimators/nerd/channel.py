@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._nerd_generator import ResidualGenerator
-from rdbench.estimators._nerd_posterior import LatentEncoder, blocks, weighted_draws
-from rdbench.estimators._nerd_training import Objective
+from rdbench.estimators.nerd.generator import ResidualGenerator
+from rdbench.estimators.nerd.posterior import LatentEncoder, blocks, weighted_draws
+from rdbench.estimators.nerd.training import Objective
 from rdbench.inference.plug_in import appendix_a
 from rdbench.inference.plug_in import blocks as pairwise_blocks
 from rdbench.inference.reproduction import GoOn, always, parameters

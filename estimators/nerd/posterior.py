@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._nerd_generator import ResidualGenerator
+from rdbench.estimators.nerd.generator import ResidualGenerator
 from rdbench.sources.mixture import LOG_2PI, GaussianMixture
 
 _WIDTH = 1.1  # variance of the proposals over that of the linearised posterior

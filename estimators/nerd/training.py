@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._nerd_generator import ResidualGenerator
-from rdbench.estimators._nerd_posterior import latent_posterior
+from rdbench.estimators.nerd.generator import ResidualGenerator
+from rdbench.estimators.nerd.posterior import latent_posterior
 from rdbench.inference.energies import cosine
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Distortion, Monitor

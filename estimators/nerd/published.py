@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._nerd_training import Schedule, plug_in
+from rdbench.estimators.nerd.training import Schedule, plug_in
 from rdbench.inference.plug_in import appendix_a
 from rdbench.types import Claim, Distortion, Monitor, Pushforward, Side, TestChannel, View
 

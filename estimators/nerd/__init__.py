@@ -23,16 +23,16 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._nerd_channel import Finished, channel, finished, lagrangians, rate_of
-from rdbench.estimators._nerd_generator import (
+from rdbench.estimators.nerd.channel import Finished, channel, finished, lagrangians, rate_of
+from rdbench.estimators.nerd.generator import (
     AffineStart,
     ResidualGenerator,
     affine_start,
     moments,
     symmetric_root,
 )
-from rdbench.estimators._nerd_published import fit_published
-from rdbench.estimators._nerd_training import Objective, Schedule, train
+from rdbench.estimators.nerd.published import fit_published
+from rdbench.estimators.nerd.training import Objective, Schedule, train
 from rdbench.inference.em import refined, select_mixture
 from rdbench.inference.reproduction import GoOn
 from rdbench.inference.scaling import Scaling, fit_scaling
