@@ -1,4 +1,4 @@
-"""What the documents show works as shown, and nothing registered is without a page."""
+"""The documents agree with the code, link to what exists, and nothing registered lacks a page."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import dataclasses
 import importlib
 import importlib.util
 import itertools
-import pkgutil
 import re
-import shlex
 import sys
 import tomllib
+import typing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,10 +17,15 @@ from typing import Any
 import pytest
 import typer
 
-import rdbench.references
-import rdbench.sources
 from rdbench import registry
+from rdbench.audit.size import SIZES
+from rdbench.certify import certificate
 from rdbench.cli import app
+from rdbench.report.claims import Verdict
+from rdbench.report.export import What
+from rdbench.report.metrics import METRICS
+from rdbench.report.paired import Holds
+from rdbench.types import ConditionalKind, Grant, Marginal, RdbenchError, Side, Status
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -29,6 +33,10 @@ PAGES = sorted(DOCS.rglob("*.md"))
 DOCUMENTS = [*PAGES, *ROOT.glob("*.md"), *sorted((ROOT / "results").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+
+every_document = pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix()
+)
 
 
 def built_in(kind: registry.Kind) -> list[str]:
@@ -52,14 +60,23 @@ def test_the_readme_names_what_exists() -> None:
         assert re.search(rf"^ {case} ", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_the_glossary_has_every_value_that_users_meet() -> None:
+    first_columns = re.findall(r"^\| (.*?) \| ", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    entries = {entry for column in first_columns for entry in re.findall(r"`(.+?)`", column)}
+    enumerations = (Status, Side, ConditionalKind, Grant, Verdict, Holds, What, certificate.Kind)
+    values = {value for one in enumerations for value in typing.get_args(one)}
+    values |= {"closed form", *METRICS, *SIZES, *(c.__name__ for c in typing.get_args(Marginal))}
+    assert values - entries == set()
+
+
+@every_document
 def test_links_lead_somewhere(path: Path) -> None:
     for link, _ in LINK.findall(FENCE.sub("", path.read_text())):
         if "://" not in link:
             assert (path.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+@every_document
 def test_paragraphs_are_set_alike_wherever_they_are_read(path: Path) -> None:
     """A paragraph inside a list is told by two spaces in one dialect of Markdown, four in another:
     none stands there. Neither does a list without an empty line before it."""
@@ -70,75 +87,7 @@ def test_paragraphs_are_set_alike_wherever_they_are_read(path: Path) -> None:
             assert not re.match(r"[-*] |1\. ", line), line
 
 
-def test_every_estimator_and_suite_has_a_page_with_all_that_is_generated() -> None:
-    for name in built_in("estimator"):
-        text = (DOCS / "estimators" / f"{name}.md").read_text()
-        for marker in ("facts", "parameters", "presets"):
-            assert f"<!-- generated: {marker} {name} -->" in text
-    for name in built_in("suite"):
-        assert f"<!-- generated: cases {name} -->" in (DOCS / "suites" / f"{name}.md").read_text()
-
-
-def test_every_page_is_in_the_navigation() -> None:
-    listed = re.findall(r"^ +- ([\w/.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
-    pages = {page.relative_to(DOCS).as_posix() for page in PAGES}
-    assert set(listed) == pages | {"CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/peers/README.md"}
-    assert len(listed) == len(set(listed))
-
-
-def test_every_command_and_option_is_in_the_reference(hooks: ModuleType) -> None:
-    text = hooks.filled((DOCS / "command-line.md").read_text())
-    group: Any = typer.main.get_command(app)
-    sections = dict(re.findall(r"^## rdbench (\S+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
-    for name, command in group.commands.items():
-        for parameter in command.params:
-            if parameter.param_type_name == "option":
-                assert parameter.opts[0] in sections[name]
-            assert " ".join(parameter.help.split())[:20] in sections[name]
-    assert set(sections) == {*group.commands}
-
-
-@pytest.mark.parametrize("name", built_in("estimator"))
-def test_every_parameter_is_listed_with_its_default_and_every_preset(
-    hooks: ModuleType, name: str
-) -> None:
-    text = hooks.filled((DOCS / "estimators" / f"{name}.md").read_text())
-    cls: Any = registry.load_estimator(name)
-    for field in dataclasses.fields(cls):
-        assert re.search(rf"^\| `{field.name}` \| `{field.default}` \| ", text, re.MULTILINE)
-    for preset in cls.info.presets:
-        assert f"`{name}:{preset}`" in text
-    assert " ".join(cls.info.citation.split()) in text
-
-
-def test_what_a_field_says_of_itself_is_shown(hooks: ModuleType) -> None:
-    table = {
-        name: hooks.GENERATED["parameters"](name)
-        for name in ("blahut_arimoto", "ebrd", "wgd")  # a section Args, an ancestor, the class
-    }
-    assert "| the number of atoms of a codebook. |" in table["blahut_arimoto"]
-    assert "| Most EM iterations at every slope. |" in table["ebrd"]
-    assert "| n, the number of atoms. |" in table["wgd"]
-
-
-@pytest.mark.parametrize("name", built_in("suite"))
-def test_every_case_is_listed_with_its_truth(hooks: ModuleType, name: str) -> None:
-    text = hooks.filled(f"<!-- generated: cases {name} -->")
-    suite = registry.load_suite(name)
-    assert f"Version {suite.version}." in text
-    for case in suite.cases():
-        assert len(re.findall(rf"^\| `{re.escape(case.name)}` \|", text, re.MULTILINE)) == 2
-        assert re.search(rf"^- .*`{re.escape(case.name)}`.*: ", text, re.MULTILINE)
-
-
-def test_a_marker_that_means_nothing_ends_the_build(hooks: ModuleType) -> None:
-    with pytest.raises(KeyError):
-        hooks.filled("<!-- generated: nothing ebrd -->")
-    with pytest.raises(rdbench.types.RdbenchError, match="unknown estimator"):
-        hooks.filled("<!-- generated: facts nobody -->")
-
-
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+@every_document
 def test_links_lead_somewhere_in_the_site_as_well(hooks: ModuleType, path: Path) -> None:
     repository = hooks.repository
     here = path.relative_to(ROOT).as_posix()
@@ -156,6 +105,74 @@ def test_links_lead_somewhere_in_the_site_as_well(hooks: ModuleType, path: Path)
     assert repository.in_repository(repository.in_site(here)) == here
 
 
+def test_every_page_is_in_the_navigation(hooks: ModuleType) -> None:
+    listed = re.findall(r"^ +- ([\w/.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    listed += [page for kind in hooks.SECTIONS.values() for page in hooks.pages_of(kind)]
+    pages = [page.relative_to(DOCS).as_posix() for page in PAGES]
+    elsewhere = ["CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/peers/README.md"]
+    assert sorted(listed) == sorted([*pages, *elsewhere])
+
+
+def test_every_command_and_option_is_in_the_reference(hooks: ModuleType) -> None:
+    text = hooks.filled((DOCS / "command-line.md").read_text())
+    group: Any = typer.main.get_command(app)
+    sections = dict(re.findall(r"^## rdbench (\S+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    for name, command in group.commands.items():
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert parameter.opts[0] in sections[name]
+            assert " ".join(parameter.help.split())[:20] in sections[name]
+    assert set(sections) == {*group.commands}
+
+
+@pytest.mark.parametrize("name", built_in("estimator"))
+def test_the_page_of_an_estimator_has_its_parameters_and_presets(
+    hooks: ModuleType, name: str
+) -> None:
+    text = hooks.filled((DOCS / "estimators" / f"{name}.md").read_text())
+    cls: Any = registry.load_estimator(name)
+    for field in dataclasses.fields(cls):
+        assert re.search(rf"^\| `{field.name}` \| `{field.default}` \| ", text, re.MULTILINE)
+    for preset in cls.info.presets:
+        assert f"`{name}:{preset}`" in text
+    assert " ".join(cls.info.citation.split()) in text
+
+
+def test_a_parameter_is_shown_with_its_docstring(hooks: ModuleType) -> None:
+    table = {
+        name: hooks.GENERATED["parameters"](name)
+        for name in ("blahut_arimoto", "ebrd", "wgd")  # a section Args, an ancestor, the class
+    }
+    assert "| the number of atoms of a codebook. |" in table["blahut_arimoto"]
+    assert "| Most EM iterations at every slope. |" in table["ebrd"]
+    assert "| n, the number of atoms. |" in table["wgd"]
+
+
+@pytest.mark.parametrize("name", built_in("suite"))
+def test_the_page_of_a_suite_has_its_cases_with_their_truth(hooks: ModuleType, name: str) -> None:
+    text = hooks.filled((DOCS / "suites" / f"{name}.md").read_text())
+    suite = registry.load_suite(name)
+    assert f"Version {suite.version}." in text
+    for case in suite.cases():
+        assert len(re.findall(rf"^\| `{re.escape(case.name)}` \|", text, re.MULTILINE)) == 2
+        assert re.search(rf"^- .*`{re.escape(case.name)}`.*: ", text, re.MULTILINE)
+
+
+def test_a_marker_that_means_nothing_ends_the_build(hooks: ModuleType) -> None:
+    with pytest.raises(KeyError):
+        hooks.filled("<!-- generated: nothing ebrd -->")
+    with pytest.raises(RdbenchError, match="unknown estimator"):
+        hooks.filled("<!-- generated: facts nobody -->")
+
+
+def test_the_interface_pages_name_modules_that_exist(hooks: ModuleType) -> None:
+    for page in (DOCS / "api").glob("*.md"):
+        named = re.findall(r"^::: ([\w.]+)$", hooks.filled(page.read_text()), re.MULTILINE)
+        assert named
+        for name in named:
+            assert importlib.util.find_spec(name) is not None, name
+
+
 def test_formulas_are_set_and_code_is_left(hooks: ModuleType) -> None:
     def made(text: str) -> str:
         return str(hooks.formulas.set_in_html(text))
@@ -168,30 +185,6 @@ def test_formulas_are_set_and_code_is_left(hooks: ModuleType) -> None:
     assert made("Then\n\n    Z(x) < E_{Y~q} e^{−β}\n\nend") == (
         'Then\n\n<div class="formula">Z(x) &lt; E<sub>Y~q</sub> e<sup>−β</sup></div>\n\nend'
     )
-
-
-def test_the_commands_that_are_shown_exist() -> None:
-    group: Any = typer.main.get_command(app)
-    seen = 0
-    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
-        for language, block in FENCE.findall(page.read_text()):
-            for line in block.replace("\\\n", " ").splitlines():
-                if language == "console" and line.startswith("rdbench "):
-                    name, *rest = shlex.split(line, comments=True)[1:]
-                    group.commands[name].make_context(name, rest)  # raises at what is unknown
-                    seen += 1
-    assert seen > 20
-
-
-def test_the_interface_pages_name_modules_that_exist_and_leave_out_no_source() -> None:
-    named = set()
-    for page in (DOCS / "api").glob("*.md"):
-        named |= set(re.findall(r"^::: ([\w.]+)$", page.read_text(), re.MULTILINE))
-    for name in named:
-        assert importlib.util.find_spec(name) is not None, name
-    for package in (rdbench.sources, rdbench.references):
-        modules = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
-        assert {m.name for m in modules if not m.ispkg} <= named
 
 
 def test_the_source_reference_and_suite_that_are_shown_work(
