@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import functools
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -56,9 +54,8 @@ class EstimatorChoice:
     params: dict[str, Any]
     """The overrides alone, already of the fields' types."""
     estimator: Estimator
-    digest: str
-    """sha256 of the source file that defines the class and of its parts ``_<name>_*.py`` (for a
-    plug-in: and its version)."""
+    origin: str
+    """``rdbench``, or the distribution that registers it, with its version."""
 
     @property
     def label(self) -> str:
@@ -269,7 +266,7 @@ def choose(spec: str) -> EstimatorChoice:
         estimator = cls(**{**presets.get(preset, {}), **params})
     except (TypeError, ValueError) as problem:
         raise _error(f"{spec}: {_one_line(problem)}") from problem
-    return EstimatorChoice(name, preset, params, estimator, _digest(cls, entry))
+    return EstimatorChoice(name, preset, params, estimator, entry.origin)
 
 
 def rebuild(name: str, fields: dict[str, Any]) -> Estimator:
@@ -375,31 +372,6 @@ def _written(value: Any) -> str:
     import msgspec
 
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _digest(cls: type, entry: Entry) -> str:
-    found = hashlib.sha256(_source_bytes(cls.__module__))
-    for part in _parts(entry):
-        found.update(part.name.encode() + b"\0" + part.read_bytes())
-    if entry.origin != "rdbench":
-        found.update(entry.origin.encode())  # its other modules are covered by its version alone
-    return found.hexdigest()
-
-
-def _parts(entry: Entry) -> list[Path]:
-    """The files ``_<name>_*.py`` beside a built-in estimator's own: parts of it."""
-    spec = importlib.util.find_spec(entry.module) if entry.origin == "rdbench" else None
-    if spec is None or spec.origin is None:
-        return []
-    return sorted(Path(spec.origin).parent.glob(f"_{entry.name}_*.py"))
-
-
-@functools.cache
-def _source_bytes(module: str) -> bytes:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return b""
-    return Path(spec.origin).read_bytes()
 
 
 def _one_line(problem: BaseException) -> str:
