@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from rdbench import registry
-from rdbench.certify.solve import certify_plane
+from rdbench.certify.plane import certify_plane
 from rdbench.registry import EstimatorChoice
 from rdbench.run import definitions, meaning
 from rdbench.run.definitions import Symbol, source_of
