@@ -8,6 +8,7 @@ from typing import Any
 
 from rdbench import registry
 from rdbench.cli_parse import bad
+from rdbench.fitting.support import described
 
 _LISTS = ("all", "suites", "estimators", "cases")
 
@@ -90,6 +91,9 @@ def _show_estimator(entry: registry.Entry) -> None:
     print(_flat(info.summary))
     print(f"citation: {_flat(info.citation)}")
     print(f"needs: {', '.join(sorted(info.needs)) or 'samples alone'}")
+    print(f"supports: {described(info) or 'every problem'}")
+    for setting, changed in info.variants.items():
+        print(f"  with {setting}: {described(dataclasses.replace(info, **changed))}")
     if info.not_invariant:
         print(f"not invariant under: {', '.join(sorted(info.not_invariant))}")
     print("\nparameters (name, type, default):")

@@ -3,9 +3,10 @@
 Listing imports nothing heavy: names come from file names and package metadata, summaries from
 the first line of a module's docstring. A module is imported when something in it is asked for.
 
-A name is unique across estimators and suites. A file ``estimators/<name>.py`` holds a constant
-``ESTIMATOR`` (the class), a file ``suites/<name>.py`` a constant ``SUITE``; a distribution of
-somebody else's registers ``module:ATTR`` under the entry-point groups ``rdbench.estimators`` and
+A name is unique across estimators and suites. A module ``estimators/<name>.py``, or a folder
+``estimators/<name>/`` with its parts beside ``__init__.py``, holds a constant ``ESTIMATOR`` (the
+class), a file ``suites/<name>.py`` a constant ``SUITE``; a distribution of somebody else's
+registers ``module:ATTR`` under the entry-point groups ``rdbench.estimators`` and
 ``rdbench.suites``.
 """
 
@@ -134,7 +135,8 @@ def _built_in(kind: Kind) -> Iterable[Entry]:
     for module in sorted(pkgutil.iter_modules(folders), key=lambda m: m.name):
         if module.name.startswith("_"):
             continue
-        file = next((p for f in folders if (p := Path(f) / f"{module.name}.py").is_file()), None)
+        inside = f"{module.name}/__init__.py" if module.ispkg else f"{module.name}.py"
+        file = next((p for f in folders if (p := Path(f) / inside).is_file()), None)
         yield Entry(
             kind=kind,
             name=module.name,

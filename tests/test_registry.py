@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,21 @@ def test_files_and_entry_points_are_listed() -> None:
     assert "blahut_arimoto" in registry.names("estimator")
     assert not any(name.startswith("_") for name in registry.entries())
     assert registry.find("suite", "vector_gaussian").summary.startswith("Rotated Gaussian")
+
+
+def test_an_estimator_may_be_a_folder_with_its_parts() -> None:
+    nerd = registry.find("estimator", "nerd")
+    assert nerd.summary.startswith("NERD: ")
+    assert nerd.module == "rdbench.estimators.nerd"
+
+
+def test_every_folder_of_an_estimator_is_packaged() -> None:
+    root = Path(__file__).parents[1]
+    packages = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "packages"
+    ]
+    for init in (root / "estimators").glob("*/__init__.py"):
+        assert f"rdbench.estimators.{init.parent.name}" in packages
 
 
 def test_every_registered_thing_loads() -> None:

@@ -58,8 +58,9 @@ class Side:
         }
 
     def offers(self, folder: str, name: str) -> bool:
-        """Whether ``estimators/NAME.py`` or ``suites/NAME.py`` is there: a name is a file."""
-        return (self.source / folder / f"{name}.py").is_file()
+        """Whether the estimator or suite is there: a file ``NAME.py`` or a folder ``NAME/``."""
+        here = self.source / folder
+        return (here / f"{name}.py").is_file() or (here / name / "__init__.py").is_file()
 
 
 def git(root: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:

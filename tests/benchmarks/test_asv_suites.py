@@ -9,6 +9,7 @@ import pytest
 from benchmarks import _measured, accuracy, cost, kernels, memory, startup
 from benchmarks._cases import BANDS, CASES, CaseFailed
 from benchmarks._kernels import KERNELS, Kernel
+from rdbench import registry
 
 CASE = next(case for case in CASES if case.name == "laplacian-squared")
 GAPS = {"low": 0.02, "middle": -0.003, "high": 4e-4}
@@ -156,10 +157,10 @@ NOT_WATCHED: dict[str, str] = {}
 
 
 def test_every_built_in_estimator_is_watched():
-    files = (Path(_measured.__file__).parents[1] / "estimators").glob("[!_]*.py")
     watched = {name for case in CASES for name in case.estimators}
     assert not watched & set(NOT_WATCHED)
-    assert {path.stem for path in files} == watched | set(NOT_WATCHED)
+    built_in = {e.name for e in registry.entries().values() if e.origin == "rdbench"}
+    assert built_in & set(registry.names("estimator")) == watched | set(NOT_WATCHED)
 
 
 def test_the_run_goes_on_after_a_case_that_fails(monkeypatch):

@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from rdbench.estimators._beta_vae_flow import Flow
+from rdbench.estimators.beta_vae.flow import Flow
 from rdbench.inference.networks import single
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density, Distortion

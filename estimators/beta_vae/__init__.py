@@ -13,7 +13,7 @@ direction is favoured; the encoder is a mixture too and starts at the exact post
 of linear-Gaussian models, fitted to draws of the source and deconvolved: for one component,
 probabilistic principal components with noise 1/(2 beta) (Tipping and Bishop 1999), which is reverse
 water-filling of the sample covariance. Training moves all of it, adds networks that start at
-zero, and bends the prior by a flow that starts at the identity (`_beta_vae_flow`). Where the
+zero, and bends the prior by a flow that starts at the identity (`flow`). Where the
 mixture has several components a single Gaussian is trained too. Per slope, held-out draws choose
 between the starts and what was trained.
 ``algorithm="published"`` is the authors' model of their Gaussian experiments.
@@ -31,9 +31,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._beta_vae_encoder import ComponentEncoder
-from rdbench.estimators._beta_vae_model import MixtureVAE
-from rdbench.estimators._beta_vae_published import FactorisedVAE, learning_rate
+from rdbench.estimators.beta_vae.encoder import ComponentEncoder
+from rdbench.estimators.beta_vae.model import MixtureVAE
+from rdbench.estimators.beta_vae.published import FactorisedVAE, learning_rate
 from rdbench.inference.em import fit_gaussian, refined, select_mixture
 from rdbench.inference.energies import cosine, widened
 from rdbench.inference.scaling import Scaling, fit_scaling

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._beta_vae_model import MixtureVAE
+from rdbench.estimators.beta_vae.model import MixtureVAE
 from rdbench.sources.mixture import LOG_2PI
 from rdbench.types import Distortion
 
