@@ -11,7 +11,7 @@ import pytest
 from numpy import ndarray
 from scipy.integrate import quad
 
-from rdbench.inference.jumps import cell_masses, find_jumps, inner_masses
+from rdbench.estimators.blahut_arimoto.jumps import cell_masses, find_jumps, inner_masses
 
 
 def half_normal(x: ndarray) -> ndarray:

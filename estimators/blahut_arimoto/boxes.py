@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import minimize_scalar
 
-from rdbench.inference.jumps import find_jumps
+from rdbench.estimators.blahut_arimoto.jumps import find_jumps
 
 Density = Callable[[ndarray], ndarray]
 

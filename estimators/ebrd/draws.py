@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._ebrd_settings import Settings
+from rdbench.estimators.ebrd.settings import Settings
 from rdbench.inference.scaling import Scaling, fit_scaling
 from rdbench.types import Side, View
 

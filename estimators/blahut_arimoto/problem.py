@@ -11,8 +11,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from rdbench.inference import boxes, finite, grids
-from rdbench.inference.grid_error import DiscretisationError, discretisation_error
+from rdbench.estimators.blahut_arimoto import boxes, grids
+from rdbench.estimators.blahut_arimoto.grid_error import DiscretisationError, discretisation_error
+from rdbench.inference import finite
 from rdbench.inference.kernels import DenseKernel, check_distortions
 from rdbench.inference.particles import starting_points
 from rdbench.types import RdbenchError, View, given_letters

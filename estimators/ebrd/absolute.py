@@ -3,7 +3,7 @@
 Absolute error is a sum over coordinates. Where held-out likelihood finds them independent (always
 for d = 1) the energy is a sum of scalar energies, trained without chains
 (`_ebrd_absolute_line`), which is far more accurate; otherwise it is one energy on R^d with a
-mixture under it, trained with chains (`_ebrd_absolute_chains`).
+mixture under it, trained with chains (`ebrd.absolute_chains`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._ebrd_absolute_chains import fit_chains
-from rdbench.estimators._ebrd_absolute_line import Coordinates, fit_product
-from rdbench.estimators._ebrd_settings import Settings
+from rdbench.estimators.ebrd.absolute_chains import fit_chains
+from rdbench.estimators.ebrd.line import Coordinates, fit_product
+from rdbench.estimators.ebrd.settings import Settings
 from rdbench.inference.em import select_mixture
 from rdbench.inference.scaling import Scaling, fit_scaling
 from rdbench.sources.mixture import GaussianMixture

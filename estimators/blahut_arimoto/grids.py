@@ -2,9 +2,9 @@
 
 Squared error: the source nodes are the reproduction nodes, with trapezoid weights, whose error is
 exponentially small for a smooth density once step sqrt(2 beta) <= 1; where it jumps, cells are
-integrated (rdbench.inference.jumps) and the step is a quarter of that. Absolute error: reproduction
-nodes on a uniform grid and Gauss-Legendre source nodes inside every cell. There Z has kinks at
-the reproduction nodes, and a source sampled only at those sees the peaks of Z: its F errs by
+integrated (`jumps`) and the step is a quarter of that. Absolute error: reproduction nodes on a
+uniform grid and Gauss-Legendre source nodes inside every cell. There Z has kinks at the
+reproduction nodes, and a source sampled only at those sees the peaks of Z: its F errs by
 -(beta step)^2 / 12, a rate below R(D). Gauss nodes integrate over the cell, and what is left is
 the price of the atoms, positive and of the order (beta step)^4.
 
@@ -20,8 +20,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.inference.boxes import OUTSIDE, Box, Density
-from rdbench.inference.jumps import cell_masses, inner_masses
+from rdbench.estimators.blahut_arimoto.boxes import OUTSIDE, Box, Density
+from rdbench.estimators.blahut_arimoto.jumps import cell_masses, inner_masses
 from rdbench.inference.kernels import BandedKernel, DenseKernel, Kernel, SeparableKernel
 from rdbench.inference.scan_kernel import ScanKernel
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._ebrd_settings import Settings
+from rdbench.estimators.ebrd.settings import Settings
 from rdbench.inference.langevin import Potential, lemma_1, unadjusted
 from rdbench.inference.networks import BatchedMLP
 from rdbench.inference.plug_in import appendix_a

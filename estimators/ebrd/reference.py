@@ -16,10 +16,10 @@ from dataclasses import replace
 import torch
 from torch import Generator
 
-from rdbench.estimators._ebrd_channel import Claimed, Tilted, channel
-from rdbench.estimators._ebrd_correction import Schedule, chosen_share, train
-from rdbench.estimators._ebrd_draws import SELECT, Draws, split_draws
-from rdbench.estimators._ebrd_settings import Settings
+from rdbench.estimators.ebrd.channel import Claimed, Tilted, channel
+from rdbench.estimators.ebrd.correction import Schedule, chosen_share, train
+from rdbench.estimators.ebrd.draws import SELECT, Draws, split_draws
+from rdbench.estimators.ebrd.settings import Settings
 from rdbench.inference.components import choose_observed
 from rdbench.inference.energies import Correction, ReferenceSampler
 from rdbench.inference.reproduction import (

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._ebrd_correction import log_mass, score
+from rdbench.estimators.ebrd.correction import log_mass, score
 from rdbench.inference.energies import Correction, ReferenceSampler
 from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.inference.reproduction import GoOn, always

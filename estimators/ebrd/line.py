@@ -22,9 +22,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._ebrd_absolute_strata import Proposal, candidates, log_shares
-from rdbench.estimators._ebrd_scalar_channel import ScalarChannel, product
-from rdbench.estimators._ebrd_settings import Settings
+from rdbench.estimators.ebrd.scalar import ScalarChannel, product
+from rdbench.estimators.ebrd.settings import Settings
+from rdbench.estimators.ebrd.strata import Proposal, candidates, log_shares
 from rdbench.inference.energies import ReferencedEnergy, cosine, widened
 from rdbench.inference.scaling import Scaling
 from rdbench.sources.mixture import GaussianMixture

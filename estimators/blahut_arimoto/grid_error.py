@@ -24,9 +24,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.inference import grids
-from rdbench.inference.boxes import OUTSIDE, Density
-from rdbench.inference.jumps import cell_masses, inner_masses
+from rdbench.estimators.blahut_arimoto import grids
+from rdbench.estimators.blahut_arimoto.boxes import OUTSIDE, Density
+from rdbench.estimators.blahut_arimoto.jumps import cell_masses, inner_masses
 from rdbench.inference.kernels import BandedKernel, SeparableKernel
 from rdbench.inference.scan_kernel import ScanKernel
 

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._ebrd_settings import Settings
+from rdbench.estimators.ebrd.settings import Settings
 from rdbench.inference.energies import Correction, ReferenceSampler, cosine
 from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._ebrd_settings import Settings
+from rdbench.estimators.ebrd.settings import Settings
 from rdbench.inference.em import select_mixture
 from rdbench.inference.energies import ReferencedEnergy, ReferenceSampler, cosine, widened
 from rdbench.inference.langevin import Potential, adapted, lemma_1, mala

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
-from rdbench.inference import boxes, finite, grids
-from rdbench.inference.boxes import find_box
-from rdbench.inference.grid_error import DiscretisationError, discretisation_error
+from rdbench.estimators.blahut_arimoto import boxes, grids
+from rdbench.estimators.blahut_arimoto.boxes import find_box
+from rdbench.estimators.blahut_arimoto.grid_error import DiscretisationError, discretisation_error
+from rdbench.inference import finite
 
 Density = Callable[[ndarray], ndarray]
 

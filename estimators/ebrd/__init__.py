@@ -22,11 +22,11 @@ from typing import ClassVar
 
 from torch import Generator
 
-from rdbench.estimators._ebrd_absolute import fit_absolute
-from rdbench.estimators._ebrd_plain import fit_plain
-from rdbench.estimators._ebrd_printed import PRINTED, fit_printed
-from rdbench.estimators._ebrd_reference import fit_reference
-from rdbench.estimators._ebrd_settings import Settings
+from rdbench.estimators.ebrd.absolute import fit_absolute
+from rdbench.estimators.ebrd.plain import fit_plain
+from rdbench.estimators.ebrd.printed import PRINTED, fit_printed
+from rdbench.estimators.ebrd.reference import fit_reference
+from rdbench.estimators.ebrd.settings import Settings
 from rdbench.types import EstimatorInfo, Monitor, Refusal, TestChannel, View
 
 

@@ -15,16 +15,17 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 from torch import Generator
 
-from rdbench.estimators._blahut_arimoto_problem import (
+from rdbench.estimators.blahut_arimoto import grid_error, grids
+from rdbench.estimators.blahut_arimoto.problem import (
     FiniteProblem,
     codebook,
     finite_problem,
     gridded,
 )
-from rdbench.inference import finite, grid_error, grids
+from rdbench.estimators.blahut_arimoto.target import at_distortion
+from rdbench.inference import finite
 from rdbench.inference.kernels import DenseKernel, HasFactor, Kernel, SeparableKernel
 from rdbench.inference.particles import conditional, exact_point, weighted
-from rdbench.inference.target import at_distortion
 from rdbench.types import (
     Claim,
     EstimatorInfo,
@@ -70,9 +71,9 @@ class BlahutArimoto:
     and the density. A grid too coarse for beta would report rates below R(D) and is refused.
 
     Two errors are told apart. ``status`` is ``not_converged`` where the weights are certified no
-    closer than ``tolerance`` to the best on the same points. What the grid itself costs is seen
-    at half its step (rdbench.inference.grid_error), stated in ``reason`` beside the other, and
-    refused beyond 0.01 nats.
+    closer than ``tolerance`` to the best on the same points. The cost of the grid itself is seen
+    at half its step (`grid_error`), stated in ``reason`` beside the other, and refused beyond
+    0.01 nats.
 
     Args:
         support: ``grid`` as above; ``codebook`` takes draws as reproduction points instead, in

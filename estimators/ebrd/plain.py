@@ -25,8 +25,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._ebrd_plain_energy import PlainEnergy
-from rdbench.estimators._ebrd_settings import Settings
+from rdbench.estimators.ebrd.plain_energy import PlainEnergy
+from rdbench.estimators.ebrd.settings import Settings
 from rdbench.inference.energies import cosine
 from rdbench.inference.langevin import Potential, adapted, lemma_1, mala
 from rdbench.inference.plug_in import appendix_a

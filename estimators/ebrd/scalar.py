@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._ebrd_absolute_strata import Candidates, Proposal, candidates
+from rdbench.estimators.ebrd.strata import Candidates, Proposal, candidates
 from rdbench.inference.energies import ReferencedEnergy
 from rdbench.inference.scaling import Scaling
 from rdbench.types import Claim, Energy, TestChannel
