@@ -17,16 +17,13 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock
 
+from rdbench.outcomes import RdbenchError
+from rdbench.outcomes import StoreError as StoreError
 from rdbench.run.records import OLDEST, SCHEMA, CellRecord
-from rdbench.types import RdbenchError
 
 RECORDS = "records.jsonl"
 _LOCK = ".records.lock"
 _CLAIMS = ".claims.lock"
-
-
-class StoreError(Exception):
-    """A record could not be kept (a full disk, say); told in one line, exit code 1."""
 
 
 class _Head(msgspec.Struct):
