@@ -281,13 +281,13 @@ def rebuild(name: str, fields: dict[str, Any]) -> Estimator:
     return cls(**{key: msgspec.convert(value, types[key]) for key, value in fields.items()})
 
 
-def choose_all(specs: str | None) -> list[EstimatorChoice]:
-    """A comma-separated list of specifications; None means every registered estimator.
+def choose_all(specs: str) -> list[EstimatorChoice]:
+    """A comma-separated list of specifications; ``all`` means every registered estimator.
 
     Raises:
         RdbenchError: as `choose`; also where a specification is given twice or none is given.
     """
-    parts = names("estimator") if specs is None else split_list(specs)
+    parts = names("estimator") if specs.strip() == "all" else split_list(specs)
     if not parts:
         valid = names("estimator")
         raise RdbenchError(f"no estimator given; valid: {', '.join(valid) or '(there are none)'}")

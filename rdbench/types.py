@@ -1,8 +1,9 @@
 """The vocabulary of the package: what a problem, a reference, an estimator and its result are.
 
 Of rdbench it imports the words of `rdbench.outcomes` alone. Shapes use jaxtyping: ``n`` counts
-draws, ``d`` is the dimension of the source, ``m`` counts atoms. Unless a docstring says otherwise, rates are in nats
-per source symbol, distortion is summed over dimensions, and beta is the slope -dR/dD >= 0.
+draws, ``d`` is the dimension of the source, ``m`` counts atoms. Unless a docstring says
+otherwise, rates are in nats per source symbol, distortion is summed over dimensions, and beta is
+the slope -dR/dD >= 0.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import json
 import platform
 import sys
 
-MODULES = ("rdbench", "rdbench.cli", "rdbench.cli_run")
+MODULES = ("rdbench", "rdbench.cli", "rdbench.cli.run")
 """What ``rdbench run`` needs before it asks for an estimator (old commits lack the last)."""
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import rdbench
-from rdbench import cli_parse as parse
-from rdbench.cli import main
+from rdbench.cli import main, parse
 from rdbench.types import RdbenchError
 from rdbench.version import __version__
 
@@ -88,12 +87,12 @@ def test_bad_words_get_one_line_and_exit_code_two(
 
 
 def test_an_unknown_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rdbench import cli_show
+    from rdbench.cli import show
 
-    def broken(_: str) -> None:
+    def broken(_: object) -> None:
         raise ZeroDivisionError("a bug of ours")
 
-    monkeypatch.setattr(cli_show, "show_list", broken)
+    monkeypatch.setattr(show, "show_list", broken)
     with pytest.raises(ZeroDivisionError):
         main(["list"])
 
@@ -135,12 +134,12 @@ def test_a_record_that_cannot_be_kept_and_an_early_ctrl_c(
     code: int,
     says: str,
 ) -> None:
-    from rdbench import cli_run
+    from rdbench.cli import run
     from rdbench.run.store import StoreError
 
     def fails(_: object) -> int:
         raise KeyboardInterrupt if problem is None else StoreError(problem)
 
-    monkeypatch.setattr(cli_run, "execute", fails)
+    monkeypatch.setattr(run, "execute", fails)
     assert main(["run", "--suite", "scalar"]) == code
     assert capsys.readouterr().err == says

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rdbench import registry
-from rdbench.cli_truth import CPU_S, Purse, ReferenceSource, TruthSources, _bounded
+from rdbench.cli.truth import CPU_S, Purse, ReferenceSource, TruthSources, _bounded
 from rdbench.report.rungs import TOLERANCE, Rung
 from rdbench.report.series import line_of
 from rdbench.report.truth_line import TruthLine, truth_line
