@@ -41,6 +41,8 @@ def execute(options: RunOptions) -> int:
     store = Store(options.results)
     missing = _announce(cells, store.records, store.warnings, plan, options, out)
     if missing:
+        if options.jobs > 1:  # the longest first, so that no long cell runs alone at the end
+            missing.sort(key=lambda cell: cell.dim * len(cell.slopes), reverse=True)
         settings = Settings(
             gather(options.device, options.threads, options.jobs),
             options.jobs,
