@@ -16,7 +16,7 @@ def execute(options: ExportOptions) -> int:
     Raises:
         RdbenchError: bad input, or a file that cannot be written.
     """
-    format = format_for(options.out, options.format, _ENDINGS, "csv")
     apart_from_records(options.out, options.results)
+    format = format_for(options.out, options.format, _ENDINGS, "csv")
     write(frame(stored(options.results), options.what), format, options.out)
     return 0

@@ -26,7 +26,7 @@ def integers(flag: str, text: str, minimum: int) -> list[int]:
         if first < minimum:
             raise RdbenchError(f"{flag} takes integers from {minimum} up, got {first}")
         if not first <= last < first + _MOST:
-            raise RdbenchError(f"{flag} takes ranges such as 0-3, got {part!r}")
+            raise RdbenchError(f"{flag} takes integers, and ranges such as 0-3, got {part!r}")
         out |= dict.fromkeys(range(first, last + 1))
     return list(out)
 

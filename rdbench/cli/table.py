@@ -17,8 +17,8 @@ def execute(options: TableOptions) -> int:
     Raises:
         RdbenchError: bad input, or a file that cannot be written.
     """
-    format = format_for(options.out, options.format, _ENDINGS, "md")
     apart_from_records(options.out, options.results)
+    format = format_for(options.out, options.format, _ENDINGS, "md")
     if options.against is not None:
         from rdbench.report.against import against_table
 

@@ -188,7 +188,9 @@ def _context() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "rdbench.run.worker", "rdbench.audit", "torch._dynamo"])
+    context.set_forkserver_preload(
+        ["__main__", "rdbench.run.worker", "rdbench.audit", "torch._dynamo"]
+    )
     # The tracker unblocks signals as it starts, so it has to be there before they are blocked.
     multiprocessing.resource_tracker.ensure_running()
     # Ctrl-C reaches the whole group of processes; the server is not to die of it while it imports.
