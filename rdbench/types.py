@@ -1,8 +1,9 @@
 """The vocabulary of the package: what a problem, a reference, an estimator and its result are.
 
-This module imports nothing from rdbench. Shapes use jaxtyping: ``n`` counts draws, ``d`` is the
-dimension of the source, ``m`` counts atoms. Unless a docstring says otherwise, rates are in nats
-per source symbol, distortion is summed over dimensions, and beta is the slope -dR/dD >= 0.
+Of rdbench it imports the words of `rdbench.outcomes` alone. Shapes use jaxtyping: ``n`` counts
+draws, ``d`` is the dimension of the source, ``m`` counts atoms. Unless a docstring says
+otherwise, rates are in nats per source symbol, distortion is summed over dimensions, and beta is
+the slope -dR/dD >= 0.
 """
 
 from __future__ import annotations
@@ -17,17 +18,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-Status = Literal[
-    "ok", "not_converged", "unsupported", "timeout", "crashed", "error", "out_of_memory"
-]
+from rdbench.outcomes import RdbenchError as RdbenchError
+from rdbench.outcomes import Status as Status
+
 Side = Literal["exact", "upper", "lower", "estimate"]
 ConditionalKind = Literal["boltzmann", "encoder"]
 T = TypeVar("T")
 Grant = Literal["density", "support"]
-
-
-class RdbenchError(Exception):
-    """A mistake of the caller, told in one line; the command line exits with code 2."""
 
 
 class OutOfRange(ValueError):

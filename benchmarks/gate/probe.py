@@ -12,7 +12,7 @@ import json
 import platform
 import sys
 
-MODULES = ("rdbench", "rdbench.cli", "rdbench.cli_run")
+MODULES = ("rdbench", "rdbench.cli", "rdbench.cli.run")
 """What ``rdbench run`` needs before it asks for an estimator (old commits lack the last)."""
 
 
@@ -43,6 +43,8 @@ def rdbench() -> dict[str, str]:
             if importlib.util.find_spec(name) is not None:
                 importlib.import_module(name)
         except ModuleNotFoundError as problem:
+            if problem.name == name:
+                continue  # of an old commit, whose command line was no package
             if problem.name is None or problem.name.partition(".")[0] == "rdbench":
                 raise
             print(f"{name} needs {problem.name}: {problem}", file=sys.stderr)

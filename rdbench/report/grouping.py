@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from rdbench.outcomes import RdbenchError
 from rdbench.report.export import compact_json
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord, PointRecord
-from rdbench.types import RdbenchError
 
 Value = str | int | float | None
 SortKey = tuple[tuple[int, float, str], ...]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from rdbench.types import RdbenchError
+from rdbench.outcomes import RdbenchError
 
 FORMATS = ("md", "latex", "csv", "html")
 

@@ -1,4 +1,4 @@
-"""What commands that run cells share: progress, and how estimators look in figures."""
+"""Progress of the commands that run cells, and the list of those cells."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from rdbench import registry
+from rdbench.cli.messages import complain
 from rdbench.run.plan import Cell
 from rdbench.run.pool import InFlight
 from rdbench.run.progress import Forecast, clock, outcome
 from rdbench.run.records import CellRecord
-from rdbench.types import RdbenchError
-
-if TYPE_CHECKING:
-    from rdbench.report.style import Look
 
 
 class Progress:
@@ -94,36 +89,5 @@ def list_cells(cells: Sequence[Cell], missing: Iterable[Cell], out: Console) -> 
 
 def interrupted(done: int, total: int) -> int:
     """Say that the run was interrupted; the exit code of that."""
-    print(
-        f"rdbench: interrupted, {done} of {total} cells done and kept; "
-        "the same command goes on from there",
-        file=sys.stderr,
-    )
-    return 130
-
-
-def looks_of(records: Sequence[CellRecord]) -> dict[str, Look]:
-    """The colours and markers that the registrations ask for, by name.
-
-    An estimator that is not installed here asks for nothing.
-    """
-    from rdbench.report.style import Look
-
-    looks = {}
-    for name in sorted({record.estimator for record in records}):
-        try:
-            info = registry.load_estimator(name).info
-        except RdbenchError:
-            continue
-        looks[name] = Look(info.colour, info.marker)
-    return looks
-
-
-def warn(line: str) -> None:
-    """One line of warning on standard error."""
-    print(f"rdbench: warning: {' '.join(line.split())}", file=sys.stderr)
-
-
-def note(line: str) -> None:
-    """One line that the reader should know, on standard error."""
-    print(f"rdbench: note: {line}", file=sys.stderr)
+    line = f"interrupted, {done} of {total} cells done and kept; the same command continues"
+    return complain(line, 130)

@@ -2,34 +2,91 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import rdbench
-from rdbench import cli_parse as parse
-from rdbench.cli import main
+from rdbench.cli import app, main, parse
 from rdbench.types import RdbenchError
 from rdbench.version import __version__
 
 HOME = Path(rdbench.__file__).parent.parent
 
 
-@pytest.mark.parametrize("args", [["--help"], ["list"], ["list", "estimators"], ["run", "--help"]])
-def test_help_and_list_import_nothing_heavy(args: list[str]) -> None:
-    code = (
-        "import sys; from rdbench.cli import main; code = main(sys.argv[1:]); "
-        "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'scipy'} & set(sys.modules); "
-        "print(sorted(heavy), file=sys.stderr); sys.exit(code)"
-    )
+HEAVY = {"torch", "numpy", "pandas", "matplotlib", "scipy"}
+_LISTING = (
+    "import sys; from rdbench.cli import main; code = main(sys.argv[1:]); "
+    "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+)
+
+
+@pytest.mark.parametrize(
+    ("args", "not_imported"),
+    [
+        (["--help"], HEAVY),
+        (["list"], HEAVY),
+        (["list", "estimators"], HEAVY),
+        (["run", "--help"], HEAVY),
+        (["table"], {"torch", "matplotlib"}),
+        (["table", "--against", "e"], {"torch", "matplotlib"}),
+        (["export"], {"torch", "matplotlib"}),
+        (["merge", "--into", "merged"], {"torch", "pandas"}),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(results: Path, args, not_imported):
+    if args[0] in ("table", "export"):
+        args = [*args, "--results", str(results)]
+    elif args[0] == "merge":
+        args = [*args, str(results)]
     done = subprocess.run(
-        [sys.executable, "-c", code, *args], capture_output=True, text=True, cwd=HOME, check=False
-    )
+        [sys.executable, "-c", _LISTING, *args],
+        capture_output=True, text=True, cwd=results.parent, check=False,
+        env={**os.environ, "PYTHONPATH": str(HOME)},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr.strip() == "[]"
+    assert not_imported.isdisjoint(done.stderr.split())
     assert done.stdout
+
+
+GROUP: Any = typer.main.get_command(app)
+
+
+@pytest.mark.parametrize("name", list(GROUP.commands))
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main([name, "-h"]) == 0
+    short = capsys.readouterr().out
+    assert short.startswith(f"Usage: rdbench {name}")
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out == short
+
+
+def test_help_shows_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--help"]) == 0
+    assert "wgd[particles=4000]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("rdbench run --suite scalar,vec", "scalar,vector_gaussian"),
+        ("rdbench run --estimators bl", "blahut_arimoto"),
+        ("rdbench info vec", "vector_gaussian"),
+        ("rdbench mer", "merge"),
+    ],
+)
+def test_the_shell_completes_commands_and_names(monkeypatch, capsys, words, offered):
+    monkeypatch.setenv("_RDBENCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    with pytest.raises(SystemExit):
+        main([])
+    assert offered in capsys.readouterr().out.split()
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,17 +145,17 @@ def test_bad_words_get_one_line_and_exit_code_two(
 
 
 def test_an_unknown_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rdbench import cli_show
+    from rdbench.cli import show
 
-    def broken(_: str) -> None:
+    def broken(_: object) -> None:
         raise ZeroDivisionError("a bug of ours")
 
-    monkeypatch.setattr(cli_show, "show_list", broken)
+    monkeypatch.setattr(show, "show_list", broken)
     with pytest.raises(ZeroDivisionError):
         main(["list"])
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "abc", "2,,5", "2.5", "2,0"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "abc", "2,,5", "2.5", "2,0", "3-2", "1-", "0-3"])
 def test_integers_refuse(text: str) -> None:
     with pytest.raises(RdbenchError, match="--dims takes integers"):
         parse.integers("--dims", text, 1)
@@ -106,6 +163,7 @@ def test_integers_refuse(text: str) -> None:
 
 def test_integers_are_taken_once_each() -> None:
     assert parse.integers("--dims", "5, 2,5", 1) == [5, 2]
+    assert parse.integers("--seeds", "7,0-3,2", 0) == [7, 0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("text", ["", "-1", "0", "nan", "inf", "1,x", "1,,2"])
@@ -135,12 +193,12 @@ def test_a_record_that_cannot_be_kept_and_an_early_ctrl_c(
     code: int,
     says: str,
 ) -> None:
-    from rdbench import cli_run
+    from rdbench.cli import run
     from rdbench.run.store import StoreError
 
     def fails(_: object) -> int:
         raise KeyboardInterrupt if problem is None else StoreError(problem)
 
-    monkeypatch.setattr(cli_run, "execute", fails)
+    monkeypatch.setattr(run, "execute", fails)
     assert main(["run", "--suite", "scalar"]) == code
     assert capsys.readouterr().err == says

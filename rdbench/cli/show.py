@@ -7,23 +7,24 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rdbench import registry
-from rdbench.cli_parse import bad
-from rdbench.fitting.support import described
+from rdbench.cli.options import InfoOptions, ListOptions
+from rdbench.outcomes import RdbenchError
 
 _LISTS = ("all", "suites", "estimators", "cases")
 
 
-def show_list(what: str) -> None:
+def show_list(options: ListOptions) -> int:
     """Print names and summaries; imports nothing heavy unless cases are asked for.
 
     Raises:
-        RdbenchError: ``what`` is none of suites, estimators, cases.
+        RdbenchError: it is none of suites, estimators, cases.
     """
+    what = options.what
     if what not in _LISTS:
-        raise bad(f"list takes suites, estimators or cases, got {what!r}")
+        raise RdbenchError(f"list takes suites, estimators or cases, got {what!r}")
     if what == "cases":
         _show_cases()
-        return
+        return 0
     found = sorted(registry.entries().values(), key=lambda e: e.name)
     for kind, title in (("suite", "suites"), ("estimator", "estimators")):
         if what not in ("all", title):
@@ -32,14 +33,16 @@ def show_list(what: str) -> None:
         if what == "all":
             print(f"{title}:")
         _columns(rows or [("(none)", "")], indent=2 if what == "all" else 0)
+    return 0
 
 
-def show_info(name: str) -> None:
+def show_info(options: InfoOptions) -> int:
     """Print all there is to know of a suite or an estimator.
 
     Raises:
         RdbenchError: there is nothing of that name.
     """
+    name = options.name
     found = registry.entries()
     if name not in found:
         raise registry.unknown("suite or estimator", name, sorted(found))
@@ -47,6 +50,7 @@ def show_info(name: str) -> None:
         _show_suite(name)
     else:
         _show_estimator(found[name])
+    return 0
 
 
 def _show_cases() -> None:
@@ -85,6 +89,8 @@ def _show_suite(name: str) -> None:
 
 
 def _show_estimator(entry: registry.Entry) -> None:
+    from rdbench.fitting.support import described  # imports torch, as the estimator does
+
     cls: Any = registry.load_estimator(entry.name)
     info = cls.info
     print(f"estimator {entry.name} ({entry.origin})")

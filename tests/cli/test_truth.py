@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
 from rdbench import registry
-from rdbench.cli_truth import CPU_S, Purse, ReferenceSource, TruthSources, _bounded
+from rdbench.cli.truth import CPU_S, Purse, ReferenceSource, TruthSources, _bounded
 from rdbench.report.rungs import TOLERANCE, Rung
 from rdbench.report.series import line_of
 from rdbench.report.truth_line import TruthLine, truth_line
-from rdbench.run.records import CellRecord, Cost, PointRecord, Provenance
 from rdbench.types import Bracket, Case
 
 ALL = [
@@ -150,33 +148,8 @@ def test_without_money_the_free_rungs_still_count():
 # ------------------------------------------------------------------- from a record to its case
 
 
-def gaussian(**changes) -> CellRecord:
-    """A record of scalar/gaussian-standard at the rates 1.5 and 3."""
-    points = []
-    for rate in (1.5, 3.0):
-        d = math.exp(-2.0 * rate)
-        points.append(
-            PointRecord(
-                beta=0.5 / d, status="ok", rate=rate, distortion=d, gap=0.0, gap_lo=0.0,
-                gap_hi=0.0, truth_lo=rate + 0.5, truth_hi=rate + 0.5, rate_lo=rate,
-                rate_hi=rate, dist_lo=d, dist_hi=d,
-            )
-        )  # fmt: skip
-    made: dict[str, Any] = {
-        "commit": "0" * 40, "dirty": False, "versions": {}, "processor": "", "platform": "",
-        "device": "cpu", "threads": 1, "jobs": 1, "started": "", "finished": "",
-    }  # fmt: skip
-    about: dict[str, Any] = {
-        "cell": "a" * 16, "suite": "scalar", "suite_version": 1, "case": "gaussian-standard",
-        "dim": 1, "distortion": "squared_error", "estimator": "e", "preset": "default",
-        "params": {}, "fields": {}, "seed": 0, "budget": "default", "status": "ok",
-        "points": points, "cost": Cost(), "provenance": Provenance(**made),
-    }  # fmt: skip
-    return CellRecord(**(about | changes))
-
-
 @pytest.mark.parametrize("sources", [None, TruthSources()])
-def test_a_standard_normal_at_two_rates_is_drawn_right(sources):
+def test_a_standard_normal_at_two_rates_is_drawn_right(gaussian, sources):
     line = line_of([gaussian()], sources)
     (points,) = line.lines
     assert points[[0, -1], 0] == pytest.approx([math.exp(-6.0), math.exp(-3.0)])
@@ -189,13 +162,13 @@ def test_a_standard_normal_at_two_rates_is_drawn_right(sources):
     [{"suite_version": 2}, {"suite": "nobody's"}, {"case": "other"}, {"dim": 3},
      {"case": "gaussian-absolute"}],
 )  # fmt: skip
-def test_what_is_not_the_case_of_the_records_is_not_asked(changes):
+def test_what_is_not_the_case_of_the_records_is_not_asked(gaussian, changes):
     assert TruthSources()([gaussian()]) is not None
     assert TruthSources()([gaussian(**changes)]) is None
     assert TruthSources()([gaussian(), gaussian(case="gaussian-far")]) is None
 
 
-def test_a_case_of_any_dimension_is_found():
+def test_a_case_of_any_dimension_is_found(gaussian):
     from rdbench.suites.vector_gaussian import SUITE
 
     (case,) = SUITE.cases([7])

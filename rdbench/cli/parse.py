@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import re
 
-if TYPE_CHECKING:
-    from rdbench.types import RdbenchError
+from rdbench.outcomes import RdbenchError
 
-
-def bad(line: str) -> RdbenchError:
-    """The error for bad input (its module imports torch, hence not at the top)."""
-    from rdbench.types import RdbenchError
-
-    return RdbenchError(line)
+_MOST = 100_000  # integers in one list; more is a slip of the keyboard
 
 
 def integers(flag: str, text: str, minimum: int) -> list[int]:
-    """``2,5,10`` -> integers, each once.
+    """``0,2-4`` -> 0, 2, 3, 4; each integer once, in the order given.
 
     Raises:
-        RdbenchError: empty, not integers, or below the minimum.
+        RdbenchError: empty, neither integers nor ranges, or below the minimum.
     """
-    out: list[int] = []
+    out: dict[int, None] = {}
     for part in _parts(flag, text, "integers such as 2,5,10"):
-        try:
-            value = int(part)
-        except ValueError:
-            raise bad(f"{flag} takes integers such as 2,5,10, got {part!r}") from None
-        if value < minimum:
-            raise bad(f"{flag} takes integers from {minimum} up, got {value}")
-        out.append(value)
-    return list(dict.fromkeys(out))
+        found = re.fullmatch(r"(-?\d+)(?:-(\d+))?", part)
+        if found is None:
+            raise RdbenchError(f"{flag} takes integers such as 2,5,10 or 0-3, got {part!r}")
+        first = int(found[1])
+        last = first if found[2] is None else int(found[2])
+        if first < minimum:
+            raise RdbenchError(f"{flag} takes integers from {minimum} up, got {first}")
+        if not first <= last < first + _MOST:
+            raise RdbenchError(f"{flag} takes integers, and ranges such as 0-3, got {part!r}")
+        out |= dict.fromkeys(range(first, last + 1))
+    return list(out)
 
 
 def positive_numbers(flag: str, text: str) -> list[float]:
@@ -45,9 +42,9 @@ def positive_numbers(flag: str, text: str) -> list[float]:
         try:
             value = float(part)
         except ValueError:
-            raise bad(f"{flag} takes numbers such as 0.5,1,2, got {part!r}") from None
+            raise RdbenchError(f"{flag} takes numbers such as 0.5,1,2, got {part!r}") from None
         if not (math.isfinite(value) and value > 0.0):
-            raise bad(f"{flag} takes positive finite numbers, got {part}")
+            raise RdbenchError(f"{flag} takes positive finite numbers, got {part}")
         out.append(value)
     return out
 
@@ -64,7 +61,7 @@ def shard(text: str) -> tuple[int, int]:
     except ValueError:
         index = count = 0
     if not slash or not 1 <= index <= count:
-        raise bad(f"--shard takes i/n with 1 <= i <= n, such as 2/4, got {text!r}")
+        raise RdbenchError(f"--shard takes i/n with 1 <= i <= n, such as 2/4, got {text!r}")
     return index, count
 
 
@@ -75,7 +72,7 @@ def at_least_one(flag: str, value: int) -> int:
         RdbenchError: it is below one.
     """
     if value < 1:
-        raise bad(f"{flag} takes an integer from 1 up, got {value}")
+        raise RdbenchError(f"{flag} takes an integer from 1 up, got {value}")
     return value
 
 
@@ -86,12 +83,21 @@ def one_of(flag: str, value: str, valid: tuple[str, ...]) -> str:
         RdbenchError: another word.
     """
     if value not in valid:
-        raise bad(f"{flag} takes {' or '.join(valid)}, got {value!r}")
+        raise RdbenchError(f"{flag} takes {' or '.join(valid)}, got {value!r}")
     return value
 
 
 def _parts(flag: str, text: str, takes: str) -> list[str]:
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
-        raise bad(f"{flag} takes {takes}, got {text!r}")
+        raise RdbenchError(f"{flag} takes {takes}, got {text!r}")
     return parts
+
+
+def units(value: str) -> str:
+    """nats or bits.
+
+    Raises:
+        RdbenchError: another word.
+    """
+    return one_of("--units", value, ("nats", "bits"))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from rich.console import Console
 
-from rdbench import cli_parse as parse
-from rdbench.cli_progress import Progress, console, interrupted, list_cells, looks_of, warn
-from rdbench.cli_truth import TruthSources
+from rdbench.cli import parse
+from rdbench.cli.looks import looks_of
+from rdbench.cli.messages import warn
+from rdbench.cli.options import PaperOptions
+from rdbench.cli.progress import Progress, console, interrupted, list_cells
+from rdbench.cli.truth import TruthSources
 from rdbench.paper import experiments
 from rdbench.paper.cells import Found, Planned, find, planned, to_run
 from rdbench.paper.figures import save_figures, side_by_side
@@ -38,29 +40,16 @@ TIMEOUT_S = 3600.0
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True)
-class Request:
-    """The options of ``rdbench paper`` as they were typed."""
-
-    out: Path
-    results: Path | None
-    full: bool
-    jobs: int
-    threads: int
-    dry_run: bool
-    units: str
-
-
-def execute(request: Request, recipe: Recipe = RECIPE) -> int:
+def execute(options: PaperOptions, recipe: Recipe = RECIPE) -> int:
     """Carry the request out and return the exit code.
 
     Raises:
         RdbenchError: bad input, before anything runs.
     """
     out = console()
-    _check(request)
-    plans = planned(recipe, full=request.full)
-    folder = _results(request)
+    _check(options)
+    plans = planned(recipe, full=options.full)
+    folder = _results(options)
     held = load(folder) if (folder / RECORDS).exists() else Loaded()
     for line in held.warnings:
         warn(line)
@@ -68,14 +57,14 @@ def execute(request: Request, recipe: Recipe = RECIPE) -> int:
     groups = to_run(plans, held.records)
     missing = [cell for cells in groups.values() for cell in cells]
     # Opened only to be written to: a dry run leaves no file, and from records all may be read-only.
-    store = Store(folder) if missing and not request.dry_run else None
+    store = Store(folder) if missing and not options.dry_run else None
     out.print(
         f"{len(wanted)} cells, {len(wanted) - len(missing)} stored already, {len(missing)} to run; "
         f"results in {folder}",
         markup=False,
         soft_wrap=True,
     )
-    if request.dry_run:
+    if options.dry_run:
         list_cells(list(wanted.values()), missing, out)
         for name in experiments.missing(folder):
             out.print(f"experiment {name}  to run", markup=False)
@@ -83,7 +72,7 @@ def execute(request: Request, recipe: Recipe = RECIPE) -> int:
     records = held.records
     if store is not None:
         try:
-            if not _run(groups, store, request, out):
+            if not _run(groups, store, options, out):
                 return 130
             store.refresh()
             records = store.records
@@ -91,45 +80,45 @@ def execute(request: Request, recipe: Recipe = RECIPE) -> int:
             store.close()
     found = find(plans, records.values())
     unfinished = [name for name in wanted if not is_done(records.get(name))]
-    complete = _report(found, plans, recipe, request, out)
+    complete = _report(found, plans, recipe, options, out)
     return 0 if complete and not unfinished else 1
 
 
-def _check(request: Request) -> None:
-    parse.one_of("--units", request.units, ("nats", "bits"))
-    parse.at_least_one("--jobs", request.jobs)
-    parse.at_least_one("--threads", request.threads)
-    if request.results is not None and not load(request.results).records:
+def _check(options: PaperOptions) -> None:
+    parse.one_of("--units", options.units, ("nats", "bits"))
+    parse.at_least_one("--jobs", options.jobs)
+    parse.at_least_one("--threads", options.threads)
+    if options.results is not None and not load(options.results).records:
         raise RdbenchError(
-            f"no records in {request.results / RECORDS}; leave --results out to start from nothing"
+            f"no records in {options.results / RECORDS}; leave --results out to start from nothing"
         )
-    if request.out.exists() and not request.out.is_dir():
-        raise RdbenchError(f"cannot write in --out {request.out}: it is a file; give a folder")
-    if request.dry_run:
+    if options.out.exists() and not options.out.is_dir():
+        raise RdbenchError(f"cannot write in --out {options.out}: it is a file; give a folder")
+    if options.dry_run:
         return
     try:
-        request.out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=request.out):
+        options.out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=options.out):
             pass
     except OSError as problem:
         why = problem.strerror or problem
-        raise RdbenchError(f"cannot write in --out {request.out}: {why}") from problem
+        raise RdbenchError(f"cannot write in --out {options.out}: {why}") from problem
 
 
-def _results(request: Request) -> Path:
-    return request.out / "records" if request.results is None else request.results
+def _results(options: PaperOptions) -> Path:
+    return options.out / "records" if options.results is None else options.results
 
 
-def _run(groups: dict[int, list[Cell]], store: Store, request: Request, out: Console) -> bool:
+def _run(groups: dict[int, list[Cell]], store: Store, options: PaperOptions, out: Console) -> bool:
     """Run the cells, those that keep more draws last; False where it was interrupted."""
-    provenance = gather("cpu", request.threads, request.jobs)
+    provenance = gather("cpu", options.threads, options.jobs)
     cells = [cell for draws in sorted(groups) for cell in groups[draws]]
-    progress = Progress(cells, request.jobs, request.units, out)
+    progress = Progress(cells, options.jobs, options.units, out)
     try:
         with progress:
             for draws in sorted(groups):
                 settings = Settings(
-                    provenance, request.jobs, request.threads, TIMEOUT_S, draws=draws
+                    provenance, options.jobs, options.threads, TIMEOUT_S, draws=draws
                 )
                 run_cells(groups[draws], store, settings, progress)
     except KeyboardInterrupt:
@@ -142,7 +131,7 @@ def _report(
     found: Sequence[Found],
     plans: Sequence[Planned],
     recipe: Recipe,
-    request: Request,
+    options: PaperOptions,
     out: Console,
 ) -> bool:
     """Write everything; what cannot be made is told, costs nothing else, and gives False."""
@@ -157,12 +146,12 @@ def _report(
             problems.append(f"{what}: {type(problem).__name__}: {problem}")
             return None
 
-    units, folder = request.units, request.out
+    units, folder = options.units, options.out
     looks = looks_of([record for one in found for record in one.records])
     sheets = [
         *(part_table(one, units) for one in found if any(one.part.name == p.name
           for p in recipe.parts)),
-        *settings_tables(found, recipe, shared_slopes(plans), units, full=request.full),
+        *settings_tables(found, recipe, shared_slopes(plans), units, full=options.full),
     ]  # fmt: skip
     pictures = (
         attempt("figures", lambda: save_figures(found, folder, looks, units, TruthSources())) or []
@@ -172,8 +161,8 @@ def _report(
     def tell(line: str) -> None:
         out.print(line, markup=False, soft_wrap=True)
 
-    torch.set_num_threads(request.threads)  # the experiments run here, in no process of their own
-    kept = _results(request)
+    torch.set_num_threads(options.threads)  # the experiments run here, in no process of their own
+    kept = _results(options)
     ran = attempt("experiments", lambda: experiments.run_experiments(kept, 0, tell, warn=warn))
     said: list[str] = []
     if ran is not None:
@@ -188,7 +177,7 @@ def _report(
         sheets=tuple(sheets),
         experiments=tuple(said),
         pictures=tuple(pictures),
-        command=_command(request),
+        command=_command(options),
         units=units,
         warnings=tuple(problems),
     )
@@ -199,9 +188,9 @@ def _report(
     return not problems
 
 
-def _command(request: Request) -> str:
-    words = ["rdbench", "paper", "--out", str(request.out)]
-    words += ["--results", str(request.results)] if request.results is not None else []
-    words += ["--full"] if request.full else []
-    words += ["--units", request.units] if request.units != "nats" else []
+def _command(options: PaperOptions) -> str:
+    words = ["rdbench", "paper", "--out", str(options.out)]
+    words += ["--results", str(options.results)] if options.results is not None else []
+    words += ["--full"] if options.full else []
+    words += ["--units", options.units] if options.units != "nats" else []
     return shlex.join(words)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from rdbench.cli_run import Request, variants
+from rdbench.cli.options import RunOptions
+from rdbench.cli.run import variants
 
-REQUEST = Request(
-    suite="vector_gaussian", dims=None, estimators=None, seeds="0", rates=None, betas=None,
-    budget="default", cases=None, n_train=None, jobs=1, threads=1, timeout=60.0, device="cpu",
-    results=Path("results"), fresh=False, trace=False, draws=0, retry=False, dry_run=False,
-    shard=None, units="nats",
-)  # fmt: skip
+OPTIONS = RunOptions(suite="vector_gaussian")
 
 
 @pytest.mark.parametrize(
@@ -31,9 +26,9 @@ REQUEST = Request(
     ],
 )
 def test_the_options_that_change_the_picture_are_in_its_name(changes, name):
-    assert variants(replace(REQUEST, **changes)) == {"vector_gaussian": name}
+    assert variants(replace(OPTIONS, **changes)) == {"vector_gaussian": name}
 
 
 def test_every_suite_has_its_own():
-    both = variants(replace(REQUEST, suite="vector_gaussian,scalar", budget="quick"))
+    both = variants(replace(OPTIONS, suite="vector_gaussian,scalar", budget="quick"))
     assert both == dict.fromkeys(("vector_gaussian", "scalar"), "budget=quick")
