@@ -74,6 +74,11 @@ def pinned(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {**environ, **dict.fromkeys(one, "1")}
 
 
+def pin() -> None:
+    """Give this process one thread; has to come before NumPy is imported."""
+    os.environ.update(pinned())
+
+
 def call(
     python: str, arguments: Sequence[str], folder: Path, environ: Mapping[str, str] | None = None
 ) -> str:

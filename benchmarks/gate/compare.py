@@ -13,7 +13,7 @@ from benchmarks.gate.accuracy import Cell, Measured, measure, offers
 from benchmarks.gate.options import Options
 from benchmarks.gate.progress import Progress
 from benchmarks.gate.sides import Side
-from benchmarks.gate.verdicts import Finding, Point
+from benchmarks.gate.verdicts import Finding, Point, Verdict
 
 CELL_SECONDS = 8.0
 """About what a cell takes with its audit, for the time left."""
@@ -82,7 +82,7 @@ def _first_looks(
         note = "HEAD has no such estimator or suite"
         return [Finding(metric, "missing", note=note) for metric in (*cell.gaps, cell.fit)]
     if not has[0]:
-        verdict = "new" if has[1] else "both fail"
+        verdict: Verdict = "new" if has[1] else "both fail"
         return [Finding(metric, verdict, note="not in BASE") for metric in (*cell.gaps, cell.fit)]
     seed, other = options.seed, options.seed + options.offset
     found = [

@@ -9,6 +9,7 @@ from benchmarks.gate.accuracy import Cell
 from benchmarks.gate.verdicts import (
     Finding,
     Point,
+    Verdict,
     judge_failures,
     judge_gaps,
     looks_worse,
@@ -44,7 +45,7 @@ def first_look(cell: Cell, band: int, base: Point, head: Point, tolerance: float
     metric = cell.gaps[band]
     before, after = (None if p.gap is None else p.size for p in (base, head))
     if base.gap is None:
-        verdict = "both fail" if head.gap is None else "mended"
+        verdict: Verdict = "both fail" if head.gap is None else "mended"
         return Finding(metric, verdict, before, after, "nats", note=base.reason)
     if head.gap is None:
         return Finding(metric, "suspected", before, after, "nats", note=head.reason)
@@ -62,8 +63,8 @@ def persists(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance
     if not ours or not theirs:
         return True
     limit = allowed(cell, tolerance, mean(ours))
-    doubts = (statistics.fmean(p.doubt for p in points) for points in (ours, theirs))
-    return mean(theirs) - mean(ours) > limit or lost_sight(*doubts, limit)
+    before, after = (statistics.fmean(p.doubt for p in points) for points in (ours, theirs))
+    return mean(theirs) - mean(ours) > limit or lost_sight(before, after, limit)
 
 
 def unresolved(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance: float) -> bool:

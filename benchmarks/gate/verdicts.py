@@ -148,7 +148,7 @@ def judge_gaps(
     half = float(student.ppf(1.0 - ONE_SIDED, len(ours) - 1)) * math.sqrt(variance)
     change = after - before
     doubts = [statistics.median(p.doubt for p in side) for side in (ours, theirs)]
-    lost = lost_sight(*doubts, allowed)
+    lost = lost_sight(doubts[0], doubts[1], allowed)
     worse = (change > allowed and change - half > 0.0) or lost
     doubt = f"; the audit's doubt grew from {doubts[0]:.3g} to {doubts[1]:.3g} nats" if lost else ""
     return Finding(
