@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,10 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.gate import sides
-from benchmarks.gate.compare import compare, seconds
+from benchmarks.gate.compare import compare
 from benchmarks.gate.environment import check_packages, import_problem, interpreters
 from benchmarks.gate.errors import BadInput, Broken
 from benchmarks.gate.options import Options, parse
-from benchmarks.gate.progress import Progress
 from benchmarks.gate.report import failing, save, show, summary
 from benchmarks.gate.sides import Side
 from benchmarks.gate.verdicts import Finding
@@ -135,7 +135,13 @@ def _findings(base: Side, head: Side, options: Options) -> list[Finding]:
     problem = import_problem(head)
     if problem is not None:
         return [Finding("import rdbench", "does not import", note=problem)]
-    findings = compare(base, head, options, Progress(seconds(options.cells)))
+    began = time.monotonic()
+
+    def say(words: str) -> None:
+        minutes, seconds = divmod(round(time.monotonic() - began), 60)
+        print(f"[{minutes}:{seconds:02d}] {words}", file=sys.stderr, flush=True)
+
+    findings = compare(base, head, options, say)
     # Also those that the cases of this checkout do not name (any more).
     gone = sides.gone(base, head)
     findings += [Finding(name, "missing", note="HEAD has no such file") for name in gone]

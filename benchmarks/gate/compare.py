@@ -11,21 +11,20 @@ from benchmarks._cases import BANDS
 from benchmarks.gate import fits, gaps
 from benchmarks.gate.accuracy import Cell, Measured, measure, offers
 from benchmarks.gate.options import Options
-from benchmarks.gate.progress import Progress
 from benchmarks.gate.sides import Side
 from benchmarks.gate.verdicts import Finding, Point, Verdict
 
-CELL_SECONDS = 8.0
-"""About what a cell takes with its audit, for the time left."""
+Say = Callable[[str], None]
+"""Told of each step as it begins."""
 CONFIRMING = 4
 """How many seeds confirm a gap; as many again where those do not decide."""
 MOST = 6
 """How many cells are confirmed worse (and slower) before the others are just listed."""
 
 
-def compare(base: Side, head: Side, options: Options, progress: Progress) -> list[Finding]:
+def compare(base: Side, head: Side, options: Options, say: Say) -> list[Finding]:
     """Everything that was found, one finding per metric."""
-    ours, theirs = _first_pass(base, head, options, progress)
+    ours, theirs = _first_pass(base, head, options, say)
     found = {
         one.metric: one
         for cell in options.cells
@@ -35,29 +34,19 @@ def compare(base: Side, head: Side, options: Options, progress: Progress) -> lis
 
     def other_seeds(cell: Cell, suspected: Sequence[str]) -> list[Finding]:
         bands = [band for band in range(len(BANDS)) if cell.gaps[band] in suspected]
-        return _confirm_gaps(base, head, cell, bands, options, progress)
+        return _confirm_gaps(base, head, cell, bands, options, say)
 
     def pairs(cell: Cell, suspected: Sequence[str]) -> list[Finding]:
-        progress.step(f"both: {suspected[0]} in pairs", 2 * CELL_SECONDS * fits.PAIRS)
+        say(f"both: {suspected[0]} in pairs")
         take = partial(fits.pair, cell, base, head, options.seed)
         return [fits.confirm(cell.fit, take, options.ratio)]
 
-    cost = 2 * CELL_SECONDS
-    gaps_of = {cell: cell.gaps for cell in options.cells}
-    _look_again(gaps_of, found, other_seeds, "worse", cost * CONFIRMING, progress)
-    fits_of = {cell: (cell.fit,) for cell in options.cells}
-    _look_again(fits_of, found, pairs, "slower", cost * fits.PAIRS, progress)
+    _look_again({cell: cell.gaps for cell in options.cells}, found, other_seeds, "worse")
+    _look_again({cell: (cell.fit,) for cell in options.cells}, found, pairs, "slower")
     return list(found.values())
 
 
-def seconds(cells: Sequence[Cell]) -> float:
-    """About how long the first pass takes on a quiet machine."""
-    return 2 * CELL_SECONDS * len(cells)
-
-
-def _first_pass(
-    base: Side, head: Side, options: Options, progress: Progress
-) -> tuple[Measured, Measured]:
+def _first_pass(base: Side, head: Side, options: Options, say: Say) -> tuple[Measured, Measured]:
     """Case by case, A B, B A, A B ...: what drifts, drifts through both."""
     results = {"BASE": Measured(), "HEAD": Measured()}
     cases: dict[str, list[Cell]] = defaultdict(list)
@@ -65,7 +54,7 @@ def _first_pass(
         cases[cell.case.name].append(cell)
     for index, (name, cells) in enumerate(cases.items()):
         for side in (base, head) if index % 2 == 0 else (head, base):
-            progress.step(f"{side.name}: {name}", CELL_SECONDS * len(cells))
+            say(f"{side.name}: {name}")
             seed = options.seed + (options.offset if side is head else 0)
             part = measure(side, cells, [seed], f"first-{name}")
             results[side.name].points |= part.points
@@ -104,8 +93,6 @@ def _look_again(
     found: dict[str, Finding],
     confirm: Callable[[Cell, Sequence[str]], list[Finding]],
     kind: str,
-    cost: float,
-    progress: Progress,
 ) -> None:
     """Confirm the suspicions of every cell, the plainest first.
 
@@ -114,8 +101,6 @@ def _look_again(
         found: the first looks, which the confirmations replace.
         confirm: measures a cell again; takes the names that are suspected.
         kind: what a confirmed suspicion is called.
-        cost: about how long a confirmation takes, in seconds.
-        progress: is told of the work to come.
     """
     suspects = {
         cell: [name for name in names if name in found and found[name].verdict == "suspected"]
@@ -125,7 +110,6 @@ def _look_again(
         (cell for cell in metrics if suspects[cell]),
         key=lambda cell: -max(_excess(found[name]) for name in suspects[cell]),
     )
-    progress.more(cost * len(order))
     confirmed = 0
     for cell in order:
         if confirmed < MOST:
@@ -143,7 +127,7 @@ def _confirm_gaps(
     cell: Cell,
     suspected: Sequence[int],
     options: Options,
-    progress: Progress,
+    say: Say,
 ) -> list[Finding]:
     """Other seeds for a cell's suspected bands: two, two more, four more if those do not decide."""
     seeds = [options.seed + 1 + i for i in range(2 * CONFIRMING)]
@@ -151,8 +135,7 @@ def _confirm_gaps(
     going_on, tolerance = list(suspected), options.tolerance
     for part in (seeds[: CONFIRMING // 2], seeds[CONFIRMING // 2 : CONFIRMING], seeds[CONFIRMING:]):
         for side, offset in ((base, 0), (head, options.offset)):
-            words = f"{side.name}: {cell.name} with {len(part)} other seeds"
-            progress.step(words, CELL_SECONDS * len(part))
+            say(f"{side.name}: {cell.name} with {len(part)} other seeds")
             mine = [seed + offset for seed in part]
             got = measure(side, [cell], mine, "other-seeds")
             for band in going_on:
