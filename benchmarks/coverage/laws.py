@@ -1,11 +1,10 @@
-"""Channels whose F(q) is known by other means than the audit's, for `audit_coverage.py`."""
+"""Reproduction marginals q whose F(q) is known by other means than the audit's."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,23 +14,30 @@ from rdbench.references.gaussian import WaterFilling
 from rdbench.references.shannon import mixture_entropy
 from rdbench.sources.gaussian import GaussianSource, orthogonal, vector_gaussian
 from rdbench.sources.mixture import GaussianMixture, eight_modes
-from rdbench.types import Density, Energy, Pushforward
+from rdbench.types import Atoms, Claim, Density, Energy, Marginal, Pushforward, TestChannel
+
+Shape = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""An energy on the line and its derivative."""
+
+
+def normal(mean: Tensor, cov: Tensor) -> GaussianMixture:
+    """One component: N(mean, cov)."""
+    return GaussianMixture(torch.ones(1, dtype=torch.float64), mean[None], cov[None])
 
 
 @dataclass(frozen=True)
 class Product:
     """q(y) proportional to exp(-sum_i e_i(u_i)), u = rotation^T y: Z and Z_x by 1-D quadrature."""
 
-    marginals: tuple[Callable[[Tensor], tuple[Tensor, Tensor]], ...]
+    marginals: tuple[Shape, ...]
     rotation: Tensor
-    name: str
     half_width: float = 40.0
     nodes: int = 16_001
 
     def _grid(self) -> Tensor:
         return torch.linspace(-self.half_width, self.half_width, self.nodes, dtype=torch.float64)
 
-    def value_and_grad(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def energy_and_grad(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """E(y) and its gradient."""
         u = y @ self.rotation
         values, slopes = zip(*(e(u[:, i]) for i, e in enumerate(self.marginals)), strict=True)
@@ -41,8 +47,7 @@ class Product:
         """Draws by inversion of the cumulated trapezoids."""
         grid = self._grid()
         columns = [
-            _inverse(grid, -e(grid)[0][None].expand(1, -1), torch.zeros(n).long(), generator)
-            for e in self.marginals
+            _inverse(grid.expand(1, -1), -e(grid)[0][None], n, generator) for e in self.marginals
         ]
         return torch.stack(columns, 1) @ self.rotation.T
 
@@ -50,18 +55,17 @@ class Product:
         """Draws of p(y|x) by inversion, on a finer grid around every x."""
         u = x @ self.rotation
         offsets = torch.linspace(-1.0, 1.0, 801, dtype=torch.float64)
-        reach = 9.0 / math.sqrt(2.0 * beta)
+        # the Gaussian factor confines y to x + reach, unless e's slope pulls it further
+        reach = 9.0 / math.sqrt(2.0 * beta) + 5.0 / beta
         columns = []
         for i, e in enumerate(self.marginals):
-            # the Gaussian factor confines y to x + reach, unless e's slope pulls it further
-            grid = u[:, i, None] + (reach + 5.0 / beta) * offsets
+            grid = u[:, i, None] + reach * offsets
             log_p = -e(grid.reshape(-1))[0].reshape(grid.shape) - beta * (grid - u[:, i, None]) ** 2
-            rows = torch.arange(len(x)).repeat_interleave(k)
-            columns.append(_inverse(grid, log_p, rows, generator).reshape(len(x), k))
+            columns.append(_inverse(grid, log_p, k, generator).reshape(len(x), k))
         return torch.stack(columns, 2) @ self.rotation.T
 
-    def potential(self, x: Tensor, beta: float) -> Tensor:
-        """f(x) = -log E_q exp(-beta ||x - Y||^2), exactly."""
+    def log_partition(self, x: Tensor, beta: float) -> Tensor:
+        """log E_q exp(-beta ||x - Y||^2), exactly."""
         u = x @ self.rotation
         total = torch.zeros(len(x), dtype=torch.float64)
         grid = self._grid()
@@ -70,28 +74,26 @@ class Product:
             log_q = log_q - torch.logsumexp(log_q, 0)
             for rows in torch.arange(len(x)).split(500):
                 exponent = log_q - beta * (u[rows, i, None] - grid) ** 2
-                total[rows] -= torch.logsumexp(exponent, 1)
+                total[rows] += torch.logsumexp(exponent, 1)
         return total
 
 
-def _inverse(grid: Tensor, log_p: Tensor, rows: Tensor, generator: Generator) -> Tensor:
-    """Inverse-transform draws of densities tabulated in the rows of ``log_p``."""
+Law = GaussianMixture | Product
+
+
+def _inverse(grid: Tensor, log_p: Tensor, k: int, generator: Generator) -> Tensor:
+    """k draws of each of the densities tabulated in the rows of ``log_p``, one after the other."""
     p = torch.exp(log_p - log_p.amax(1, keepdim=True))
     cumulated = torch.cumsum(0.5 * (p[:, 1:] + p[:, :-1]), 1)
     cumulated = cumulated / cumulated[:, -1:]
-    u = torch.rand(len(rows), generator=generator, dtype=torch.float64)
-    if len(cumulated) == 1:
-        cell = torch.searchsorted(cumulated[0].contiguous(), u)
-        left, right = grid[cell], grid[cell + 1]
-    else:
-        per_row = len(rows) // len(cumulated)
-        cell = torch.searchsorted(cumulated.contiguous(), u.reshape(-1, per_row))
-        left = grid.gather(1, cell).reshape(-1)
-        right = grid.gather(1, cell + 1).reshape(-1)
-    return left + (right - left) * torch.rand(len(rows), generator=generator, dtype=torch.float64)
+    n = len(grid) * k
+    u = torch.rand(n, generator=generator, dtype=torch.float64)
+    cell = torch.searchsorted(cumulated.contiguous(), u.reshape(-1, k))
+    left, right = (grid.gather(1, index).reshape(-1) for index in (cell, cell + 1))
+    return left + (right - left) * torch.rand(n, generator=generator, dtype=torch.float64)
 
 
-def smooth_laplace(scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+def smooth_laplace(scale: float) -> Shape:
     """E = sqrt(0.1 + (u / scale)^2): a Laplacian with a rounded tip."""
 
     def energy(u: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,7 +103,7 @@ def smooth_laplace(scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     return energy
 
 
-def logistic(scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+def logistic(scale: float) -> Shape:
     """E = 2 log cosh(u / (2 scale))."""
 
     def energy(u: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +114,7 @@ def logistic(scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     return energy
 
 
-def skewed(scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+def skewed(scale: float) -> Shape:
     """E = exp(u / scale) - 1.5 u / scale: the logarithm of a gamma variable."""
 
     def energy(u: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,7 +129,7 @@ def random_product(dim: int, seed: int) -> Product:
     rng = np.random.default_rng(seed)
     shapes = (smooth_laplace, logistic, skewed)
     marginals = tuple(shapes[rng.integers(3)](float(rng.uniform(0.4, 1.2))) for _ in range(dim))
-    return Product(marginals, orthogonal(dim, seed), "rotated product")
+    return Product(marginals, orthogonal(dim, seed))
 
 
 def random_gaussian(dim: int, seed: int) -> GaussianMixture:
@@ -135,9 +137,7 @@ def random_gaussian(dim: int, seed: int) -> GaussianMixture:
     rng = np.random.default_rng(seed)
     values = torch.from_numpy(np.exp(rng.uniform(math.log(0.1), math.log(3.0), dim)))
     basis = orthogonal(dim, seed)
-    cov = (basis * values) @ basis.T
-    mean = torch.from_numpy(rng.normal(0.0, 2.0, dim))
-    return GaussianMixture(torch.ones(1).double(), mean[None], cov[None], "Gaussian")
+    return normal(torch.from_numpy(rng.normal(0.0, 2.0, dim)), (basis * values) @ basis.T)
 
 
 def random_mixture(dim: int, seed: int) -> GaussianMixture:
@@ -153,15 +153,58 @@ def random_mixture(dim: int, seed: int) -> GaussianMixture:
         basis = orthogonal(dim, 1000 * seed + k)
         values = torch.from_numpy(np.exp(rng.uniform(math.log(0.3), math.log(1.5), dim)))
         covs.append((basis * values) @ basis.T)
-    return GaussianMixture(weights, means, torch.stack(covs), f"mixture of {size}")
+    return GaussianMixture(weights, means, torch.stack(covs))
 
 
-def energy_of(q: GaussianMixture | Product) -> Energy:
+def inflated(source: GaussianSource, beta: float, inflation: float) -> GaussianMixture:
+    """The optimal marginal with its variances inflated, so that F(q) > F*."""
+    return normal(source.mean, (source.basis * _wide(source, beta, inflation)) @ source.basis.T)
+
+
+def inflated_gap(source: GaussianSource, beta: float, inflation: float) -> float:
+    """sum of log(1 + 2 beta v) / 2 + beta s^2 / (1 + 2 beta v), minus F*."""
+    spread = 1.0 + 2.0 * beta * _wide(source, beta, inflation)
+    value = float((0.5 * spread.log() + beta * source.stds**2 / spread).sum())
+    return value - WaterFilling(source).point(beta).lagrangian.mid
+
+
+def _wide(source: GaussianSource, beta: float, inflation: float) -> Tensor:
+    return (source.stds**2 - 0.5 / beta).clamp(min=0.0) * inflation + 1e-3
+
+
+def optimal_ten(name: str, rate: float) -> tuple[GaussianSource | GaussianMixture, Law, float]:
+    """A source on R^10, the optimal q at a rate (with a density everywhere), and the slope.
+
+    Below the slope at which the eight modes' Shannon bound is tight, q is the deconvolved mixture
+    at that slope: not optimal, but its F is in closed form all the same.
+    """
+    if name == "ramp":
+        source = vector_gaussian(10)
+        beta = WaterFilling(source).slope(rate)
+        variances = (source.stds**2 - 0.5 / beta).clamp(min=0.0) + 1e-4
+        return source, normal(source.mean, (source.basis * variances) @ source.basis.T), beta
+    mixture = eight_modes(10)
+    entropy = mixture_entropy(mixture)
+    beta = math.pi * math.e * math.exp(2.0 * (rate - entropy) / 10.0)
+    noise = min(0.5 / beta, float(mixture.variances.min()) - 1e-3)
+    return mixture, mixture.deconvolved(noise), beta
+
+
+def channel(beta: float, marginal: Marginal, law: Law | None = None) -> TestChannel:
+    """A channel that claims nothing; without its law nothing may ask for draws of p(y|x)."""
+
+    def draw(x: Tensor, k: int, generator: Generator) -> Tensor:
+        assert law is not None
+        return law.sample_conditional(x, k, beta, generator)
+
+    return TestChannel(beta, marginal, Claim(0.0, 0.0, "estimate"), draw)
+
+
+def energy_of(q: Law) -> Energy:
     """q as an energy with an arbitrary constant, drawn exactly."""
-    value_and_grad = q.energy_and_grad if isinstance(q, GaussianMixture) else q.value_and_grad
 
     def shifted(y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = value_and_grad(y)
+        value, grad = q.energy_and_grad(y)
         return value + 3.7, grad
 
     return Energy(sample=q.sample, value_and_grad=shifted)
@@ -180,27 +223,11 @@ def pushforward_of(q: GaussianMixture) -> Pushforward:
     return Pushforward(lambda z: q.means[0] + z @ root.T, q.dim)
 
 
-def potential_of(q: GaussianMixture | Product, x: Tensor, beta: float) -> Tensor:
-    """f(x), exactly."""
-    if isinstance(q, Product):
-        return q.potential(x, beta)
-    return -q.log_partition(x, beta)
+def atom_potential(atoms: Atoms, beta: float) -> Callable[[Tensor], Tensor]:
+    """f(x) = -log sum_j w_j exp(-beta ||x - y_j||^2)."""
 
+    def potential(x: Tensor) -> Tensor:
+        squares = sum((x[:, i, None] - atoms.points[:, i]) ** 2 for i in range(x.shape[1]))
+        return -torch.logsumexp(atoms.log_weights - beta * squares, 1)
 
-def optimal_ten(name: str, rate: float) -> tuple[GaussianSource | GaussianMixture, Any, float]:
-    """A source on R^10, the optimal q at a rate (with a density everywhere), and the slope.
-
-    Below the slope at which the eight modes' Shannon bound is tight, q is the deconvolved mixture
-    at that slope: not optimal, but its F is in closed form all the same.
-    """
-    if name == "ramp":
-        source = vector_gaussian(10)
-        beta = WaterFilling(source).slope(rate)
-        variances = (source.stds**2 - 0.5 / beta).clamp(min=0.0) + 1e-4
-        cov = (source.basis * variances) @ source.basis.T
-        return source, GaussianMixture(torch.ones(1).double(), source.mean[None], cov[None]), beta
-    mixture = eight_modes(10)
-    entropy = mixture_entropy(mixture)
-    beta = math.pi * math.e * math.exp(2.0 * (rate - entropy) / 10.0)
-    noise = min(0.5 / beta, float(mixture.variances.min()) - 1e-3)
-    return mixture, mixture.deconvolved(noise), beta
+    return potential
