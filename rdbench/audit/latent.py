@@ -193,9 +193,10 @@ class _Route:
             h = law_of_symbols(
                 sampling, distortion, problem.x, problem.probabilities, beta, generator
             )
-            found = h and checked_weights(
-                sampling, distortion, h, beta, generator, most if is_encoder else _FEW_SYMBOLS
-            )
+            found = None
+            if h is not None:
+                most = most if is_encoder else _FEW_SYMBOLS
+                found = checked_weights(sampling, distortion, h, beta, generator, most)
         except _NoGaussian:
             return self
         except ValueError as fault:
