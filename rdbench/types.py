@@ -462,29 +462,6 @@ class Suite:
         return tuple(case for dim in chosen for case in self.build(dim))
 
 
-def checked_slope(beta: float) -> float:
-    """beta itself.
-
-    Raises:
-        OutOfRange: it is no slope: negative, infinite or not a number.
-    """
-    if not 0.0 <= beta < math.inf:
-        raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
-    return beta
-
-
-def finite_slope(log_slope: float, rate: float) -> float:
-    """exp(log_slope), the slope of a target rate.
-
-    Raises:
-        OutOfRange: it is no number that a float can hold.
-    """
-    slope = math.exp(log_slope) if log_slope < 700.0 else math.inf
-    if not 0.0 < slope < math.inf:
-        raise OutOfRange(f"the slope at R = {rate:g} nats is no finite number")
-    return slope
-
-
 # --------------------------------------------------------------------------------------------
 # what an estimator returns
 
