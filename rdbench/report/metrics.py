@@ -6,7 +6,6 @@ conditional is a fraction of the spread of the optimal one, masses are probabili
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from rdbench.report.scores import (
     has_rate_error,
     is_scored,
     is_upper,
+    mean,
     mean_gap,
     median_gap,
     shown_mean,
@@ -168,7 +168,7 @@ def _mean_rate_error(known: Sequence[PointRecord]) -> Reduced:
         [point.rate_error_lo for point in known],
         [point.rate_error_hi for point in known],
     )
-    return Reduced(tuple(_mean(column) for column in columns), len(known))
+    return Reduced(tuple(mean(column) for column in columns), len(known))
 
 
 def _mean_lagrangian(answered: Sequence[PointRecord]) -> Reduced:
@@ -183,7 +183,7 @@ def _mean_lagrangian(answered: Sequence[PointRecord]) -> Reduced:
         bounded.append(known if point.side == "upper" else None)
     # A bound whose height is not known leaves the mean without one.
     mark: Literal["", "≤"] = "≤" if True in bounded and False not in bounded else ""
-    return Reduced((_mean(values),), len(values), mark)
+    return Reduced((mean(values),), len(values), mark)
 
 
 def _plain(chosen: Metric, members: Sequence[Cell]) -> Reduced:
@@ -193,9 +193,4 @@ def _plain(chosen: Metric, members: Sequence[Cell]) -> Reduced:
         if point is None or point.status in SCORED or not chosen.audited
     ]
     known = [float(value) for value in found if value is not None]
-    return Reduced((max(known) if chosen.worst and known else _mean(known),), len(known))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [float(value) for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None
+    return Reduced((max(known) if chosen.worst and known else mean(known),), len(known))

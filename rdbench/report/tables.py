@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from rich import box
 from rich.console import Console
@@ -244,7 +245,7 @@ def fitted_table(
     names = [metric, *([chosen.claimed] if chosen.claimed else [])]
     judged = metric in ("gap", "worst_gap")
     titles = [_titles(name, units) for name in names]
-    header = [*columns, *sum(titles, []), *(["claim"] if judged else []), "n", "of"]
+    header = [*columns, *chain(*titles), *(["claim"] if judged else []), "n", "of"]
     rows = []
     for key, members in groups:
         texts = [text_of(value) for value in key]
