@@ -58,13 +58,13 @@ class Progress:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._stopped = False
+        self.stopped = False
         self.done = 0.0
 
     def __call__(self) -> bool:
         """Whether the budget lasts."""
-        self._stopped = self._stopped or not self._monitor.advance(self.done)
-        return not self._stopped
+        self.stopped = self.stopped or not self._monitor.advance(self.done)
+        return not self.stopped
 
 
 def iterate(
@@ -93,9 +93,10 @@ def iterate(
     for i in range(steps):
         if not monitor.advance((index + i / steps) / count):
             return False
-        if not step(i):
-            return True
+        more = step(i)
         monitor.count(gradient_steps=1)
         if channels is not None and i % every == 0 and not monitor.checkpoint(channels):
             return False
+        if not more:
+            break
     return True

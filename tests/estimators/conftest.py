@@ -54,6 +54,7 @@ def view_of(
     source: Source | Callable[[int], Tensor],
     distortion: Distortion | None = None,
     *,
+    dim: int | None = None,
     seed: int = 1000,
     n_train: int | None = None,
     **more: Any,
@@ -64,7 +65,8 @@ def view_of(
     def draw(n: int) -> Tensor:
         return source(n) if callable(source) else source.sample(n, data)
 
-    dim = draw(1).shape[1] if callable(source) else source.dim
+    if dim is None:
+        dim = draw(1).shape[1] if callable(source) else source.dim
     rho = distortion or SquaredError()
     if n_train is None:
         return View(dim, rho, torch.device("cpu"), draw, **more)
