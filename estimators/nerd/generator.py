@@ -96,8 +96,8 @@ def _improved(
     """
     if not go_on():
         return None
-    share = torch.softmax(q.log_joint(x, noise=noise), 1)
-    counts = share.sum(0).clamp(min=1e-8)
+    responsibilities = torch.softmax(q.log_joint(x, noise=noise), 1)
+    counts = responsibilities.sum(0).clamp(min=1e-8)
     eye = torch.eye(q.dim, dtype=x.dtype, device=x.device)
     means, covs = [], []
     for k in range(q.size):
@@ -105,11 +105,11 @@ def _improved(
             return None
         gain = torch.linalg.solve(q.covs[k] + noise * eye, q.covs[k]).T
         y = q.means[k] + (x - q.means[k]) @ gain.T
-        mean = share[:, k] @ y / counts[k]
+        mean = responsibilities[:, k] @ y / counts[k]
         centred = y - mean
         within = noise * 0.5 * (gain + gain.T)
         means.append(mean)
-        covs.append((centred * share[:, k, None]).T @ centred / counts[k] + within)
+        covs.append((centred * responsibilities[:, k, None]).T @ centred / counts[k] + within)
     return GaussianMixture(counts / counts.sum(), torch.stack(means), torch.stack(covs))
 
 

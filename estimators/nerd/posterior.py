@@ -27,9 +27,9 @@ _ENOUGH = 1e-3  # nats that a Gauss-Newton step has to gain somewhere
 
 @dataclass(frozen=True, eq=False)
 class LatentPosterior:
-    """For every symbol a mixture: log shares, means, and upper U with U^T U the precisions."""
+    """For every symbol a mixture: log weights, means, and upper U with U^T U the precisions."""
 
-    log_shares: Float[Tensor, "n k"]
+    log_weights: Float[Tensor, "n k"]
     means: Float[Tensor, "n k d"]
     upper: Float[Tensor, "n k d d"]
 
@@ -51,7 +51,7 @@ class LatentPosterior:
         if size == 1:
             return z[:, 0]
         picked = torch.multinomial(
-            self.log_shares.exp(), count, replacement=True, generator=generator
+            self.log_weights.exp(), count, replacement=True, generator=generator
         )
         picked = torch.cat([picked, picked], 1) if mirrored else picked
         chosen = picked[:, None, :, None].expand(n, 1, z.shape[2], dim)
@@ -61,7 +61,7 @@ class LatentPosterior:
     def log_prob(self, z: Float[Tensor, "n m d"]) -> Float[Tensor, "n m"]:
         """Log density."""
         white = (z[:, None] - self.means[:, :, None]) @ self.upper.transpose(2, 3)
-        heights = self.log_shares + self.upper.diagonal(dim1=2, dim2=3).log().sum(2)
+        heights = self.log_weights + self.upper.diagonal(dim1=2, dim2=3).log().sum(2)
         each = heights[..., None] - 0.5 * (white.square().sum(3) + z.shape[2] * LOG_2PI)
         return torch.logsumexp(each, 1)
 
@@ -82,7 +82,7 @@ def latent_posterior(
     precision = torch.linalg.inv(prior.covs)
     affine = net.linear.T.expand(len(x), -1, -1)
     wide = _linearised(prior, precision, x - net.centre, affine, beta)
-    best = wide.log_shares.argmax(1)
+    best = wide.log_weights.argmax(1)
     rows = torch.arange(len(x), device=x.device)
     z, m, inverse = wide.means[rows, best], prior.means[best], precision[best]
 

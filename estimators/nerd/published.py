@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.nerd.training import Schedule, plug_in
+from rdbench.estimators.nerd.channel import resampled
+from rdbench.estimators.nerd.settings import Settings
+from rdbench.estimators.nerd.training import plug_in
+from rdbench.fitting import NO_CLAIM, iterate, split, stopped
 from rdbench.inference.plug_in import appendix_a
-from rdbench.types import Claim, Distortion, Monitor, Pushforward, Side, TestChannel, View
+from rdbench.types import Claim, Distortion, Monitor, Pushforward, TestChannel, View
 
 _LATENT_DIM = 100
-_CLAIM_SYMBOLS = 2000
 _CLAIM_DRAWS = 40_000
 _CLAIM_PART = 200  # symbols between two questions whether to go on
 _LATE_DRAWS = 8000  # after a stop
 _POOL = 40_000
-_ROWS = 100  # symbols whose pools are weighted at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,55 +50,63 @@ class _Draws:
     def sample_conditional(
         self, x: Float[Tensor, "n d"], k: int, generator: Generator
     ) -> Float[Tensor, "n k d"]:
-        """Resampling of a pool that all symbols share: good to about log(pool) nats."""
         y = self.sample(_POOL, generator)
-        picks = [
-            torch.multinomial(
-                torch.softmax(-self.beta * self.distortion.pairwise(part, y), 1),
-                k,
-                replacement=True,
-                generator=generator,
-            )
-            for part in x.split(_ROWS)
-        ]
-        return y[torch.cat(picks)]
+        return resampled(self.distortion, self.beta, x, y, k, generator)
 
 
 def fit_published(
+    config: Settings,
     view: View,
     betas: Sequence[float],
-    schedule: Schedule,
     generator: Generator,
     monitor: Monitor,
 ) -> Iterator[TestChannel]:
-    """Train one network down the ladder, a copy of which is yielded at every slope."""
-    net = _network(view.dim, generator)
-    optimiser: torch.optim.Optimizer
+    """Train one network down the ladder, a copy of which is yielded at every slope.
+
+    In the source's coordinates, as the authors do.
+
+    Args:
+        config: lengths and rates.
+        view: the problem.
+        betas: slopes in nats per unit of distortion.
+        generator: the randomness of the fit.
+        monitor: progress, checkpoints and the budget.
+    """
+    net, draws = _network(view.dim, generator), split(view, generator)
     monitor.count(parameters=len(betas) * sum(p.numel() for p in net.parameters()))
-    held = view.sample(_CLAIM_SYMBOLS).double()
-    side: Side = "upper" if view.n_train is None else "estimate"
-    running = True
+    claimed_on = draws.claim(config.claim_draws).double()
+    running, steps = True, config.steps(monitor.effort)
     for place, beta in enumerate(sorted(betas, reverse=True)):
-        optimiser = torch.optim.Adam(
-            net.parameters(), lr=schedule.learning_rate, betas=(0.5, 0.999)
-        )
-        for i in range(schedule.iterations):
-            running = running and monitor.advance((place + i / schedule.iterations) / len(betas))
-            if not running:
-                break
-            _step(net, view, beta, schedule, optimiser, generator)
-            monitor.count(gradient_steps=1)
-            if i % 20 == 19:
-                running = monitor.checkpoint(_builder(net, view, beta))
-        frozen = _Draws(copy.deepcopy(net).double().requires_grad_(False), view.distortion, beta)
+        optimiser = torch.optim.Adam(net.parameters(), lr=config.learning_rate, betas=(0.5, 0.999))
+
+        def step(_: int, beta: float = beta, adam: torch.optim.Optimizer = optimiser) -> bool:
+            x = draws.sample(config.batch).double()
+            z = torch.randn(config.draws, _LATENT_DIM, generator=generator, device=view.device)
+            y, gradient = plug_in(net, x, z, beta, view.distortion)
+            adam.zero_grad()
+            y.backward(gradient.to(y.dtype))
+            adam.step()
+            return True
+
+        def channels(beta: float = beta) -> list[TestChannel]:
+            return [_channel(_frozen(net, view, beta), NO_CLAIM)]
+
+        part = (place, len(betas))
+        running = running and iterate(monitor, steps, step, channels, part=part)
+        frozen = _frozen(net, view, beta)
         y = frozen.sample(_CLAIM_DRAWS if running else _LATE_DRAWS, generator)
         points = []
-        for part in held.split(_CLAIM_PART):
-            points.append(appendix_a(view.distortion, part, y, beta))
+        for symbols in claimed_on.split(_CLAIM_PART):
+            points.append(appendix_a(view.distortion, symbols, y, beta))
             if not monitor.advance((place + 1) / len(betas)):
                 break
-        rate, spent = (sum(each) / len(points) for each in zip(*points, strict=True))
-        yield _channel(frozen, Claim(rate, spent, side), running)
+        rate, distortion = (sum(each) / len(points) for each in zip(*points, strict=True))
+        answer = _channel(frozen, Claim(rate, distortion, draws.side))
+        yield answer if running else stopped(answer)
+
+
+def _frozen(net: torch.nn.Module, view: View, beta: float) -> _Draws:
+    return _Draws(copy.deepcopy(net).double().requires_grad_(False), view.distortion, beta)
 
 
 def _network(dim: int, generator: Generator) -> torch.nn.Sequential:
@@ -114,36 +123,6 @@ def _network(dim: int, generator: Generator) -> torch.nn.Sequential:
     return torch.nn.Sequential(*layers[:-1])
 
 
-def _step(
-    net: torch.nn.Module,
-    view: View,
-    beta: float,
-    schedule: Schedule,
-    optimiser: torch.optim.Optimizer,
-    generator: Generator,
-) -> None:
-    x = view.sample(schedule.batch).double()
-    z = torch.randn(schedule.draws, _LATENT_DIM, generator=generator, device=view.device)
-    y, gradient = plug_in(net, x, z, beta, view.distortion)
-    optimiser.zero_grad()
-    y.backward(gradient.to(y.dtype))
-    optimiser.step()
-
-
-def _builder(net: torch.nn.Module, view: View, beta: float) -> Callable[[], list[TestChannel]]:
-    def build() -> list[TestChannel]:
-        frozen = _Draws(copy.deepcopy(net).double().requires_grad_(False), view.distortion, beta)
-        return [_channel(frozen, Claim(math.nan, math.nan, "estimate"), True)]
-
-    return build
-
-
-def _channel(frozen: _Draws, claim: Claim, ended: bool) -> TestChannel:
-    return TestChannel(
-        beta=frozen.beta,
-        marginal=Pushforward(frozen.decode, _LATENT_DIM),
-        claim=claim,
-        sample_conditional=frozen.sample_conditional,
-        status="ok" if ended else "not_converged",
-        reason="" if ended else "stopped before the end of training",
-    )
+def _channel(frozen: _Draws, claim: Claim) -> TestChannel:
+    marginal = Pushforward(frozen.decode, _LATENT_DIM)
+    return TestChannel(frozen.beta, marginal, claim, frozen.sample_conditional)

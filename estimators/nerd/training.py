@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -14,9 +12,10 @@ from torch import Generator, Tensor
 
 from rdbench.estimators.nerd.generator import ResidualGenerator
 from rdbench.estimators.nerd.posterior import latent_posterior
-from rdbench.inference.energies import cosine
+from rdbench.estimators.nerd.settings import Settings
+from rdbench.fitting import RunningMean, Task, cosine, iterate
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Distortion, Monitor
+from rdbench.types import Distortion, TestChannel
 
 Objective = Literal["plug_in", "importance"]
 
@@ -25,32 +24,15 @@ _PRIOR_SHARE = 2  # one draw of the prior for so many pairs of the proposal: it 
 _BLOCK = 4_000_000
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how coarsely to train."""
-
-    iterations: int
-    batch: int
-    draws: int
-    """N of the plug-in."""
-    pairs: int
-    """Antithetic pairs of latents per symbol of importance weighting."""
-    learning_rate: float
-    averaging: float
-
-
 def train(
     net: ResidualGenerator,
     prior: GaussianMixture,
-    draw: Callable[[int], Tensor],
-    distortion: Distortion,
+    task: Task,
     beta: float,
     objective: Objective,
-    schedule: Schedule,
-    generator: Generator,
-    progress: Callable[[float], bool],
-    monitor: Monitor,
-    look: Callable[[ResidualGenerator], bool],
+    config: Settings,
+    index: int,
+    offer: Callable[[ResidualGenerator], list[TestChannel]],
     worthwhile: Callable[[ResidualGenerator], bool],
 ) -> bool:
     """Descend the dual from where ``net`` stands and leave the running mean of the weights in it.
@@ -58,62 +40,41 @@ def train(
     Args:
         net: the generator.
         prior: the law of its latents.
-        draw: training symbols in standard coordinates.
-        distortion: rho.
-        beta: the slope in standard coordinates.
+        task: the problem in standard coordinates.
+        beta: the slope.
         objective: how the inner expectation is taken.
-        schedule: lengths and rates.
-        generator: the source of randomness.
-        progress: told the fraction done; False stops.
-        monitor: counts gradient steps.
-        look: offered the running mean; False stops.
+        config: lengths and rates.
+        index: which slope of the task this is.
+        offer: makes checkpoints of the running mean.
         worthwhile: asked once, a quarter of the way, about the running mean; False ends training.
 
     Returns:
         Whether training may go on, at other slopes too: nothing has asked it to stop.
     """
-    optimiser = torch.optim.Adam(net.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.99))
-    decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: cosine(i / schedule.iterations))
-    mean = [p.detach().clone() for p in net.parameters()]
-    lattice = _lattice(schedule.draws, prior.dim + 1, generator)
-    finished = True
-    for i in range(schedule.iterations):
-        if not progress(i / schedule.iterations):
-            finished = False
-            break
-        x = draw(schedule.batch)
+    steps = config.steps(task.monitor.effort)
+    optimiser = torch.optim.Adam(net.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+    decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: cosine(i / steps))
+    average = RunningMean(net, config.averaging)
+    lattice = _lattice(config.draws, prior.dim + 1, task.generator)
+
+    def step(i: int) -> bool:
+        x = task.draws.sample(config.batch)
         if objective == "plug_in":
-            z = _latents(prior, lattice, generator)
-            y, gradient = plug_in(net, x, z, beta, distortion)
+            z = _latents(prior, lattice, task.generator)
+            y, gradient = plug_in(net, x, z, beta, task.distortion)
         else:
-            y, gradient = _importance(net, prior, x, beta, schedule.pairs, generator)
+            y, gradient = _importance(net, prior, x, beta, config.pairs, task.generator)
         optimiser.zero_grad()
         y.backward(gradient)
         optimiser.step()
         decay.step()
-        share = max(1.0 - schedule.averaging, 1.0 / (i + 1))
-        for old, new in zip(mean, net.parameters(), strict=True):
-            old.lerp_(new.detach(), share)
-        monitor.count(gradient_steps=1)
-        if i % 20 == 19 and not look(_with(net, mean)):
-            finished = False
-            break
-        if i == schedule.iterations // 4 and not worthwhile(_with(net, mean)):
-            break
-    _load(net, mean)
-    return finished
+        average.update()
+        return i != steps // 4 or worthwhile(average.mean)
 
-
-def _with(net: ResidualGenerator, weights: list[Tensor]) -> ResidualGenerator:
-    other = copy.deepcopy(net)
-    _load(other, weights)
-    return other
-
-
-@torch.no_grad()
-def _load(net: ResidualGenerator, weights: list[Tensor]) -> None:
-    for p, value in zip(net.parameters(), weights, strict=True):
-        p.copy_(value)
+    slopes = len(task.betas)
+    running = iterate(task.monitor, steps, step, lambda: offer(average.mean), part=(index, slopes))
+    net.load_state_dict(average.mean.state_dict())
+    return running
 
 
 def _lattice(n: int, dim: int, generator: Generator) -> Float[Tensor, "n l"]:
@@ -155,28 +116,26 @@ def plug_in(
     """-mean_i log mean_j exp(-beta rho(x_i, g(z_j))): the g(z_j), and its gradient in them."""
     y: Tensor = net(z)
     with torch.no_grad():
-        share = torch.softmax(distortion.pairwise(x, y).mul_(-beta), 1)
-        return y, beta / len(x) * pulled(distortion, x, y, share)
+        p = torch.softmax(distortion.pairwise(x, y).mul_(-beta), 1)
+        return y, beta / len(x) * pulled(distortion, x, y, p)
 
 
 def pulled(
     distortion: Distortion,
     x: Float[Tensor, "n d"],
     y: Float[Tensor, "m d"],
-    share: Float[Tensor, "n m"],
+    p: Float[Tensor, "n m"],
 ) -> Float[Tensor, "m d"]:
-    """sum_i share_ij d rho(x_i, y_j) / d y_j."""
+    """sum_i p_ij d rho(x_i, y_j) / d y_j."""
     if distortion.name == "squared_error":
-        return 2.0 * (share.sum(0)[:, None] * y - share.T @ x)
+        return 2.0 * (p.sum(0)[:, None] * y - p.T @ x)
     out = torch.empty_like(y)
     step = max(1, _BLOCK // x.numel())
     for start in range(0, len(y), step):
         part = y[start : start + step]
         wide = (len(x), *part.shape)
         slopes = distortion.value_and_grad(x[:, None].expand(wide), part.expand(wide))[1]
-        out[start : start + step] = torch.einsum(
-            "nm,nmd->md", share[:, start : start + step], slopes
-        )
+        out[start : start + step] = torch.einsum("nm,nmd->md", p[:, start : start + step], slopes)
     return out
 
 
@@ -211,5 +170,5 @@ def _importance(
     with torch.no_grad():
         residual = y - x.repeat_interleave(z.shape[1], 0)
         log_w = log_w - beta * residual.square().sum(1).reshape(n, -1)
-        share = torch.softmax(log_w, 1).reshape(-1, 1) / n
-    return y, 2.0 * beta * share * residual
+        p = torch.softmax(log_w, 1).reshape(-1, 1) / n
+    return y, 2.0 * beta * p * residual

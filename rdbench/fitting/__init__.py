@@ -10,10 +10,11 @@ from rdbench.fitting.settings import check_settings, tuned
 from rdbench.fitting.splits import Split, split
 from rdbench.fitting.standard import NO_CLAIM, Task, standardised
 from rdbench.fitting.support import answers, uncovered
-from rdbench.fitting.training import RunningMean, cosine, iterate, stopped
+from rdbench.fitting.training import Progress, RunningMean, cosine, iterate, stopped
 
 __all__ = [
     "NO_CLAIM",
+    "Progress",
     "RunningMean",
     "Split",
     "Task",

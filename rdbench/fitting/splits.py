@@ -1,9 +1,9 @@
 """Draws that fit, draws that choose, draws that a claim is made on: never the same ones.
 
 Where draws are fresh, all three are. Of a fixed training set (``--n-train``) the first tenth of
-the points is held out for choices, the next tenth for the claim, and the rest is fitted to. The
-points are independent draws of the source, so that the split needs no shuffling, is the same for
-every estimator, and stays honest where values repeat.
+the points is held out for choices, the next tenth for the claim, and the rest is fitted to, in an
+order that is the same for every estimator. The points are independent draws of the source, so that
+the split stays honest where values repeat.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def _of_points(points: Float[Tensor, "n d"], generator: Generator) -> Split:
             f"needs at least {3 * _LEAST} training points to fit, choose and claim on different "
             f"ones (not {len(points)})"
         )
+    mixed = torch.randperm(len(points), generator=Generator().manual_seed(0))  # they may be sorted
+    points = points[mixed.to(points.device)]
     held_out, claim, fit = points.split([tenth, tenth, len(points) - 2 * tenth])
 
     def sample(n: int) -> Tensor:

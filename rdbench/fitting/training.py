@@ -50,6 +50,23 @@ def stopped(channel: TestChannel) -> TestChannel:
     return replace(channel, status="not_converged", reason=reason)
 
 
+class Progress:
+    """Reports ``done``, the fraction that is done, when asked whether to go on.
+
+    A stop stays a stop.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self.stopped = False
+        self.done = 0.0
+
+    def __call__(self) -> bool:
+        """Whether the budget lasts."""
+        self.stopped = self.stopped or not self._monitor.advance(self.done)
+        return not self.stopped
+
+
 def iterate(
     monitor: Monitor,
     steps: int,
@@ -76,9 +93,10 @@ def iterate(
     for i in range(steps):
         if not monitor.advance((index + i / steps) / count):
             return False
-        if not step(i):
-            return True
+        more = step(i)
         monitor.count(gradient_steps=1)
         if channels is not None and i % every == 0 and not monitor.checkpoint(channels):
             return False
+        if not more:
+            break
     return True
