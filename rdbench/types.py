@@ -1,8 +1,9 @@
 """The vocabulary of the package: what a problem, a reference, an estimator and its result are.
 
-This module imports nothing from rdbench. Shapes use jaxtyping: ``n`` counts draws, ``d`` is the
-dimension of the source, ``m`` counts atoms. Unless a docstring says otherwise, rates are in nats
-per source symbol, distortion is summed over dimensions, and beta is the slope -dR/dD >= 0.
+Of rdbench it imports the words of `rdbench.outcomes` alone. Shapes use jaxtyping: ``n`` counts
+draws, ``d`` is the dimension of the source, ``m`` counts atoms. Unless a docstring says
+otherwise, rates are in nats per source symbol, distortion is summed over dimensions, and beta is
+the slope -dR/dD >= 0.
 """
 
 from __future__ import annotations
@@ -17,17 +18,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-Status = Literal[
-    "ok", "not_converged", "unsupported", "timeout", "crashed", "error", "out_of_memory"
-]
+from rdbench.outcomes import RdbenchError as RdbenchError
+from rdbench.outcomes import Status as Status
+
 Side = Literal["exact", "upper", "lower", "estimate"]
 ConditionalKind = Literal["boltzmann", "encoder"]
 T = TypeVar("T")
 Grant = Literal["density", "support"]
-
-
-class RdbenchError(Exception):
-    """A mistake of the caller, told in one line; the command line exits with code 2."""
 
 
 class OutOfRange(ValueError):
@@ -463,29 +460,6 @@ class Suite:
         if not chosen:
             raise RdbenchError(f"no dimensions given: suite {self.name} takes {lo} to {hi}")
         return tuple(case for dim in chosen for case in self.build(dim))
-
-
-def checked_slope(beta: float) -> float:
-    """beta itself.
-
-    Raises:
-        OutOfRange: it is no slope: negative, infinite or not a number.
-    """
-    if not 0.0 <= beta < math.inf:
-        raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
-    return beta
-
-
-def finite_slope(log_slope: float, rate: float) -> float:
-    """exp(log_slope), the slope of a target rate.
-
-    Raises:
-        OutOfRange: it is no number that a float can hold.
-    """
-    slope = math.exp(log_slope) if log_slope < 700.0 else math.inf
-    if not 0.0 < slope < math.inf:
-        raise OutOfRange(f"the slope at R = {rate:g} nats is no finite number")
-    return slope
 
 
 # --------------------------------------------------------------------------------------------
