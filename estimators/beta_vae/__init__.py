@@ -44,8 +44,7 @@ from rdbench.fitting import (
     standardised,
     tuned,
 )
-from rdbench.inference.em import fit_gaussian, refined, select_mixture
-from rdbench.inference.energies import widened
+from rdbench.inference.em import fit_gaussian, refined, select_mixture, widened
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Claim,
