@@ -11,9 +11,9 @@ from typing import Any
 from rdbench.audit import AuditSize, audit
 from rdbench.check import problems
 from rdbench.check.attempts import Attempt, Options, attempt, deadline, stream
-from rdbench.check.findings import in_words
 from rdbench.check.forms import fault_of_channel
 from rdbench.check.problems import Probe
+from rdbench.outcomes import in_words
 from rdbench.run.guarded import guarded
 from rdbench.types import Audited, Estimator, TestChannel, TruthPoint
 

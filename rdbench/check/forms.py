@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from rdbench.check.attempts import stream
-from rdbench.check.findings import in_words
 from rdbench.check.problems import Probe
+from rdbench.outcomes import in_words
 from rdbench.types import Atoms, Claim, Density, Encoder, Energy, Pushforward, TestChannel
 
 _SYMBOLS, _EACH, _DRAWS = 5, 3, 7
