@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser docs paper reference accuracy estimators times coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
+.PHONY: help run test browser docs paper reference accuracy coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,16 +56,8 @@ reference: $(VENV)/installed-test ## the reference run: what is missing of it, t
 	done
 	$(BIN)/rdbench report --results $(REFERENCE) --out $(REFERENCE)/report.html
 
-estimators: $(VENV)/installed-test ## accuracy and cost of the estimators against their targets (results/estimators)
-	$(BIN)/python benchmarks/studies/estimators.py targets
-
-times: $(VENV)/installed-test ## CPU seconds to a given accuracy, every estimator and preset (hours)
-	$(BIN)/python benchmarks/studies/estimators.py times
-
 coverage: $(VENV)/installed-test ## the audit's own coverage and bias, what is not yet in results/audit
-	$(BIN)/python benchmarks/studies/audit_coverage.py
-	$(BIN)/python benchmarks/studies/audit_rates.py
-	$(BIN)/python benchmarks/studies/audit_mixtures.py
+	$(BIN)/python -m benchmarks.coverage
 
 lint: $(VENV)/installed-dev ## ruff: rules and format
 	$(BIN)/ruff check .

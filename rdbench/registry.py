@@ -3,17 +3,16 @@
 Listing imports nothing heavy: names come from file names and package metadata, summaries from
 the first line of a module's docstring. A module is imported when something in it is asked for.
 
-A name is unique across estimators and suites. A file ``estimators/<name>.py`` holds a constant
-``ESTIMATOR`` (the class), a file ``suites/<name>.py`` a constant ``SUITE``; a distribution of
-somebody else's registers ``module:ATTR`` under the entry-point groups ``rdbench.estimators`` and
+A name is unique across estimators and suites. A module ``estimators/<name>.py``, or a folder
+``estimators/<name>/`` with its parts beside ``__init__.py``, holds a constant ``ESTIMATOR`` (the
+class), a file ``suites/<name>.py`` a constant ``SUITE``; a distribution of somebody else's
+registers ``module:ATTR`` under the entry-point groups ``rdbench.estimators`` and
 ``rdbench.suites``.
 """
 
 from __future__ import annotations
 
 import ast
-import functools
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -60,9 +59,8 @@ class EstimatorChoice:
     params: dict[str, Any]
     """The overrides alone, already of the fields' types."""
     estimator: Estimator
-    digest: str
-    """sha256 of the source file that defines the class and of its parts ``_<name>_*.py`` (for a
-    plug-in: and its version)."""
+    origin: str
+    """``rdbench``, or the distribution that registers it, with its version."""
 
     @property
     def label(self) -> str:
@@ -132,7 +130,8 @@ def _built_in(kind: Kind) -> Iterable[Entry]:
     for module in sorted(pkgutil.iter_modules(folders), key=lambda m: m.name):
         if module.name.startswith("_"):
             continue
-        file = next((p for f in folders if (p := Path(f) / f"{module.name}.py").is_file()), None)
+        inside = f"{module.name}/__init__.py" if module.ispkg else f"{module.name}.py"
+        file = next((p for f in folders if (p := Path(f) / inside).is_file()), None)
         yield Entry(
             kind=kind,
             name=module.name,
@@ -278,7 +277,7 @@ def choose(spec: str) -> EstimatorChoice:
         estimator = cls(**{**presets.get(preset, {}), **params})
     except (TypeError, ValueError) as problem:
         raise RdbenchError(f"{spec}: {_one_line(problem)}") from problem
-    return EstimatorChoice(name, preset, params, estimator, _digest(cls, entry))
+    return EstimatorChoice(name, preset, params, estimator, entry.origin)
 
 
 def rebuild(name: str, fields: dict[str, Any]) -> Estimator:
@@ -388,31 +387,6 @@ def _written(value: Any) -> str:
     import msgspec
 
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _digest(cls: type, entry: Entry) -> str:
-    found = hashlib.sha256(_source_bytes(cls.__module__))
-    for part in _parts(entry):
-        found.update(part.name.encode() + b"\0" + part.read_bytes())
-    if entry.origin != "rdbench":
-        found.update(entry.origin.encode())  # its other modules are covered by its version alone
-    return found.hexdigest()
-
-
-def _parts(entry: Entry) -> list[Path]:
-    """The files ``_<name>_*.py`` beside a built-in estimator's own: parts of it."""
-    spec = importlib.util.find_spec(entry.module) if entry.origin == "rdbench" else None
-    if spec is None or spec.origin is None:
-        return []
-    return sorted(Path(spec.origin).parent.glob(f"_{entry.name}_*.py"))
-
-
-@functools.cache
-def _source_bytes(module: str) -> bytes:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return b""
-    return Path(spec.origin).read_bytes()
 
 
 def _one_line(problem: BaseException) -> str:

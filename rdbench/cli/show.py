@@ -89,12 +89,17 @@ def _show_suite(name: str) -> None:
 
 
 def _show_estimator(entry: registry.Entry) -> None:
+    from rdbench.fitting.support import described  # imports torch, as the estimator does
+
     cls: Any = registry.load_estimator(entry.name)
     info = cls.info
     print(f"estimator {entry.name} ({entry.origin})")
     print(_flat(info.summary))
     print(f"citation: {_flat(info.citation)}")
     print(f"needs: {', '.join(sorted(info.needs)) or 'samples alone'}")
+    print(f"supports: {described(info) or 'every problem'}")
+    for setting, changed in info.variants.items():
+        print(f"  with {setting}: {described(dataclasses.replace(info, **changed))}")
     if info.not_invariant:
         print(f"not invariant under: {', '.join(sorted(info.not_invariant))}")
     print("\nparameters (name, type, default):")
