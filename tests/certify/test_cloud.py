@@ -167,8 +167,7 @@ def test_a_slope_that_needs_too_many_squares_is_refused_at_once():
     assert maximum_plane.check_squares(np.zeros(2), np.array([8.0, 2.0]), 4.0).tolist() == [8, 2]
 
 
-def test_a_finite_source_has_no_slope_of_its_entropy(tmp_path, monkeypatch):
-    monkeypatch.setenv("RDBENCH_CACHE", str(tmp_path))
+def test_a_finite_source_has_no_slope_of_its_entropy():
     # The fourth point stands on the third: H(X) = 1.5 log 2, not log 4.
     x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [0.0, 2.0]], dtype=torch.float64)
     source = FiniteSource("four", x, torch.full((4,), 0.25, dtype=torch.float64))
