@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from rdbench.certify import cloud_bounds, maximum_plane
-from rdbench.certify.cloud import bound_cloud, certify_cloud
+from rdbench.certify.cloud import bounds as cloud_bounds
+from rdbench.certify.cloud import certify_cloud
+from rdbench.certify.cloud.bounds import bound_cloud
 from rdbench.certify.finite import certify_finite
-from rdbench.certify.plane_sums import OnGrid, Scattered
+from rdbench.certify.plane import maximum as maximum_plane
+from rdbench.certify.plane.fields import OnGrid, Scattered
 from rdbench.distortions import SquaredError
 from rdbench.references.certified import Certified
 from rdbench.sources.finite import FiniteSource
