@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rdbench.outcomes import RdbenchError
 from rdbench.report.grouping import (
     SETTINGS,
     TEXT_COLUMNS,
@@ -16,12 +17,11 @@ from rdbench.report.grouping import (
     text_of,
     varying,
 )
-from rdbench.report.markup import render
+from rdbench.report.markup import fitted
 from rdbench.report.paired import Difference, Member, difference
 from rdbench.report.style import estimator_label
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
-from rdbench.types import RdbenchError
 
 SELVES = ("estimator", "preset", "params")
 """The columns that say which estimator a row is of."""
@@ -47,6 +47,8 @@ class Against:
 
     text: str
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    """The titles of the columns that did not fit."""
 
 
 def against_table(
@@ -55,6 +57,7 @@ def against_table(
     by: str = "case,estimator",
     fmt: str = "md",
     units: str = "nats",
+    width: int | None = None,
 ) -> Against:
     """The gap of every estimator less that of ``name``, with 95% intervals; negative is better.
 
@@ -69,6 +72,7 @@ def against_table(
         by: the columns that make a group, as in ``metric_table``.
         fmt: ``md``, ``latex`` (booktabs), ``csv`` or ``html``; CSV keeps every digit.
         units: ``nats`` or ``bits``.
+        width: characters of a line of Markdown, as in ``fitted_table``.
 
     Raises:
         RdbenchError: nothing stored has that label; an unknown column, format or unit.
@@ -104,7 +108,9 @@ def against_table(
         "worse", "paired", "n", "of",
     ]  # fmt: skip
     numeric = [title not in TEXT_COLUMNS and title != "holds" for title in header]
-    return Against(render(header, rows, numeric, fmt), tuple(_notes(found)))
+    droppable = [("of",), ("paired", "n"), ("better", "worse"), ("holds",)] if fmt == "md" else []
+    table = fitted(header, rows, numeric, fmt, droppable=droppable, width=width)
+    return Against(table.text, tuple(_notes(found)), table.left_out)
 
 
 CELL_ALIKE = ("n_train", "commit", "threads", "jobs", "status", "side", "audit_method")

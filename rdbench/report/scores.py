@@ -85,6 +85,31 @@ def shown_gap(point: PointRecord) -> float | None:
     return point.gap_hi if point.side == "upper" and point.gap is not None else point.gap
 
 
+def drawn_gap(point: PointRecord) -> float:
+    """Where a gap is drawn: at the number that tables print, at the gap where there is none."""
+    shown = shown_gap(point)
+    return (point.gap or 0.0) if shown is None else shown
+
+
+def is_one_sided(point: PointRecord) -> bool:
+    """Whether only the upper end of the interval is meant."""
+    return point.side == "upper"
+
+
+def ends(point: PointRecord) -> tuple[float, float]:
+    """The interval of the gap, its unknown or meaningless ends at the gap as drawn."""
+    gap = drawn_gap(point)
+    lo = gap if is_one_sided(point) or point.gap_lo is None else point.gap_lo
+    hi = gap if point.gap_hi is None else point.gap_hi
+    return min(lo, gap), max(hi, gap)
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are known, None where none is."""
+    known = [float(value) for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
 def mean_gap(scored: Sequence[PointRecord]) -> Interval:
     """The mean gap of ``scored`` points with an interval that is valid whatever they share.
 
