@@ -76,8 +76,7 @@ def page_data(
         "scored": list(SCORED),
         "verdicts": list(VERDICTS),
         "columns": [
-            {"name": c.source, "title": c.heading, "unit": c.unit, "kind": c.kind}
-            for c in _COLUMNS
+            {"name": c.source, "title": c.heading, "unit": c.unit, "kind": c.kind} for c in _COLUMNS
         ],
         "series": [
             {"estimator": name, "label": label, **asdict(styles[label])} for name, label in labels
@@ -107,9 +106,7 @@ def _by_suite(records: Iterable[CellRecord]) -> dict[str, list[CellRecord]]:
     return suites
 
 
-def _panels(
-    records: Sequence[CellRecord], sources: Sources | None
-) -> dict[tuple[str, str], Panel]:
+def _panels(records: Sequence[CellRecord], sources: Sources | None) -> dict[tuple[str, str], Panel]:
     """The cases as the figures have them, by suite and case."""
     return {
         (suite, panel.case): panel
@@ -156,9 +153,7 @@ def _cell(record: CellRecord, series: int, environments: Pool, tracebacks: Pool)
     }  # fmt: skip
 
 
-def _environments(
-    environments: Pool, cells: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def _environments(environments: Pool, cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Where and by what cells were made: how many, from when to when."""
     found = []
     for place, made in enumerate(environments.values):
@@ -194,9 +189,7 @@ def _points(
     """
     pairs = [(record, point) for record in records for point in record.points]
     points = [point for _, point in pairs]
-    keys = [
-        (r.suite, r.case, *(getattr(p, name) for name in sorted(_SHARED))) for r, p in pairs
-    ]
+    keys = [(r.suite, r.case, *(getattr(p, name) for name in sorted(_SHARED))) for r, p in pairs]
     lines = {key: panel.line for key, panel in panels.items()}
     return {
         "truth": [truths.place(pair, key) for pair, key in zip(pairs, keys, strict=True)],
