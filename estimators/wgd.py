@@ -3,10 +3,14 @@
 Y. Yang, S. Eckstein, M. Nutz, S. Mandt, "Estimating the rate-distortion function by Wasserstein
 gradient descent", NeurIPS 2023; the authors' code is github.com/yiboyang/wgd.
 
-q is n atoms, and F(q) = -E log sum_j w_j exp(-beta rho(X, y_j)) is an exact sum over them, so that
+q is n atoms, and F(q) = -E log sum_j w_j exp(-beta rho(x, y_j)) is an exact sum over them, so that
 on fresh symbols the claim is an upper bound in expectation. n atoms cannot give more than about
 log n nats; the gap reaches .05 nats where R is some 0.6 log n in ten dimensions and 0.75 log n in
 the plane.
+
+With P_ij = p(y_j|x_i) on a minibatch of b symbols, c_j = (n / b) sum_i P_ij and
+m_j = (n / b) sum_i P_ij x_i, the Wasserstein gradient of F at y_j is beta E[P grad_y rho], under
+squared error 2 beta (c_j y_j - m_j) for equal weights (section 4).
 """
 
 from __future__ import annotations
@@ -14,15 +18,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators._wgd_flow import Flow, PrintedFlow, working_type
+from rdbench.fitting import NO_CLAIM, Task, check_settings, iterate, standardised, tuned
 from rdbench.inference.particles import conditional, exact_point, starting_points
-from rdbench.inference.scaling import Scaling, fit_scaling
 from rdbench.types import (
     Atoms,
     Claim,
@@ -34,14 +37,13 @@ from rdbench.types import (
     View,
 )
 
-_WARM_DRAWS = 20_000
-_CLAIM_SYMBOLS = 2000
-_LOOK_EVERY = 10
-_NO_CLAIM = Claim(math.nan, math.nan, "estimate")
+_CHECKPOINT_EVERY = 10
 _SHORT_RATE = 0.6  # of log n, from where the gap may pass .05 nats
-
-Algorithm = Literal["averaged", "printed"]
-Weights = Literal["updated", "fixed"]
+# Entries of P held at once: what fits the cache of a core, and what fills an accelerator.
+_CPU_ENTRIES, _DEVICE_ENTRIES = 500_000, 50_000_000
+_SINGLE_ERROR = 1e-3
+_LEAST_MASS = 1e-6
+_FAR = 100.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ class WGD:
         summary="particles moved by the Wasserstein gradient; R <= log n",
         citation="Yang, Eckstein, Nutz, Mandt: Estimating the Rate-Distortion Function by "
         "Wasserstein Gradient Descent, NeurIPS 2023",
+        distortions=("squared_error", "absolute_error"),
+        alphabet=False,
+        slopes="positive",
         presets={"paper": {"algorithm": "printed", "weights": "fixed", "particles": 1000}},
         preset_notes={
             "paper": "The authors' configuration for their deconvolution experiments: 10,000 "
@@ -72,10 +77,10 @@ class WGD:
 
     particles: int = 1000
     """n, the number of atoms."""
-    algorithm: Algorithm = "averaged"
+    algorithm: Literal["averaged", "printed"] = "averaged"
     """``averaged``: fresh minibatches, steps relative to 1 / (2 beta), running sums. ``printed``:
     the authors' gradient steps on a fixed batch."""
-    weights: Weights = "updated"
+    weights: Literal["updated", "fixed"] = "updated"
     """``updated``: weights follow the running mean of c_j, a damped Blahut-Arimoto step."""
     iterations: int | None = None
     """None: 500 + 150 d, at most 2,000; printed 10,000."""
@@ -83,147 +88,224 @@ class WGD:
     """Symbols per step. None: 1,000, printed 100,000."""
     learning_rate: float = 1e-2
     """Of ``printed`` alone."""
+    warm_draws: int = tuned(20_000)
+    """Draws that give the scale of the source, and of ``averaged`` the covariance of the start."""
+    claim_draws: int = tuned(2000)
+    """Draws on which R and D are claimed."""
+    gain_power: float = tuned(0.6)
+    """The running sums have the gains (2 + t)^-power; between .5 and 1 averages converge."""
 
     def __post_init__(self) -> None:
-        for name in ("particles", "iterations", "batch"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or value < 1):
-                raise RdbenchError(f"wgd: {name} must be at least 1, got {value}")
-        if self.algorithm not in get_args(Algorithm) or self.weights not in get_args(Weights):
-            raise RdbenchError("wgd: algorithm is averaged or printed, weights updated or fixed")
+        counts = ("particles", "iterations", "batch", "warm_draws", "claim_draws")
+        check_settings("wgd", self, counts, positive=("learning_rate", "gain_power"))
         if self.algorithm == "printed" and self.weights != "fixed":
             raise RdbenchError("wgd: algorithm=printed has weights=fixed")
-        if not 0.0 < self.learning_rate < math.inf:
-            raise RdbenchError(f"wgd: learning_rate must be positive, got {self.learning_rate}")
 
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
     ) -> Iterator[TestChannel | Refusal]:
         """Move the particles of all slopes by the same minibatches, then yield their channels."""
-        supported = (
-            view.distortion.name in ("squared_error", "absolute_error") and view.alphabet is None
-        )
-        reason = "wgd needs beta > 0, R^d as reproduction space and squared or absolute error"
-        positive = []
-        for beta in betas:
-            if supported and beta > 0.0:
-                positive.append(beta)
-            else:
-                yield Refusal(beta, "unsupported", reason)
-        if not positive:
-            return
-        warm = view.sample(_WARM_DRAWS)
-        if bool((warm == warm[0]).all()):
-            yield from (Refusal(b, "unsupported", "the source is constant") for b in positive)
-            return
-        scaling = fit_scaling(warm, view.distortion)
-        flows = self._flows(view, positive, scaling, scaling.forward(warm), generator, monitor)
-        per_particle = view.dim + (self.weights == "updated")
-        monitor.count(parameters=len(positive) * self.particles * per_particle)
-        self._descend(view, positive, scaling, flows, monitor)
-        held = view.sample(_CLAIM_SYMBOLS)
-        for beta, flow in zip(positive, flows, strict=True):
+        return standardised(self._fit, view, betas, generator, monitor, warm=self.warm_draws)
+
+    def _fit(self, task: Task) -> Iterator[TestChannel | Refusal]:
+        default = 10_000 if self.algorithm == "printed" else min(500 + 150 * task.dim, 2000)
+        steps = max(1, round((self.iterations or default) * task.monitor.effort))
+        flows = self._flows(task, steps)
+        per_particle = task.dim + (self.weights == "updated")
+        task.monitor.count(parameters=len(flows) * self.particles * per_particle)
+        x = task.draws.sample(1)
+
+        def step(i: int) -> bool:
+            nonlocal x
+            t, k = divmod(i, len(flows))
+            if self.algorithm == "averaged" and k == 0:
+                x = task.draws.sample(self.batch or 1000)
+            flows[k].step(x, t)
+            return True
+
+        def channels() -> list[TestChannel]:
+            return [self._channel(task, flow, None) for flow in flows if not flow.diverged]
+
+        every = _CHECKPOINT_EVERY * len(flows)
+        iterate(task.monitor, steps * len(flows), step, channels, every=every)
+        claimed_on = task.draws.claim(self.claim_draws)
+        for flow in flows:
             if flow.diverged:
-                yield Refusal(beta, "not_converged", "the particles diverged: steps too long")
+                yield Refusal(flow.beta, "not_converged", "the particles diverged: steps too long")
             else:
-                yield self._channel(view, beta, scaling, flow, held)
+                yield self._channel(task, flow, claimed_on)
 
-    def _steps(self, dim: int, monitor: Monitor) -> int:
-        default = 10_000 if self.algorithm == "printed" else min(500 + 150 * dim, 2000)
-        return max(1, round((self.iterations or default) * monitor.effort))
-
-    def _flows(
-        self,
-        view: View,
-        betas: Sequence[float],
-        scaling: Scaling,
-        warm: Float[Tensor, "k d"],
-        generator: Generator,
-        monitor: Monitor,
-    ) -> list[Flow | PrintedFlow]:
+    def _flows(self, task: Task, steps: int) -> list[Averaged | Printed]:
         """The particles of every slope at their starting points."""
-        squared = view.distortion.name == "squared_error"
-        draws = scaling.forward(view.sample(self.particles))
-        flows: list[Flow | PrintedFlow] = []
+        squared = task.distortion.name == "squared_error"
+        start, x = task.draws.sample(self.particles), task.warm
+        flows: list[Averaged | Printed] = []
         if self.algorithm == "printed":
-            x = scaling.forward(view.sample(self.batch or 100_000))
-            noise = torch.randn(
-                draws.shape, generator=generator, device=view.device, dtype=torch.float64
-            )
-            start = draws + 0.1 * draws.std(correction=0) * noise
+            x = task.draws.sample(self.batch or 100_000)
+            shape, device = start.shape, task.device
+            e = torch.randn(shape, generator=task.generator, device=device, dtype=torch.float64)
+            start = start + 0.1 * start.std(correction=0) * e
             # a step of lr d psi / dy is one of lr / scale^2 in standard coordinates
-            rate, steps = self.learning_rate / scaling.scale**2, self._steps(view.dim, monitor)
-            for slope in map(scaling.beta, betas):
-                kind = working_type(x, slope, squared)
-                flows.append(PrintedFlow(start.to(kind), slope, squared, x.to(kind), rate, steps))
+            rate = self.learning_rate / task.scale**2
+            for beta in task.betas:
+                kind = working_type(x, beta, squared)
+                flows.append(Printed(start.to(kind), beta, squared, x.to(kind), rate, steps))
             return flows
-        for slope in map(scaling.beta, betas):
-            start = starting_points(draws, warm, 0.5 / slope) if squared else draws
-            kind = working_type(warm, slope, squared)
-            flow = Flow(start.to(kind, copy=True), slope, squared, self.weights == "updated")
+        for beta in task.betas:
+            y = starting_points(start, x, 0.5 / beta) if squared else start
+            y = y.to(working_type(x, beta, squared), copy=True)
+            flow = Averaged(y, beta, squared, self.weights == "updated", self.gain_power)
             # particles in the tails would weigh too much if weights were fixed
-            if flow.updated and monitor.advance(0.0):
-                flow.cover(warm)
+            if flow.updated and task.go_on():
+                flow.cover(x)
             flows.append(flow)
         return flows
 
-    def _descend(
-        self,
-        view: View,
-        betas: Sequence[float],
-        scaling: Scaling,
-        flows: Sequence[Flow | PrintedFlow],
-        monitor: Monitor,
-    ) -> None:
-        """All steps of all slopes, in turn, until the monitor says stop."""
-        steps = self._steps(view.dim, monitor)
-
-        def present() -> list[TestChannel]:
-            return [
-                self._channel(view, beta, scaling, flow, None)
-                for beta, flow in zip(betas, flows, strict=True)
-                if not flow.diverged
-            ]
-
-        fresh = self.algorithm == "averaged"
-        x = scaling.forward(view.sample(1))
-        for t in range(steps):
-            if fresh:
-                x = scaling.forward(view.sample(self.batch or 1000))
-            for k, flow in enumerate(flows):
-                if not monitor.advance((t + k / len(flows)) / steps):
-                    return
-                flow.step(x, t)
-                monitor.count(gradient_steps=1)
-            if t % _LOOK_EVERY == 0 and not monitor.checkpoint(present):
-                return
-
     def _channel(
-        self,
-        view: View,
-        beta: float,
-        scaling: Scaling,
-        flow: Flow | PrintedFlow,
-        held: Float[Tensor, "k d"] | None,
+        self, task: Task, flow: Averaged | Printed, x: Float[Tensor, "k d"] | None
     ) -> TestChannel:
-        """The particles as atoms, with F(q) on the held-out symbols where there are some."""
+        """The particles as atoms, with R and D on the symbols x where there are some."""
         log_w = flow.log_w.double()
-        atoms = Atoms(scaling.backward(flow.y), log_w - torch.logsumexp(log_w, 0))
-        claim, reason = _NO_CLAIM, ""
-        if held is not None:
-            rate, spent = exact_point(atoms, view.distortion, held, beta)
-            # of a fixed training set no symbol is fresh
-            claim = Claim(rate, spent, "upper" if view.n_train is None else "estimate")
+        atoms = Atoms(flow.y.double(), log_w - torch.logsumexp(log_w, 0))
+        claim, reason = NO_CLAIM, ""
+        if x is not None:
+            rate, distortion = exact_point(atoms, task.distortion, x, flow.beta)
+            claim = Claim(rate, distortion, task.draws.side)
             most = math.log(self.particles)
             if rate > _SHORT_RATE * most:
                 reason = f"R = {rate:.3g} nats of at most log {self.particles} = {most:.3g}"
-        return TestChannel(
-            beta=beta,
-            marginal=atoms,
-            claim=claim,
-            sample_conditional=conditional(atoms, view.distortion, beta),
-            reason=reason,
-        )
+        draw = conditional(atoms, task.distortion, flow.beta)
+        return TestChannel(flow.beta, atoms, claim, draw, reason=reason)
 
 
 ESTIMATOR = WGD
+
+
+@dataclass
+class Flow:
+    """n particles of one slope in standard coordinates, of weight 1/n at first."""
+
+    y: Float[Tensor, "n d"]
+    beta: float
+    squared: bool
+
+    def __post_init__(self) -> None:
+        self.log_w = torch.full_like(self.y[:, 0], -math.log(len(self.y)))
+
+    def sums(
+        self, x: Float[Tensor, "b d"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"], Float[Tensor, " d"]]:
+        """mean_i P_ij; mean_i P_ij x_i, or of P_ij sign(x_i - y_j); and E|x - Y| per coordinate.
+
+        The last is computed for absolute error alone.
+        """
+        y, log_w, beta = self.y, self.log_w, self.beta
+        c, m, width = torch.zeros_like(log_w), torch.zeros_like(y), torch.zeros_like(y[0])
+        rows = max(1, (_CPU_ENTRIES if x.device.type == "cpu" else _DEVICE_ENTRIES) // len(y))
+        if not self.squared:
+            for part in x.split(rows):
+                p = torch.softmax(log_w - beta * torch.cdist(part, y, p=1.0), 1)
+                c += p.sum(0)
+                for k in range(y.shape[1]):
+                    r = part[:, k, None] - y[:, k]
+                    m[:, k] += (p * r.sign()).sum(0)
+                    width[k] += (p * r.abs_()).sum()
+            return c / len(x), m / len(x), width / len(x)
+        # One product with the symbols and a column of ones gives both sums. |x|^2 is common to a
+        # row of P and drops out; the factors that are left are centred and of unit scale.
+        ones = torch.cat([x, torch.ones_like(x[:, :1])], 1)
+        both = y.new_zeros(x.shape[1] + 1, len(y))
+        bias = log_w - beta * y.square().sum(1)
+        buffer = y.new_empty(rows, len(y))
+        for part in ones.split(rows):
+            p = buffer[: len(part)]
+            torch.addmm(bias, part[:, :-1], y.T, alpha=2.0 * beta, out=p)
+            torch.softmax(p, 1, out=p)
+            both.addmm_(part.T, p)
+        return both[-1] / len(x), both[:-1].T / len(x), width
+
+
+@dataclass
+class Averaged(Flow):
+    """Particles moved by running sums.
+
+    Under squared error the gradient step of length 1 / (2 beta c_j) goes to m_j / c_j. Averaging
+    c and m over minibatches with gain g_t = (2 + t)^-power before the division is that step with
+    the minibatch noise taken out (online EM: Cappe and Moulines 2009). Under absolute error, whose
+    subgradient is a sign, the step is g_t w E[sign(x - y_j) | y_j] with w the mean distance
+    E|x - Y| along the coordinate: what a Newton step would be if errors were Laplacian.
+    """
+
+    updated: bool
+    """Whether weights follow the running mean of c_j as well."""
+    power: float = 0.6
+    diverged: ClassVar[bool] = False  # every step ends inside the convex hull of the data
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.mass = torch.ones_like(self.log_w)
+        self.width = torch.full_like(self.y[0], 1.0 / self.beta)
+
+    def cover(self, x: Float[Tensor, "k d"]) -> None:
+        """Put at most a tenth of the particles at the draws that the others serve worst.
+
+        n draws leave out the tails, where at high rate a distance costs beta times its square.
+        Only draws that need more than log n + d nats count: a particle of weight 1/n and twice
+        the distortion that is usual in d dimensions would do better.
+        """
+        power = 2 if self.squared else 1
+        parts = x.to(self.y.dtype).split(1000)
+        rho = (torch.cdist(part, self.y, p=power).pow_(power) for part in parts)
+        needed = torch.cat([-torch.logsumexp(self.log_w - self.beta * r, 1) for r in rho])
+        n, d = self.y.shape
+        worst = torch.topk(needed, max(1, n // 10))
+        chosen = worst.indices[worst.values > math.log(n) + d]
+        self.y[: len(chosen)] = x[chosen].to(self.y.dtype)
+
+    def step(self, x: Float[Tensor, "b d"], t: int) -> None:
+        """Move the particles by one minibatch."""
+        gain, n = (2.0 + t) ** -self.power, len(self.y)
+        c, m, width = self.sums(x.to(self.y.dtype))
+        self.mass.lerp_(c * n, gain).clamp_(min=_LEAST_MASS)
+        if self.squared:
+            # as moment / mass, but where the mass is at its floor a particle stays where it is
+            self.y = self.y + gain * n * (m - c[:, None] * self.y) / self.mass[:, None]
+        else:
+            self.width.lerp_(width, gain)
+            self.y = self.y + gain * self.width * (m * n / self.mass[:, None]).clamp(-1.0, 1.0)
+        if self.updated:
+            self.log_w = torch.log(self.mass / self.mass.sum())
+
+
+@dataclass
+class Printed(Flow):
+    """The authors' gradient steps: y_j <- y_j - s_t grad psi(y_j), s_t = s_0 / sqrt(1 + 99 t / T).
+
+    On the same draws x at every step; weights stay 1/n.
+    """
+
+    x: Float[Tensor, "b d"]
+    learning_rate: float
+    iterations: int
+
+    def step(self, _x: Float[Tensor, "b d"], t: int) -> None:
+        """One gradient step; the minibatch is not used."""
+        c, m, _ = self.sums(self.x)
+        n = len(self.y)
+        gradient = 2.0 * self.beta * n * (c[:, None] * self.y - m)
+        if not self.squared:
+            gradient = -self.beta * n * m
+        rate = self.learning_rate / math.sqrt(1.0 + 99.0 * t / self.iterations)
+        self.y = self.y - rate * gradient
+
+    @property
+    def diverged(self) -> bool:
+        """Whether steps too long for the slope have thrown particles far beyond the data."""
+        return not bool(self.y.abs().max() <= _FAR * self.x.abs().max())
+
+
+def working_type(x: Float[Tensor, "b d"], beta: float, squared: bool) -> torch.dtype:
+    """float32 where the logits, up to 2 beta max |x|^2, keep three digits behind the point."""
+    largest = float(x.square().sum(1).max()) if squared else float(x.abs().sum(1).max())
+    error = 2.0 * beta * largest * torch.finfo(torch.float32).eps
+    return torch.float32 if error < _SINGLE_ERROR else torch.float64

@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from rdbench.cli_progress import Progress, console, interrupted, list_cells
+from rdbench.cli.progress import Progress, console, interrupted, list_cells
 from rdbench.paper.cells import SIDE_BY_SIDE, Planned, planned, to_run
 from rdbench.run.plan import Cell
 from rdbench.run.pool import Settings, run_cells

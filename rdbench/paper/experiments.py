@@ -23,7 +23,6 @@ from rdbench.paper import theorem as theorem_module
 from rdbench.paper.limit import Limit, run_limit
 from rdbench.paper.theorem import Theorem, run_theorem
 from rdbench.report import export
-from rdbench.run.plan import numerics_digest
 from rdbench.run.seeds import digest
 from rdbench.types import RdbenchError
 
@@ -152,7 +151,7 @@ def _kept(
 def _key(name: str, question: list[Any]) -> str:
     here = Path(__file__).parent
     code = [hashlib.sha256((here / file).read_bytes()).hexdigest() for file in _CODE[name]]
-    return digest([name, code, numerics_digest(), msgspec.to_builtins(question)])
+    return digest([name, code, msgspec.to_builtins(question)])
 
 
 def _read(folder: Path) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rdbench.outcomes import RdbenchError
 from rdbench.report.grouping import (
     SETTINGS,
     TEXT_COLUMNS,
@@ -21,7 +22,6 @@ from rdbench.report.paired import Difference, Member, difference
 from rdbench.report.style import estimator_label
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
-from rdbench.types import RdbenchError
 
 SELVES = ("estimator", "preset", "params")
 """The columns that say which estimator a row is of."""

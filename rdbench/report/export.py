@@ -18,11 +18,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from rdbench.columns import AUDIT_S, TABLES, Column, Part
+from rdbench.outcomes import RdbenchError
 from rdbench.report.claims import claim_excess, claimed_gap, verdict_in
 from rdbench.report.protocol import log_draws, saturated
 from rdbench.report.scores import good_to
 from rdbench.run.records import CellRecord, PointRecord, TracePoint
-from rdbench.types import RdbenchError
 
 What = Literal["points", "blocks", "cells", "traces", "draws"]
 Format = Literal["csv", "parquet"]

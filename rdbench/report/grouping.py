@@ -7,10 +7,10 @@ from functools import partial
 from operator import attrgetter
 
 from rdbench.columns import HEAD, MACHINE, TABLES
+from rdbench.outcomes import RdbenchError
 from rdbench.report.export import value
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord, PointRecord
-from rdbench.types import RdbenchError
 
 Value = str | int | float | None
 SortKey = tuple[tuple[int, float, str], ...]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from rdbench.types import RdbenchError
+from rdbench.outcomes import RdbenchError
 
 FORMATS = ("md", "latex", "csv", "html")
 

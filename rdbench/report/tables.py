@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rdbench.outcomes import RdbenchError
 from rdbench.report.against import SELVES
 from rdbench.report.claims import summarise_claims, verdict_texts
 from rdbench.report.grouping import (
@@ -37,7 +38,6 @@ from rdbench.report.style import estimator_label
 from rdbench.report.summary import SCORED, Summary, Trouble, summarise, troubles
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
-from rdbench.types import RdbenchError
 
 
 def print_summary(

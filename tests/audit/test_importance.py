@@ -11,10 +11,11 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.audit import AuditSize, audit
-from rdbench.audit.evaluation import Evaluation, sampling_error
+from rdbench.audit.bridge import offset
+from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.importance import density
-from rdbench.audit.normalisation import log_mass
 from rdbench.audit.pilot import Candidate, choose
+from rdbench.audit.weighting import sampling_error
 from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.references.hamming import FiniteHamming
 from rdbench.sources.finite import FiniteSource
@@ -167,9 +168,8 @@ def test_the_mass_is_found_whatever_the_overlap() -> None:
     p = isotropic_mixture(torch.zeros(1, 3).double())
     g = isotropic_mixture(torch.full((1, 3), 0.8).double(), 1.3)
     at_p, at_g = p.sample(20_000, Generator()), g.sample(20_000, Generator().manual_seed(1))
-    value, se = log_mass(
-        p.log_prob(at_p) + 0.25 - g.log_prob(at_p), p.log_prob(at_g) + 0.25 - g.log_prob(at_g)
-    )
+    of_p, of_g = (p.log_prob(y) + 0.25 - g.log_prob(y) for y in (at_p, at_g))
+    value, se = offset(of_p, of_g[:, None], torch.ones(1, dtype=torch.float64))
     assert se < 0.02
     assert abs(value - 0.25) < 4.0 * se
 

@@ -12,11 +12,11 @@ from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import optimal_potential
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
-from rdbench.estimators._beta_vae_encoder import ComponentEncoder
-from rdbench.estimators._beta_vae_flow import Flow
-from rdbench.estimators._beta_vae_model import MixtureVAE
-from rdbench.estimators._beta_vae_published import FactorisedVAE, learning_rate
 from rdbench.estimators.beta_vae import BetaVAE
+from rdbench.estimators.beta_vae.encoder import ComponentEncoder
+from rdbench.estimators.beta_vae.flow import Flow
+from rdbench.estimators.beta_vae.model import MixtureVAE
+from rdbench.estimators.beta_vae.published import FactorisedVAE, learning_rate
 from rdbench.sources.mixture import GaussianMixture, paper_mixture
 from rdbench.suites import planar, scalar, vector_gaussian
 from rdbench.types import (

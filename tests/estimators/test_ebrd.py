@@ -11,11 +11,11 @@ from torch import Generator, Tensor
 
 from rdbench.audit import AuditSize, audit
 from rdbench.distortions import Hamming, SquaredError
-from rdbench.estimators._ebrd_channel import Claimed, Tilted, channel
-from rdbench.estimators._ebrd_correction import Schedule, chosen_share, log_mass, score, train
-from rdbench.estimators._ebrd_draws import split_draws
-from rdbench.estimators._ebrd_settings import Settings
 from rdbench.estimators.ebrd import EBRD
+from rdbench.estimators.ebrd.channel import Claimed, Tilted, channel
+from rdbench.estimators.ebrd.correction import Schedule, chosen_share, log_mass, score, train
+from rdbench.estimators.ebrd.draws import split_draws
+from rdbench.estimators.ebrd.settings import Settings
 from rdbench.inference.energies import Correction, ReferenceSampler
 from rdbench.inference.scaling import Scaling
 from rdbench.sources.mixture import GaussianMixture, two_modes

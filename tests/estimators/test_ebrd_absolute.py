@@ -10,15 +10,15 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.distortions import AbsoluteError
-from rdbench.estimators._ebrd_absolute import _independent, fit_absolute
-from rdbench.estimators._ebrd_absolute_line import Coordinates, _objective, _Task
-from rdbench.estimators._ebrd_absolute_strata import (
+from rdbench.estimators.ebrd import EBRD
+from rdbench.estimators.ebrd.absolute import _independent, fit_absolute
+from rdbench.estimators.ebrd.line import Coordinates, _objective, _Task
+from rdbench.estimators.ebrd.strata import (
     Proposal,
     candidates,
     log_partition,
     log_shares,
 )
-from rdbench.estimators.ebrd import EBRD
 from rdbench.inference.energies import ReferencedEnergy
 from rdbench.inference.scaling import Scaling
 from rdbench.references.laplacian import LaplacianAbsolute

@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.distortions import AbsoluteError, SquaredError
-from rdbench.estimators._ebrd_plain import fit_plain
 from rdbench.estimators.ebrd import EBRD
+from rdbench.estimators.ebrd.plain import fit_plain
 from rdbench.references.gaussian import WaterFilling
 from rdbench.sources.gaussian import scalar_gaussian
 from rdbench.types import Distortion, Energy, TestChannel, View

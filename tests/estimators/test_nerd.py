@@ -14,12 +14,13 @@ from torch import Generator, Tensor
 
 from rdbench.audit import AuditSize, audit
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
-from rdbench.estimators import _nerd_published, nerd
-from rdbench.estimators._nerd_channel import Finished, finished, lagrangians
-from rdbench.estimators._nerd_generator import ResidualGenerator, _improved, affine_start
-from rdbench.estimators._nerd_posterior import LatentEncoder, weighted_draws
-from rdbench.estimators._nerd_training import _importance, plug_in
+from rdbench.estimators import nerd
 from rdbench.estimators.nerd import NERD
+from rdbench.estimators.nerd import published as nerd_published
+from rdbench.estimators.nerd.channel import Finished, finished, lagrangians
+from rdbench.estimators.nerd.generator import ResidualGenerator, _improved, affine_start
+from rdbench.estimators.nerd.posterior import LatentEncoder, weighted_draws
+from rdbench.estimators.nerd.training import _importance, plug_in
 from rdbench.inference.scaling import fit_scaling
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.mixture import GaussianMixture, isotropic_mixture, two_modes
@@ -243,7 +244,7 @@ def test_absolute_error() -> None:
 
 
 def test_the_published_network_and_its_law(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_nerd_published, "_CLAIM_DRAWS", 1000)
+    monkeypatch.setattr(nerd_published, "_CLAIM_DRAWS", 1000)
     source, data = vector_gaussian(3), Generator().manual_seed(1)
     monitor = _Monitor(effort=0.001)
     before = torch.get_rng_state()

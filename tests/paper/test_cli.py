@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rdbench import cli_paper
 from rdbench.cli import main
-from rdbench.cli_paper import Request, execute
+from rdbench.cli import paper as cli_paper
+from rdbench.cli.options import PaperOptions
+from rdbench.cli.paper import execute
 from rdbench.paper import experiments
 from rdbench.paper.output import save_text
 from rdbench.run.store import load
@@ -25,8 +26,8 @@ TINY = Recipe("A paper", "paper", (PART, DRAWN), (OTHER,), budget="quick", metho
               more_seeds=(1,))  # fmt: skip
 
 
-def request(out: Path, **changes) -> Request:
-    return replace(Request(out, None, False, 1, 1, False, "nats"), **changes)
+def request(out: Path, **changes) -> PaperOptions:
+    return PaperOptions(out=out, **changes)
 
 
 @pytest.fixture(autouse=True)
@@ -179,4 +180,4 @@ def test_an_interrupt_keeps_what_is_done(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(cli_paper, "run_cells", interrupt)
     assert execute(request(tmp_path), TINY) == 130
-    assert "0 of 1 cells done and kept; the same command goes on" in capsys.readouterr().err
+    assert "0 of 1 cells done and kept; the same command continues" in capsys.readouterr().err
