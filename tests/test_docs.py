@@ -202,7 +202,7 @@ def test_formulas_are_set_and_code_is_left(hooks: ModuleType) -> None:
     )
 
 
-def test_the_source_reference_and_suite_that_are_shown_work(
+def test_what_the_page_for_extending_shows_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (DOCS / "extend.md").read_text()
@@ -215,7 +215,10 @@ def test_the_source_reference_and_suite_that_are_shown_work(
     try:
         for mark, block in marked:
             if mark == "run":
-                exec(compile(block, "extend.md", "exec"), {})
+                names: dict[str, Any] = {}
+                exec(compile(block, "extend.md", "exec"), names)
+                for test in [one for name, one in names.items() if name.startswith("test_")]:
+                    test()
         assert capsys.readouterr().out.startswith("Bracket(")
         # as pip would install it
         project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
