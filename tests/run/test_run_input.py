@@ -104,6 +104,18 @@ def test_a_dry_run_lists_the_cells_and_creates_nothing(
 
 
 @pytest.mark.usefixtures("plugged")
+def test_dimensions_are_for_the_suites_that_take_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = [*TOY, "--suite", "vector_gaussian,toy_coin", "--dims", "3", "--dry-run"]
+    assert main([*args, "--results", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert said.err == "rdbench: note: --dims does not apply to toy_coin: run without\n"
+    cells = [line.split("  ")[2] for line in said.out.splitlines()[1:]]
+    assert cells == ["vector_gaussian/ramp-d3 toy seed 0", "toy_coin/fair toy seed 0"]
+
+
+@pytest.mark.usefixtures("plugged")
 def test_shards_are_disjoint_and_together_everything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
