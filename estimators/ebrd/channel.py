@@ -29,7 +29,7 @@ _ROUGHLY, _ROUGHLY_DRAWS = 1e-2, 20_000
 
 @dataclass(frozen=True, eq=False)
 class Claimed:
-    """What a finished channel is claimed on."""
+    """Draws on which a finished channel is claimed."""
 
     x: Float[Tensor, "n d"]
     """Draws that nothing was chosen by."""

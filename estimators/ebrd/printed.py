@@ -18,7 +18,7 @@ from rdbench.types import Claim, Distortion, Energy, Monitor, TestChannel, View
 
 PRINTED = {"squared_error": (50, 1.2e-2), "absolute_error": (80, 3.5e-2)}
 """K and epsilon by distortion."""
-_FEW_STEPS = 2  # Langevin steps between two looks at the budget
+_FEW_STEPS = 2  # Langevin steps between two questions to the budget
 
 
 @dataclass(frozen=True)

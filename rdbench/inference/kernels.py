@@ -45,7 +45,7 @@ class Kernel(Protocol):
 
     @property
     def shift(self) -> Float[ndarray, " n"] | float:
-        """What was divided out, beta min_j rho_ij: -log Z_i = shift_i - log (K w)_i."""
+        """The exponent divided out, beta min_j rho_ij: -log Z_i = shift_i - log (K w)_i."""
 
     def forward(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
         """K w."""

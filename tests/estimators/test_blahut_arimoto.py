@@ -89,8 +89,8 @@ def rotated_gaussian() -> tuple[View, np.ndarray]:
 
     def log_prob(x: Tensor) -> Tensor:
         z = torch.linalg.solve(root, (x - mean).T)
-        log_mass = math.log(2 * math.pi) + 0.5 * math.log(variances.prod())
-        density: Tensor = -0.5 * z.square().sum(0) - log_mass
+        log_norm = math.log(2 * math.pi) + 0.5 * math.log(variances.prod())
+        density: Tensor = -0.5 * z.square().sum(0) - log_norm
         return density
 
     return continuous(sample, log_prob, SquaredError(), 2), variances

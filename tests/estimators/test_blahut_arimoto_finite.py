@@ -78,7 +78,7 @@ def test_the_iterations_are_within_what_they_state(solver: str) -> None:
 
 
 def test_from_uniform_weights_a_small_slope_is_not_done() -> None:
-    """What the absolute tolerance took for an answer: F is within 1e-9, D is not."""
+    """An absolute tolerance would take them for an answer: F is within 1e-9, D is not."""
     rho = np.array([[0.0, 1.0, 1.0], [0.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
     for solver in ("interior_point", "squarem", "ba"):
         (channel,) = solve(table(rho, [0.4, 0.4, 0.2]), 1e-9, solver=solver)
