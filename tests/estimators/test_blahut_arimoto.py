@@ -99,8 +99,8 @@ def rotated_gaussian() -> tuple[View, np.ndarray]:
 def finite_view(p: list[float], distortion: Distortion, alphabet: Tensor | None = None) -> View:
     support = torch.arange(float(len(p)), dtype=F64)[:, None]
     pmf = torch.tensor(p, dtype=F64)
-    given = {"support": support, "pmf": pmf, "alphabet": alphabet}
-    return view_of(lambda n: support[:n], distortion, dim=1, **given)
+    view = view_of(lambda n: support[:n], distortion, dim=1)
+    return replace(view, support=support, pmf=pmf, alphabet=alphabet)
 
 
 def fit(
