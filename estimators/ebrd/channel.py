@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.correction import Correction, ReferenceSampler, log_partition, score
+from rdbench.estimators.ebrd.correction import ReferenceSampler, log_partition, score
+from rdbench.estimators.ebrd.network import Network
 from rdbench.fitting import NO_CLAIM
 from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.inference.reproduction import GoOn, always
@@ -48,7 +49,7 @@ class Tilted:
     """
 
     reference: GaussianMixture
-    network: Correction | None
+    network: Network | None
     strength: float
     slope: float
 

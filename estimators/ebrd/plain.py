@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.energy import NetworkEnergy, lemma_1
+from rdbench.estimators.ebrd.network import Network, lemma_1
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import NO_CLAIM, RunningMean, Task, cosine, iterate, standardised
 from rdbench.inference.langevin import Potential, adapted, mala
@@ -32,8 +32,6 @@ from rdbench.inference.plug_in import appendix_a
 from rdbench.types import Claim, Energy, Monitor, Refusal, TestChannel, View
 
 _LEARNING_RATE = 4e-3
-_CURVATURE = 0.1
-_OUTPUT_SCALE = 0.1
 _START = 0.3  # of the step size of all chains
 
 
@@ -81,12 +79,12 @@ def plain_channels(config: Settings, task: Task) -> Iterator[TestChannel]:
     rows = {kind: [i for i, c in enumerate(chained) if c is kind] for kind in (False, True)}
     groups = [everything.only(found, kind) for kind, found in rows.items() if found]
     for index, group in enumerate(groups):
-        energy = NetworkEnergy(
+        energy = Network(
             _Proposals(group).marginal,
             config.hidden,
-            config.curvature or _CURVATURE,
-            _OUTPUT_SCALE,
             task.generator,
+            curvature=config.curvature or 0.1,
+            output_scale=0.1,
         )
         size = sum(p[0].numel() for p in energy.parameters())
         task.monitor.count(parameters=size * len(slopes))
@@ -119,8 +117,8 @@ def _needs_chains(group: _Group, z: Float[Tensor, "n d"]) -> list[bool]:
 
 
 def _train(
-    group: _Group, energy: NetworkEnergy, part: tuple[int, int]
-) -> tuple[NetworkEnergy, Float[Tensor, "B n d"]]:
+    group: _Group, energy: Network, part: tuple[int, int]
+) -> tuple[Network, Float[Tensor, "B n d"]]:
     """Descend eq. (4); return the running mean of the energies and the states of their chains."""
     config, task, n, batch = group.config, group.task, group.config.batch, len(group.slopes)
     generator, warm = task.generator, task.warm
@@ -169,7 +167,7 @@ def _train(
 
 @torch.no_grad()
 def _leap(
-    energy: NetworkEnergy,
+    energy: Network,
     y: Float[Tensor, "B n d"],
     warm: Float[Tensor, "m d"],
     generator: Generator,
@@ -250,7 +248,7 @@ def _resampled(
 
 
 def _channel(
-    group: _Group, energies: NetworkEnergy, states: Float[Tensor, "B n d"], index: int
+    group: _Group, energies: Network, states: Float[Tensor, "B n d"], index: int
 ) -> TestChannel:
     """Freeze one slope, without a claim: its energy in float64 and its samplers."""
     energy, one = energies.single(index), group.only([index], group.chained)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.energy import NetworkEnergy, lemma_1
+from rdbench.estimators.ebrd.network import Network, lemma_1
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import NO_CLAIM, split
 from rdbench.inference.langevin import Potential
@@ -60,7 +60,9 @@ def fit_printed(
     """
     draws = split(view, generator)
     eye = torch.eye(view.dim, device=view.device).expand(len(betas), -1, -1)
-    energy = NetworkEnergy(eye, config.hidden, config.curvature or 0.01, 1.0, generator)
+    energy = Network(
+        eye, config.hidden, generator, curvature=config.curvature or 0.01, output_scale=1.0
+    )
     slopes = torch.tensor(betas, dtype=torch.float64, device=view.device)
     optimiser = torch.optim.Adam(energy.parameters(), lr=config.learning_rate or 1e-3)
     monitor.count(parameters=sum(p.numel() for p in energy.parameters()))
@@ -111,7 +113,7 @@ def _langevin(
 def _channel(
     config: Settings,
     view: View,
-    energy: NetworkEnergy,
+    energy: Network,
     beta: float,
     claimed: tuple[Float[Tensor, "n d"], Generator] | None,
 ) -> TestChannel:
