@@ -13,18 +13,20 @@ registers ``module:ATTR`` under the entry-point groups ``rdbench.estimators`` an
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import importlib.metadata
 import importlib.util
+import itertools
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rdbench.outcomes import RdbenchError
+from rdbench.outcomes import unknown as unknown
 
 if TYPE_CHECKING:
     from rdbench.types import Estimator, Suite
@@ -113,15 +115,6 @@ def find(kind: Kind, name: str) -> Entry:
     return entry
 
 
-def unknown(what: str, given: str, valid: Iterable[str], hint: str = "") -> RdbenchError:
-    """The one-line error for a name that is not among the valid ones."""
-    choices = list(valid)
-    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.6)
-    hint = hint or (f"did you mean {near[0]}?" if near else "")
-    listed = ", ".join(choices) if choices else "(there are none)"
-    return RdbenchError(f"unknown {what} {given!r}{f' ({hint})' if hint else ''}; valid: {listed}")
-
-
 def _registered() -> Iterable[Entry]:
     kinds: tuple[Kind, ...] = ("suite", "estimator")
     for kind in kinds:
@@ -145,7 +138,7 @@ def _built_in(kind: Kind) -> Iterable[Entry]:
             module=f"{package}.{module.name}",
             attribute=_ATTRIBUTES[kind],
             origin="rdbench",
-            summary=_first_line(file),
+            summary=_first_line(file, _ATTRIBUTES[kind]),
         )
 
 
@@ -159,18 +152,34 @@ def _plugged_in(kind: Kind) -> Iterable[Entry]:
             module=point.module,
             attribute=point.attr,
             origin=origin,
-            summary=f"from {origin}",
+            summary=f"{_first_line(_file_of(point.module), point.attr)} (from {origin})".strip(),
         )
 
 
-def _first_line(file: Path | None) -> str:
+def _file_of(module: str) -> Path | None:
+    """The source of a module, found without importing it or the packages around it."""
+    top, *below = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+        for name in itertools.accumulate(below, "{}.{}".format, initial=top):
+            if name != top and spec is not None:
+                spec = PathFinder.find_spec(name, spec.submodule_search_locations)
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin)
+
+
+def _first_line(file: Path | None, name: str) -> str:
+    """Of the docstring of the class of that name, where there is one, else of the module's."""
     if file is None:
         return ""
     try:
-        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+        module = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError):
         return "(its source cannot be read)"
-    return doc.splitlines()[0] if doc else ""
+    classes = [n for n in module.body if isinstance(n, ast.ClassDef) and n.name == name]
+    docs = [ast.get_docstring(node) for node in (*classes, module)]
+    return next((doc.splitlines()[0] for doc in docs if doc), "")
 
 
 def _where(entry: Entry) -> str:

@@ -24,6 +24,7 @@ from rdbench.estimators.blahut_arimoto.boxes import OUTSIDE, Box, Density
 from rdbench.estimators.blahut_arimoto.jumps import cell_masses, inner_masses
 from rdbench.inference.kernels import BandedKernel, DenseKernel, Kernel, SeparableKernel
 from rdbench.inference.scan_kernel import ScanKernel
+from rdbench.types import Unsupported
 
 MASS_GOAL, MASS_LIMIT = 1e-6, 1e-3
 """The sum of density times step must be one: within the first where points allow, within the
@@ -41,10 +42,6 @@ _TRIES = {
     ("squared_error", 2): (LEAST_2D, 2),
     ("absolute_error", 2): (LEAST_2D, 2),
 }
-
-
-class GridError(ValueError):
-    """The grid that was allowed cannot represent the problem; the message says what it takes."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,9 @@ def _squared_1d(
         return mass, BandedKernel.build(n, step, beta), nodes[:, None]
     kept = np.arange(anchor % refine, n, refine)
     if n * len(kept) > _DENSE_ENTRIES:
-        raise GridError(f"{count} points at beta = {beta:g} need a dense matrix; take fewer points")
+        raise Unsupported(
+            f"{count} points at beta = {beta:g} need a dense matrix; take fewer points"
+        )
     # differences of indices, not of nodes: exact for a source far from the origin
     rho = (step * np.subtract.outer(np.arange(n), kept)) ** 2
     return mass, DenseKernel.build(rho, beta), nodes[kept, None]
@@ -157,14 +156,14 @@ def _counts(
     """Numbers of points per axis to try, coarsest first.
 
     Raises:
-        GridError: no allowed number is fine enough for beta.
+        Unsupported: no allowed number is fine enough for beta.
     """
     finer = _FINER_AT_JUMPS if distortion == "squared_error" and box.jumps else 1
     limit = largest_step(distortion, beta) / finer
     need = [math.ceil(w / limit) + 2 for w in box.widths]
     have = max_points if points is None else points
     if max(need) > have:
-        raise GridError(
+        raise Unsupported(
             f"{have} points per axis give a step of {float(box.widths.max()) / (have - 2):.3g}, "
             f"too coarse for beta = {beta:.6g}: the limit is {limit:.3g}, "
             f"which takes {' x '.join(map(_readable, need))} points"
@@ -190,7 +189,7 @@ def discretise(
     """The finite problem at beta, with ``points`` per axis or as many as beta and source need.
 
     Raises:
-        GridError: the step that is allowed is too coarse for beta or for the source.
+        Unsupported: the step that is allowed is too coarse for beta or for the source.
     """
     squared, dim = distortion == "squared_error", len(box.lo)
 
@@ -209,7 +208,7 @@ def discretise(
         if abs(mass.sum() - 1.0) <= goal:
             break
     if not abs(mass.sum() - 1.0) <= MASS_LIMIT:
-        raise GridError(
+        raise Unsupported(
             f"{' x '.join(map(str, counts))} points miss the source: density times cell sums to "
             f"{mass.sum():.6g} instead of 1, so it takes a finer grid (or a normalised density)"
         )

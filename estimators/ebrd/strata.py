@@ -66,7 +66,7 @@ def _strata(shape: tuple[int, ...], generator: Generator) -> Float[Tensor, "*b m
     return (torch.arange(shape[-1], device=u.device) + u) / shape[-1]
 
 
-def noise_strata(
+def _noise_strata(
     beta: Float[Tensor, " B"], n: int, count: int, generator: Generator
 ) -> Float[Tensor, "B n l"]:
     """Laplace(1 / beta) noise, one draw from each of ``count`` strata per row."""
@@ -93,7 +93,7 @@ def log_partition(
     return torch.logaddexp(left.gather(1, place) - b * x, right.gather(1, place) + b * x)
 
 
-def log_shares(
+def log_responsibilities(
     y: Float[Tensor, "B m"],
     log_w: Float[Tensor, "B m"],
     x: Float[Tensor, "B n"],
@@ -148,6 +148,6 @@ def candidates(
 ) -> Candidates:
     """Draw ``sizes`` = (m, l) points."""
     common = proposal.sample(sizes[0], generator)
-    near = x[..., None] + noise_strata(beta, x.shape[1], sizes[1], generator)
+    near = x[..., None] + _noise_strata(beta, x.shape[1], sizes[1], generator)
     log_near = proposal.log_prob(near.flatten(1)).reshape(near.shape)
     return Candidates(common, near, proposal.log_prob(common), log_near)

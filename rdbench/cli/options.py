@@ -32,6 +32,12 @@ _ESTIMATORS = _last_of(("estimator",))
 
 Results = Annotated[Path, Option(help="The results folder.", metavar="DIR")]
 Units = Annotated[str, Option(help="nats or bits, in what is printed and drawn.")]
+Verbose = Annotated[
+    bool,
+    Option(
+        "--verbose", help="All columns; otherwise a terminal shows those that fit, a line a row."
+    ),
+]
 Suites = Annotated[
     str,
     Option(help="Suites, such as planar,scalar, or all.", metavar="NAMES", autocompletion=_SUITES),
@@ -115,6 +121,7 @@ class RunOptions:
         str | None, Option(help="Run only the i-th of n parts of the cells.", metavar="i/n")
     ] = None
     units: Units = "nats"
+    verbose: Verbose = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +179,7 @@ class TableOptions:
     ] = None
     out: Annotated[Path | None, Option(help="Default: standard output.", metavar="FILE")] = None
     units: Units = "nats"
+    verbose: Verbose = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -157,7 +157,7 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
     try:
         from rdbench.report.tables import print_summary
 
-        print_summary(records, options.units, out)
+        print_summary(records, options.units, out, verbose=options.verbose)
     except Exception as problem:
         warn(f"no table: {type(problem).__name__}: {problem}")
     try:

@@ -17,7 +17,7 @@ from rdbench.report.grouping import (
     text_of,
     varying,
 )
-from rdbench.report.markup import fitted
+from rdbench.report.markup import Fitted, fitted
 from rdbench.report.paired import Difference, Member, difference
 from rdbench.report.style import estimator_label
 from rdbench.report.units import nats_per
@@ -42,13 +42,10 @@ UNPAIRED = (
 
 
 @dataclass(frozen=True)
-class Against:
-    """The table as text, and what a reader should know of its rows, one line each."""
+class Against(Fitted):
+    """The table, and what a reader should know of its rows, one line each."""
 
-    text: str
-    notes: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
-    """The titles of the columns that did not fit."""
+    notes: tuple[str, ...] = ()
 
 
 def against_table(
@@ -110,7 +107,7 @@ def against_table(
     numeric = [title not in TEXT_COLUMNS and title != "holds" for title in header]
     droppable = [("of",), ("paired", "n"), ("better", "worse"), ("holds",)] if fmt == "md" else []
     table = fitted(header, rows, numeric, fmt, droppable=droppable, width=width)
-    return Against(table.text, tuple(_notes(found)), table.left_out)
+    return Against(table.text, table.left_out, tuple(_notes(found)))
 
 
 CELL_ALIKE = ("n_train", "commit", "threads", "jobs", "status", "side", "audit_method")

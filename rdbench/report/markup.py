@@ -105,6 +105,11 @@ def fitted(
     return Fitted(text, tuple(left_out))
 
 
+def left_out_note(titles: Sequence[str], width: int | None) -> str:
+    """Which columns did not fit into ``width`` characters, and how to see them."""
+    return f"not shown in {width} columns: {', '.join(titles)}; --verbose shows them"
+
+
 def escape_latex(text: str) -> str:
     """``text`` with everything that LaTeX would interpret made literal."""
     # Brackets too: after ``\\`` or ``\midrule`` they would open an optional argument.

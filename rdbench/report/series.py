@@ -124,13 +124,14 @@ def joined(points: Sequence[PointRecord]) -> list[tuple[float, float]]:
     return [(rate, mean(gaps[rate]) or 0.0) for rate in sorted(gaps)]
 
 
+def state(point: PointRecord) -> str:
+    """The status of a point, or "no gap" where it is fine but there is none."""
+    return "no gap" if point.status in SCORED and point.gap is None else point.status
+
+
 def missing(series: Series) -> list[str]:
     """What of a series has no gap, in words."""
-    counts = Counter(
-        point.status if point.status not in SCORED else "no gap"
-        for point in series.points
-        if not is_scored(point)
-    )
+    counts = Counter(state(point) for point in series.points if not is_scored(point))
     total = len(series.points)
     return [
         f"{series.label}: {'all' if count == total else f'{count} of {total}'} "

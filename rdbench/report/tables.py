@@ -30,7 +30,7 @@ from rdbench.report.grouping import (
     text_of,
     varying,
 )
-from rdbench.report.markup import Fitted, fitted
+from rdbench.report.markup import Fitted, fitted, left_out_note
 from rdbench.report.metrics import METRICS, Reduced, reduce
 from rdbench.report.paired import Entrant, standing
 from rdbench.report.sections import SECTIONS, Section, Shown
@@ -95,11 +95,6 @@ def print_summary(
         console.print(note, soft_wrap=True, highlight=False)
     if left_out:
         console.print(left_out_note(left_out, console.width), soft_wrap=True, highlight=False)
-
-
-def left_out_note(titles: Sequence[str], width: int) -> str:
-    """Which columns did not fit into ``width`` characters, and how to see them."""
-    return f"not shown in {width} columns: {', '.join(titles)}; --verbose shows them"
 
 
 def _width(table: Table, console: Console) -> int:

@@ -24,7 +24,7 @@ from rdbench.run.records import CellRecord
 from rdbench.version import __version__
 
 SCRIPTS = (
-    "dom", "numbers", "data", "filters", "summary", "overview", "board", "points", "scales",
+    "dom", "numbers", "data", "filters", "overview", "board", "points", "scales",
     "marks", "frame", "curve", "gaps", "claims", "costs", "samples", "cases", "failures",
     "cells", "main",
 )  # fmt: skip

@@ -21,8 +21,8 @@ from numpy import ndarray
 from scipy.special import log_ndtr
 
 from rdbench.certify.maximum import Interpolant, interpolate, maximum
-from rdbench.certify.radial_density import RadialDensity
-from rdbench.certify.radial_sums import REACH, RadialWeight, Shells, panel_rule
+from rdbench.certify.radial.density import RadialDensity
+from rdbench.certify.radial.sums import REACH, RadialWeight, Shells, panel_rule
 
 # log of lambda p over its level: above it, a node counts among those that are bounded one by one.
 _HEAP = 5.0

@@ -21,8 +21,8 @@ from numpy import ndarray
 from scipy.signal import lfilter
 
 from rdbench.certify.certificate import Certificate
-from rdbench.certify.densities import LineDensity
-from rdbench.certify.line import check_slope
+from rdbench.certify.checks import check_slope
+from rdbench.certify.line.densities import LineDensity
 from rdbench.inference.finite import interior_point
 from rdbench.inference.scan_kernel import ScanKernel
 

@@ -20,7 +20,7 @@ from numpy import ndarray
 from numpy.polynomial.chebyshev import chebvander
 
 from rdbench.certify.maximum import interpolation_error
-from rdbench.certify.plane_sums import Field
+from rdbench.certify.plane.fields import Field
 
 _DEGREE = 20
 _CELLS = 16

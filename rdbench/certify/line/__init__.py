@@ -7,26 +7,15 @@ import time
 
 import numpy as np
 
-from rdbench.certify.atoms import LineAtoms
 from rdbench.certify.certificate import Certificate, Kind
-from rdbench.certify.densities import LineDensity
-from rdbench.certify.line_bracket import Sides, bracket
-from rdbench.certify.line_search import search
+from rdbench.certify.checks import check_slope
+from rdbench.certify.line.atoms import LineAtoms
+from rdbench.certify.line.bracket import Sides, bracket
+from rdbench.certify.line.densities import LineDensity
+from rdbench.certify.line.search import search
 
 _STALLED = 3
 _FINEST = 1e-10
-
-
-def check_slope(beta: float, tolerance: float) -> None:
-    """Refuse what no certificate can be made for.
-
-    Raises:
-        ValueError: beta or the tolerance is not a number in its range.
-    """
-    if not (beta >= 0.0 and math.isfinite(beta)):
-        raise ValueError(f"beta must be finite and >= 0, got {beta}")
-    if not (tolerance > 0.0 and math.isfinite(tolerance)):
-        raise ValueError(f"a tolerance must be positive and finite, got {tolerance}")
 
 
 def certify_line(

@@ -21,8 +21,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
-from rdbench.certify.finite import check_probabilities, check_slope, rounding
-from rdbench.certify.plane_solve import AtomSet, cluster, log_partition, squared_distances, weigh
+from rdbench.certify.checks import check_probabilities, check_slope, rounding
+from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, squared_distances, weigh
 from rdbench.inference.finite import squarem
 from rdbench.inference.kernels import DenseKernel
 

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Generator
 
-from rdbench.certify.densities import LineDensity, Tail
-from rdbench.certify.panels import Panels, layout
+from rdbench.certify.line.densities import LineDensity, Tail
+from rdbench.certify.line.panels import Panels, layout
 from rdbench.types import HasLineDensity, LineTail, Source
 
 _DRAWS = 4096

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.ndimage import maximum_filter1d
 
-from rdbench.certify.radial_density import RadialDensity
-from rdbench.certify.radial_sums import RadialWeight, Shells, log_kernel, panel_rule
+from rdbench.certify.radial.density import RadialDensity
+from rdbench.certify.radial.sums import RadialWeight, Shells, log_kernel, panel_rule
 from rdbench.inference.finite import interior_point
 from rdbench.inference.kernels import DenseKernel
 

@@ -17,25 +17,11 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
-from rdbench.certify.finite import check_slope, rounding
-from rdbench.certify.maximum_plane import maximum_plane
-from rdbench.certify.plane_density import (
-    PlaneDensity,
-    banana_density,
-    mixture_density,
-    plane_density,
-)
-from rdbench.certify.plane_peaks import grid_peaks
-from rdbench.certify.plane_solve import AtomSet, cluster, log_partition, solve_atoms, weigh
-from rdbench.certify.plane_sums import OnGrid, gaussians
-
-__all__ = [
-    "PlaneDensity",
-    "banana_density",
-    "certify_plane",
-    "mixture_density",
-    "plane_density",
-]
+from rdbench.certify.checks import check_slope, rounding
+from rdbench.certify.plane.density import PlaneDensity
+from rdbench.certify.plane.fields import OnGrid, gaussians, grid_peaks
+from rdbench.certify.plane.maximum import maximum_plane
+from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, solve_atoms, weigh
 
 _ROUNDS = 8
 # n m^2 of one step of the interior point, beyond which the atoms are refined only once.
@@ -127,17 +113,8 @@ def certify_plane(
     started = time.process_time()
     check_slope(beta, tolerance)
     if beta * density.second_moment <= 0.5 * tolerance:
-        return Certificate(
-            beta=float(beta),
-            lo=0.0,
-            hi=beta * density.second_moment * (1.0 + 1e-14),
-            points=density.centre[None],
-            weights=np.ones(1),
-            distortion=density.second_moment,
-            kind="certified",
-            tolerance=tolerance,
-            cpu_s=time.process_time() - started,
-        )
+        centre = density.centre[None]
+        return Certificate.of_one_point(centre, density.second_moment, beta, tolerance, started)
     steps = np.minimum(density.steps, 0.35 / np.sqrt(2.0 * beta))
     _check_nodes(density, beta, 0.5 * steps)
     grid = _Grid.build(density, steps)

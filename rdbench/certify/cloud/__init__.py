@@ -13,14 +13,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
-from rdbench.certify.cloud_bounds import bound_cloud
-from rdbench.certify.finite import check_probabilities, check_slope, rounding
-from rdbench.certify.maximum_plane import check_squares, maximum_plane
-from rdbench.certify.plane_peaks import grid_peaks
-from rdbench.certify.plane_solve import AtomSet, cluster, log_partition, solve_atoms, weigh
-from rdbench.certify.plane_sums import Scattered
-
-__all__ = ["bound_cloud", "certify_cloud"]
+from rdbench.certify.checks import check_probabilities, check_slope, rounding
+from rdbench.certify.plane.fields import Scattered, grid_peaks
+from rdbench.certify.plane.maximum import check_squares, maximum_plane
+from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, solve_atoms, weigh
 
 _MOST_CANDIDATES = 1200
 _ROUNDS = 10

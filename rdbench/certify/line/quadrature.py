@@ -23,9 +23,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.certify.atoms import LineAtoms
-from rdbench.certify.densities import LineDensity
-from rdbench.certify.panels import NODES, Panels
+from rdbench.certify.line.atoms import LineAtoms
+from rdbench.certify.line.densities import LineDensity
+from rdbench.certify.line.panels import NODES, Panels
 
 _ROUNDS = 14
 # Towards a singularity, which only bisection finds.

@@ -16,11 +16,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import erfc
 
-from rdbench.certify.atoms import LineAtoms
-from rdbench.certify.densities import LineDensity
-from rdbench.certify.line_quadrature import LineQuadrature, refine
+from rdbench.certify.line.atoms import LineAtoms
+from rdbench.certify.line.densities import LineDensity
+from rdbench.certify.line.panels import NODES, Panels, layout
+from rdbench.certify.line.quadrature import LineQuadrature, refine
 from rdbench.certify.maximum import interpolate, maximum
-from rdbench.certify.panels import NODES, Panels, layout
 
 EPS = float(np.finfo(float).eps)
 # exp(-_REACH) times any weight is nothing; what is dropped is bounded all the same.

@@ -15,13 +15,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.certify.atoms import LineAtoms
-from rdbench.certify.densities import LineDensity
-from rdbench.certify.line_bracket import Constraint, extent, onset
+from rdbench.certify.line.atoms import LineAtoms
+from rdbench.certify.line.bracket import Constraint, extent, onset
+from rdbench.certify.line.densities import LineDensity
+from rdbench.certify.line.panels import Panels, layout
+from rdbench.certify.line.weights import optimal_weights
 from rdbench.certify.maximum import grid_values, interpolate
 from rdbench.certify.newton import newton_atoms
-from rdbench.certify.panels import Panels, layout
-from rdbench.certify.weights import optimal_weights
 
 MOST_ATOMS = 5000
 _MOST_MOVED = 250

@@ -14,28 +14,11 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
-from rdbench.certify.finite import check_slope, rounding
-from rdbench.certify.radial_density import (
-    RadialDensity,
-    RadialTail,
-    gaussian_density,
-    noisy_sphere_density,
-    radial_density,
-    student_density,
-)
-from rdbench.certify.radial_lower import DualWeight, lower_bound
-from rdbench.certify.radial_solve import MOST_ROUNDS, end_of_range, panel_edges, shell_rounds
-from rdbench.certify.radial_sums import Shells, panel_rule
-
-__all__ = [
-    "RadialDensity",
-    "RadialTail",
-    "certify_radial",
-    "gaussian_density",
-    "noisy_sphere_density",
-    "radial_density",
-    "student_density",
-]
+from rdbench.certify.checks import check_slope, rounding
+from rdbench.certify.radial.density import RadialDensity
+from rdbench.certify.radial.lower import DualWeight, lower_bound
+from rdbench.certify.radial.solve import MOST_ROUNDS, end_of_range, panel_edges, shell_rounds
+from rdbench.certify.radial.sums import Shells, panel_rule
 
 _ORDER = 8
 
@@ -76,7 +59,8 @@ def certify_radial(
     if not np.isfinite(density.second_moment):
         raise ValueError(f"{density.name} has no finite variance: F* of squared error is undefined")
     if beta * density.second_moment <= 0.5 * tolerance:
-        return _centre(density, beta, tolerance, started)
+        centre = np.zeros((1, 1))
+        return Certificate.of_one_point(centre, density.second_moment, beta, tolerance, started)
     end = end_of_range(density, beta, 1e-3 * tolerance)
     # 0 <= F* <= beta E S^2, all of q at the centre; F of the shells may be worse at small slopes.
     one = Shells(density.dim, np.zeros(1), np.ones(1))
@@ -119,21 +103,6 @@ def certify_radial(
         tolerance=tolerance,
         quadrature=lower.change + upper.change,
         reason="" if width <= tolerance else f"refining the shells ended at {width:.1e} nats",
-        cpu_s=time.process_time() - started,
-    )
-
-
-def _centre(density: RadialDensity, beta: float, tolerance: float, started: float) -> Certificate:
-    """All of q at the centre: 0 <= F* <= beta E S^2."""
-    return Certificate(
-        beta=float(beta),
-        lo=0.0,
-        hi=beta * density.second_moment * (1.0 + 1e-14),
-        points=np.zeros((1, 1)),
-        weights=np.ones(1),
-        distortion=density.second_moment,
-        kind="certified",
-        tolerance=tolerance,
         cpu_s=time.process_time() - started,
     )
 
