@@ -55,12 +55,12 @@ class Certificates:
 
     @property
     def parts(self) -> tuple[Any, ...]:
-        """What the numbers pass through beside this class: the solver, the shipped table."""
+        """All that the numbers pass through beside this class: the solver, the shipped table."""
         return (*self.method.parts, *shipped_file(self.case))
 
     @property
     def table(self) -> Table:
-        """What is shipped of this case."""
+        """The shipped values of this case."""
         return shipped(self.case)
 
     @cached_property
@@ -115,7 +115,7 @@ class Certificates:
         return found
 
     def _nearest(self, beta: float) -> Certificate | None:
-        """What is solved close enough to start from."""
+        """The nearest solution that is close enough to start from."""
         near = [c for b, c in self._solved.items() if 0.95 * beta <= b <= 1.05 * beta]
         return min(near, key=lambda c: abs(c.beta - beta), default=None)
 

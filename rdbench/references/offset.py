@@ -30,7 +30,7 @@ class Offset:
 
     mean: float
     size: float
-    """What the rounding of the mean is relative to."""
+    """The rounding of the mean is relative to this."""
 
     def certificate(self, found: Certificate) -> Certificate:
         """The certificate of rho + c from that of rho."""
