@@ -134,7 +134,7 @@ def _board_axes(
     for row in rows:
         spreads = found.setdefault(cases[row["case"]]["suite"], [])
         if row["shown"] is not None:
-            spreads.append(spread(row["shown"], row["lo"], row["hi"]))
+            spreads.append(spread(row["shown"], row["gap"]["lo"], row["gap"]["hi"]))
     return {suite: axis_data(gap_axis(spreads)) for suite, spreads in found.items()}
 
 
