@@ -181,7 +181,10 @@ def rc_parameters(size: float = SCREEN_SIZE) -> dict[str, Any]:
     """The settings behind ``house_style``."""
     import seaborn as sns  # here: it loads pyplot, and takes a second
 
+    ticks = {"labelsize": 0.875 * size, "major.size": 3.0, "minor.size": 1.8, "major.width": 0.7,
+             "minor.width": 0.5}  # fmt: skip
     return sns.axes_style("ticks") | {
+        **{f"{axis}tick.{name}": value for axis in "xy" for name, value in ticks.items()},
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"],
         "font.size": size,
@@ -190,16 +193,6 @@ def rc_parameters(size: float = SCREEN_SIZE) -> dict[str, Any]:
         "figure.labelsize": size,
         "axes.titlesize": size,
         "axes.labelsize": size,
-        "xtick.labelsize": 0.875 * size,
-        "ytick.labelsize": 0.875 * size,
-        "xtick.major.size": 3.0,
-        "ytick.major.size": 3.0,
-        "xtick.minor.size": 1.8,
-        "ytick.minor.size": 1.8,
-        "xtick.major.width": 0.7,
-        "ytick.major.width": 0.7,
-        "xtick.minor.width": 0.5,
-        "ytick.minor.width": 0.5,
         "legend.fontsize": 0.9 * size,
         "legend.frameon": False,
         "lines.markersize": 0.5 * size,
