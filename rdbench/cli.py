@@ -268,9 +268,17 @@ def report(
 
 @app.command()
 def paper(
+    name: Annotated[
+        str | None, typer.Argument(help="A paper, or all. Default: all.", metavar="[NAME]")
+    ] = None,
     out: Annotated[
-        Path, typer.Option(help="The folder of figures, tables and findings.", metavar="DIR")
-    ],
+        Path | None,
+        typer.Option(
+            help="The folder of figures, tables and the page; with several papers, one below it "
+            "for each. Without it: list the papers.",
+            metavar="DIR",
+        ),
+    ] = None,
     results: Annotated[
         Path | None,
         typer.Option(help="The results folder. Default: records below --out.", metavar="DIR"),
@@ -290,11 +298,11 @@ def paper(
     ] = False,
     units: Units = "nats",
 ) -> None:
-    """The EBRD paper's figures and tables from records, running what is missing."""
+    """A paper's figures and tables, its numbers beside ours, running what is missing."""
     try:
         from rdbench.cli_paper import Request, execute
 
-        code = execute(Request(out, results, full, jobs, threads, dry_run, units))
+        code = execute(Request(name, out, results, full, jobs, threads, dry_run, units))
     except KeyboardInterrupt:
         code = _complain("interrupted", 130)
     raise typer.Exit(code)
