@@ -4,20 +4,23 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := pip install -qq # errors alone: its warnings would bury what comes after
 TEST_JOBS ?= 2 # processes that share the tests
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+JOBS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))# cells that `make run` runs at the same time
 FLAGS ?= # more options for `make run`, as in make run FLAGS="--seeds 0,1"
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser docs paper reference accuracy estimators times coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
+.PHONY: help run test browser docs paper reference accuracy coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## install, then compare the estimators on Gaussian vectors (about 2 minutes)
-	@echo "== rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick"
-	$(BIN)/rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick $(FLAGS)
+run: $(VENV)/installed ## install, then compare the estimators on Gaussian vectors (about 90 seconds on 2 cores)
+	@echo "== rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick --jobs $(JOBS)"
+	@$(BIN)/rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick --jobs $(JOBS) $(FLAGS)
 
 test: $(VENV)/installed-test ## install, then run the tests (about 4 minutes on 2 cores)
 	@echo "== the tests"
@@ -53,16 +56,8 @@ reference: $(VENV)/installed-test ## the reference run: what is missing of it, t
 	done
 	$(BIN)/rdbench report --results $(REFERENCE) --out $(REFERENCE)/report.html
 
-estimators: $(VENV)/installed-test ## accuracy and cost of the estimators against their targets (results/estimators)
-	$(BIN)/python benchmarks/studies/estimators.py targets
-
-times: $(VENV)/installed-test ## CPU seconds to a given accuracy, every estimator and preset (hours)
-	$(BIN)/python benchmarks/studies/estimators.py times
-
 coverage: $(VENV)/installed-test ## the audit's own coverage and bias, what is not yet in results/audit
-	$(BIN)/python benchmarks/studies/audit_coverage.py
-	$(BIN)/python benchmarks/studies/audit_rates.py
-	$(BIN)/python benchmarks/studies/audit_mixtures.py
+	$(BIN)/python -m benchmarks.coverage
 
 lint: $(VENV)/installed-dev ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -101,7 +96,7 @@ gate-check: $(VENV)/installed-dev ## whether the gate catches what is planted (m
 	$(BIN)/python -m pytest -m gate
 
 peers: $(VENV)/installed-test ## ours against dit and against the authors' settings (results/peers; 40 minutes)
-	$(BIN)/python -m pip install -q -r benchmarks/peers/requirements.txt
+	$(BIN)/python -m $(PIP) -r benchmarks/peers/requirements.txt
 	$(BIN)/python -m benchmarks.peers.blahut_arimoto
 	$(BIN)/python -m benchmarks.peers.run
 	$(BIN)/python -m benchmarks.peers.table --records rdbench-results/peers
@@ -110,7 +105,7 @@ hooks: $(VENV)/installed-dev ## let git check every commit (pre-commit; types an
 	$(BIN)/pre-commit install
 
 release-check: $(VENV)/installed-dev ## what is in the way of a release of this commit
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[release]"
+	$(BIN)/python -m $(PIP) -c constraints.txt -e ".[release]"
 	$(BIN)/python .ci/release_check.py
 	rm -rf dist
 	$(BIN)/python -m build
@@ -126,15 +121,15 @@ $(VENV)/bin/python:
 
 $(VENV)/installed: constraints.txt pyproject.toml | $(VENV)/bin/python
 	@echo "== installing rdbench and its pinned dependencies into $(VENV) (torch is 200 MB)"
-	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	$(BIN)/python -m $(PIP) -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/installed-test: constraints.txt pyproject.toml | $(VENV)/installed
 	@echo "== installing the test tools into $(VENV)"
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[test]"
+	$(BIN)/python -m $(PIP) -c constraints.txt -e ".[test]"
 	@touch $@
 
 $(VENV)/installed-dev: constraints.txt pyproject.toml | $(VENV)/installed-test
 	@echo "== installing the developers' tools into $(VENV)"
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m $(PIP) -c constraints.txt -e ".[dev]"
 	@touch $@

@@ -8,7 +8,6 @@ import functools
 import os
 import shutil
 import tempfile
-import types
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ Prepare = Callable[[], Kernel]
 
 
 def prepares(function: Prepare) -> Prepare:
-    """Say NotImplementedError where the commit at hand lacks a name of rdbench's.
+    """Say NotImplementedError where the commit at hand lacks a module or a name of rdbench's.
 
     A package that is missing, rdbench itself included, is a broken environment and stays one.
     """
@@ -43,12 +42,6 @@ def prepares(function: Prepare) -> Prepare:
             return function()
         except ImportError as missing:
             if not (missing.name or "").startswith("rdbench."):
-                raise
-            raise NotImplementedError(f"this commit has no such kernel: {missing}") from missing
-        except AttributeError as missing:
-            owner = missing.obj if isinstance(missing.obj, types.ModuleType) else type(missing.obj)
-            name = owner.__name__ if isinstance(owner, types.ModuleType) else owner.__module__
-            if not name.startswith("rdbench."):
                 raise
             raise NotImplementedError(f"this commit has no such kernel: {missing}") from missing
 
@@ -67,7 +60,7 @@ def keep_memory() -> None:
     difference in page faults. Elsewhere than on glibc this does nothing.
 
     It holds until the process ends, so call it only where nothing but kernels is timed. The gate
-    sets variables of the environment instead, which its fits and starts obey as well.
+    sets variables of the environment instead, which its fits obey.
     """
     with contextlib.suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,4 +1,4 @@
-"""The inner loops that everything else is made of: what asv, pytest-benchmark and the gate time.
+"""The inner loops that everything else is made of: what asv and pytest-benchmark time.
 
 ``KERNELS[name]()`` prepares a kernel from a fixed seed and raises ``NotImplementedError`` where the
 commit at hand has none; ``.work()`` is what is timed, ``.check(result)`` asserts that it is right,

@@ -15,14 +15,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks._cases import BANDS, CASES, CaseFailed, exported, run
+from benchmarks._cases import BANDS, CASES, ESTIMATORS, CaseFailed, exported, run
 
 Row = dict[str, str]
 Measured = dict[str, Any]
 """``points``, ``cells``, ``traces``: rows of the export; ``cases``, ``estimators``: those that were
 run; ``failures``: what the command line said of a case that did not end well, by case."""
 
-ESTIMATORS = tuple(sorted({name for case in CASES for name in case.estimators}))
 CASE_NAMES = tuple(case.name for case in CASES)
 TRACED = ("laplacian-squared", "ramp-d5")
 """Cases whose fits are looked at on the way. Looks cost as much as fits, and elsewhere far more."""
@@ -59,18 +58,26 @@ def measured() -> Measured:
 measured.timeout = 3600  # type: ignore[attr-defined]  # seconds; asv looks for it here
 
 
-def require(have: Measured, estimator: str, case: str) -> None:
-    """Refuse what is not there to be measured, which asv shows as n/a.
+class PerCase:
+    """What the suites that read the measured run have in common."""
 
-    Raises:
-        NotImplementedError: the estimator does not answer this case, or the commit has none.
-    """
-    if estimator not in _BY_NAME[case].estimators:
-        raise NotImplementedError(f"{estimator} is not run on {case}")
-    if case not in have["cases"]:
-        raise NotImplementedError(f"{case} was left out")
-    if estimator not in have["estimators"]:
-        raise NotImplementedError(f"this commit has no {estimator}")
+    params: tuple[tuple[object, ...], ...] = (ESTIMATORS, CASE_NAMES)
+    param_names: tuple[str, ...] = ("estimator", "case")
+    timeout = 60
+    version = "1"
+
+    def setup(self, have: Measured, estimator: str, case: str, *_: object) -> None:
+        """Refuse what is not there to be measured, which asv shows as n/a.
+
+        Raises:
+            NotImplementedError: the estimator does not answer this case, or the commit has none.
+        """
+        if estimator not in _BY_NAME[case].estimators:
+            raise NotImplementedError(f"{estimator} is not run on {case}")
+        if case not in have["cases"]:
+            raise NotImplementedError(f"{case} was left out")
+        if estimator not in have["estimators"]:
+            raise NotImplementedError(f"this commit has no {estimator}")
 
 
 def rows(have: Measured, table: str, estimator: str, case: str) -> list[Row]:

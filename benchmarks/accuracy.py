@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks._cases import BANDS
-from benchmarks._measured import CASE_NAMES, ESTIMATORS, Measured, number, point, require
+from benchmarks._measured import CASE_NAMES, ESTIMATORS, Measured, PerCase, number, point
 from benchmarks._measured import measured as setup_cache
 
 __all__ = ["Gap", "setup_cache"]
@@ -22,18 +22,12 @@ def floored(value: float, estimator: str, case: str) -> float:
     return max(value, FINITE.get(case, FINER.get(estimator, FLOOR)))
 
 
-class Gap:
+class Gap(PerCase):
     """F(q) - F* of the reproduction marginal q, and how large it may be: lower is better."""
 
     params = (ESTIMATORS, CASE_NAMES, BANDS)
     param_names = ("estimator", "case", "band")
-    timeout = 60
     unit = "nats"
-    version = "1"
-
-    def setup(self, have: Measured, estimator: str, case: str, *_band: str) -> None:
-        """n/a where the estimator does not answer the case."""
-        require(have, estimator, case)
 
     def track_estimate(self, have: Measured, estimator: str, case: str, band: str) -> float:
         """The audit's estimate, its absolute value, not below the floor."""

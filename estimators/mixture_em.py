@@ -22,30 +22,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.fitting import NO_CLAIM, Progress, Task, check_settings, standardised, tuned
 from rdbench.inference.components import Choice, choose_observed
 from rdbench.inference.reproduction import fit_observed, gaussian, moments, pooled, raised
-from rdbench.inference.scaling import Scaling, fit_scaling
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import (
-    Claim,
-    Density,
-    EstimatorInfo,
-    Monitor,
-    RdbenchError,
-    Refusal,
-    Side,
-    TestChannel,
-    View,
-)
+from rdbench.types import Claim, Density, EstimatorInfo, Monitor, Refusal, TestChannel, View
 
-# The least variance of q in units of v: with none q has no density. In a direction that gets no
-# rate it costs at most _FLOOR / 2 nats, 2.5e-4 if there are 50 of them.
-_FLOOR = 1e-5
-_FIRST_DRAWS = 20_000  # choose the number of components
-_HELD_DRAWS = 10_000  # compare them
-_CLAIM_DRAWS = 20_000
 _MOST_NUMBERS = 1 << 25  # of the draws that are kept for EM
-_MOST_SHARES = 5_000_000  # of components in draws, for every one of which EM takes an exponential
+_MOST_TERMS = 5_000_000  # components times draws: EM takes an exponential for each
 _BLOCK = 1 << 20
 
 
@@ -58,12 +42,20 @@ class MixtureEM:
         excess: nats that the fit may cost: p parameters are fitted to p / (2 excess) draws.
         draws: the most training draws.
         iterations: the most EM iterations at a slope, which starts from the one before.
+        floor: the least variance of q in units of v: with none q has no density. In a direction
+            that gets no rate it costs at most floor / 2 nats, 2.5e-4 if there are 50 of them.
+        first_draws: draws on which the number of components is chosen, times the effort.
+        held_out_draws: draws that compare them, times the effort.
+        claim_draws: draws on which R and D are claimed, times the effort.
     """
 
     info: ClassVar[EstimatorInfo] = EstimatorInfo(
         summary="Gaussian mixture with Z(x) in closed form, fitted by EM",
         citation="Dempster, Laird, Rubin: Maximum Likelihood from Incomplete Data via the EM "
         "Algorithm, J. R. Stat. Soc. B 39(1), 1977",
+        distortions=("squared_error",),
+        alphabet=False,
+        slopes="positive",
         colour="#56B4E9",
         marker="P",
     )
@@ -72,74 +64,61 @@ class MixtureEM:
     excess: float = 3e-4
     draws: int = 1_250_000
     iterations: int = 40
+    floor: float = tuned(1e-5)
+    first_draws: int = tuned(20_000)
+    held_out_draws: int = tuned(10_000)
+    claim_draws: int = tuned(20_000)
 
     def __post_init__(self) -> None:
-        for name in ("components", "draws", "iterations"):
-            if getattr(self, name) < 1:
-                raise RdbenchError(f"mixture_em: {name} must be at least 1")
-        if not 0.0 < self.excess < 1.0:
-            raise RdbenchError(f"mixture_em: excess must lie in (0, 1), got {self.excess}")
+        sizes = ("first_draws", "held_out_draws", "claim_draws")
+        counts = ("components", "draws", "iterations", *sizes)
+        check_settings("mixture_em", self, counts, ("excess", "floor"), ("excess",))
 
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
     ) -> Iterator[TestChannel | Refusal]:
         """From the largest slope down, each fit from the one before."""
-        reason = "mixture_em needs squared error, R^d as reproduction space and beta > 0"
-        fits = view.distortion.name == "squared_error" and view.alphabet is None
-        ladder = sorted((beta for beta in betas if fits and beta > 0.0), reverse=True)
-        yield from (Refusal(b, "unsupported", reason) for b in betas if b not in ladder)
-        if not ladder:
-            return
-        draws = _split(view, monitor.effort, generator)
-        if bool((draws.train == draws.train[0]).all()):
-            yield from (Refusal(b, "unsupported", "the source is constant") for b in ladder)
-            return
-        scaling = fit_scaling(draws.train, view.distortion)
-        go_on = _Progress(monitor)
-        observed = gaussian(moments(scaling.forward(draws.train)), _least(scaling, ladder[0]))
+        sizes = (self.first_draws, self.held_out_draws, self.claim_draws)
+        first, held_out, claim = (max(2, round(monitor.effort * n)) for n in sizes)
+        ahead, ladder = (first, held_out, claim), sorted(betas, reverse=True)
+        return standardised(self._fit, view, ladder, generator, monitor, warm=first, ahead=ahead)
+
+    def _fit(self, task: Task) -> Iterator[TestChannel]:
+        go_on = Progress(task.monitor)
+        observed = gaussian(moments(task.warm), self._least(task.betas[0]))
 
         def channels() -> list[TestChannel]:
-            return [_channel(observed, scaling, beta, None, "estimate") for beta in ladder]
+            return [self._channel(task, observed, beta, None) for beta in task.betas]
 
-        monitor.checkpoint(channels)
+        task.monitor.checkpoint(channels)
+        held_out = task.draws.held_out(self.held_out_draws)
+        least, generator = self._least(task.betas[0]), task.generator
         choice = choose_observed(
-            scaling.forward(draws.train),
-            scaling.forward(draws.held),
-            _least(scaling, ladder[0]),
-            self.components,
-            generator,
-            go_on=go_on,
+            task.warm, held_out, least, self.components, generator, go_on=go_on
         )
         observed = choice.mixture
-        monitor.count(parameters=choice.parameters)
-        monitor.checkpoint(channels)
-        climb = self._climber(view, scaling, draws, choice, monitor.effort, go_on)
-        claim = scaling.forward(draws.claim)
-        for rung, beta in enumerate(ladder):
-            go_on.done = 0.3 + 0.7 * rung / len(ladder)
-            least = _least(scaling, beta)
+        task.monitor.count(parameters=choice.parameters)
+        task.monitor.checkpoint(channels)
+        climb = self._climber(task, choice, go_on)
+        claimed_on = task.draws.claim(self.claim_draws)
+        for rung, beta in enumerate(task.betas):
+            go_on.done = 0.3 + 0.7 * rung / len(task.betas)
+            least = self._least(beta)
             # Where nothing has to be raised, the fit before is the fit here.
             if go_on() and (rung == 0 or float(observed.variances.min()) < least):
                 observed = climb(observed, least)
-                monitor.checkpoint(channels)
-            yield _channel(observed, scaling, beta, claim, draws.side)
+                task.monitor.checkpoint(channels)
+            yield self._channel(task, observed, beta, claimed_on)
 
     def _climber(
-        self,
-        view: View,
-        scaling: Scaling,
-        draws: _Split,
-        choice: Choice,
-        effort: float,
-        go_on: _Progress,
+        self, task: Task, choice: Choice, go_on: Progress
     ) -> Callable[[GaussianMixture, float], GaussianMixture]:
         """The fit at one slope, from a start and the least eigenvalue, to all training draws."""
         wanted = min(choice.parameters / (2.0 * self.excess), self.draws)
-        count = max(len(draws.train), round(effort * wanted))
+        count = max(len(task.warm), round(task.monitor.effort * wanted))
         if choice.mixture.size > 1:
-            most = min(_MOST_NUMBERS // view.dim, _MOST_SHARES // choice.mixture.size)
-            count = min(count, most)
-        blocks = _blocks(view, scaling, draws, count, go_on)
+            count = min(count, _MOST_NUMBERS // task.dim, _MOST_TERMS // choice.mixture.size)
+        blocks = _blocks(task, count, go_on)
         if choice.mixture.size == 1:
             overall = moments(next(blocks))
             for block in blocks:  # the draws need not be kept
@@ -156,92 +135,40 @@ class MixtureEM:
             go_on=go_on,
         )
 
+    def _least(self, beta: float) -> float:
+        """The least variance of the observed mixture at slope beta."""
+        return (1.0 + self.floor) * 0.5 / beta
+
+    def _channel(
+        self, task: Task, observed: GaussianMixture, beta: float, x: Float[Tensor, "n d"] | None
+    ) -> TestChannel:
+        """The channel at beta, with R and D on the symbols x where there are some.
+
+        q is the observed mixture less the noise.
+        """
+        covs, noise = raised(observed.covs, self._least(beta)), 0.5 / beta
+        observed = GaussianMixture(observed.weights, observed.means, covs)
+        claim = NO_CLAIM if x is None else Claim(*_point(observed, x, noise), task.draws.side)
+        q = observed.deconvolved(noise)
+
+        def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
+            return q.sample_conditional(x, k, beta, g)
+
+        marginal = Density(q.sample, q.log_prob, q.proposal(beta))
+        return TestChannel(beta, marginal, claim, sample_conditional)
+
 
 ESTIMATOR = MixtureEM
 
 
-class _Progress:
-    """Reports what is done when asked whether to go on; a stop stays a stop."""
-
-    def __init__(self, monitor: Monitor) -> None:
-        self._monitor = monitor
-        self._stopped = False
-        self.done = 0.0
-
-    def __call__(self) -> bool:
-        self._stopped = self._stopped or not self._monitor.advance(self.done)
-        return not self._stopped
-
-
-@dataclass(frozen=True, eq=False)
-class _Split:
-    """Draws that fit, draws that choose, draws for the claim; ``fixed`` if there are no more."""
-
-    train: Float[Tensor, "n d"]
-    held: Float[Tensor, "m d"]
-    claim: Float[Tensor, "l d"]
-    side: Side
-    fixed: bool
-
-
-def _split(view: View, effort: float, generator: Generator) -> _Split:
-    if view.n_train is not None:
-        # Draws with replacement miss a point in eight times as many with probability exp(-8).
-        points = torch.unique(view.sample(8 * view.n_train), dim=0)
-        points = points[torch.randperm(len(points), generator=generator, device=points.device)]
-        tenth = len(points) // 10
-        letters = 2 * len(points) < view.n_train  # every fit has seen all of them, how often counts
-        if tenth > 0 and not letters:
-            claim, held, train = points.split([tenth, tenth, len(points) - 2 * tenth])
-            return _Split(train, held, claim, "estimate", fixed=True)
-        if not letters:
-            return _Split(points, points, points, "estimate", fixed=True)
-    sizes = [max(2, round(effort * n)) for n in (_FIRST_DRAWS, _HELD_DRAWS, _CLAIM_DRAWS)]
-    train, held, claim = view.sample(sum(sizes)).split(sizes)
-    return _Split(train, held, claim, "upper" if view.n_train is None else "estimate", fixed=False)
-
-
-def _blocks(
-    view: View, scaling: Scaling, draws: _Split, count: int, go_on: _Progress
-) -> Iterator[Float[Tensor, "n d"]]:
-    """The training draws, in standard coordinates: the first ones, then fresh ones."""
-    yield scaling.forward(draws.train)
-    left = 0 if draws.fixed else count - len(draws.train)
+def _blocks(task: Task, count: int, go_on: Progress) -> Iterator[Float[Tensor, "n d"]]:
+    """The training draws: the first ones, then fresh ones where there are any."""
+    yield task.warm
+    left = 0 if task.draws.fixed else count - len(task.warm)
     while left > 0 and go_on():
-        rows = min(left, max(1, _BLOCK // view.dim))
-        yield scaling.forward(view.sample(rows))
+        rows = min(left, max(1, _BLOCK // task.dim))
+        yield task.draws.sample(rows)
         left -= rows
-
-
-def _least(scaling: Scaling, beta: float) -> float:
-    """The least variance of the observed mixture at slope beta."""
-    return (1.0 + _FLOOR) * 0.5 / scaling.beta(beta)
-
-
-def _channel(
-    observed: GaussianMixture,
-    scaling: Scaling,
-    beta: float,
-    claim: Float[Tensor, "n d"] | None,
-    side: Side,
-) -> TestChannel:
-    """The channel at beta: the observed mixture less the noise, back in the source's units."""
-    noise = 0.5 / scaling.beta(beta)
-    covs = raised(observed.covs, _least(scaling, beta))
-    observed = GaussianMixture(observed.weights, observed.means, covs)
-    q = observed.deconvolved(noise)
-    q = GaussianMixture(q.weights, scaling.backward(q.means), q.covs * scaling.scale**2)
-
-    def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
-        return q.sample_conditional(x, k, beta, g)
-
-    rate, spent = (math.nan, math.nan) if claim is None else _point(observed, claim, noise)
-    return TestChannel(
-        beta=beta,
-        marginal=Density(q.sample, q.log_prob, q.proposal(beta)),
-        claim=Claim(rate, scaling.distortion(spent), side),
-        sample_conditional=sample_conditional,
-    )
 
 
 def _point(observed: GaussianMixture, x: Float[Tensor, "n d"], noise: float) -> tuple[float, float]:
@@ -251,14 +178,14 @@ def _point(observed: GaussianMixture, x: Float[Tensor, "n d"], noise: float) -> 
     v I - v^2 C_k^-1; R = -E log Z - beta D.
     """
     joint = observed.log_joint(x)
-    shares = torch.softmax(joint, 1)
-    spent = 0.0
+    responsibilities = torch.softmax(joint, 1)
+    distortion = 0.0
     for k, precision in enumerate(torch.linalg.inv(observed.covs)):
         shift = noise * (x - observed.means[k]) @ precision
         within = noise * observed.dim - noise**2 * float(precision.trace())
-        spent += float((shares[:, k] * (shift.square().sum(1) + within)).mean())
-    log_mass = 0.5 * observed.dim * math.log(2.0 * math.pi * noise)
-    log_z = float(torch.logsumexp(joint, 1).mean()) + log_mass
+        distortion += float((responsibilities[:, k] * (shift.square().sum(1) + within)).mean())
+    volume = 0.5 * observed.dim * math.log(2.0 * math.pi * noise)
+    log_z = float(torch.logsumexp(joint, 1).mean()) + volume
     # beta = 1 / (2 v); a rate is a divergence, and rounding alone can make it negative. In this
     # order max keeps NaN.
-    return max(-log_z - spent / (2.0 * noise), 0.0), spent
+    return max(-log_z - distortion / (2.0 * noise), 0.0), distortion

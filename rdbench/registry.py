@@ -3,30 +3,33 @@
 Listing imports nothing heavy: names come from file names and package metadata, summaries from
 the first line of a module's docstring. A module is imported when something in it is asked for.
 
-A name is unique across estimators and suites. A file ``estimators/<name>.py`` holds a constant
-``ESTIMATOR`` (the class), a file ``suites/<name>.py`` a constant ``SUITE``; a distribution of
-somebody else's registers ``module:ATTR`` under the entry-point groups ``rdbench.estimators`` and
+A name is unique across estimators and suites. A module ``estimators/<name>.py``, or a folder
+``estimators/<name>/`` with its parts beside ``__init__.py``, holds a constant ``ESTIMATOR`` (the
+class), a file ``suites/<name>.py`` a constant ``SUITE``; a distribution of somebody else's
+registers ``module:ATTR`` under the entry-point groups ``rdbench.estimators`` and
 ``rdbench.suites``.
 """
 
 from __future__ import annotations
 
 import ast
-import difflib
-import functools
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import itertools
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from rdbench.outcomes import RdbenchError
+from rdbench.outcomes import unknown as unknown
+
 if TYPE_CHECKING:
-    from rdbench.types import Estimator, RdbenchError, Suite
+    from rdbench.types import Estimator, Suite
 
 Kind = Literal["estimator", "suite"]
 
@@ -56,9 +59,8 @@ class EstimatorChoice:
     params: dict[str, Any]
     """The overrides alone, already of the fields' types."""
     estimator: Estimator
-    digest: str
-    """sha256 of the source file that defines the class and of its parts ``_<name>_*.py`` (for a
-    plug-in: and its version)."""
+    origin: str
+    """``rdbench``, or the distribution that registers it, with its version."""
 
     @property
     def label(self) -> str:
@@ -88,7 +90,7 @@ def entries() -> dict[str, Entry]:
     for entry in _registered():
         other = found.get(entry.name)
         if other is not None:
-            raise _error(
+            raise RdbenchError(
                 f"the name {entry.name} is registered twice: {_where(other)} and {_where(entry)}"
             )
         found[entry.name] = entry
@@ -113,15 +115,6 @@ def find(kind: Kind, name: str) -> Entry:
     return entry
 
 
-def unknown(what: str, given: str, valid: Iterable[str], hint: str = "") -> RdbenchError:
-    """The one-line error for a name that is not among the valid ones."""
-    choices = list(valid)
-    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.6)
-    hint = hint or (f"did you mean {near[0]}?" if near else "")
-    listed = ", ".join(choices) if choices else "(there are none)"
-    return _error(f"unknown {what} {given!r}{f' ({hint})' if hint else ''}; valid: {listed}")
-
-
 def _registered() -> Iterable[Entry]:
     kinds: tuple[Kind, ...] = ("suite", "estimator")
     for kind in kinds:
@@ -137,14 +130,15 @@ def _built_in(kind: Kind) -> Iterable[Entry]:
     for module in sorted(pkgutil.iter_modules(folders), key=lambda m: m.name):
         if module.name.startswith("_"):
             continue
-        file = next((p for f in folders if (p := Path(f) / f"{module.name}.py").is_file()), None)
+        inside = f"{module.name}/__init__.py" if module.ispkg else f"{module.name}.py"
+        file = next((p for f in folders if (p := Path(f) / inside).is_file()), None)
         yield Entry(
             kind=kind,
             name=module.name,
             module=f"{package}.{module.name}",
             attribute=_ATTRIBUTES[kind],
             origin="rdbench",
-            summary=_first_line(file),
+            summary=_first_line(file, _ATTRIBUTES[kind]),
         )
 
 
@@ -158,28 +152,38 @@ def _plugged_in(kind: Kind) -> Iterable[Entry]:
             module=point.module,
             attribute=point.attr,
             origin=origin,
-            summary=f"from {origin}",
+            summary=f"{_first_line(_file_of(point.module), point.attr)} (from {origin})".strip(),
         )
 
 
-def _first_line(file: Path | None) -> str:
+def _file_of(module: str) -> Path | None:
+    """The source of a module, found without importing it or the packages around it."""
+    top, *below = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+        for name in itertools.accumulate(below, "{}.{}".format, initial=top):
+            if name != top and spec is not None:
+                spec = PathFinder.find_spec(name, spec.submodule_search_locations)
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin)
+
+
+def _first_line(file: Path | None, name: str) -> str:
+    """Of the docstring of the class of that name, where there is one, else of the module's."""
     if file is None:
         return ""
     try:
-        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+        module = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError):
         return "(its source cannot be read)"
-    return doc.splitlines()[0] if doc else ""
+    classes = [n for n in module.body if isinstance(n, ast.ClassDef) and n.name == name]
+    docs = [ast.get_docstring(node) for node in (*classes, module)]
+    return next((doc.splitlines()[0] for doc in docs if doc), "")
 
 
 def _where(entry: Entry) -> str:
     return f"{entry.kind} {entry.module}:{entry.attribute} ({entry.origin})"
-
-
-def _error(line: str) -> RdbenchError:
-    from rdbench.types import RdbenchError  # imports torch: only when something is wrong
-
-    return RdbenchError(line)
 
 
 # --------------------------------------------------------------------------------------------
@@ -197,9 +201,13 @@ def load_suite(name: str) -> Suite:
     entry = find("suite", name)
     suite = _load(entry)
     if not isinstance(suite, Suite):
-        raise _error(f"{_where(entry)} is a {type(suite).__name__}, not a rdbench.types.Suite")
+        raise RdbenchError(
+            f"{_where(entry)} is a {type(suite).__name__}, not a rdbench.types.Suite"
+        )
     if suite.name != name:
-        raise _error(f"{_where(entry)} is registered as {name} but calls itself {suite.name!r}")
+        raise RdbenchError(
+            f"{_where(entry)} is registered as {name} but calls itself {suite.name!r}"
+        )
     return suite
 
 
@@ -210,17 +218,17 @@ def load_suites(spec: str) -> list[Suite]:
     else:
         chosen = list(dict.fromkeys(p.strip() for p in spec.split(",") if p.strip()))
     if not chosen:
-        raise _error(f"no suite given; valid: all, {', '.join(names('suite'))}")
+        raise RdbenchError(f"no suite given; valid: all, {', '.join(names('suite'))}")
     return [load_suite(name) for name in chosen]
 
 
 def _load(entry: Entry) -> Any:
     try:
         return getattr(importlib.import_module(entry.module), entry.attribute)
+    except RdbenchError:
+        raise
     except Exception as problem:
-        if type(problem).__name__ == "RdbenchError":
-            raise
-        raise _error(
+        raise RdbenchError(
             f"cannot load {_where(entry)}: {type(problem).__name__}: {_one_line(problem)}"
         ) from problem
 
@@ -240,10 +248,10 @@ def load_estimator(name: str) -> type[Estimator]:
     entry = find("estimator", name)
     cls: Any = _load(entry)
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
-        raise _error(f"{_where(entry)} is not a dataclass with info and fit")
+        raise RdbenchError(f"{_where(entry)} is not a dataclass with info and fit")
     lacking = [a for a in ("info", "fit") if not hasattr(cls, a)]
     if lacking:
-        raise _error(f"{_where(entry)} lacks {' and '.join(lacking)}")
+        raise RdbenchError(f"{_where(entry)} lacks {' and '.join(lacking)}")
     return cast("type[Estimator]", cls)
 
 
@@ -268,8 +276,8 @@ def choose(spec: str) -> EstimatorChoice:
     try:
         estimator = cls(**{**presets.get(preset, {}), **params})
     except (TypeError, ValueError) as problem:
-        raise _error(f"{spec}: {_one_line(problem)}") from problem
-    return EstimatorChoice(name, preset, params, estimator, _digest(cls, entry))
+        raise RdbenchError(f"{spec}: {_one_line(problem)}") from problem
+    return EstimatorChoice(name, preset, params, estimator, entry.origin)
 
 
 def rebuild(name: str, fields: dict[str, Any]) -> Estimator:
@@ -281,21 +289,21 @@ def rebuild(name: str, fields: dict[str, Any]) -> Estimator:
     return cls(**{key: msgspec.convert(value, types[key]) for key, value in fields.items()})
 
 
-def choose_all(specs: str | None) -> list[EstimatorChoice]:
-    """A comma-separated list of specifications; None means every registered estimator.
+def choose_all(specs: str) -> list[EstimatorChoice]:
+    """A comma-separated list of specifications; ``all`` means every registered estimator.
 
     Raises:
         RdbenchError: as `choose`; also where a specification is given twice or none is given.
     """
-    parts = names("estimator") if specs is None else split_list(specs)
+    parts = names("estimator") if specs.strip() == "all" else split_list(specs)
     if not parts:
         valid = names("estimator")
-        raise _error(f"no estimator given; valid: {', '.join(valid) or '(there are none)'}")
+        raise RdbenchError(f"no estimator given; valid: {', '.join(valid) or '(there are none)'}")
     choices = [choose(part) for part in parts]
     labels = [c.label for c in choices]
     twice = next((one for one in labels if labels.count(one) > 1), None)
     if twice is not None:
-        raise _error(f"estimator {twice} is given twice")
+        raise RdbenchError(f"estimator {twice} is given twice")
     return choices
 
 
@@ -322,19 +330,23 @@ def field_types(cls: type) -> dict[str, Any]:
 def _parse(spec: str) -> tuple[str, str, dict[str, str]]:
     head, bracket, rest = spec.strip().partition("[")
     if "]" in head or (bracket and not rest.endswith("]")):
-        raise _error(f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]")
+        raise RdbenchError(
+            f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]"
+        )
     name, colon, preset = head.partition(":")
     name, preset = name.strip(), preset.strip()
     if not name or (colon and not preset):
-        raise _error(f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]")
+        raise RdbenchError(
+            f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]"
+        )
     texts: dict[str, str] = {}
     for pair in split_list(rest[:-1]):
         key, equals, value = pair.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise _error(f"bad parameter {pair!r} in {spec!r}; write key=value")
+            raise RdbenchError(f"bad parameter {pair!r} in {spec!r}; write key=value")
         if key in texts:
-            raise _error(f"parameter {key} is given twice in {spec!r}")
+            raise RdbenchError(f"parameter {key} is given twice in {spec!r}")
         texts[key] = value.strip()
     return name, preset or "default", texts
 
@@ -357,9 +369,9 @@ def _convert(name: str, key: str, text: str, wanted: Any) -> Any:
             continue
         break
     else:
-        raise _error(f"parameter {key} of {name} takes {type_name(wanted)}, got {text!r}")
+        raise RdbenchError(f"parameter {key} of {name} takes {type_name(wanted)}, got {text!r}")
     if isinstance(value, float) and math.isnan(value):
-        raise _error(f"parameter {key} of {name} takes {type_name(wanted)}, got {text!r}")
+        raise RdbenchError(f"parameter {key} of {name} takes {type_name(wanted)}, got {text!r}")
     return value
 
 
@@ -375,31 +387,6 @@ def _written(value: Any) -> str:
     import msgspec
 
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _digest(cls: type, entry: Entry) -> str:
-    found = hashlib.sha256(_source_bytes(cls.__module__))
-    for part in _parts(entry):
-        found.update(part.name.encode() + b"\0" + part.read_bytes())
-    if entry.origin != "rdbench":
-        found.update(entry.origin.encode())  # its other modules are covered by its version alone
-    return found.hexdigest()
-
-
-def _parts(entry: Entry) -> list[Path]:
-    """The files ``_<name>_*.py`` beside a built-in estimator's own: parts of it."""
-    spec = importlib.util.find_spec(entry.module) if entry.origin == "rdbench" else None
-    if spec is None or spec.origin is None:
-        return []
-    return sorted(Path(spec.origin).parent.glob(f"_{entry.name}_*.py"))
-
-
-@functools.cache
-def _source_bytes(module: str) -> bytes:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return b""
-    return Path(spec.origin).read_bytes()
 
 
 def _one_line(problem: BaseException) -> str:

@@ -1,8 +1,9 @@
 """The vocabulary of the package: what a problem, a reference, an estimator and its result are.
 
-This module imports nothing from rdbench. Shapes use jaxtyping: ``n`` counts draws, ``d`` is the
-dimension of the source, ``m`` counts atoms. Unless a docstring says otherwise, rates are in nats
-per source symbol, distortion is summed over dimensions, and beta is the slope -dR/dD >= 0.
+Of rdbench it imports the words of `rdbench.outcomes` alone. Shapes use jaxtyping: ``n`` counts
+draws, ``d`` is the dimension of the source, ``m`` counts atoms. Unless a docstring says
+otherwise, rates are in nats per source symbol, distortion is summed over dimensions, and beta is
+the slope -dR/dD >= 0.
 """
 
 from __future__ import annotations
@@ -17,17 +18,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-Status = Literal[
-    "ok", "not_converged", "unsupported", "timeout", "crashed", "error", "out_of_memory"
-]
+from rdbench.outcomes import RdbenchError as RdbenchError
+from rdbench.outcomes import Status as Status
+
 Side = Literal["exact", "upper", "lower", "estimate"]
 ConditionalKind = Literal["boltzmann", "encoder"]
 T = TypeVar("T")
 Grant = Literal["density", "support"]
-
-
-class RdbenchError(Exception):
-    """A mistake of the caller, told in one line; the command line exits with code 2."""
 
 
 class OutOfRange(ValueError):
@@ -281,12 +278,20 @@ class View:
     device: torch.device
     sample: Callable[[int], Tensor]
     """``sample(n)``: fresh training draws (n, d) in float64, a stream that depends on the suite,
-    the case and the seed alone. With ``n_train`` set it draws from that many fixed points."""
+    the case and the seed alone. Where there are ``training`` points it draws from them, with
+    replacement."""
     log_prob: Callable[[Tensor], Tensor] | None = None
     support: Tensor | None = None
     pmf: Tensor | None = None
     alphabet: Tensor | None = None
-    n_train: int | None = None
+    training: Float[Tensor, "n d"] | None = None
+    """A fixed training set: independent draws of the source, all that there are. A fit splits them
+    by `rdbench.fitting.split`, so that it does not choose and claim on what it was fitted to."""
+
+    @property
+    def n_train(self) -> int | None:
+        """The number of fixed training points; None where draws are fresh."""
+        return None if self.training is None else len(self.training)
 
 
 # --------------------------------------------------------------------------------------------
@@ -457,29 +462,6 @@ class Suite:
         return tuple(case for dim in chosen for case in self.build(dim))
 
 
-def checked_slope(beta: float) -> float:
-    """beta itself.
-
-    Raises:
-        OutOfRange: it is no slope: negative, infinite or not a number.
-    """
-    if not 0.0 <= beta < math.inf:
-        raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
-    return beta
-
-
-def finite_slope(log_slope: float, rate: float) -> float:
-    """exp(log_slope), the slope of a target rate.
-
-    Raises:
-        OutOfRange: it is no number that a float can hold.
-    """
-    slope = math.exp(log_slope) if log_slope < 700.0 else math.inf
-    if not 0.0 < slope < math.inf:
-        raise OutOfRange(f"the slope at R = {rate:g} nats is no finite number")
-    return slope
-
-
 # --------------------------------------------------------------------------------------------
 # what an estimator returns
 
@@ -633,13 +615,36 @@ class Monitor(Protocol):
         """Add gradient steps to the count; state the number of trained parameters."""
 
 
+class Unsupported(RdbenchError):
+    """Raised by a fit that finds only in its draws that it cannot handle the problem.
+
+    The runner refuses every slope that is not answered yet, with this reason. What can be told
+    from the problem alone is declared in `EstimatorInfo`.
+    """
+
+
 @dataclass(frozen=True)
 class EstimatorInfo:
-    """What the registry, the tables and the figures need to know of an estimator."""
+    """What the runner, the tables and the figures need to know of an estimator.
+
+    ``distortions``, ``alphabet``, ``max_dim`` and ``slopes`` say what it supports: other slopes and
+    problems are refused before ``fit`` is called. The first three speak of sources on R^d: they do
+    not apply where ``needs`` asks for the support and the source has one.
+    """
 
     summary: str
     citation: str
     needs: frozenset[Grant] = frozenset()
+    distortions: tuple[str, ...] | None = None
+    """Names of the distortions it takes; None for all."""
+    alphabet: bool = True
+    """Whether it takes a given reproduction alphabet; else the reproduction space has to be R^d."""
+    max_dim: int | None = None
+    """The largest dimension it takes; None for all."""
+    slopes: Literal["positive", "nonnegative"] = "nonnegative"
+    """Whether it answers at beta = 0, where every reproduction marginal is optimal."""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Limits that a setting changes: ``"field=value"`` of the estimator -> fields of this class."""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset_notes: Mapping[str, str] = field(default_factory=dict)
     not_invariant: frozenset[str] = frozenset()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,21 @@ def test_files_and_entry_points_are_listed() -> None:
     assert registry.find("suite", "vector_gaussian").summary.startswith("Rotated Gaussian")
 
 
+def test_an_estimator_may_be_a_folder_with_its_parts() -> None:
+    nerd = registry.find("estimator", "nerd")
+    assert nerd.summary.startswith("NERD: ")
+    assert nerd.module == "rdbench.estimators.nerd"
+
+
+def test_every_folder_of_an_estimator_is_packaged() -> None:
+    root = Path(__file__).parents[1]
+    packages = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "packages"
+    ]
+    for init in (root / "estimators").glob("*/__init__.py"):
+        assert f"rdbench.estimators.{init.parent.name}" in packages
+
+
 def test_every_registered_thing_loads() -> None:
     for name in registry.names("suite"):
         assert registry.load_suite(name).name == name
@@ -49,8 +64,29 @@ def test_a_plug_in_is_listed_without_being_imported() -> None:
     sys.modules.pop("toy_plugin", None)
     assert "toy" in registry.names("estimator")
     assert "toy_coin" in registry.names("suite")
-    assert registry.find("estimator", "toy").origin == "toy 0.1"
+    toy = registry.find("estimator", "toy")
+    assert toy.origin == "toy 0.1"
+    assert toy.summary.startswith("A plug-in for tests: ")
+    assert toy.summary.endswith(" (from toy 0.1)")
     assert "toy_plugin" not in sys.modules
+
+
+def test_the_summary_of_a_plug_in_in_a_package_is_read_without_importing_it(tmp_path, monkeypatch):
+    (tmp_path / "heavy" / "parts").mkdir(parents=True)
+    for file in ("heavy/__init__.py", "heavy/parts/__init__.py"):
+        (tmp_path / file).write_text("raise SystemExit('imported')")
+    (tmp_path / "heavy" / "parts" / "best.py").write_text(
+        '"""Of the module."""\nclass Best:\n    """Of the class.\n\n    More."""\n'
+    )
+    points = "best = heavy.parts.best:Best\nother = heavy.parts.best:OTHER\ngone = heavy.gone:X\n"
+    plug_in(tmp_path, "p", f"[rdbench.estimators]\n{points}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    said = {name: registry.find("estimator", name).summary for name in ("best", "other", "gone")}
+    assert said == {
+        "best": "Of the class. (from p 1.0)",
+        "other": "Of the module. (from p 1.0)",
+        "gone": "(from p 1.0)",
+    }
 
 
 @pytest.mark.parametrize(
@@ -131,20 +167,6 @@ def test_a_preset_is_overridden_by_a_parameter() -> None:
 
 def test_a_list_splits_at_the_commas_outside_brackets() -> None:
     assert registry.split_list("a, b:p[x=1,y=[2,3]],,c") == ["a", "b:p[x=1,y=[2,3]]", "c"]
-
-
-def test_a_built_in_digest_is_that_of_its_files() -> None:
-    import rdbench.estimators
-
-    (folder,) = rdbench.estimators.__path__
-    alone = hashlib.sha256((Path(folder) / "mixture_em.py").read_bytes())
-    assert registry.choose("mixture_em").digest == alone.hexdigest()
-    parts = sorted(Path(folder).glob("_wgd_*.py"))
-    assert parts
-    whole = hashlib.sha256((Path(folder) / "wgd.py").read_bytes())
-    for part in parts:
-        whole.update(part.name.encode() + b"\0" + part.read_bytes())
-    assert registry.choose("wgd").digest == whole.hexdigest()
 
 
 def test_all_suites() -> None:

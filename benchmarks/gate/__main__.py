@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,11 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.gate import sides
-from benchmarks.gate.compare import compare, seconds
+from benchmarks.gate.compare import compare
 from benchmarks.gate.environment import check_packages, import_problem, interpreters
 from benchmarks.gate.errors import BadInput, Broken
 from benchmarks.gate.options import Options, parse
-from benchmarks.gate.progress import Progress
 from benchmarks.gate.report import failing, save, show, summary
-from benchmarks.gate.selection import Selection, choose
 from benchmarks.gate.sides import Side
 from benchmarks.gate.verdicts import Finding
 
@@ -49,49 +48,39 @@ def _interrupted(*_: object) -> None:
 
 
 def _gate(options: Options, out: Console) -> int:
-    selection = choose(options.only, options.everything, options.accuracy, options.times)
     base_name = sides.commit(ROOT, options.base)
     head_name, head_label = _head(options.head)
-    with _folder(options.keep) as folder:
+
+    def say(line: str) -> None:
+        out.print(line, markup=False, highlight=False)
+
+    with _folder() as folder:
         base, head = _unpacked(folder, (base_name, f"{options.base} ({base_name[:12]})"),
                                (head_name, head_label))  # fmt: skip
         versions = {side.name: check_packages(side) for side in (base, head)}
         for side in (base, head):
-            said = ", ".join(f"{name} {version}" for name, version in versions[side.name].items())
-            out.print(f"{side.name}  {side.label}: {said}", markup=False, highlight=False)
+            has = ", ".join(f"{name} {version}" for name, version in versions[side.name].items())
+            say(f"{side.name}  {side.label}: {has}")
+        if base_name == head_name:
+            say("note: BASE and HEAD are the same commit")
         if versions["BASE"] != versions["HEAD"]:
-            note = "note: the packages differ, so what differs below may come from them"
-            out.print(note, markup=False, highlight=False)
-        for note in _notes(base, head, base_name == head_name):
-            out.print(f"note: {note}", markup=False, highlight=False)
-        findings = _findings(base, head, selection, options)
-        shown = [one for one in findings if options.verbose or one.verdict != "ok"]
-        if shown:
-            show(shown, out)
-        out.print(summary(findings, options.allow_missing), markup=False, highlight=False)
-        if options.json is not None:
-            about: dict[str, Any] = {
-                side.name: {"label": side.label, "versions": versions[side.name]}
-                for side in (base, head)
-            }
-            save(options.json, about, findings)
-        if options.keep:
-            out.print(f"kept: {folder.relative_to(ROOT)}", markup=False, highlight=False)
+            say("note: the packages differ, so what differs below may come from them")
+        if other := sides.differs(base, head, sides.JUDGES):
+            say(
+                f"note: {', '.join(other)} differ, and each side's gaps are judged by its own: "
+                "gaps that became smaller may be judged more kindly"
+            )
+        findings = _findings(base, head, options)
+    if shown := [one for one in findings if options.verbose or one.verdict != "ok"]:
+        show(shown, out)
+    say(summary(findings, options.allow_missing))
+    if options.json is not None:
+        about: dict[str, Any] = {
+            side.name: {"label": side.label, "versions": versions[side.name]}
+            for side in (base, head)
+        }
+        save(options.json, about, findings)
     return 1 if failing(findings, options.allow_missing) else 0
-
-
-def _notes(base: Side, head: Side, same: bool) -> list[str]:
-    """What a reader of the verdicts has to know about the two sides."""
-    notes = []
-    if same:
-        notes.append("BASE and HEAD are the same commit")
-    other = sides.differs(base, head, sides.JUDGES)
-    if other:
-        notes.append(
-            f"{', '.join(other)} differ, and each side's gaps are judged by its own: gaps that "
-            "became smaller may be judged more kindly"
-        )
-    return notes
 
 
 def _head(name: str | None) -> tuple[str, str]:
@@ -106,16 +95,15 @@ def _head(name: str | None) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def _folder(keep: bool) -> Iterator[Path]:
-    """A folder for one run; it goes with the run unless it is to be kept."""
+def _folder() -> Iterator[Path]:
+    """A folder for one run, deleted with it."""
     above = ROOT / ".asv" / "gate"
     above.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=above, prefix="run-"))
     try:
         yield folder
     finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unpacked(folder: Path, base: tuple[str, str], head: tuple[str, str]) -> tuple[Side, Side]:
@@ -134,8 +122,8 @@ def _unpacked(folder: Path, base: tuple[str, str], head: tuple[str, str]) -> tup
     return made[0], made[1]
 
 
-def _findings(base: Side, head: Side, selection: Selection, options: Options) -> list[Finding]:
-    """What was found; an environment that broke on the way is told from a regression.
+def _findings(base: Side, head: Side, options: Options) -> list[Finding]:
+    """All findings; an environment that broke on the way is told from a regression.
 
     Raises:
         Broken: BASE cannot be imported, nothing could be measured, or a check of the packages that
@@ -147,10 +135,15 @@ def _findings(base: Side, head: Side, selection: Selection, options: Options) ->
     problem = import_problem(head)
     if problem is not None:
         return [Finding("import rdbench", "does not import", note=problem)]
-    progress = Progress(seconds(selection))
-    findings = compare(base, head, selection, options.settings, progress)
+    began = time.monotonic()
+
+    def say(words: str) -> None:
+        minutes, seconds = divmod(round(time.monotonic() - began), 60)
+        print(f"[{minutes}:{seconds:02d}] {words}", file=sys.stderr, flush=True)
+
+    findings = compare(base, head, options, say)
     # Also those that the cases of this checkout do not name (any more).
-    gone = sorted(sides.modules(base) - sides.modules(head))
+    gone = sides.gone(base, head)
     findings += [Finding(name, "missing", note="HEAD has no such file") for name in gone]
     if all(one.verdict == "both fail" for one in findings):
         notes = "\n".join(dict.fromkeys(one.note for one in findings))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
+import statistics
+from collections.abc import Callable
 
-from benchmarks.gate import times
 from benchmarks.gate.accuracy import Cell, measure
 from benchmarks.gate.sides import Side
-from benchmarks.gate.verdicts import Finding, Pair, Verdict
+from benchmarks.gate.verdicts import Finding, Pair, Verdict, can_still_be_slower, judge_times
 
 FLOOR = 0.2
 """CPU seconds; less than this is start-up and scatter, and nobody waits for it."""
+PAIRS = 11
+"""Odd. Ten of them have to be slower at all: by chance alone, 12 times in 2048."""
 
 
-class _Untimed(Exception):
+class Untimed(Exception):
     """A fit that did not end as it should, and on which side."""
 
     def __init__(self, side: str, reason: str) -> None:
@@ -41,28 +43,57 @@ def first_look(cell: Cell, base: float | None, head: float | None, limit: float)
     return Finding(cell.fit, verdict, base, head, "s CPU", head / base, limit=limit, note="1 fit")
 
 
-def confirm(
-    cell: Cell, base: Side, head: Side, seed: int, budget: str, limit: float, tag: str
-) -> Finding:
-    """Run the cell on both sides in turn, with the same seeds.
+def pair(cell: Cell, base: Side, head: Side, seed: int, index: int) -> Pair:
+    """Fit with the same seed on both sides, BASE first where ``index`` is even.
 
     Args:
-        tag: a name for the results' folders that no other call uses.
+        cell: what to fit.
+        base: one side.
+        head: the other.
+        seed: of the first pair; each pair has its own.
+        index: the number of the pair.
+
+    Raises:
+        Untimed: a rate has no gap.
     """
-    try:
-        return times.confirm(cell.fit, partial(_pair, cell, base, head, seed, budget, tag), limit)
-    except _Untimed as problem:
-        blamed: Verdict = "fails now" if problem.side == "HEAD" else "suspected"
-        return Finding(cell.fit, blamed, note=str(problem))
-
-
-def _pair(cell: Cell, base: Side, head: Side, seed: int, budget: str, tag: str, index: int) -> Pair:
     seconds: dict[str, float] = {}
     for side in (base, head) if index % 2 == 0 else (head, base):
-        found = measure(side, [cell], [seed + index], budget, f"{tag}-{index}")
+        folder = f"pairs-{cell.case.name}-{cell.estimator}-{index}"
+        found = measure(side, [cell], [seed + index], folder)
         cpu = found.cpu_s.get((cell, seed + index))
         if cpu is None:
             reason = found.points[cell, 0, seed + index].reason
-            raise _Untimed(side.name, reason or "another rate has no gap")
+            raise Untimed(side.name, reason or "another rate has no gap")
         seconds[side.name] = cpu
     return Pair(seconds["BASE"], seconds["HEAD"])
+
+
+def confirm(metric: str, take: Callable[[int], Pair], limit: float) -> Finding:
+    """The verdict of up to eleven pairs; it ends as soon as they cannot say `slower` any more.
+
+    Args:
+        metric: its name.
+        take: measures the pair of a number.
+        limit: HEAD / BASE that is allowed.
+    """
+    pairs: list[Pair] = []
+    try:
+        for index in range(PAIRS):
+            pairs.append(take(index))
+            if not can_still_be_slower(pairs, PAIRS, limit):
+                break
+    except Untimed as problem:
+        blamed: Verdict = "fails now" if problem.side == "HEAD" else "suspected"
+        return Finding(metric, blamed, note=str(problem))
+    if len(pairs) == PAIRS:
+        return judge_times(metric, pairs, limit)
+    return Finding(
+        metric,
+        "suspected",
+        statistics.median(one.base for one in pairs),
+        statistics.median(one.head for one in pairs),
+        "s CPU",
+        statistics.median(one.ratio for one in pairs),
+        limit=limit,
+        note=f"not confirmed by {len(pairs)} pairs of fits",
+    )

@@ -1,66 +1,58 @@
-"""What is worse about the gaps: one seed raises a suspicion, others confirm it."""
+"""Gaps: one seed raises a suspicion, others confirm it."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from benchmarks.gate.accuracy import Cell
 from benchmarks.gate.verdicts import (
     Finding,
     Point,
-    allowed_growth,
+    Verdict,
     judge_failures,
     judge_gaps,
     looks_worse,
     lost_sight,
+    mean,
 )
 
-TOLERANCE = 0.005
-"""Nats per symbol; gaps at the quick budget scatter by less from seed to seed, mostly."""
 PER_DIMENSION = 0.2
 """The share of the tolerance that each dimension adds: distortions and gaps are sums over them."""
 EXACT = {"blahut_arimoto": 0.1}
 """The share of the tolerance for an estimator that stops by a certificate and hardly scatters."""
+OF_ITSELF = 0.05
+"""By which share of itself a gap may grow in addition: saturated points, with gaps of several
+nats, scatter by more than any tolerance that is of use elsewhere."""
 
 
-def allowed(cell: Cell, tolerance: float, base: Point) -> float:
-    """Nats by which the gap may grow."""
-    share = 1.0 + PER_DIMENSION * (cell.case.dim or 1)
-    return allowed_growth(share * tolerance * EXACT.get(cell.estimator, 1.0), base.gap or 0.0)
-
-
-def absent(cell: Cell, band: int, base: bool, head: bool) -> Finding | None:
-    """The finding where a commit lacks the estimator or the suite; None where both have them."""
-    if base and head:
-        return None
-    metric = cell.metric(band)
-    if base:
-        return Finding(metric, "missing", note="HEAD has no such estimator or suite")
-    return Finding(metric, "new" if head else "both fail", note="not in BASE")
+def allowed(cell: Cell, tolerance: float, base: float) -> float:
+    """Nats by which a gap of ``base`` nats may grow."""
+    dimensions = 1.0 + PER_DIMENSION * (cell.case.dim or 1)
+    return tolerance * dimensions * EXACT.get(cell.estimator, 1.0) + OF_ITSELF * abs(base)
 
 
 def first_look(cell: Cell, band: int, base: Point, head: Point, tolerance: float) -> Finding:
-    """The verdict of one seed; ``suspected`` asks for others."""
-    metric = cell.metric(band)
+    """The verdict of one seed; ``suspected`` asks for others.
+
+    Args:
+        cell: what was run.
+        band: which of its rates.
+        base: the point of BASE.
+        head: the point of HEAD.
+        tolerance: nats by which a gap may grow in d = 0, see `allowed`.
+    """
+    metric = cell.gaps[band]
     before, after = (None if p.gap is None else p.size for p in (base, head))
     if base.gap is None:
-        mended = head.gap is not None
-        return Finding(
-            metric, "mended" if mended else "both fail", before, after, "nats", note=base.reason
-        )
+        verdict: Verdict = "both fail" if head.gap is None else "mended"
+        return Finding(metric, verdict, before, after, "nats", note=base.reason)
     if head.gap is None:
         return Finding(metric, "suspected", before, after, "nats", note=head.reason)
-    limit = allowed(cell, tolerance, base)
-    return Finding(
-        metric,
-        "suspected" if looks_worse(base, head, limit) else "ok",
-        before,
-        after,
-        "nats",
-        head.size - base.size,
-        limit=limit,
-        note="1 seed",
-    )
+    limit = allowed(cell, tolerance, base.gap)
+    verdict = "suspected" if looks_worse(base, head, limit) else "ok"
+    change = head.size - base.size
+    return Finding(metric, verdict, before, after, "nats", change, limit=limit, note="1 seed")
 
 
 def persists(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance: float) -> bool:
@@ -70,16 +62,16 @@ def persists(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance
     ours, theirs = ([p for p in points if p.gap is not None] for points in (base, head))
     if not ours or not theirs:
         return True
-    before = _mean(ours)
-    limit = allowed(cell, tolerance, Point(before))
-    return _mean(theirs) - before > limit or lost_sight(_doubt(ours), _doubt(theirs), limit)
+    limit = allowed(cell, tolerance, mean(ours))
+    before, after = (statistics.fmean(p.doubt for p in points) for points in (ours, theirs))
+    return mean(theirs) - mean(ours) > limit or lost_sight(before, after, limit)
 
 
 def unresolved(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance: float) -> bool:
     """Whether the growth is beyond what is allowed, but the seeds do not say that it is real."""
     if any(p.gap is None for p in (*base, *head)):
         return False
-    limit = allowed(cell, tolerance, Point(_mean(base)))
+    limit = allowed(cell, tolerance, mean(base))
     found = judge_gaps("", base, head, limit)
     return found.verdict == "suspected" and found.change is not None and found.change > limit
 
@@ -87,19 +79,7 @@ def unresolved(cell: Cell, base: Sequence[Point], head: Sequence[Point], toleran
 def confirm(
     cell: Cell, band: int, base: Sequence[Point], head: Sequence[Point], tolerance: float
 ) -> Finding:
-    """The verdict of the other seeds on a suspicion."""
-    metric = cell.metric(band)
-    failed = judge_failures(metric, base, head)
-    if failed is not None:
-        return failed
-    known = [p for p in base if p.gap is not None]
-    mean = Point(_mean(known) if known else None)
-    return judge_gaps(metric, base, head, allowed(cell, tolerance, mean))
-
-
-def _mean(points: Sequence[Point]) -> float:
-    return sum(p.size for p in points) / len(points)
-
-
-def _doubt(points: Sequence[Point]) -> float:
-    return sum(p.doubt for p in points) / len(points)
+    """The verdict of the other seeds on a suspicion; the arguments are those of `first_look`."""
+    metric = cell.gaps[band]
+    limit = allowed(cell, tolerance, mean(base) if any(p.gap is not None for p in base) else 0.0)
+    return judge_failures(metric, base, head) or judge_gaps(metric, base, head, limit)

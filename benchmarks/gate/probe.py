@@ -7,13 +7,12 @@ anything else. It imports nothing of the gate, because the gate need not be impo
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import platform
 import sys
 
-MODULES = ("rdbench", "rdbench.cli", "rdbench.cli_run")
-"""What ``rdbench run`` needs before it asks for an estimator (old commits lack the last)."""
+MODULES = ("rdbench", "rdbench.cli", "rdbench.cli.run", "rdbench.cli_run")
+"""What ``rdbench run`` needs before it asks for an estimator; commits have one of the last two."""
 
 
 def packages() -> dict[str, str]:
@@ -40,9 +39,10 @@ def rdbench() -> dict[str, str]:
     """Where the package that answers to the name lies."""
     for name in MODULES:
         try:
-            if importlib.util.find_spec(name) is not None:
-                importlib.import_module(name)
+            importlib.import_module(name)
         except ModuleNotFoundError as problem:
+            if problem.name == name and name in MODULES[2:]:
+                continue
             if problem.name is None or problem.name.partition(".")[0] == "rdbench":
                 raise
             print(f"{name} needs {problem.name}: {problem}", file=sys.stderr)

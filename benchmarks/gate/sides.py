@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks._cases import modules
 from benchmarks.gate.errors import BadInput
 
-WATCHED = ("rdbench", "estimators", "suites", "pyproject.toml", "constraints.txt")
-"""What a commit is measured by; the kernels and the cases are those of the gate itself."""
+WATCHED = ("rdbench", "estimators", "suites", "papers", "pyproject.toml", "constraints.txt")
+"""The files that a commit is measured by; the cases are those of the gate itself."""
 
 JUDGES = (
     "rdbench/audit",
@@ -24,12 +25,12 @@ JUDGES = (
     "rdbench/sources",
     "suites",
 )
-"""What says how large a gap is: each side is judged by its own."""
+"""The files that say how large a gap is: each side is judged by its own."""
 
 ONE_HEAP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
 """glibc keeps what is freed, up to its greatest block of 32 MB. Otherwise each process learns in
-its own way whether to give large arrays back at once, and the same kernel may take five times as
-long in one process as in another."""
+its own way whether to give large arrays back at once, and the same loop may take five times as long
+in one process as in another."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Side:
         }
 
     def offers(self, folder: str, name: str) -> bool:
-        """Whether ``estimators/NAME.py`` or ``suites/NAME.py`` is there: a name is a file."""
-        return (self.source / folder / f"{name}.py").is_file()
+        """Whether ``estimators`` or ``suites`` has NAME: a file or a folder with its parts."""
+        return name in modules(self.source / folder)
 
 
 def git(root: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
@@ -117,13 +118,13 @@ def _watched(root: Path) -> list[str]:
     return [name for name in WATCHED if name in committed or (root / name).exists()]
 
 
-def modules(side: Side) -> set[str]:
-    """The estimators and suites that a side has, as ``estimator/NAME`` and ``suite/NAME``."""
-    found = set()
-    for folder in ("estimators", "suites"):
-        for path in (side.source / folder).glob("[!_]*.py"):
-            found.add(f"{folder.removesuffix('s')}/{path.stem}")
-    return found
+def gone(base: Side, head: Side) -> list[str]:
+    """The estimators and suites that only BASE has, as ``estimator/NAME`` and ``suite/NAME``."""
+    return [
+        f"{folder.removesuffix('s')}/{name}"
+        for folder in ("estimators", "suites")
+        for name in sorted(modules(base.source / folder) - modules(head.source / folder))
+    ]
 
 
 def differs(base: Side, head: Side, paths: tuple[str, ...]) -> list[str]:

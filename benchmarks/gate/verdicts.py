@@ -1,9 +1,9 @@
-"""When something is worse: pure functions of measurements, and what they find.
+"""When a gap or a time is worse: pure functions of measurements.
 
 A gap is worse when two things hold on seeds that did not raise the suspicion: the lower end of the
-interval of its increase is above zero, and the increase is beyond the tolerance; or when the doubt
-that the audit has about it grew by more than the tolerance. A time is worse when its median ratio
-over pairs of new processes is beyond the limit, and that median's interval is above 1.
+interval of its increase is above zero, and the increase is beyond the tolerance; or when the audit
+has become less certain of it by more than the tolerance. A time is worse when its median ratio over
+pairs of runs is beyond the limit, and that median's interval is above 1.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ SIGN_LEVEL = 0.01
 Z95 = 1.96
 
 Verdict = Literal[
-    "ok",
-    "worse",
-    "slower",
+    "does not import",
     "fails now",
     "missing",
-    "does not import",
+    "worse",
+    "slower",
+    "both fail",
     "suspected",
     "mended",
-    "both fail",
     "new",
+    "ok",
 ]
+"""The worst first; ``suspected`` was not confirmed."""
 REGRESSIONS: tuple[Verdict, ...] = ("does not import", "fails now", "missing", "worse", "slower")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one metric."""
+    """The verdict on one metric."""
 
     metric: str
     verdict: Verdict
@@ -53,7 +54,7 @@ class Finding:
     high: float | None = None
     """The interval of the change: 99 % for a gap, at least 98 % for a ratio."""
     limit: float | None = None
-    """What the change may be."""
+    """The largest change that is allowed."""
     note: str = ""
 
     @property
@@ -71,7 +72,7 @@ class Point:
     error: float = 0.0
     """Its standard error (nats) by the audit's own interval."""
     reason: str = ""
-    """Why there is none."""
+    """Why there is no gap."""
 
     @property
     def size(self) -> float:
@@ -97,19 +98,10 @@ class Pair:
         return self.head / self.base
 
 
-def allowed_growth(tolerance: float, base: float) -> float:
-    """By how much a gap of ``base`` nats may grow: the tolerance and 5 % of it.
-
-    The share is for saturated points, whose gaps of several nats scatter by more than any
-    tolerance that is of use elsewhere.
-    """
-    return tolerance + 0.05 * abs(base)
-
-
 def looks_worse(base: Point, head: Point, allowed: float) -> bool:
     """Whether one seed's gaps, or the audit's doubt about them, raise a suspicion.
 
-    Of the noise, the audits' errors are known; but HEAD's may not excuse what HEAD does.
+    Only the audits' own errors are known of the noise; but HEAD's may not excuse what HEAD does.
     """
     noise = Z95 * math.hypot(base.error, head.error)
     return head.size - base.size > max(allowed, noise) or lost_sight(
@@ -134,10 +126,16 @@ def judge_gaps(
     and sometimes far off must not be excused by its own scatter. It is at least what the audits
     say of themselves, since a few seeds may agree by chance. Points without a gap are left to
     `judge_failures`.
+
+    Args:
+        metric: its name.
+        base: one point per seed.
+        head: one point per seed.
+        allowed: by how much the mean of |gap| and the doubt may grow, in nats.
     """
     ours = [p for p in base if p.gap is not None]
     theirs = [p for p in head if p.gap is not None]
-    before, after = _mean(ours), _mean(theirs)
+    before, after = mean(ours), mean(theirs)
     if len(ours) < 2 or not theirs:
         return Finding(
             metric, "suspected", before, after, "nats", limit=allowed, note="too few seeds"
@@ -149,8 +147,8 @@ def judge_gaps(
     )
     half = float(student.ppf(1.0 - ONE_SIDED, len(ours) - 1)) * math.sqrt(variance)
     change = after - before
-    doubts = (_median_doubt(ours), _median_doubt(theirs))
-    lost = lost_sight(*doubts, allowed)
+    doubts = [statistics.median(p.doubt for p in side) for side in (ours, theirs)]
+    lost = lost_sight(doubts[0], doubts[1], allowed)
     worse = (change > allowed and change - half > 0.0) or lost
     doubt = f"; the audit's doubt grew from {doubts[0]:.3g} to {doubts[1]:.3g} nats" if lost else ""
     return Finding(
@@ -174,30 +172,25 @@ def judge_failures(metric: str, base: Sequence[Point], head: Sequence[Point]) ->
     if len(lost) <= before:
         return None
     note = f"{len(lost)} of {len(head)} seeds, {before} of {len(base)} on BASE: {lost[0].reason}"
-    return Finding(metric, "fails now", _mean(base), None, "nats", note=note)
+    return Finding(metric, "fails now", mean(base), None, "nats", note=note)
 
 
-def rank(count: int, level: float = SIGN_LEVEL) -> int:
-    """k such that the median is below the k-th smallest of ``count`` with at most that chance.
+def rank(count: int) -> int:
+    """k such that the median is below the k-th smallest of ``count`` with a chance of 1 % at most.
 
     Raises:
         ValueError: there are too few for any k.
     """
-    k = int(sum(binom.cdf(i, count, 0.5) <= level for i in range(count)))
+    k = int(sum(binom.cdf(i, count, 0.5) <= SIGN_LEVEL for i in range(count)))
     if k == 0:
-        raise ValueError(f"{count} rounds are too few for an interval of their median")
+        raise ValueError(f"{count} pairs are too few for an interval of their median")
     return k
 
 
-def judge_times(
-    metric: str,
-    pairs: Sequence[Pair],
-    limit: float,
-    what: str = "rounds",
-) -> Finding:
+def judge_times(metric: str, pairs: Sequence[Pair], limit: float) -> Finding:
     """Slower if the median ratio is beyond the limit, and above 1 by its sign-test interval.
 
-    The interval lies between order statistics: it asks nothing of the noise but that a round is as
+    The interval lies between order statistics: it assumes of the noise only that a pair is as
     likely to show more than the true ratio as less.
     """
     ratios = sorted(pair.ratio for pair in pairs)
@@ -205,7 +198,7 @@ def judge_times(
     low, high = ratios[k - 1], ratios[-k]
     return Finding(
         metric,
-        "slower" if statistics.median(ratios) > limit and low > 1.0 else "ok",
+        "slower" if statistics.median(ratios) > limit and low > 1.0 else "suspected",
         statistics.median(pair.base for pair in pairs),
         statistics.median(pair.head for pair in pairs),
         "s CPU",
@@ -213,12 +206,12 @@ def judge_times(
         low,
         high,
         limit,
-        f"{len(ratios)} {what}",
+        f"{len(ratios)} pairs of fits",
     )
 
 
 def can_still_be_slower(pairs: Sequence[Pair], count: int, limit: float) -> bool:
-    """Whether `judge_times` of ``count`` rounds that start like this might say `slower`.
+    """Whether `judge_times` of ``count`` pairs that start like this might say `slower`.
 
     ``count`` is odd, so that the median is one of the ratios.
     """
@@ -227,10 +220,7 @@ def can_still_be_slower(pairs: Sequence[Pair], count: int, limit: float) -> bool
     return within <= count // 2 and faster < rank(count)
 
 
-def _median_doubt(points: Sequence[Point]) -> float:
-    return statistics.median(p.doubt for p in points)
-
-
-def _mean(points: Sequence[Point]) -> float:
+def mean(points: Sequence[Point]) -> float:
+    """The mean of |gap| in nats over the points that have one; nan where none has."""
     sizes = [p.size for p in points if p.gap is not None]
     return statistics.fmean(sizes) if sizes else math.nan

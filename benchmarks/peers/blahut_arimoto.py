@@ -14,8 +14,9 @@ from __future__ import annotations
 # ruff: noqa: E402
 import os
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # before NumPy is imported
+from benchmarks._cases import pin
+
+pin()  # before NumPy is imported
 os.environ["DIT_OPT_JOBS"] = "1"
 
 import argparse
@@ -25,15 +26,16 @@ import importlib.util
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from jaxtyping import Float
 from numpy import ndarray
 
-from benchmarks.peers.finite_problems import PROBLEMS, Problem
 from benchmarks.peers.rows import BadFile, read, write
 from benchmarks.peers.timings import Timing
 from rdbench.inference import finite
@@ -46,15 +48,67 @@ _LEAST_EXCESS = 1e-9  # what the interior point is asked to certify at most
 _SHIPPED_N = 100  # largest n for dit's 100 starts
 
 
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """n letters that are source and reproduction alphabet at once, and one slope."""
+
+    p: Float[ndarray, " n"]
+    rho: Float[ndarray, "n n"]
+    beta: float
+    """-dR/dD in nats."""
+
+    @property
+    def n(self) -> int:
+        """The number of letters."""
+        return len(self.p)
+
+
+def zipf(n: int, beta: float) -> Problem:
+    """p ~ 1 / k under Hamming distortion."""
+    p = 1.0 / np.arange(1, n + 1)
+    return Problem(p / p.sum(), 1.0 - np.eye(n), beta)
+
+
+def gaussian(n: int, beta: float) -> Problem:
+    """A standard Gaussian on a grid of +-6.5, squared error: q* is spread over the grid."""
+    x = np.linspace(-6.5, 6.5, n)
+    p = np.exp(-0.5 * x**2)
+    return Problem(p / p.sum(), (x[:, None] - x) ** 2, beta)
+
+
+def uniform(n: int, beta: float) -> Problem:
+    """Uniform on a grid of [-1, 1], squared error: q* is a few atoms."""
+    x = np.linspace(-1.0, 1.0, n)
+    return Problem(np.full(n, 1.0 / n), (x[:, None] - x) ** 2, beta)
+
+
+def table(n: int, beta: float) -> Problem:
+    """Equal probabilities, distortions drawn independently from U(0, 1)."""
+    return Problem(np.full(n, 1.0 / n), np.random.default_rng(0).random((n, n)), beta)
+
+
+PROBLEMS: Mapping[str, Callable[[], Problem]] = {
+    "zipf-10": lambda: zipf(10, 3.0),
+    "gaussian-100": lambda: gaussian(100, 20.0),
+    "uniform-100": lambda: uniform(100, 20.0),
+    "gaussian-500": lambda: gaussian(500, 20.0),
+    "uniform-500": lambda: uniform(500, 20.0),
+    "table-500": lambda: table(500, 20.0),
+    "gaussian-2000": lambda: gaussian(2000, 20.0),
+    "uniform-2000": lambda: uniform(2000, 20.0),
+}
+"""By name; the name ends with n."""
+
+
 def cpu_seconds(work: Callable[[], object]) -> float:
     """CPU seconds of one call, the mean of several where one is short."""
     calls, start = 0, time.process_time()
     while True:
         work()
         calls += 1
-        spent = time.process_time() - start
-        if spent >= _SHORTEST_S:
-            return spent / calls
+        seconds = time.process_time() - start
+        if seconds >= _SHORTEST_S:
+            return seconds / calls
 
 
 def first_below(values: ndarray, target: float) -> int | None:

@@ -6,15 +6,129 @@ A fit is seen at its looks only, so that each side's CPU seconds are a bracket, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from benchmarks.peers.looks import Crossing, Look, best, crossing
-from benchmarks.peers.plan import STEPS
+from benchmarks.peers.run import MATCHES, SEEDS, SIDES, STEPS
 from benchmarks.peers.texts import Table, among, between
+from rdbench.run.records import CellRecord, TracePoint
+from rdbench.run.store import load
 
 SHARES = (0.05, 0.01)
 """Targets in nats over the square root of d."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One audit of one fit: a row of looks.csv."""
+
+    match: str
+    side: str
+    """``authors`` or ``ours``."""
+    seed: int
+    dim: int
+    beta: float
+    rate: float
+    """R* in nats at this slope, from the truth."""
+    cpu_s: float
+    """CPU seconds of the fit so far, audits taken out."""
+    gap: float
+    """Audited F - F* in nats."""
+    gap_lo: float
+    """Of the 95% interval; nan where only the upper end is meant."""
+    gap_hi: float
+    last: bool
+    """What the fit ended with, audited with more symbols than the others."""
+    steps: int
+    """Gradient steps of the whole fit."""
+    status: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Between which CPU seconds a fit became good enough: it is known at the looks only."""
+
+    after_s: float
+    """The look before, not good enough yet; 0 where the first already was."""
+    by_s: float
+    """The first look that was; inf where none was."""
+
+
+def of_record(match: str, side: str, record: CellRecord) -> list[Look]:
+    """Every look at a fit, its end included where it came to one."""
+    (point,) = record.points
+    end = TracePoint(
+        beta=point.beta, wall_s=math.nan, cpu_s=_number(record.cost.cpu_s),
+        gap=point.gap, gap_lo=point.gap_lo, gap_hi=point.gap_hi,
+    )  # fmt: skip
+    rate = 0.5 * (_number(point.rate_lo) + _number(point.rate_hi))
+    steps, commit = record.cost.gradient_steps or 0, record.provenance.commit[:7]
+
+    def look(seen: TracePoint, hi: float) -> Look:
+        return Look(
+            match, side, record.seed, record.dim, point.beta, rate, seen.cpu_s, _number(seen.gap),
+            _number(seen.gap_lo), hi, seen is end, steps, point.status, commit,
+        )  # fmt: skip
+
+    seen = (*record.trace, end)
+    return [look(each, each.gap_hi) for each in seen if each.gap_hi is not None]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def collect(records: Path) -> list[Look]:
+    """All looks at what `run` stored."""
+    looks: list[Look] = []
+    for match in MATCHES:
+        for seed in SEEDS:
+            for side in SIDES:
+                folder = records / match.name / side / str(seed)
+                if folder.is_dir():
+                    for record in load(folder).records.values():
+                        looks += of_record(match.name, side, record)
+    return looks
+
+
+def missing(looks: Sequence[Look]) -> list[str]:
+    """The seeds that were planned and have no look on the way, a line per match and side."""
+    seen = {(look.match, look.side, look.seed) for look in looks if not look.last}
+    lines = []
+    for match in MATCHES:
+        for side in SIDES:
+            seeds = [str(seed) for seed in SEEDS if (match.name, side, seed) not in seen]
+            if seeds:
+                lines.append(f"{match.name}, {side}, seeds {', '.join(seeds)}")
+    return lines
+
+
+def on_the_way(looks: Sequence[Look]) -> list[Look]:
+    """The looks before the end, in order: one size of audit for all, so that they compare.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = sorted((look for look in looks if not look.last), key=lambda each: each.cpu_s)
+    if not found:
+        raise ValueError("a fit without a look on the way")
+    return found
+
+
+def crossing(looks: Sequence[Look], target: float) -> Crossing:
+    """The first look whose gap is at most ``target`` nats with the upper end of its interval.
+
+    Raises:
+        ValueError: there is no look on the way.
+    """
+    after = 0.0
+    for look in on_the_way(looks):
+        if look.gap_hi <= target:
+            return Crossing(after, look.cpu_s)
+        after = look.cpu_s
+    return Crossing(after, math.inf)
 
 
 @dataclass(frozen=True)
@@ -62,20 +176,21 @@ def pairs(looks: Sequence[Look]) -> list[Pair]:
 
 def _pair(aim: str, seed: int, authors: Sequence[Look], ours: Sequence[Look]) -> Pair:
     one = authors[0]
-    target = float(aim.split()[0]) * math.sqrt(one.dim) if aim.endswith("√d") else best(authors)
+    best, our_best = (min(look.gap_hi for look in on_the_way(side)) for side in (authors, ours))
+    target = float(aim.split()[0]) * math.sqrt(one.dim) if aim.endswith("√d") else best
     a, b = crossing(authors, target), crossing(ours, target)
     return Pair(
         one.match, one.beta, one.rate, aim, target, seed,
-        a.after_s, a.by_s, best(authors), one.steps,
-        b.after_s, b.by_s, best(ours), *bracket(a, b),
+        a.after_s, a.by_s, best, one.steps,
+        b.after_s, b.by_s, our_best, *bracket(a, b),
     )  # fmt: skip
 
 
 def bracket(authors: Crossing, ours: Crossing) -> tuple[float, float]:
     """The least and the largest ratio of CPU seconds that two crossings allow."""
-    if ours.after_s == 0.0:  # there at our first look: nothing says how much sooner
-        return authors.after_s / ours.by_s, math.inf
-    return authors.after_s / ours.by_s, authors.by_s / ours.after_s
+    # Where ours is there at its first look, nothing says how much sooner it was.
+    most = authors.by_s / ours.after_s if ours.after_s else math.inf
+    return authors.after_s / ours.by_s, most
 
 
 HEADER = [
@@ -90,13 +205,13 @@ def table(found: Sequence[Pair]) -> Table:
     groups: dict[tuple[str, str], list[Pair]] = {}
     for pair in found:
         groups.setdefault((pair.match, pair.aim), []).append(pair)
-    return [HEADER, *(_line(group, STEPS) for group in groups.values())]
+    return [HEADER, *map(_line, groups.values())]
 
 
-def _line(group: Sequence[Pair], steps: Mapping[str, int]) -> list[str]:
+def _line(group: Sequence[Pair]) -> list[str]:
     one = group[0]
     targets = [pair.target for pair in group]
-    made = [pair.authors_steps / steps[one.match.split("-")[0]] for pair in group]
+    made = [pair.authors_steps / STEPS[one.match.split("-")[0]] for pair in group]
     n = len(group)
     authors = sum(math.isfinite(p.authors_by_s) for p in group)
     ours = sum(math.isfinite(p.ours_by_s) for p in group)

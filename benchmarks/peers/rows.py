@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 Row = TypeVar("Row")
 
 
 class BadFile(ValueError):
     """A file without the columns that are asked for."""
-
-
-_READ: Mapping[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": lambda text: {"True": True, "False": False}[text],
-}
 
 
 def write(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
@@ -38,10 +32,8 @@ def read(path: Path, kind: type[Row]) -> list[Row]:
     Raises:
         BadFile: it cannot be read as one.
     """
-    columns = fields(kind)  # type: ignore[arg-type]
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            found = csv.DictReader(file)
-            return [kind(*(_READ[str(c.type)](row[c.name]) for c in columns)) for row in found]
-    except (OSError, KeyError, ValueError, TypeError) as error:
+            return msgspec.convert(list(csv.DictReader(file)), list[kind], strict=False)  # type: ignore[valid-type]
+    except (OSError, msgspec.ValidationError) as error:
         raise BadFile(f"{path}: not a table of {kind.__name__} rows ({error!r})") from error

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.peers import ratios, timings
-from benchmarks.peers.looks import Look, collect, missing
+from benchmarks.peers.ratios import Look, collect, missing
 from benchmarks.peers.rows import BadFile, read, write
 from benchmarks.peers.texts import markdown
 

@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from rdbench.cli_progress import Progress, console, interrupted, list_cells
+from rdbench.cli.progress import Progress, console, interrupted, list_cells
 from rdbench.reproduce.cells import Planned, planned, to_run
 from rdbench.reproduce.paper import load
 from rdbench.reproduce.settings import SIDE_BY_SIDE

@@ -1,4 +1,4 @@
-"""What one method says of a channel on the symbols of an audit."""
+"""The evaluation of one channel by one method, on the symbols of an audit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rdbench.types import HasPotential, OutOfRange, Reference, Side, TruthPoint
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a method says of one channel on the symbols x, in nats.
+    """The evaluation of one channel on the symbols x, in nats.
 
     ``potential`` estimates f(x) = -log E_q exp(-beta rho(x, Y)); ``distortion`` estimates
     E[rho(x, Y) | x] on the first rows. ``probabilities`` are exact weights of the rows (a finite
@@ -42,7 +42,7 @@ class Evaluation:
     distortion_se: float = 0.0
     """The standard error of the mean of ``distortion`` that all rows share."""
     note: str = ""
-    """What the reader should know of the side, or of what was left out."""
+    """Why the side is not better, or what was left out."""
 
 
 def truth_at(reference: Reference, beta: float) -> TruthPoint | None:
@@ -63,29 +63,6 @@ def optimal_potential(
         return reference.potential(x, beta)
     except OutOfRange:
         return None
-
-
-def sampling_error(
-    effective: Float[Tensor, " n"], draws: int, probabilities: Float[Tensor, " n"] | None
-) -> float:
-    """The standard error of sum_i p_i log Z^(x_i) that is due to the draws at every x.
-
-    Each Z^ is a mean of ``draws`` weights with the effective number ``effective``. Over fresh
-    symbols the spread of log Z^ contains it already, so that it is 0 there.
-    """
-    if probabilities is None or draws < 2:
-        return 0.0
-    relative = (draws / effective - 1.0).clamp(min=0.0) / (draws - 1.0)
-    return float((probabilities.square() * relative).sum().sqrt())
-
-
-def ratio_bias(posterior: Float[Tensor, "n k"], rho: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """The bias of sum_j w_j rho_j / sum_j w_j to leading order, from the normalised weights.
-
-    The delta method for a ratio of means of k draws gives -sum_j w_j^2 (rho_j - mean).
-    """
-    mean = (posterior * rho).sum(1, keepdim=True)
-    return -(posterior.square() * (rho - mean)).sum(1)
 
 
 def log_mean_exp(values: Tensor, dim: int) -> Tensor:

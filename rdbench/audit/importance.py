@@ -8,10 +8,9 @@ closed form). With n_i draws of proposal i
 
     Z^(x) = sum_j q(y_j) e^{-beta rho(x, y_j)} / sum_i n_i s_i(y_j|x)      over all draws j.
 
-It is unbiased whatever the proposals (Veach and Guibas 1995; Owen and Zhou 2000), so -log Z^(x)
-lies above f(x) in expectation, by half the squared coefficient of variation to leading order.
-Where a proposal is p(y|x) itself the weights are next to constant, at any rate. Draws of q that all
-x share would be cheaper, but their error does not average out over x.
+It is unbiased whatever the proposals (`rdbench.audit.weighting`). Where a proposal is p(y|x) itself
+the weights are next to constant, at any rate. Draws of q that all x share would be cheaper, but
+their error does not average out over x.
 
 All of it rests on log_prob being the log density of the sampler's draws, and likewise for the
 proposal: `rdbench.audit.normalisation` and `rdbench.audit.joint` test that, what they leave open
@@ -29,22 +28,22 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import Evaluation, ratio_bias, sampling_error
+from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.joint import Sampling, checked_weights, law_of_symbols
-from rdbench.audit.normalisation import Mass, checked
-from rdbench.audit.pilot import Candidate, choose
-from rdbench.audit.size import AuditSize, of_letters
+from rdbench.audit.normalisation import UNKNOWN, Mass, checked
+from rdbench.audit.pilot import Candidate, choose, pilot_symbols
+from rdbench.audit.size import AuditSize, draws_per_symbol
 from rdbench.audit.sums import plug_in
 from rdbench.audit.watch import NotFinite, ProposalFault, Watched, WatchedEncoder
+from rdbench.audit.weighting import parts_of_mixture, weighted
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density, Distortion, Encoder
 
 MAX_COMPONENTS = 8
 _FIT_DIM = 100  # beyond it no mixture is fitted (d^2 per draw), so that log_prob is not trusted
 _BLOCK = 1_000_000  # numbers held at once
-_OWN_DRAWS = 32
+_OWN_DRAWS = 32  # per symbol: with so many a proposal of q's own needs no more
 _PARTS = 16  # one draw of q and two of the noise in so many
-"""Draws per symbol beside which a proposal of q's own needs no more."""
 _EVEN = 0.7  # effective fraction of the draws, as high as it gets beside draws of q and the noise
 _LITTLE = 0.01  # nats: where all draws leave less of an excess, the proposal needs no rival
 _TESTED = 2, 2, 2, 2  # draws of every proposal for a simulated symbol
@@ -63,32 +62,48 @@ class Allocation:
     @property
     def total(self) -> int:
         """Draws per symbol."""
-        return self.marginal + self.noise + self.fitted + self.own
+        return sum(astuple(self))
 
 
 @dataclass(frozen=True, eq=False)
-class _Proposals:
-    """The mixture s(y|x) of the proposals in the shares of ``allocation``."""
+class _Problem:
+    """What is audited, and on what."""
 
     sample: Callable[[int, Generator], Tensor]
     log_prob: Watched
     distortion: Distortion
     beta: float
-    log_mass: float
+    log_noise_mass: float
+    x: Float[Tensor, "n d"]
+    probabilities: Float[Tensor, " n"] | None
+    size: AuditSize
+
+    @property
+    def draws(self) -> int:
+        """Per symbol."""
+        return draws_per_symbol(self.size, len(self.x), self.probabilities)
+
+
+@dataclass(frozen=True, eq=False)
+class _Route:
+    """One mixture s(y|x) of proposals, and what is known of the mass of its weights."""
+
+    problem: _Problem
     allocation: Allocation
     g: GaussianMixture | None = None
     own: WatchedEncoder | None = None
+    mass: Mass = UNKNOWN
 
     def draw(self, x: Float[Tensor, "n d"], generator: Generator) -> Float[Tensor, "n k d"]:
         """Draws of every proposal for every symbol."""
-        (n, d), a = x.shape, self.allocation
-        noise = self.distortion.noise(self.beta, n * a.noise, d, generator)
+        (n, d), a, problem = x.shape, self.allocation, self.problem
+        noise = problem.distortion.noise(problem.beta, n * a.noise, d, generator)
         drawn = [
-            self.sample(n * a.marginal, generator).reshape(n, -1, d),
+            problem.sample(n * a.marginal, generator).reshape(n, -1, d),
             x[:, None] + noise.reshape(n, -1, d),
         ]
         if self.g is not None:
-            drawn.append(self.g.sample_conditional(x, a.fitted, self.beta, generator))
+            drawn.append(self.g.sample_conditional(x, a.fitted, problem.beta, generator))
         if self.own is not None:
             drawn.append(self.own.sample(x, a.own, generator))
         return torch.cat(drawn, 1)
@@ -97,38 +112,63 @@ class _Proposals:
         self, x: Float[Tensor, "n d"], y: Float[Tensor, "n k d"]
     ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
         """log (q e^{-beta rho} / s) and rho."""
-        a, flat = self.allocation, y.reshape(-1, y.shape[2])
-        log_q = self.log_prob(flat).reshape(y.shape[:2])
-        rho = self.distortion.value_and_grad(x[:, None].expand_as(y), y)[0]
+        a, problem, flat = self.allocation, self.problem, y.reshape(-1, y.shape[2])
+        log_q = problem.log_prob(flat).reshape(y.shape[:2])
+        rho = problem.distortion.value_and_grad(x[:, None].expand_as(y), y)[0]
         # log(n_r / M + n_g g / Z_g): what multiplies exp(-beta rho) in these proposals
-        local = torch.full_like(rho, math.log(a.noise) - self.log_mass)
+        local = torch.full_like(rho, math.log(a.noise) - problem.log_noise_mass)
         if self.g is not None:
-            tilt = math.log(a.fitted) - self.g.log_partition(x, self.beta)
+            tilt = math.log(a.fitted) - self.g.log_partition(x, problem.beta)
             local = torch.logaddexp(local, self.g.log_prob(flat).reshape(rho.shape) + tilt[:, None])
-        s = torch.logaddexp(math.log(a.marginal) + log_q, local - self.beta * rho)
+        s = torch.logaddexp(math.log(a.marginal) + log_q, local - problem.beta * rho)
         if self.own is not None:
             s = torch.logaddexp(s, math.log(a.own) + self.own.log_prob(y, x))
-        return log_q - self.beta * rho - s + math.log(a.total), rho
+        return log_q - problem.beta * rho - s + math.log(a.total), rho
 
-    def sampling(self) -> Sampling:
-        """The same for the test of the weights, with few draws of each proposal."""
-        a = self.allocation
-        few = Allocation(*(min(n, most) for n, most in zip(astuple(a), _TESTED, strict=True)))
-        shares = [
-            n / (a.total * m)
-            for n, m in zip(astuple(a), astuple(few), strict=True)
-            for _ in range(m)
-        ]
-        drawing = replace(self, allocation=few)
+    def checked(self, generator: Generator) -> Mass | None:
+        """What is known of the mass that the weights have too much, by few draws of each proposal.
 
-        def propose(x: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-            return drawing.draw(x, generator), torch.tensor(shares).to(x)
+        Raises:
+            ValueError: the weights are wrong.
+        """
+        problem, counts = self.problem, astuple(self.allocation)
+        distortion, beta = problem.distortion, problem.beta
+        few = tuple(min(n, most) for n, most in zip(counts, _TESTED, strict=True))
+        parts, drawing = parts_of_mixture(counts, few), replace(self, allocation=Allocation(*few))
 
         def forward(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-            y = self.sample(n, generator)
+            y = problem.sample(n, generator)
             return y, y
 
-        return Sampling(forward, propose, lambda x, y: self.weigh(x, y)[0])
+        sampling = Sampling(
+            forward,
+            lambda x, generator: (drawing.draw(x, generator), parts.to(x)),
+            lambda x, y: self.weigh(x, y)[0],
+        )
+        for quick in (True, False):
+            h = law_of_symbols(
+                sampling, distortion, problem.x, problem.probabilities, beta, generator, quick
+            )
+            mass = None if h is None else checked_weights(sampling, distortion, h, beta, generator)
+            # A thorough fit costs seconds: only where nothing else can tell.
+            if mass is not None or self.own is None:
+                return mass
+        return None
+
+    def evaluation(
+        self, x: Tensor, probabilities: Tensor | None, generator: Generator
+    ) -> Evaluation:
+        """The estimate on these symbols."""
+        last = "" if self.g is None else f", a fitted mixture ({self.g.size})"
+        last += "" if self.own is None else ", its own proposal"
+        return weighted(
+            lambda part: self.weigh(part, self.draw(part, generator)),
+            x,
+            max(1, _BLOCK // (self.allocation.total * x.shape[1])),
+            probabilities,
+            self.mass,
+            f"importance sampling from q, noise{last}, {{k}} draws per symbol",
+        )
 
 
 @torch.no_grad()
@@ -142,6 +182,15 @@ def density(
     generator: Generator,
 ) -> Evaluation:
     """Plug-in or importance sampling, whichever a pilot on other draws finds lower.
+
+    Args:
+        marginal: q, with its log density and sampler.
+        distortion: rho.
+        x: the symbols (n, d).
+        probabilities: their exact weights where the source is finite.
+        beta: the slope, nats per unit of distortion.
+        size: how much work may be done.
+        generator: of all draws.
 
     Raises:
         ValueError: ``log_prob`` is not the log density of the draws of ``sample``, or gives
@@ -159,17 +208,16 @@ def density(
         return by_plug_in("")
     log_prob = Watched(marginal.log_prob, "log_prob")
     problem = _Problem(sample, log_prob, distortion, beta, log_mass, x, probabilities, size)
-    notes: list[str] = []
+    found, notes = None, []
     try:
-        found = (
-            None if marginal.proposal is None else _by_own(problem, marginal.proposal, generator)
-        )
-    except NotFinite as fault:
-        return by_plug_in(f"{fault}: not used")
-    except ValueError as fault:  # whether log_prob or the proposal is wrong, the next test says
-        found = None
-        notes.append(f"the proposal of q is left out: {fault}")
-    try:
+        if marginal.proposal is not None:
+            try:
+                found = _by_own(problem, marginal.proposal, generator)
+            except NotFinite:
+                raise
+            except ValueError as fault:
+                # Whether log_prob or the proposal is wrong, the next test says.
+                notes.append(f"the proposal of q is left out: {fault}")
         found = found or _chosen(problem, None, generator)
     except NotFinite as fault:
         return by_plug_in(f"{fault}: not used")
@@ -191,72 +239,6 @@ def _log_noise_mass(distortion: Distortion, beta: float, dim: int) -> float | No
         return None
 
 
-@dataclass(frozen=True, eq=False)
-class _Problem:
-    """What is audited, and on what."""
-
-    sample: Callable[[int, Generator], Tensor]
-    log_prob: Watched
-    distortion: Distortion
-    beta: float
-    log_mass: float
-    x: Float[Tensor, "n d"]
-    probabilities: Float[Tensor, " n"] | None
-    size: AuditSize
-
-    @property
-    def draws(self) -> int:
-        """Per symbol; more for each where there are few letters."""
-        if self.probabilities is None:
-            return self.size.local_draws
-        return of_letters(self.size, len(self.x)).local_draws
-
-    def proposals(
-        self,
-        allocation: Allocation,
-        g: GaussianMixture | None = None,
-        own: WatchedEncoder | None = None,
-    ) -> _Proposals:
-        """Proposals with these shares."""
-        return _Proposals(
-            self.sample,
-            self.log_prob,
-            self.distortion,
-            self.beta,
-            self.log_mass,
-            allocation,
-            g if allocation.fitted > 0 else None,
-            own,
-        )
-
-    def checked(self, proposals: _Proposals, generator: Generator) -> Mass | None:
-        """What is known of the mass that the weights have too much."""
-        sampling, distortion, beta = proposals.sampling(), self.distortion, self.beta
-        for quick in (True, False):
-            h = law_of_symbols(
-                sampling, distortion, self.x, self.probabilities, beta, generator, quick
-            )
-            mass = None if h is None else checked_weights(sampling, distortion, h, beta, generator)
-            # A thorough fit costs seconds: only where nothing else can tell.
-            if mass is not None or proposals.own is None:
-                return mass
-        return None
-
-
-@dataclass(frozen=True, eq=False)
-class _Tested:
-    """Proposals, and what is not known of the mass of their weights."""
-
-    proposals: _Proposals
-    mass: Mass
-
-    def evaluation(
-        self, x: Tensor, probabilities: Tensor | None, generator: Generator
-    ) -> Evaluation:
-        """The estimate."""
-        return _sampled(self.proposals, x, probabilities, self.mass, generator)
-
-
 def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evaluation | None:
     """The evaluation by q's own proposal, with few draws where a pilot finds its weights even.
 
@@ -268,36 +250,31 @@ def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evalu
     own = WatchedEncoder(proposal, "the proposal of q")
     own.keep(problem.x[: _KEPT[0]], _KEPT[1], generator)
     k = max(_OWN_DRAWS, problem.draws // 4)
-    sixteenth = k // _PARTS
-    allocation = Allocation(sixteenth, 2 * sixteenth, own=k - 3 * sixteenth)
-    proposals = problem.proposals(allocation, own=own)
-    mass = problem.checked(proposals, generator)
+
+    def allocation(k: int, part: int) -> Allocation:
+        return Allocation(part, 2 * part, own=k - 3 * part)
+
+    route = _Route(problem, allocation(k, k // _PARTS), own=own)
+    mass = route.checked(generator)
     if mass is None:
         raise ProposalFault("whether its weights are right could not be told")
-    tested = _Tested(proposals, mass)
-    x, p = problem.x, problem.probabilities
-    if p is not None and len(x) <= problem.size.pilot_symbols:
-        pilot = tested.evaluation(x, p, generator)
-    else:
-        shares = torch.ones(len(x), dtype=torch.float64, device=x.device) if p is None else p
-        rows = torch.multinomial(shares, problem.size.pilot_symbols, True, generator=generator)
-        pilot = tested.evaluation(x[rows], None, generator)
+    route = replace(route, mass=mass)
+    few = pilot_symbols(problem.x, problem.probabilities, problem.size.pilot_symbols, generator)
+    pilot = route.evaluation(*few, generator)
     found: Evaluation | None
     assert pilot.excess is not None
     if float(pilot.excess.mean()) * k / problem.draws <= _LITTLE:
         if pilot.ess < _EVEN:
-            few = problem.draws // _PARTS
-            allocation = Allocation(few, 2 * few, own=problem.draws - 3 * few)
-            proposals = replace(proposals, allocation=allocation)
-            tested = replace(tested, proposals=proposals)
-        found = tested.evaluation(x, p, generator)
+            more = allocation(problem.draws, problem.draws // _PARTS)
+            route = replace(route, allocation=more)
+        found = route.evaluation(problem.x, problem.probabilities, generator)
     else:
-        found = _chosen(problem, tested, generator)
+        found = _chosen(problem, route, generator)
     own.verify(generator)
     return found
 
 
-def _chosen(problem: _Problem, own: _Tested | None, generator: Generator) -> Evaluation | None:
+def _chosen(problem: _Problem, own: _Route | None, generator: Generator) -> Evaluation | None:
     """The evaluation by what a pilot finds lowest; None where log_prob cannot be tested."""
     fits = problem.x.shape[1] <= _FIT_DIM
     density = Density(problem.sample, problem.log_prob)
@@ -306,17 +283,14 @@ def _chosen(problem: _Problem, own: _Tested | None, generator: Generator) -> Eva
         return None
     size, probabilities, k = problem.size, problem.probabilities, problem.draws
     half, eighth = k // 2, k // 8
-    routes: dict[str, _Tested] = {}
+    routes: dict[str, _Route] = {}
     if tested is not None and problem.distortion.name == "squared_error":
         allocation = Allocation(2 * eighth, eighth, k - 3 * eighth)
-        proposals = problem.proposals(allocation, tested.mixture)
-        routes["fitted"] = _Tested(proposals, tested.mass)
+        routes["fitted"] = _Route(problem, allocation, tested.mixture, mass=tested.mass)
     if own is not None:
-        allocation = Allocation(eighth, eighth, own=k - 2 * eighth)
-        routes["own"] = replace(own, proposals=replace(own.proposals, allocation=allocation))
+        routes["own"] = replace(own, allocation=Allocation(eighth, eighth, own=k - 2 * eighth))
     if tested is not None:
-        proposals = problem.proposals(Allocation(k - half, half))
-        routes["noise"] = _Tested(proposals, tested.mass)
+        routes["noise"] = _Route(problem, Allocation(k - half, half), mass=tested.mass)
 
     def by_route(name: str, x: Tensor, probabilities: Tensor | None) -> Evaluation:
         return routes[name].evaluation(x, probabilities, generator)
@@ -329,10 +303,9 @@ def _chosen(problem: _Problem, own: _Tested | None, generator: Generator) -> Eva
     candidates["plug-in"] = by_plug_in
     chosen = choose(candidates, problem.x, probabilities, size.pilot_symbols, generator)
     if chosen in ("fitted", "noise"):
-        route = routes[chosen]
-        mass = problem.checked(route.proposals, generator)
-        if mass is not None and mass.se < route.mass.se:
-            routes[chosen] = replace(route, mass=mass)
+        mass = routes[chosen].checked(generator)
+        if mass is not None and mass.se < routes[chosen].mass.se:
+            routes[chosen] = replace(routes[chosen], mass=mass)
     return candidates[chosen](problem.x, probabilities)
 
 
@@ -347,38 +320,3 @@ def _finite_draws(marginal: Density, n: int, generator: Generator) -> Float[Tens
     if bad:
         raise ValueError(f"the sampler of q drew {bad:,} of {n:,} points that are not finite")
     return y
-
-
-def _sampled(
-    proposals: _Proposals,
-    x: Float[Tensor, "n d"],
-    probabilities: Float[Tensor, " n"] | None,
-    mass: Mass,
-    generator: Generator,
-) -> Evaluation:
-    """The estimate, with what is not known of the ``mass`` of its weights."""
-    k = proposals.allocation.total
-    potential, spent, effective, bias = [], [], [], []
-    for part in x.split(max(1, _BLOCK // (k * x.shape[1]))):
-        log_w, rho = proposals.weigh(part, proposals.draw(part, generator))
-        log_z = torch.logsumexp(log_w, 1)
-        posterior = torch.exp(log_w - log_z[:, None])
-        potential.append(math.log(k) - log_z)
-        spent.append((posterior * rho).sum(1))
-        effective.append(1.0 / posterior.square().sum(1))
-        bias.append(ratio_bias(posterior, rho))
-    effective_draws = torch.cat(effective)
-    last = "" if proposals.g is None else f", a fitted mixture ({proposals.g.size})"
-    last += "" if proposals.own is None else ", its own proposal"
-    return Evaluation(
-        potential=torch.cat(potential),
-        distortion=torch.cat(spent),
-        method=f"importance sampling from q, noise{last}, {k} draws per symbol",
-        side="upper",
-        probabilities=probabilities,
-        ess=float(effective_draws.quantile(0.05)) / k,
-        common_se=math.hypot(sampling_error(effective_draws, k, probabilities), mass.se),
-        above=mass.above,
-        excess=0.5 * (1.0 / effective_draws - 1.0 / k),
-        distortion_bias=torch.cat(bias),
-    )

@@ -5,33 +5,33 @@ proposal e(z|x) and n_p of the prior, the balance heuristic gives
 
     Z^(x) = sum_j p(z_j) e^{-beta rho(x, g(z_j))} / (n_e e(z_j|x) + n_p p(z_j)),
 
-unbiased whatever e is, so -log Z^(x) lies above f(x) in expectation. Proposals are the channel's
-encoder, where it has one, and Gaussians around good latent points (`rdbench.audit.laplace`).
-An encoder, and a prior of its own, are tested on simulated symbols (`rdbench.audit.joint`); what
-that leaves open widens the interval. One draw of the encoder alone would give back the variational
+unbiased whatever e is (`rdbench.audit.weighting`). Proposals are the channel's encoder, where it
+has one, and Gaussians around good latent points (`rdbench.audit.laplace`). An encoder, and a prior
+of its own, are tested on simulated symbols (`rdbench.audit.joint`); what that leaves open widens
+the interval. One draw of the encoder alone would give back the variational
 bound E log e/p + beta E rho; many are tighter (Burda, Grosse, Salakhutdinov 2015).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import Evaluation, ratio_bias, sampling_error
+from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.joint import Sampling, checked_weights, law_of_symbols
 from rdbench.audit.laplace import GaussianProposal, laplace
 from rdbench.audit.normalisation import Mass, checked
 from rdbench.audit.pilot import Candidate, choose
-from rdbench.audit.size import AuditSize, of_letters
+from rdbench.audit.size import AuditSize, draws_per_symbol
 from rdbench.audit.sums import plug_in
 from rdbench.audit.watch import NotFinite, ProposalFault, Watched, WatchedEncoder
+from rdbench.audit.weighting import parts_of_mixture, weighted
 from rdbench.types import Density, Distortion, Pushforward
 
 _BLOCK = 100_000  # latent points decoded at once
@@ -69,39 +69,145 @@ _Propose = Callable[[Tensor], _Proposal | None]
 
 
 @dataclass(frozen=True, eq=False)
-class _Latents:
+class _Problem:
     """The marginal as the audit calls it, and on what it is audited."""
 
-    sample_latent: Callable[[int, Generator], Tensor]
+    marginal: Pushforward
     log_prior: Callable[[Tensor], Tensor]
     decode: Watched
     distortion: Distortion
     beta: float
+    x: Float[Tensor, "n d"]
+    probabilities: Float[Tensor, " n"] | None
+    size: AuditSize
 
-    def weigh(
-        self,
-        x: Float[Tensor, "n d"],
-        z: Float[Tensor, "n k l"],
-        proposal: _Proposal,
-        of_proposal: int,
-        of_prior: int,
-    ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
-        """log (p e^{-beta rho} / s) with s the mixture of e and the prior, and rho."""
-        flat = z.reshape(-1, z.shape[2])
-        log_p = self.log_prior(flat).reshape(z.shape[:2])
-        y = self.decode(flat).reshape(*z.shape[:2], -1)
-        rho = self.distortion.value_and_grad(x[:, None].expand_as(y), y)[0]
-        log_e = proposal.log_prob(z)
-        s = torch.logaddexp(math.log(of_proposal) + log_e, math.log(of_prior) + log_p)
-        return log_p - self.beta * rho - s + math.log(of_proposal + of_prior), rho
+    def sample_latent(self, n: int, generator: Generator) -> Float[Tensor, "n l"]:
+        """n draws of the prior."""
+        return self.marginal.sample_latent(n, generator).double()
+
+    def plug_in(self, x: Tensor, probabilities: Tensor | None, generator: Generator) -> Evaluation:
+        """The plug-in on these symbols."""
+        draws = self.decode(self.sample_latent(self.size.plug_in_draws, generator))
+        return plug_in(draws, self.distortion, x, probabilities, self.beta, exact_draws=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Route:
+    """One kind of proposal beside the prior, and what is known of the mass of the weights."""
+
+    name: str
+    problem: _Problem
+    propose: _Propose
+    mass: Mass
+
+    def counts(self, proposal: _Proposal) -> tuple[int, int]:
+        """How many draws of the proposal, in equal parts of its components, and of the prior."""
+        problem, parts = self.problem, proposal.components
+        draws = draws_per_symbol(problem.size, len(problem.x), problem.probabilities)
+        of_prior = max(1, draws // _PRIOR_SHARE)
+        return max(1, (draws - of_prior) // parts) * parts, of_prior
 
     def draw(
-        self, proposal: _Proposal, n: int, of_proposal: int, of_prior: int, generator: Generator
+        self, proposal: _Proposal, n: int, counts: tuple[int, int], generator: Generator
     ) -> Float[Tensor, "n k l"]:
-        """Draws of both for n symbols."""
-        z = proposal.sample(of_proposal, generator)
-        other = self.sample_latent(n * of_prior, generator)
-        return torch.cat([z, other.reshape(n, of_prior, -1)], 1)
+        """So many draws of both for n symbols."""
+        z = proposal.sample(counts[0], generator)
+        other = self.problem.sample_latent(n * counts[1], generator)
+        return torch.cat([z, other.reshape(n, counts[1], -1)], 1)
+
+    def weigh(
+        self, x: Float[Tensor, "n d"], z: Float[Tensor, "n k l"], proposal: _Proposal
+    ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
+        """log (p e^{-beta rho} / s) with s the mixture of e and the prior, and rho."""
+        problem, flat = self.problem, z.reshape(-1, z.shape[2])
+        of_proposal, of_prior = self.counts(proposal)
+        log_p = problem.log_prior(flat).reshape(z.shape[:2])
+        y = problem.decode(flat).reshape(*z.shape[:2], -1)
+        rho = problem.distortion.value_and_grad(x[:, None].expand_as(y), y)[0]
+        log_e = proposal.log_prob(z)
+        s = torch.logaddexp(math.log(of_proposal) + log_e, math.log(of_prior) + log_p)
+        return log_p - problem.beta * rho - s + math.log(of_proposal + of_prior), rho
+
+    def proposal_at(self, x: Float[Tensor, "n d"]) -> _Proposal:
+        """The proposal for these symbols.
+
+        Raises:
+            _NoGaussian: there is none.
+        """
+        found = self.propose(x)
+        if found is None:
+            raise _NoGaussian
+        return found
+
+    def evaluation(
+        self, x: Tensor, probabilities: Tensor | None, *, generator: Generator
+    ) -> Evaluation:
+        """The estimate on these symbols; NaN, which is never chosen, where there is no proposal."""
+
+        def weigh(part: Tensor) -> tuple[Tensor, Tensor]:
+            proposal = self.proposal_at(part)
+            counts = self.counts(proposal)
+            return self.weigh(part, self.draw(proposal, len(part), counts, generator), proposal)
+
+        problem = self.problem
+        latent_dim = problem.sample_latent(1, generator).shape[1]
+        draws = draws_per_symbol(problem.size, len(problem.x), problem.probabilities)
+        rows = max(1, min(_BLOCK // draws, _HESSIANS // max(latent_dim, 1) ** 2))
+        method = f"latent importance sampling, {self.name} proposal, {{k}} draws"
+        try:
+            return weighted(weigh, x, rows, probabilities, self.mass, method)
+        except _NoGaussian:
+            nan = torch.full((len(x),), math.nan, dtype=torch.float64, device=x.device)
+            return Evaluation(potential=nan, distortion=nan, method="none", side="upper")
+
+    def tested(self, generator: Generator) -> _Route:
+        """The same, its weights tested on simulated symbols.
+
+        Raises:
+            ProposalFault: the encoder's weights are wrong, or cannot be tested.
+            ValueError: those with the audit's own proposals are: it is the prior.
+        """
+        problem, last = self.problem, list[tuple[Tensor, _Proposal]]()
+
+        def proposal_at(x: Tensor) -> _Proposal:
+            # drawing and weighing, in turn, share it: it may be costly, or random
+            if not last or last[0][0] is not x:
+                last[:] = [(x, self.proposal_at(x))]
+            return last[0][1]
+
+        def forward(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
+            z = problem.sample_latent(n, generator)
+            return z, problem.decode(z)
+
+        def propose(x: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+            proposal = proposal_at(x)
+            parts = proposal.components
+            few = parts * max(1, _TEST_DRAWS // parts), _TEST_DRAWS
+            z = self.draw(proposal, len(x), few, generator)
+            return z, parts_of_mixture(self.counts(proposal), few).to(x)
+
+        sampling = Sampling(forward, propose, lambda x, z: self.weigh(x, z, proposal_at(x))[0])
+        distortion, beta, is_encoder = problem.distortion, problem.beta, self.name == "encoder"
+        most = max(_FEWEST_SYMBOLS, min(_SYMBOLS, 2 * problem.size.symbols))
+        try:
+            h = law_of_symbols(
+                sampling, distortion, problem.x, problem.probabilities, beta, generator
+            )
+            found = None
+            if h is not None:
+                most = most if is_encoder else _FEW_SYMBOLS
+                found = checked_weights(sampling, distortion, h, beta, generator, most)
+        except _NoGaussian:
+            return self
+        except ValueError as fault:
+            if is_encoder and not isinstance(fault, (NotFinite, ProposalFault)):
+                raise ProposalFault(str(fault)) from fault
+            raise
+        if not is_encoder:
+            return self
+        if found is None:
+            raise ProposalFault("its weights could not be tested")
+        return replace(self, mass=found)
 
 
 @torch.no_grad()
@@ -116,6 +222,15 @@ def pushforward(
 ) -> Evaluation:
     """Plug-in or latent importance sampling, whichever a pilot on other draws finds lowest.
 
+    Args:
+        marginal: q, as a decoder and a prior.
+        distortion: rho.
+        x: the symbols (n, d).
+        probabilities: their exact weights where the source is finite.
+        beta: the slope, nats per unit of distortion.
+        size: how much work may be done.
+        generator: of all draws.
+
     Raises:
         ValueError: the prior's ``log_prob`` is not the log density of its draws, ``decode`` gives
             points that are not finite, or either gives another value when asked again.
@@ -124,87 +239,62 @@ def pushforward(
     prior = (
         None if marginal.prior is None else Watched(marginal.prior.log_prob, "the prior's log_prob")
     )
-    latents = _Latents(
-        lambda n, g: marginal.sample_latent(n, g).double(),
-        (lambda z: marginal.log_prior(z).double()) if prior is None else prior,
-        decode,
-        distortion,
-        beta,
-    )
-    found = _chosen(marginal, latents, prior, x, probabilities, size, generator)
+    log_prior = prior or (lambda z: marginal.log_prior(z).double())
+    problem = _Problem(marginal, log_prior, decode, distortion, beta, x, probabilities, size)
+    mass, note = _mass_of_prior(marginal, prior, generator)
+    if mass is None:
+        # An offset of the prior's log_prob would be an offset of F.
+        found = replace(problem.plug_in(x, probabilities, generator), note=note)
+    else:
+        found = _chosen(problem, mass, generator)
     decode.verify(generator)
     if prior is not None:
         prior.verify(generator)
     return found
 
 
-def _chosen(
-    marginal: Pushforward,
-    latents: _Latents,
-    prior: Watched | None,
-    x: Float[Tensor, "n d"],
-    probabilities: Float[Tensor, " n"] | None,
-    size: AuditSize,
-    generator: Generator,
-) -> Evaluation:
+def _mass_of_prior(
+    marginal: Pushforward, prior: Watched | None, generator: Generator
+) -> tuple[Mass | None, str]:
+    """What is known of the mass of the prior's log density, or why nothing is."""
+    if marginal.prior is None or prior is None:
+        return Mass(0.0, 0.0), ""
+    if marginal.latent_dim > _LAPLACE_DIM:
+        return None, f"the prior's log_prob is not tested in more than {_LAPLACE_DIM} dimensions"
+    try:
+        known = checked(Density(marginal.prior.sample, prior), _PRIOR_COMPONENTS, generator)
+    except NotFinite as fault:
+        return None, f"{fault}: not used"
+    if known is None:
+        return None, "the prior's log_prob is not used: how much it integrates to is not known"
+    return known.mass, ""
+
+
+def _chosen(problem: _Problem, mass: Mass, generator: Generator) -> Evaluation:
     """The evaluation by the first candidate that stands."""
-
-    def by_plug_in(x: Tensor, probabilities: Tensor | None) -> Evaluation:
-        draws = latents.decode(latents.sample_latent(size.plug_in_draws, generator))
-        distortion, beta = latents.distortion, latents.beta
-        return plug_in(draws, distortion, x, probabilities, beta, exact_draws=True)
-
-    mass = Mass(0.0, 0.0)
-    if prior is not None:
-        assert marginal.prior is not None
-        note = f"the prior's log_prob is not tested in more than {_LAPLACE_DIM} dimensions"
-        known = None
-        if marginal.latent_dim <= _LAPLACE_DIM:
-            note = "the prior's log_prob is not used: how much it integrates to is not known"
-            watched = Density(marginal.prior.sample, prior)
-            try:
-                known = checked(watched, _PRIOR_COMPONENTS, generator)
-            except NotFinite as fault:
-                note = f"{fault}: not used"
-        if known is None:
-            # An offset of the prior's log_prob would be an offset of F.
-            return dataclasses.replace(by_plug_in(x, probabilities), note=note)
-        mass = known.mass
-    few = size if probabilities is None else of_letters(size, len(x))
+    marginal, x, probabilities = problem.marginal, problem.x, problem.probabilities
     encoder = None
     if marginal.encoder is not None:
         encoder = WatchedEncoder(marginal.encoder, "the encoder")
-    routes = _routes(marginal, latents, encoder, x, generator)
+    routes = _routes(problem, encoder, mass, generator)
+    by_plug_in = functools.partial(problem.plug_in, generator=generator)
     notes: list[str] = []
     while True:
         candidates: dict[str, Candidate] = {
-            name: functools.partial(_sampled, latents, propose, name, mass, few, generator)
-            for name, propose in routes.items()
+            name: functools.partial(route.evaluation, generator=generator)
+            for name, route in routes.items()
         }
         candidates["plug-in"] = by_plug_in
         # An encoder's fault at a symbol ends its part; without it the pilot starts again.
         try:
             if encoder is not None and "encoder" in routes:
                 encoder.keep(x[: _KEPT[0]], _KEPT[1], generator)
-            chosen = choose(candidates, x, probabilities, size.pilot_symbols, generator)
-            tested = mass
-            if chosen == "encoder" or (chosen == "Gaussian" and prior is not None):
-                tested = _tested(
-                    latents,
-                    routes[chosen],
-                    chosen,
-                    mass,
-                    x,
-                    probabilities,
-                    few.local_draws,
-                    generator,
-                    max(_FEWEST_SYMBOLS, min(_SYMBOLS, 2 * size.symbols)),
-                )
-            if chosen != "plug-in":
-                candidates[chosen] = functools.partial(
-                    _sampled, latents, routes[chosen], chosen, tested, few, generator
-                )
-            found = candidates[chosen](x, probabilities)
+            chosen = choose(candidates, x, probabilities, problem.size.pilot_symbols, generator)
+            if chosen == "encoder" or (chosen == "Gaussian" and marginal.prior is not None):
+                route = routes[chosen].tested(generator)
+                found = route.evaluation(x, probabilities, generator=generator)
+            else:
+                found = candidates[chosen](x, probabilities)
             if encoder is not None and chosen == "encoder":
                 encoder.verify(generator)
         except ProposalFault as fault:
@@ -215,28 +305,25 @@ def _chosen(
             # A proposal that held on the pilot's symbols need not exist for every other.
             notes.append(f"there is no {chosen} proposal for some symbols: plug-in")
             found = by_plug_in(x, probabilities)
-        return dataclasses.replace(found, note="; ".join(notes))
+        return replace(found, note="; ".join(notes))
 
 
 def _routes(
-    marginal: Pushforward,
-    latents: _Latents,
-    encoder: WatchedEncoder | None,
-    x: Tensor,
-    generator: Generator,
-) -> dict[str, _Propose]:
+    problem: _Problem, encoder: WatchedEncoder | None, mass: Mass, generator: Generator
+) -> dict[str, _Route]:
     """The proposals that may be tried, in the order in which they are preferred."""
-    routes: dict[str, _Propose] = {}
-    distortion, beta = latents.distortion, latents.beta
+    marginal, distortion, beta = problem.marginal, problem.distortion, problem.beta
+    proposals: dict[str, _Propose] = {}
     small = 0 < marginal.latent_dim <= _LAPLACE_DIM
     if distortion.name == "squared_error" and small and beta > 0.0:
-        routes["Gaussian"] = lambda x: laplace(marginal, distortion, x, beta, generator)
-    if encoder is not None and _row_by_row(distortion, x) and beta > 0.0:
-        routes["encoder"] = functools.partial(_EncoderProposal, encoder)
+        proposals["Gaussian"] = lambda x: laplace(marginal, distortion, x, beta, generator)
+    if encoder is not None and _row_by_row(distortion, problem.x) and beta > 0.0:
+        proposals["encoder"] = functools.partial(_EncoderProposal, encoder)
     # The audit's own proposal has nothing to be tested. Under a prior of the channel's it has, and
     # costs more than an encoder.
     first = "Gaussian" if marginal.prior is None else "encoder"
-    return dict(sorted(routes.items(), key=lambda route: route[0] != first))
+    names = sorted(proposals, key=lambda name: name != first)
+    return {name: _Route(name, problem, proposals[name], mass) for name in names}
 
 
 def _row_by_row(distortion: Distortion, x: Tensor) -> bool:
@@ -246,127 +333,3 @@ def _row_by_row(distortion: Distortion, x: Tensor) -> bool:
     except NotImplementedError:
         return False
     return True
-
-
-def _tested(
-    latents: _Latents,
-    propose: _Propose,
-    name: str,
-    mass: Mass,
-    x: Float[Tensor, "n d"],
-    probabilities: Float[Tensor, " n"] | None,
-    draws_per_symbol: int,
-    generator: Generator,
-    most: int,
-) -> Mass:
-    """What the weights may have too much, from simulated symbols.
-
-    Raises:
-        ProposalFault: the encoder's weights are wrong, or cannot be tested.
-        ValueError: those with the audit's own proposals are: it is the prior.
-    """
-    last: list[tuple[Tensor, _Proposal]] = []
-
-    def proposal_at(x: Tensor) -> _Proposal:
-        # drawing and weighing, in turn, share it: it may be costly, or random
-        if not last or last[0][0] is not x:
-            found = propose(x)
-            if found is None:
-                raise _NoGaussian
-            last[:] = [(x, found)]
-        return last[0][1]
-
-    def forward(n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        z = latents.sample_latent(n, generator)
-        return z, latents.decode(z)
-
-    def draws(x: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        proposal = proposal_at(x)
-        n, m = _counts(draws_per_symbol, proposal)
-        few = proposal.components * max(1, _TEST_DRAWS // proposal.components)
-        z = latents.draw(proposal, len(x), few, _TEST_DRAWS, generator)
-        shares = [n / (few * (n + m))] * few + [m / (_TEST_DRAWS * (n + m))] * _TEST_DRAWS
-        return z, torch.tensor(shares).to(x)
-
-    def log_weights(x: Tensor, z: Tensor) -> Tensor:
-        proposal = proposal_at(x)
-        return latents.weigh(x, z, proposal, *_counts(draws_per_symbol, proposal))[0]
-
-    sampling = Sampling(forward, draws, log_weights)
-    distortion, beta = latents.distortion, latents.beta
-    try:
-        h = law_of_symbols(sampling, distortion, x, probabilities, beta, generator)
-        most = most if name == "encoder" else _FEW_SYMBOLS
-        found = None
-        if h is not None:
-            found = checked_weights(sampling, distortion, h, beta, generator, most)
-    except NotFinite:
-        raise
-    except _NoGaussian:
-        return mass
-    except ValueError as fault:
-        if name == "encoder" and not isinstance(fault, ProposalFault):
-            raise ProposalFault(str(fault)) from fault
-        raise
-    if name != "encoder":
-        return mass
-    if found is None:
-        raise ProposalFault("its weights could not be tested")
-    return found
-
-
-def _counts(draws: int, proposal: _Proposal) -> tuple[int, int]:
-    """How many draws of the proposal, in equal parts of its components, and of the prior."""
-    of_prior = max(1, draws // _PRIOR_SHARE)
-    parts = proposal.components
-    return max(1, (draws - of_prior) // parts) * parts, of_prior
-
-
-def _sampled(
-    latents: _Latents,
-    propose: _Propose,
-    name: str,
-    mass: Mass,
-    size: AuditSize,
-    generator: Generator,
-    x: Float[Tensor, "n d"],
-    probabilities: Float[Tensor, " n"] | None,
-) -> Evaluation:
-    """The estimate, with what is not known of the ``mass`` of its weights."""
-    latent_dim = latents.sample_latent(1, generator).shape[1]
-    step = max(1, min(_BLOCK // size.local_draws, _HESSIANS // max(latent_dim, 1) ** 2))
-    potential, spent, effective, bias = [], [], [], []
-    k = size.local_draws
-    for part in x.split(step):
-        proposal = propose(part)
-        if proposal is None:
-            return _nothing(x)
-        counts = _counts(size.local_draws, proposal)
-        k = sum(counts)
-        z = latents.draw(proposal, len(part), *counts, generator)
-        log_w, rho = latents.weigh(part, z, proposal, *counts)
-        log_z = torch.logsumexp(log_w, 1)
-        posterior = torch.exp(log_w - log_z[:, None])
-        potential.append(math.log(k) - log_z)
-        spent.append((posterior * rho).sum(1))
-        effective.append(1.0 / posterior.square().sum(1))
-        bias.append(ratio_bias(posterior, rho))
-    effective_draws = torch.cat(effective)
-    return Evaluation(
-        potential=torch.cat(potential),
-        distortion=torch.cat(spent),
-        method=f"latent importance sampling, {name} proposal, {k} draws",
-        side="upper",
-        probabilities=probabilities,
-        ess=float(effective_draws.quantile(0.05)) / k,
-        common_se=math.hypot(sampling_error(effective_draws, k, probabilities), mass.se),
-        above=mass.above,
-        excess=0.5 * (1.0 / effective_draws - 1.0 / k),
-        distortion_bias=torch.cat(bias),
-    )
-
-
-def _nothing(x: Tensor) -> Evaluation:
-    """What is never chosen."""
-    nan = torch.full((len(x),), math.nan, dtype=torch.float64, device=x.device)
-    return Evaluation(potential=nan, distortion=nan, method="none", side="upper")

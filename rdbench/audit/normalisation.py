@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.bridge import mismatch, offset
@@ -54,24 +53,15 @@ class Mass:
         return max(self.value, 0.0)
 
 
+UNKNOWN = Mass(0.0, math.inf)
+
+
 @dataclass(frozen=True, eq=False)
 class Checked:
     """A mixture fitted to the draws of a density, and the density's mass by it."""
 
     mixture: GaussianMixture
     mass: Mass
-
-
-def log_mass(
-    difference_at_p: Float[Tensor, " n"], difference_at_g: Float[Tensor, " m"]
-) -> tuple[float, float]:
-    """The log of what log_prob integrates to, and its standard error.
-
-    Args:
-        difference_at_p: log_prob(y) - log g(y) at draws of p.
-        difference_at_g: the same at draws of g.
-    """
-    return offset(difference_at_p, difference_at_g[:, None], _alone(difference_at_p))
 
 
 def _alone(like: Tensor) -> Tensor:

@@ -45,23 +45,16 @@ def choose(
     names = list(candidates)
     if len(names) == 1:
         return names[0]
-    p = torch.ones(len(x), dtype=torch.float64, device=x.device)
-    p = p if probabilities is None else probabilities
-    exact = probabilities is not None and len(x) <= symbols
-    if exact:
-        rows, shares = torch.arange(len(x), device=x.device), probabilities
-    else:
-        rows = torch.multinomial(p, symbols, replacement=True, generator=generator)
-        shares = None
+    few, p = pilot_symbols(x, probabilities, symbols, generator)
     best: Evaluation | None = None
     chosen = names[-1]
     for name in names:
-        found = candidates[name](x[rows], shares)
+        found = candidates[name](few, p)
         if not bool(torch.isfinite(found.potential).all()):
             continue
         if best is not None:
             gain = best.potential - found.potential
-            if not _clear(gain, shares, math.hypot(best.common_se, found.common_se), best.ess):
+            if not _clear(gain, p, math.hypot(best.common_se, found.common_se), best.ess):
                 continue
         best, chosen = found, name
         if found.excess is not None and float(found.excess.mean()) < _LITTLE:
@@ -69,9 +62,23 @@ def choose(
     return chosen
 
 
-def _clear(gain: Tensor, shares: Tensor | None, common: float, ess: float) -> bool:
+def pilot_symbols(
+    x: Float[Tensor, "n d"],
+    probabilities: Float[Tensor, " n"] | None,
+    symbols: int,
+    generator: Generator,
+) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"] | None]:
+    """Every letter with its probability where there are at most ``symbols``, else draws of x."""
+    if probabilities is not None and len(x) <= symbols:
+        return x, probabilities
+    p = torch.ones(len(x), dtype=torch.float64, device=x.device)
+    p = p if probabilities is None else probabilities
+    return x[torch.multinomial(p, symbols, replacement=True, generator=generator)], None
+
+
+def _clear(gain: Tensor, probabilities: Tensor | None, common: float, ess: float) -> bool:
     """Whether a gain, symbol by symbol, is more than chance."""
-    if shares is not None:
-        return float((shares * gain).sum()) > max(2.0 * common, _LEAST_GAIN)
+    if probabilities is not None:
+        return float((probabilities * gain).sum()) > max(2.0 * common, _LEAST_GAIN)
     noise = math.hypot(float(gain.std()) / math.sqrt(len(gain)), common)
     return float(gain.mean()) > (4.0 if ess >= _EVEN else 2.0) * noise

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,11 @@ SIZES: Mapping[str, AuditSize] = {
 _MOST_DRAWS = 64  # times as many for every letter
 
 
-def of_letters(size: AuditSize, letters: int) -> AuditSize:
-    """The same work on few letters: more draws for each, since no mean over symbols helps."""
-    times = min(_MOST_DRAWS, max(1, size.symbols // max(letters, 1)))
-    return replace(size, local_draws=times * size.local_draws)
+def draws_per_symbol(
+    size: AuditSize, symbols: int, probabilities: Float[Tensor, " n"] | None
+) -> int:
+    """``local_draws``; more for each of few letters, since no mean over symbols helps there."""
+    if probabilities is None:
+        return size.local_draws
+    times = min(_MOST_DRAWS, max(1, size.symbols // max(symbols, 1)))
+    return times * size.local_draws

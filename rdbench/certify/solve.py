@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -12,16 +13,17 @@ from numpy import ndarray
 
 from rdbench.arrays import probabilities
 from rdbench.certify.certificate import Certificate
-from rdbench.certify.cloud import bound_cloud, certify_cloud
-from rdbench.certify.densities import line_density
+from rdbench.certify.cloud import certify_cloud
+from rdbench.certify.cloud.bounds import bound_cloud
 from rdbench.certify.finite import certify_finite
 from rdbench.certify.line import certify_line
-from rdbench.certify.line_absolute import certify_line_absolute
-from rdbench.certify.own_density import own_line_density
+from rdbench.certify.line.absolute import certify_line_absolute
+from rdbench.certify.line.densities import line_density
+from rdbench.certify.line.own_density import own_line_density
 from rdbench.certify.plane import certify_plane
-from rdbench.certify.plane_density import plane_density
+from rdbench.certify.plane.density import plane_density
 from rdbench.certify.radial import certify_radial
-from rdbench.certify.radial_density import radial_density
+from rdbench.certify.radial.density import radial_density
 from rdbench.certify.units import (
     Solver,
     in_units,
@@ -38,6 +40,8 @@ _RETRIES = (0.5, 0.2)
 _IN_SIGHT = 10.0
 
 Form = Literal["points", "shells", "letters"]
+Parts = tuple[Callable[..., Any], ...]
+F = TypeVar("F", bound=Callable[..., Any])
 # A source farther from the origin than so many of its scales is solved about its centre.
 _FAR = 16.0
 
@@ -59,6 +63,17 @@ class Method:
     matrix: tuple[Float[ndarray, "n m"], Float[ndarray, " n"]] | None = None
     """Distortions and probabilities of a finite alphabet; no letter has probability zero."""
     unit: float = 1.0
+    parts: Parts = ()
+    """The functions that ``solve`` is made of: other solvers are no part of the truth here."""
+
+
+def dispatch(choose: F) -> F:
+    """Mark a function that chooses among solvers, as far as a cell's identity is concerned.
+
+    Its own text counts for every problem; what it calls counts only where ``Method.parts`` names it
+    (`rdbench.run.meaning`).
+    """
+    return choose
 
 
 def certify(
@@ -115,6 +130,7 @@ def method_of(problem: Problem) -> Method:
     return found
 
 
+@dispatch
 def _finite(problem: Problem) -> Method | None:
     source, alphabet = problem.source, problem.alphabet
     assert isinstance(source, HasSupport)
@@ -132,6 +148,7 @@ def _finite(problem: Problem) -> Method | None:
             alphabet=alphabet.double().cpu().numpy(),
             matrix=(rho, p),
             unit=standard_unit(_range(rho, p)),
+            parts=(certify_finite, check_distortions, probabilities, standard_unit, _range),
         )
     if problem.distortion.name != "squared_error":
         return None
@@ -147,6 +164,7 @@ def _finite(problem: Problem) -> Method | None:
             lambda beta, tolerance, start: solver(z, p, beta, tolerance, start=start), unit, 2
         ),
         unit=unit**2,
+        parts=(solver, probabilities, standard_unit, in_units),
     )
 
 
@@ -156,6 +174,7 @@ def _range(rho: Float[ndarray, "n m"], p: Float[ndarray, " n"]) -> float:
         return float((p @ rho).min() - p @ rho.min(1))
 
 
+@dispatch
 def _density(problem: Problem) -> Method | None:
     if problem.alphabet is not None:
         return None
@@ -176,6 +195,7 @@ def _density(problem: Problem) -> Method | None:
                 unit, 2, origin,
             ),
             unit=unit**2,
+            parts=(certify_plane, plane_density, plane_in_units, standard_unit, in_units),
         )  # fmt: skip
     found = radial_density(problem.source)
     if found is None:
@@ -191,9 +211,11 @@ def _density(problem: Problem) -> Method | None:
         ),
         centre,
         unit=unit**2,
+        parts=(certify_radial, radial_density, radial_in_units, standard_unit, in_units),
     )  # fmt: skip
 
 
+@dispatch
 def _line(problem: Problem) -> Method | None:
     line = line_density(problem.source) or own_line_density(problem.source)
     power = 2 if problem.distortion.name == "squared_error" else 1
@@ -213,4 +235,7 @@ def _line(problem: Problem) -> Method | None:
             unit, power,
         ),
         unit=unit**power,
+        parts=(
+            solver, line_density, own_line_density, line_in_units, standard_unit, in_units,
+        ),
     )  # fmt: skip

@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from rdbench.check.findings import in_words
 from rdbench.check.listener import Listener, Look
 from rdbench.check.problems import Probe
 from rdbench.check.state import changed, explained, kept, snapshot
+from rdbench.fitting import uncovered
+from rdbench.outcomes import in_words
 from rdbench.run.seeds import seed_for
 from rdbench.run.views import apart, make_view
-from rdbench.types import Estimator, RdbenchError, Refusal, TestChannel, View
+from rdbench.types import Estimator, RdbenchError, Refusal, TestChannel, Unsupported, View
 
 _POOL = 100_000  # draws behind a view that holds no source
 _MOST_ANSWERS = 50
@@ -159,9 +160,16 @@ def _run(estimator: Estimator, view: View, own: Generator, found: Attempt) -> No
     before = snapshot()
     answers: Iterator[Any] = iter(())
 
-    def begin() -> Any:
-        return estimator.fit(view, list(found.probe.betas), own, listener)
+    refused = uncovered(estimator, view, found.probe.betas)
+    found.answers += refused
+    skipped = {refusal.beta for refusal in refused}
+    betas = [beta for beta in found.probe.betas if beta not in skipped]
 
+    def begin() -> Any:
+        return estimator.fit(view, betas, own, listener)
+
+    if refused and not betas:
+        return
     try:
         fit: Any = _turn(found, begin)
         found.is_iterator = isinstance(fit, Iterator)
@@ -175,6 +183,10 @@ def _run(estimator: Estimator, view: View, own: Generator, found: Attempt) -> No
             found.answers.append(answer)
             if isinstance(answer, TestChannel):
                 found.prints.append(fingerprint(answer, found.probe))
+    except Unsupported as reason:
+        answered = {getattr(one, "beta", None) for one in found.answers}
+        left = (beta for beta in betas if beta not in answered)
+        found.answers += [Refusal(beta, "unsupported", str(reason)) for beta in left]
     finally:
         _note(found, changed(before, snapshot()))
 

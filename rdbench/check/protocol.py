@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from rdbench import registry
-from rdbench.check.findings import Outcome, failed, in_words, judged
+from rdbench.check.findings import Outcome, failed, judged
+from rdbench.outcomes import in_words
 from rdbench.types import EstimatorInfo
 
 TRANSFORMS = ("shift", "scale", "rotation")
@@ -90,6 +91,13 @@ def _faults_of_info(cls: Any, info: EstimatorInfo) -> list[str]:
         f"info.needs holds {need!r}; density and support are what can be asked for"
         for need in sorted(info.needs - {"density", "support"})
     ]
+    limits = ("distortions", "alphabet", "max_dim", "slopes")
+    for setting, changed in info.variants.items():
+        if setting.partition("=")[0] not in {field.name for field in dataclasses.fields(cls)}:
+            faults.append(f"info.variants holds {setting!r}; it takes 'parameter=value'")
+        faults += [
+            f"info.variants changes {n}, which is no limit" for n in changed if n not in limits
+        ]
     if "default" in info.presets:
         faults.append("a preset is called default, which is the name of the defaults")
     for name, values in info.presets.items():

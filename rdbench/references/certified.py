@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from rdbench.certify.rates import Known, distortion_bracket, rate_at, rate_brack
 from rdbench.certify.rungs import close_in, slope_of_rate
 from rdbench.certify.solve import Method, certify, method_of
 from rdbench.distortions import TableDistortion
-from rdbench.references.shipped import Table, rate_name, shipped
+from rdbench.references.shipped import Table, rate_name, shipped, shipped_file
 from rdbench.sources.directional import log_mean_exp_cosine, sample_von_mises_fisher
 from rdbench.sources.finite import FiniteSource
 from rdbench.types import Bracket, HasSupport, OutOfRange, Problem, TruthPoint
@@ -66,6 +66,11 @@ class Bounded:
         settle(self, tolerance=number(self.tolerance, "a tolerance"))
         if not 0.0 < self.tolerance < math.inf:
             raise ValueError(f"a tolerance must be positive, got {self.tolerance}")
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """What the numbers pass through beside this class: the solver, the shipped table."""
+        return (*self.method.parts, *shipped_file(self.case))
 
     @property
     def citation(self) -> str:

@@ -19,8 +19,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
+from rdbench.references.ranges import checked_distortion, checked_rate, checked_slope, finite_slope
 from rdbench.sources.gaussian import GaussianSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
+from rdbench.types import Bracket, OutOfRange, TruthPoint
 
 _ROUNDING = 1e-13
 
@@ -31,21 +32,13 @@ class WaterFilling:
     """The rate-distortion function of a Gaussian vector, every quantity in closed form."""
 
     kind: ClassVar[str] = "closed form"
+    citation: ClassVar[str] = "Cover and Thomas, Elements of Information Theory, section 10.3.3"
+    validity: ClassVar[str] = "every beta >= 0"
 
     source: GaussianSource
 
     def __post_init__(self) -> None:
         instance(self.source, GaussianSource, "the source of reverse water-filling")
-
-    @property
-    def citation(self) -> str:
-        """Where the formula comes from."""
-        return "Cover and Thomas, Elements of Information Theory, section 10.3.3"
-
-    @property
-    def validity(self) -> str:
-        """Every slope."""
-        return "every beta >= 0"
 
     @cached_property
     def _variances(self) -> np.ndarray:
@@ -70,8 +63,7 @@ class WaterFilling:
         s2 = self._variances[self._variances > 0.0]
         if distortion >= s2.sum():
             return Bracket.exact(0.0)
-        if not distortion > 0.0:
-            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
+        checked_distortion(distortion)
         # With the k largest variances active, the level is (D - sum of the rest) / k; the right
         # k is the first whose level covers the next variance.
         rest = s2.sum() - np.cumsum(s2)
@@ -81,9 +73,8 @@ class WaterFilling:
         return Bracket.exact(self._at_level(float(levels[k]))[0])
 
     def slope(self, rate: float) -> float:
-        """beta at R* = rate; at rate 0 the largest beta that still spends nothing."""
-        if not (rate >= 0.0 and math.isfinite(rate)):
-            raise OutOfRange(f"a rate must be finite and >= 0, got {rate}")
+        """beta at R* = rate; at rate 0 the largest beta at which nothing is sent."""
+        checked_rate(rate)
         s2 = self._variances[self._variances > 0.0]
         if not len(s2):
             raise OutOfRange(

@@ -25,8 +25,9 @@ from scipy.special import erfcx
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
+from rdbench.references.ranges import checked_distortion, checked_rate, checked_slope, finite_slope
 from rdbench.sources.gaussian import GaussianSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
+from rdbench.types import Bracket, OutOfRange, TruthPoint
 
 _LOG_2PI = math.log(2.0 * math.pi)
 _CRITICAL = math.sqrt(2.0 / math.pi)
@@ -73,6 +74,8 @@ class GaussianAbsolute:
     """
 
     kind: ClassVar[str] = "closed form"
+    citation: ClassVar[str] = "Tan and Yao, IEEE Trans. Inform. Theory 21 (1975)"
+    validity: ClassVar[str] = "every beta >= 0"
 
     source: GaussianSource
 
@@ -82,16 +85,6 @@ class GaussianAbsolute:
             raise ValueError(f"the closed form is for d = 1, the source has d = {self.source.dim}")
         if not self._std > 0.0:
             raise ValueError("the closed form is for a positive standard deviation")
-
-    @property
-    def citation(self) -> str:
-        """Where the formula comes from."""
-        return "Tan and Yao, IEEE Trans. Inform. Theory 21 (1975)"
-
-    @property
-    def validity(self) -> str:
-        """Every slope."""
-        return "every beta >= 0"
 
     @property
     def _std(self) -> float:
@@ -115,8 +108,7 @@ class GaussianAbsolute:
 
     def rate(self, distortion: float) -> Bracket:
         """R(D), by finding the slope where D* = D."""
-        if not distortion > 0.0:
-            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
+        checked_distortion(distortion)
         d = distortion / self._std
         if d >= _CRITICAL:
             return Bracket.exact(0.0)
@@ -131,9 +123,8 @@ class GaussianAbsolute:
         return Bracket.exact(_curve(math.exp(log_beta))[0])
 
     def slope(self, rate: float) -> float:
-        """beta at R* = rate; at rate 0 the largest beta that still spends nothing."""
-        if not (rate >= 0.0 and math.isfinite(rate)):
-            raise OutOfRange(f"a rate must be finite and >= 0, got {rate}")
+        """beta at R* = rate; at rate 0 the largest beta at which nothing is sent."""
+        checked_rate(rate)
         # The Shannon lower bound log(beta / 2) + (1/2) log(2 pi) - 1/2 <= R*.
         most = rate + math.log(2.0) - 0.5 * _LOG_2PI + 0.5
         if most > 40.0 or rate == 0.0:

@@ -20,8 +20,9 @@ from scipy.optimize import brentq
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
+from rdbench.references.ranges import checked_slope
 from rdbench.sources.finite import FiniteSource
-from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint, checked_slope
+from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint
 
 
 @converts
@@ -30,6 +31,8 @@ class FiniteHamming:
     """R(D) of a finite source whose letters are scalars and all different."""
 
     kind: ClassVar[str] = "closed form"
+    citation: ClassVar[str] = "Gray, Conditional rate-distortion theory (1971); Erokhin (1958)"
+    validity: ClassVar[str] = "every beta >= 0"
 
     source: FiniteSource
 
@@ -39,16 +42,6 @@ class FiniteHamming:
             raise RdbenchError("the Hamming closed form takes scalar letters")
         if len(torch.unique(self.source.support)) != len(self.source.support):
             raise RdbenchError("the Hamming closed form takes letters that are all different")
-
-    @property
-    def citation(self) -> str:
-        """Where the formula comes from."""
-        return "Gray, Conditional rate-distortion theory (1971); Erokhin (1958)"
-
-    @property
-    def validity(self) -> str:
-        """Every slope."""
-        return "every beta >= 0"
 
     @cached_property
     def _p(self) -> np.ndarray:

@@ -16,8 +16,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
+from rdbench.references.ranges import checked_distortion, checked_rate, checked_slope, finite_slope
 from rdbench.sources.laplacian import LaplacianSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope, finite_slope
+from rdbench.types import Bracket, TruthPoint
 
 
 @converts
@@ -26,21 +27,13 @@ class LaplacianAbsolute:
     """R(D) = log(b / D) for 0 < D <= b."""
 
     kind: ClassVar[str] = "closed form"
+    citation: ClassVar[str] = "Berger, Rate Distortion Theory (1971), section 4.3"
+    validity: ClassVar[str] = "every beta >= 0"
 
     source: LaplacianSource
 
     def __post_init__(self) -> None:
         instance(self.source, LaplacianSource, "the source of this closed form")
-
-    @property
-    def citation(self) -> str:
-        """Where the formula comes from."""
-        return "Berger, Rate Distortion Theory (1971), section 4.3"
-
-    @property
-    def validity(self) -> str:
-        """Every slope."""
-        return "every beta >= 0"
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
@@ -52,16 +45,14 @@ class LaplacianAbsolute:
 
     def rate(self, distortion: float) -> Bracket:
         """max(0, log(b / D))."""
-        if not distortion > 0.0:
-            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
+        checked_distortion(distortion)
         if distortion >= self.source.scale:
             return Bracket.exact(0.0)
         return Bracket.exact(math.log(self.source.scale) - math.log(distortion))
 
     def slope(self, rate: float) -> float:
         """exp(R) / b."""
-        if not (rate >= 0.0 and math.isfinite(rate)):
-            raise OutOfRange(f"a rate must be finite and >= 0, got {rate}")
+        checked_rate(rate)
         return finite_slope(rate - math.log(self.source.scale), rate)
 
     def potential(self, x: Float[Tensor, "n 1"], beta: float) -> Float[Tensor, " n"]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,10 +17,9 @@ from scipy.special import gammaln
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
-from rdbench.references.shannon import ShannonCurve
+from rdbench.references.shannon import TightBound
 from rdbench.sources.directional import sample_von_mises_fisher
 from rdbench.sources.sphere import NoisySphereSource
-from rdbench.types import Bracket, TruthPoint
 
 _PANELS, _NODES = 200, 20
 _BEYOND = 12.0
@@ -30,11 +27,9 @@ _BEYOND = 12.0
 
 
 @converts
-@dataclass(frozen=True)
-class NoisySphere:
+@dataclass(frozen=True, eq=False)
+class NoisySphere(TightBound):
     """R(D) of a sphere plus N(0, s^2 I) for beta >= 1 / (2 s^2)."""
-
-    kind: ClassVar[str] = "closed form"
 
     source: NoisySphereSource
 
@@ -42,41 +37,13 @@ class NoisySphere:
         instance(self.source, NoisySphereSource, "the source of this closed form")
 
     @property
-    def citation(self) -> str:
-        """Where the formula comes from."""
-        return "Berger, Rate Distortion Theory (1971), section 4.3; Linder and Zamir (1994)"
-
-    @property
-    def validity(self) -> str:
-        """The slopes for which the bound is tight."""
-        return self.curve.validity
-
-    @property
     def lowest_beta(self) -> float:
         """1 / (2 s^2)."""
         return 0.5 / self.source.noise**2
 
-    @cached_property
-    def curve(self) -> ShannonCurve:
-        """The bound, with h(X) by quadrature."""
-        return ShannonCurve(noisy_sphere_entropy(self.source), self.source.dim, self.lowest_beta)
-
-    def point(self, beta: float) -> TruthPoint:
-        """F*, R*, D* at slope beta."""
-        return self.curve.point(beta)
-
-    def rate(self, distortion: float) -> Bracket:
-        """R(D)."""
-        return self.curve.rate(distortion)
-
-    def slope(self, rate: float) -> float:
-        """beta at R* = rate."""
-        return self.curve.slope(rate)
-
-    def potential(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
-        """-log p(x) - (d/2) log(pi / beta)."""
-        self.curve.check(beta)
-        return -self.source.log_prob(x) - 0.5 * self.source.dim * math.log(math.pi / beta)
+    def entropy(self) -> float:
+        """h(X) in nats."""
+        return noisy_sphere_entropy(self.source)
 
     def sample_conditional(
         self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator

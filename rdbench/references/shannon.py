@@ -24,8 +24,10 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance, number, settle, whole
+from rdbench.references.ranges import checked_distortion, finite_slope
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint, finite_slope
+from rdbench.sources.sphere import NoisySphereSource
+from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint
 
 _QUADRATURE_DIM = 3
 
@@ -69,8 +71,7 @@ class ShannonCurve:
 
     def rate(self, distortion: float) -> Bracket:
         """R(D) = h(X) - (d/2) log(2 pi e D / d)."""
-        if not distortion > 0.0:
-            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
+        checked_distortion(distortion)
         beta = 0.5 * self.dim / distortion
         self.check(beta)
         return Bracket.exact(self._rate_at(beta))
@@ -85,22 +86,24 @@ class ShannonCurve:
         return beta
 
 
-@converts
-@dataclass(frozen=True, eq=False)
-class TightShannonBound:
-    """R(D) of a Gaussian mixture for beta >= 1 / (2 v), v the smallest component variance."""
+class TightBound:
+    """R(D) of a source for which the Shannon bound is tight from some slope up."""
 
     kind: ClassVar[str] = "closed form"
+    citation: ClassVar[str] = (
+        "Berger, Rate Distortion Theory (1971), section 4.3; Linder and Zamir (1994)"
+    )
 
-    source: GaussianMixture
-
-    def __post_init__(self) -> None:
-        instance(self.source, GaussianMixture, "the source of the Shannon bound")
+    source: GaussianMixture | NoisySphereSource
 
     @property
-    def citation(self) -> str:
-        """Where the formula comes from."""
-        return "Berger, Rate Distortion Theory (1971), section 4.3; Linder and Zamir (1994)"
+    def lowest_beta(self) -> float:
+        """The slope from which the bound is tight."""
+        raise NotImplementedError
+
+    def entropy(self) -> float:
+        """h(X) in nats."""
+        raise NotImplementedError
 
     @property
     def validity(self) -> str:
@@ -110,12 +113,7 @@ class TightShannonBound:
     @cached_property
     def curve(self) -> ShannonCurve:
         """The bound, with h(X) by quadrature."""
-        return ShannonCurve(mixture_entropy(self.source), self.source.dim, self.lowest_beta)
-
-    @cached_property
-    def lowest_beta(self) -> float:
-        """1 / (2 v)."""
-        return 0.5 / float(self.source.variances.min())
+        return ShannonCurve(self.entropy(), self.source.dim, self.lowest_beta)
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
@@ -129,15 +127,35 @@ class TightShannonBound:
         """beta at R* = rate."""
         return self.curve.slope(rate)
 
-    def reproduction(self, beta: float) -> GaussianMixture:
-        """The optimal marginal q*."""
-        self.curve.check(beta)
-        return self.source.deconvolved(0.5 / beta)
-
     def potential(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
         """-log p(x) - (d/2) log(pi / beta)."""
         self.curve.check(beta)
         return -self.source.log_prob(x) - 0.5 * self.source.dim * math.log(math.pi / beta)
+
+
+@converts
+@dataclass(frozen=True, eq=False)
+class TightShannonBound(TightBound):
+    """R(D) of a Gaussian mixture for beta >= 1 / (2 v), v the smallest component variance."""
+
+    source: GaussianMixture
+
+    def __post_init__(self) -> None:
+        instance(self.source, GaussianMixture, "the source of the Shannon bound")
+
+    @cached_property
+    def lowest_beta(self) -> float:
+        """1 / (2 v)."""
+        return 0.5 / float(self.source.variances.min())
+
+    def entropy(self) -> float:
+        """h(X) in nats."""
+        return mixture_entropy(self.source)
+
+    def reproduction(self, beta: float) -> GaussianMixture:
+        """The optimal marginal q*."""
+        self.curve.check(beta)
+        return self.source.deconvolved(0.5 / beta)
 
     def sample_conditional(
         self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator

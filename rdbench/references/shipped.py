@@ -11,6 +11,7 @@ import functools
 import json
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from rdbench.certify.certificate import Certificate
@@ -40,8 +41,14 @@ def rate_name(rate: float) -> str:
 @functools.cache
 def shipped(case: str) -> Table:
     """The table of a case; empty where none is shipped."""
-    file = resources.files(_PACKAGE) / f"{case}.json"
-    return read_table(json.loads(file.read_text())) if case and file.is_file() else Table()
+    (file,) = shipped_file(case) or (None,)
+    return read_table(json.loads(file.read_text())) if file is not None else Table()
+
+
+def shipped_file(case: str) -> tuple[Path, ...]:
+    """The file of a case's table; empty where none is shipped."""
+    file = Path(str(resources.files(_PACKAGE))) / f"{case}.json"
+    return (file,) if case and file.is_file() else ()
 
 
 def read_table(plain: dict[str, Any]) -> Table:

@@ -25,13 +25,14 @@ from scipy.optimize import brentq
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
+from rdbench.references.ranges import checked_distortion, checked_rate, checked_slope
 from rdbench.sources.directional import (
     log_mean_exp_cosine,
     mean_cosine,
     sample_von_mises_fisher,
 )
 from rdbench.sources.sphere import SphereSource
-from rdbench.types import Bracket, OutOfRange, TruthPoint, checked_slope
+from rdbench.types import Bracket, OutOfRange, TruthPoint
 
 _LOWEST, _HIGHEST = 1e-9, 1e9
 """Below the former beta is d/2 to rounding; beyond the latter scipy.special.ive, which the
@@ -71,21 +72,15 @@ class SphereUniform:
     """R(D) of the uniform law on a sphere of radius rho, 0 < D <= rho^2."""
 
     kind: ClassVar[str] = "closed form"
+    citation: ClassVar[str] = (
+        "by symmetry and convexity, docs/truth.md; Wood (1994) for the conditional"
+    )
+    validity: ClassVar[str] = "every beta >= 0"
 
     source: SphereSource
 
     def __post_init__(self) -> None:
         instance(self.source, SphereSource, "the source of this closed form")
-
-    @property
-    def citation(self) -> str:
-        """Where the formula comes from."""
-        return "by symmetry and convexity, docs/truth.md; Wood (1994) for the conditional"
-
-    @property
-    def validity(self) -> str:
-        """Every slope."""
-        return "every beta >= 0"
 
     def concentration(self, beta: float) -> float:
         """kappa: the root of kappa / (2 A(kappa)) = beta rho^2, zero up to beta rho^2 = d/2."""
@@ -121,8 +116,7 @@ class SphereUniform:
 
     def rate(self, distortion: float) -> Bracket:
         """R(D): kappa solves A(kappa)^2 = 1 - D / rho^2."""
-        if not distortion > 0.0:
-            raise OutOfRange(f"R(D) is infinite at D = {distortion}")
+        checked_distortion(distortion)
         scaled = distortion / self.source.radius**2
         if scaled >= 1.0:
             return Bracket.exact(0.0)
@@ -130,9 +124,8 @@ class SphereUniform:
         return Bracket.exact(self._at(kappa)[0])
 
     def slope(self, rate: float) -> float:
-        """beta at R* = rate; at rate 0 the largest beta that spends nothing."""
-        if not (rate >= 0.0 and math.isfinite(rate)):
-            raise OutOfRange(f"a rate must be finite and >= 0, got {rate}")
+        """beta at R* = rate; at rate 0 the largest beta at which nothing is sent."""
+        checked_rate(rate)
         d, square = self.source.dim, self.source.radius**2
         if rate == 0.0:
             return 0.5 * d / square

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rdbench.outcomes import RdbenchError
 from rdbench.report.grouping import (
     SETTINGS,
     TEXT_COLUMNS,
@@ -16,12 +17,11 @@ from rdbench.report.grouping import (
     text_of,
     varying,
 )
-from rdbench.report.markup import render
+from rdbench.report.markup import Fitted, fitted
 from rdbench.report.paired import Difference, Member, difference
 from rdbench.report.style import estimator_label
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
-from rdbench.types import RdbenchError
 
 SELVES = ("estimator", "preset", "params")
 """The columns that say which estimator a row is of."""
@@ -42,11 +42,10 @@ UNPAIRED = (
 
 
 @dataclass(frozen=True)
-class Against:
-    """The table as text, and what a reader should know of its rows, one line each."""
+class Against(Fitted):
+    """The table, and what a reader should know of its rows, one line each."""
 
-    text: str
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def against_table(
@@ -55,6 +54,7 @@ def against_table(
     by: str = "case,estimator",
     fmt: str = "md",
     units: str = "nats",
+    width: int | None = None,
 ) -> Against:
     """The gap of every estimator less that of ``name``, with 95% intervals; negative is better.
 
@@ -69,6 +69,7 @@ def against_table(
         by: the columns that make a group, as in ``metric_table``.
         fmt: ``md``, ``latex`` (booktabs), ``csv`` or ``html``; CSV keeps every digit.
         units: ``nats`` or ``bits``.
+        width: characters of a line of Markdown, as in ``fitted_table``.
 
     Raises:
         RdbenchError: nothing stored has that label; an unknown column, format or unit.
@@ -104,7 +105,9 @@ def against_table(
         "worse", "paired", "n", "of",
     ]  # fmt: skip
     numeric = [title not in TEXT_COLUMNS and title != "holds" for title in header]
-    return Against(render(header, rows, numeric, fmt), tuple(_notes(found)))
+    droppable = [("of",), ("paired", "n"), ("better", "worse"), ("holds",)] if fmt == "md" else []
+    table = fitted(header, rows, numeric, fmt, droppable=droppable, width=width)
+    return Against(table.text, table.left_out, tuple(_notes(found)))
 
 
 CELL_ALIKE = ("n_train", "commit", "threads", "jobs", "status", "side", "audit_method")

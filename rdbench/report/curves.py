@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,18 +11,13 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from rdbench.report.impossible import count_impossible, is_impossible
+from rdbench.report.impossible import count_impossible
 from rdbench.report.protocol import Protocol, summarise_protocol
-from rdbench.report.series import HEADROOM, Panel, Series, Truth
+from rdbench.report.scales import audited_pairs, curve_axes
+from rdbench.report.series import Panel
 from rdbench.report.style import BAND_ALPHA, NOTE_COLOUR, NOTE_SIZE, TRUTH_COLOUR, SeriesStyle
-from rdbench.report.summary import SCORED
-from rdbench.report.ticks import tick_logarithmically
+from rdbench.report.ticks import MOST_TICKS, tick_logarithmically
 from rdbench.report.truth_line import TruthLine
-
-LOG_SPAN = 30.0
-"""From this ratio of distortions on, the axis is logarithmic."""
-MOST_TICKS = 5
-"""Labels on a logarithmic axis: panels may be two inches wide."""
 
 CEILING_LINE: dict[str, Any] = {"color": NOTE_COLOUR, "linewidth": 0.8, "linestyle": (0, (1, 2.5))}
 """How the ceiling of the paper's protocol is drawn."""
@@ -44,21 +38,19 @@ def draw_curve(
         scale: nats per unit of rate.
         units: the name of that unit.
     """
-    points = {series.label: _pairs(series, panel.line) for series in panel.series}
-    known = [pairs for pairs in points.values() if len(pairs)]
-    distortions = np.concatenate([panel.truth.distortion.ravel(), *(p[:, 0] for p in known)])
-    if not distortions.size:
+    points = {series.label: audited_pairs(series, panel.line) for series in panel.series}
+    found = curve_axes(panel)
+    if found is None:
         axes.text(0.5, 0.5, "no points", transform=axes.transAxes, **_NOTE)
         axes.set(xticks=[], yticks=[])
         return
-    positive = distortions[distortions > 0]
-    logarithmic = positive.size == distortions.size and np.ptp(np.log(positive)) > np.log(LOG_SPAN)
-    if logarithmic:
-        axes.set_xscale("log")
+    axis, top = found[0], found[1] / scale
+    axes.set_xscale(axis.kind)
     _draw_truth(axes, panel.line, scale)
-    top = _rate_top(panel.truth, known) / scale
     axes.set_ylim(-_BELOW * top, top)
-    _set_distortion_limits(axes, panel.truth, known, logarithmic=bool(logarithmic))
+    axes.set_xlim(axis.lo, axis.hi)
+    if axis.kind == "log":
+        tick_logarithmically(axes.xaxis, axis.lo, axis.hi, most=MOST_TICKS)
     _draw_ceiling(axes, panel, scale)
 
     outside = 0
@@ -134,8 +126,8 @@ def _draw_intervals(axes: Axes, pairs: Float[ndarray, "n 4"], scale: float, colo
 def protocol_ceiling(panel: Panel) -> Protocol | None:
     """The paper's protocol where its ceiling log N crosses the panel, else None."""
     found = summarise_protocol(point for series in panel.series for point in series.points)
-    known = [pairs for series in panel.series if len(pairs := _pairs(series, panel.line))]
-    return found if found and found.ceiling < _rate_top(panel.truth, known) else None
+    axes = curve_axes(panel)
+    return found if found and axes and found.ceiling < axes[1] else None
 
 
 def _draw_ceiling(axes: Axes, panel: Panel, scale: float) -> None:
@@ -151,49 +143,6 @@ def _draw_ceiling(axes: Axes, panel: Panel, scale: float) -> None:
         xytext=(0, 2), textcoords="offset points", fontsize=NOTE_SIZE,
         color=NOTE_COLOUR, ha="right",
     )  # fmt: skip
-
-
-def _pairs(series: Series, line: TruthLine) -> Float[ndarray, "n 4"]:
-    """The audited D and R of the points whose numbers count, and the half widths of both.
-
-    The half widths are NaN where the records hold none; what no channel can reach is left out.
-    """
-    found = [
-        (point.distortion, point.rate, _number(point.distortion_half), _number(point.rate_half))
-        for point in series.points
-        if point.status in SCORED and point.distortion is not None and point.rate is not None
-        and not is_impossible(point, line)
-    ]  # fmt: skip
-    return np.array(found, dtype=np.float64).reshape(-1, 4)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _rate_top(truth: Truth, known: list[Float[ndarray, "_ 4"]]) -> float:
-    """The end of the rate axis in nats: all points, unless a few would squash the curve."""
-    largest = max((float(pairs[:, 1].max()) for pairs in known), default=0.0)
-    if not truth.rate.size:
-        return 1.08 * max(largest, 1e-12)
-    true = float(truth.rate.max())
-    return max(1.08 * min(max(largest, true), HEADROOM * true), 1e-12)
-
-
-def _set_distortion_limits(
-    axes: Axes, truth: Truth, known: list[Float[ndarray, "_ 4"]], *, logarithmic: bool
-) -> None:
-    """All points on the axis, with a margin; a single one in the middle of a wide axis."""
-    values = np.concatenate([truth.distortion.ravel(), *(pairs[:, 0] for pairs in known)])
-    lo, hi = float(values.min()), float(values.max())
-    if logarithmic:
-        pad = (hi / lo) ** 0.06
-        axes.set_xlim(lo / pad, hi * pad)
-        tick_logarithmically(axes.xaxis, lo / pad, hi * pad, most=MOST_TICKS)
-    elif lo == hi:
-        axes.set_xlim(0.0, 2.0 * hi if hi > 0 else 1.0)
-    else:
-        axes.set_xlim(max(0.0, lo - 0.06 * (hi - lo)), hi + 0.06 * (hi - lo))
 
 
 def _draw_truth(axes: Axes, line: TruthLine, scale: float) -> None:

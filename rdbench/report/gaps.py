@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from matplotlib import rcParams
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from matplotlib.transforms import offset_copy
 
 from rdbench.report.curves import CEILING_LINE
-from rdbench.report.intervals import draw_interval, shown_gap
+from rdbench.report.intervals import draw_interval
 from rdbench.report.labels import Ending
 from rdbench.report.protocol import summarise_protocol
-from rdbench.report.scales import GapScale, gap_scale, set_gap_axis, set_rate_axis
-from rdbench.report.series import Panel, Series
-from rdbench.report.style import NOTE_COLOUR, NOTE_SIZE, SeriesStyle
-from rdbench.report.summary import SCORED, abscissa, is_scored
+from rdbench.report.scales import Axis, gap_scale, rate_axis
+from rdbench.report.scores import SCORED, abscissa, drawn_gap, is_scored
+from rdbench.report.series import Panel, Series, joined, missing
+from rdbench.report.style import NOTE_COLOUR, NOTE_SIZE, TRUTH_COLOUR, SeriesStyle
+from rdbench.report.ticks import MOST_TICKS, decades, power_label, tick_logarithmically
 
 MOST_NOTES = 6
 PROTOCOL_LINE: dict[str, Any] = {
@@ -30,10 +32,10 @@ RUG = 0.045
 """Height, in parts of the panel, of the strip for points without a gap."""
 
 
-def shared_scale(panels: Sequence[Panel]) -> GapScale:
+def shared_scale(panels: Sequence[Panel]) -> Axis:
     """The axis that fits every panel, with room for what is written in them."""
     series = [one for panel in panels for one in panel.series]
-    lines = (sum(len(_missing(one)) for one in panel.series) for panel in panels)
+    lines = (sum(len(missing(one)) for one in panel.series) for panel in panels)
     axis = gap_scale([point for one in series for point in one.points])
     return replace(axis, notes=min(max(lines, default=0), MOST_NOTES))
 
@@ -42,7 +44,7 @@ def draw_gaps(
     axes: Axes,
     panel: Panel,
     styles: Mapping[str, SeriesStyle],
-    axis: GapScale,
+    axis: Axis,
     scale: float,
     units: str,
     *,
@@ -61,8 +63,8 @@ def draw_gaps(
         only: of this estimator, on the same axes; None for all.
         notes: whether what has no gap is also told in words.
     """
-    set_gap_axis(axes, axis, scale)
-    set_rate_axis(axes, panel, scale)
+    _set_gap_axis(axes, axis, scale)
+    _set_rate_axis(axes, panel, scale)
     if only is not None:
         shown = tuple(series for series in panel.series if series.estimator == only)
         panel = replace(panel, series=shown)
@@ -72,7 +74,7 @@ def draw_gaps(
         # Side by side rather than on top of one another: intervals at the same rate overlap.
         shift = index - 0.5 * (len(panel.series) - 1)
         _draw_series(axes, series, style, shift, scale)
-        texts += _missing(series) if notes else []
+        texts += missing(series) if notes else []
     _draw_ceiling(axes, panel, scale)
     leading = 1.05 * float(rcParams["font.size"])
     for line, text in enumerate(texts[:MOST_NOTES]):
@@ -95,7 +97,7 @@ def gap_endings(axes: Axes, panel: Panel, scale: float) -> list[Ending]:
     found = []
     for series in panel.series:
         placed = [(rate / scale, p) for p in series.points if (rate := abscissa(p)) is not None]
-        gaps = [(x, shown_gap(p) / scale) for x, p in placed if is_scored(p)]
+        gaps = [(x, drawn_gap(p) / scale) for x, p in placed if is_scored(p)]
         if gaps:
             x = max(x for x, _ in gaps)
             last = [gap for at, gap in gaps if at == x]
@@ -132,6 +134,46 @@ def _draw_ceiling(axes: Axes, panel: Panel, scale: float) -> None:
     )
 
 
+def _set_gap_axis(axes: Axes, axis: Axis, scale: float) -> None:
+    """Scale, limits and few ticks: powers of ten, thinned so that labels do not touch."""
+    lo, hi = axis.lo / scale, axis.hi / scale
+    if axis.kind == "log":
+        axes.set_yscale("log")
+        ticks = decades(lo, hi, most=7)
+    else:
+        # A round number in whatever unit, so that a tick says where the linear part ends.
+        linear = 10.0 ** round(math.log10(axis.linear / scale))
+        axes.set_yscale("symlog", linthresh=linear, linscale=0.9)
+        negative = [-tick for tick in decades(linear, -lo, most=3)]
+        ticks = [*negative[::-1], 0.0, *decades(linear, hi, most=6)]
+        axes.axhline(0.0, color=TRUTH_COLOUR, linewidth=0.9, zorder=1)
+    # Room for the strip of failures below the data and the notes above.
+    axes.set_ylim(lo, hi)
+    to_axis = axes.yaxis.get_transform()
+    bottom, top = (float(v) for v in to_axis.transform(np.array([lo, hi])))
+    height = top - bottom
+    room = np.array([bottom - 0.12 * height, top + 0.08 * axis.notes * height])
+    axes.set_ylim(*map(float, to_axis.inverted().transform(room)))
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_major_formatter(FuncFormatter(power_label))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="y", color=NOTE_COLOUR, alpha=0.15, linewidth=0.6)
+
+
+def _set_rate_axis(axes: Axes, panel: Panel, scale: float) -> None:
+    found = [abscissa(point) for series in panel.series for point in series.points]
+    rates = [rate / scale for rate in found if rate is not None]
+    if not rates:
+        axes.set_xticks([])
+        return
+    axis = rate_axis(rates)
+    axes.set_xscale(axis.kind)
+    axes.set_xlim(axis.lo, axis.hi)
+    if axis.kind == "log":
+        tick_logarithmically(axes.xaxis, axis.lo, axis.hi, most=MOST_TICKS)
+
+
 def _draw_series(
     axes: Axes, series: Series, style: SeriesStyle, shift: float, scale: float
 ) -> None:
@@ -142,15 +184,13 @@ def _draw_series(
     )
     placed = [(rate / scale, p) for p in series.points if (rate := abscissa(p)) is not None]
     placed.sort(key=lambda pair: pair[0])
-    scored = [(x, p, shown_gap(p) / scale) for x, p in placed if is_scored(p)]
+    scored = [(x, p, drawn_gap(p) / scale) for x, p in placed if is_scored(p)]
     look: dict[str, Any] = {"color": style.colour, "transform": moved, "zorder": 3}
     if scored:
         for at, point, _ in scored:
             draw_interval(axes, at, point, scale, alpha=0.75, **look)
-        # The line joins the means over seeds; a line through every seed would zigzag.
-        means = {at: [gap for x, _, gap in scored if x == at] for at, _, _ in scored}
-        joined = [math.fsum(gaps) / len(gaps) for gaps in means.values()]
-        axes.plot(list(means), joined, linestyle=style.line, linewidth=0.7, alpha=0.5, **look)
+        means = [(rate / scale, gap / scale) for rate, gap in joined(series.points)]
+        axes.plot(*zip(*means, strict=True), linestyle=style.line, linewidth=0.7, alpha=0.5, **look)
         axes.plot(
             [at for at, _, _ in scored], [gap for _, _, gap in scored], linestyle="none",
             marker=style.marker, markeredgewidth=0.9, markerfacecolor=style.face, **look,
@@ -168,18 +208,3 @@ def _draw_series(
             missing, [RUG] * len(missing), linestyle="none", marker="x", markersize=4,
             markeredgewidth=1.0, color=style.colour, transform=strip, zorder=3,
         )  # fmt: skip
-
-
-def _missing(series: Series) -> list[str]:
-    """What of a series has no gap, in words."""
-    counts = Counter(
-        point.status if point.status not in SCORED else "no gap"
-        for point in series.points
-        if not is_scored(point)
-    )
-    total = len(series.points)
-    return [
-        f"{series.label}: {'all' if count == total else f'{count} of {total}'} "
-        f"{status.replace('_', ' ')}"
-        for status, count in sorted(counts.items())
-    ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 
-from rdbench.report.export import compact_json
+from rdbench.columns import HEAD, MACHINE, TABLES
+from rdbench.outcomes import RdbenchError
+from rdbench.report.export import value
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord, PointRecord
-from rdbench.types import RdbenchError
 
 Value = str | int | float | None
 SortKey = tuple[tuple[int, float, str], ...]
@@ -26,28 +29,12 @@ def case_namer(records: Iterable[CellRecord]) -> CaseName:
 
 
 CELL_COLUMNS: Mapping[str, Callable[[CellRecord], Value]] = {
-    "suite": lambda r: r.suite,
-    "suite_version": lambda r: r.suite_version,
-    "case": lambda r: r.case,
-    "dim": lambda r: r.dim,
-    "distortion": lambda r: r.distortion,
-    "estimator": estimator_label,
-    "preset": lambda r: r.preset,
-    "params": lambda r: compact_json(r.params),
-    "seed": lambda r: r.seed,
-    "budget": lambda r: r.budget,
-    "n_train": lambda r: r.n_train,
-    "device": lambda r: r.provenance.device,
-    "threads": lambda r: r.provenance.threads,
-    "jobs": lambda r: r.provenance.jobs,
-    "commit": lambda r: r.provenance.commit,
-}
+    column.name: partial(value, column)
+    for column in (*HEAD, *MACHINE)
+    if column.name not in ("cell", "dirty", "schema", "versions")
+} | {"estimator": estimator_label}
 POINT_COLUMNS: Mapping[str, Callable[[PointRecord], Value]] = {
-    "beta": lambda p: p.beta,
-    "target_rate": lambda p: p.target_rate,
-    "status": lambda p: p.status,
-    "side": lambda p: p.side,
-    "audit_method": lambda p: p.audit_method,
+    name: attrgetter(name) for name in ("beta", "target_rate", "status", "side", "audit_method")
 }
 SETTINGS = ("suite_version", "budget", "n_train", "device")
 """Settings that no mean may mix: they become columns wherever the records differ in them."""
@@ -72,11 +59,8 @@ def sort_key(values: Sequence[Value]) -> SortKey:
 
 
 TEXT_COLUMNS = frozenset(
-    {
-        "suite", "case", "distortion", "estimator", "preset", "params", "budget", "device",
-        "commit", "status", "side", "audit_method", "claim",
-    }
-)  # fmt: skip
+    column.name for column in TABLES["points"] if column.kind in ("text", "mapping")
+)
 """The columns set flush left."""
 
 

@@ -8,8 +8,9 @@ import io
 import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
-from rdbench.types import RdbenchError
+from rdbench.outcomes import RdbenchError
 
 FORMATS = ("md", "latex", "csv", "html")
 
@@ -60,6 +61,53 @@ def render(
             return _html(header, rows, numeric, bold)
         case _:
             raise RdbenchError(f"unknown format {fmt!r}; choose from {', '.join(FORMATS)}")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A table as text, and the titles of the columns that were left out to fit a width."""
+
+    text: str
+    left_out: tuple[str, ...] = ()
+
+
+def fitted(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Sequence[bool],
+    fmt: str,
+    bold: Bold = frozenset(),
+    droppable: Sequence[Sequence[str]] = (),
+    width: int | None = None,
+) -> Fitted:
+    """``render`` within a width.
+
+    Args:
+        header: the column titles.
+        rows: the cells, one text per column.
+        numeric: which columns are set flush right.
+        fmt: as in ``render``.
+        bold: as in ``render``.
+        droppable: the titles that may be left out together, the least important first.
+        width: of a line in characters; None leaves nothing out.
+    """
+    left_out: list[str] = []
+    for titles in [*droppable, ()]:
+        kept = [place for place, title in enumerate(header) if title not in left_out]
+        text = render(
+            [header[k] for k in kept], [[row[k] for k in kept] for row in rows],
+            [numeric[k] for k in kept], fmt,
+            {(row, kept.index(column)) for row, column in bold if column in kept},
+        )  # fmt: skip
+        if width is None or max(map(len, text.splitlines())) <= width:
+            break
+        left_out += [title for title in titles if title in header]
+    return Fitted(text, tuple(left_out))
+
+
+def left_out_note(titles: Sequence[str], width: int | None) -> str:
+    """Which columns did not fit into ``width`` characters, and how to see them."""
+    return f"not shown in {width} columns: {', '.join(titles)}; --verbose shows them"
 
 
 def escape_latex(text: str) -> str:

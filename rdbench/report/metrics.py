@@ -6,12 +6,15 @@ conditional is a fraction of the spread of the optimal one, masses are probabili
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
-from rdbench.report.claims import claim_excess, claimed_gap, claimed_lagrangian
+from rdbench.columns import AUDIT_S, COST, POINT, Unit
+from rdbench.report.claims import claimed_lagrangian
+from rdbench.report.export import value
+from rdbench.report.grouping import Cell
 from rdbench.report.scores import (
     SCORED,
     abscissa,
@@ -20,6 +23,7 @@ from rdbench.report.scores import (
     has_rate_error,
     is_scored,
     is_upper,
+    mean,
     mean_gap,
     median_gap,
     shown_mean,
@@ -33,10 +37,10 @@ class Metric:
     """A column of a table: where its values come from and how a group of them becomes one."""
 
     of: Literal["point", "cell"]
-    unit: str
-    """The unit shown; "rate" stands for nats or bits."""
-    point: Callable[[PointRecord], float | None] | None = None
-    cell: Callable[[CellRecord], float | None] | None = None
+    unit: Unit
+    """Only nats are converted."""
+    value: Callable[[CellRecord, PointRecord | None], float | None]
+    """Of a point with its cell, or of a cell alone."""
     audited: bool = True
     """Whether only points that may be scored count."""
     claimed: str = ""
@@ -47,49 +51,46 @@ class Metric:
     """The titles of the columns after its own: the ends of its interval, or what bounds it."""
 
 
-def _point(name: str, unit: str, *, audited: bool = True, claimed: str = "") -> Metric:
-    return Metric("point", unit, point=lambda p: getattr(p, name), audited=audited, claimed=claimed)
+_COLUMNS = {column.name: column for column in (*COST, AUDIT_S, *POINT)}
 
 
-def _cell(name: str, unit: str) -> Metric:
-    return Metric("cell", unit, cell=lambda r: getattr(r.cost, name))
+def _of(name: str, claimed: str = "", ends: tuple[str, ...] = (), **more: Any) -> Metric:
+    """The metric of a column of the export."""
+    column = _COLUMNS[name]
+    of: Literal["point", "cell"] = "cell" if column in COST else "point"
+    return Metric(of, column.unit, partial(value, column), claimed=claimed, ends=ends, **more)
 
 
-def _good_to(record: CellRecord) -> float | None:
+def _good_to(record: CellRecord, _: PointRecord | None) -> float | None:
     found = good_to(record)
     return None if found is None else found.rate
 
 
+def _claimed_lagrangian(_: CellRecord, point: PointRecord | None) -> float | None:
+    return None if point is None else claimed_lagrangian(point)
+
+
 METRICS: Mapping[str, Metric] = {
-    "gap": replace(_point("gap", "rate", claimed="claimed_gap"), ends=("gap_lo", "gap_hi")),
-    "worst_gap": replace(
-        _point("gap", "rate", claimed="worst_claimed_gap"),
-        worst=True,
-        ends=("worst_lo", "worst_hi"),
-    ),
-    "median_gap": _point("gap", "rate"),
-    "good_to": Metric("cell", "rate", cell=_good_to, ends=("ladder_top",)),
-    "claimed_gap": Metric("point", "rate", point=claimed_gap),
-    "worst_claimed_gap": Metric("point", "rate", point=claimed_gap, worst=True),
-    "claim_excess": Metric("point", "rate", point=claim_excess),
-    "gap_paper_protocol": _point("gap_paper_protocol", "rate"),
-    "rate_error": replace(_point("rate_error", "rate"), ends=("rate_error_lo", "rate_error_hi")),
-    "rate": _point("rate", "rate", claimed="claimed_rate"),
-    "distortion": _point("distortion", "", claimed="claimed_distortion"),
-    "lagrangian": _point("lagrangian", "rate", claimed="claimed_lagrangian"),
-    "claimed_rate": _point("claimed_rate", "rate"),
-    "claimed_distortion": _point("claimed_distortion", ""),
-    "claimed_lagrangian": Metric("point", "rate", point=claimed_lagrangian),
-    "conditional_error": _point("conditional_error", ""),
-    "mode_mass_error": _point("mode_mass_error", ""),
-    "ess": _point("ess", ""),
-    "audit_s": _point("audit_s", "s", audited=False),
-    "wall_s": _cell("wall_s", "s"),
-    "cpu_s": _cell("cpu_s", "s"),
-    "peak_rss_mb": _cell("peak_rss_mb", "MB"),
-    "n_source_samples": _cell("n_source_samples", ""),
-    "gradient_steps": _cell("gradient_steps", ""),
-    "n_parameters": _cell("n_parameters", ""),
+    "gap": _of("gap", "claimed_gap", ("gap_lo", "gap_hi")),
+    "worst_gap": _of("gap", "worst_claimed_gap", ("worst_lo", "worst_hi"), worst=True),
+    "median_gap": _of("gap"),
+    "good_to": Metric("cell", "nats", _good_to, ends=("ladder_top",)),
+    "claimed_gap": _of("claimed_gap"),
+    "worst_claimed_gap": _of("claimed_gap", worst=True),
+    "claim_excess": _of("claim_excess"),
+    "gap_paper_protocol": _of("gap_paper_protocol"),
+    "rate_error": _of("rate_error", ends=("rate_error_lo", "rate_error_hi")),
+    "rate": _of("rate", "claimed_rate"),
+    "distortion": _of("distortion_value", "claimed_distortion"),
+    "lagrangian": _of("lagrangian", "claimed_lagrangian"),
+    "claimed_rate": _of("claimed_rate"),
+    "claimed_distortion": _of("claimed_distortion"),
+    "claimed_lagrangian": Metric("point", "nats", _claimed_lagrangian),
+    "conditional_error": _of("conditional_error"),
+    "mode_mass_error": _of("mode_mass_error"),
+    "ess": _of("ess"),
+    "audit_s": _of("audit_s", audited=False),
+    **{column.name: _of(column.name) for column in COST},
 }
 """The metrics by name. Of points, the mean over scored points (``worst_*``: the largest,
 ``median_*``: the median); of cells, the mean over cells, never a sum (``good_to``: the least)."""
@@ -139,7 +140,7 @@ def reduce(metric: str, members: Sequence[tuple[CellRecord, PointRecord | None]]
             return _mean_rate_error([point for point in scored if has_rate_error(point)])
         case "lagrangian":
             return _mean_lagrangian([p for p in points if p.status in SCORED])
-    return _plain(METRICS[metric], members, points)
+    return _plain(METRICS[metric], members)
 
 
 def _upper_mark(shown: float | None, upper: bool) -> Literal["", "≤"]:
@@ -167,7 +168,7 @@ def _mean_rate_error(known: Sequence[PointRecord]) -> Reduced:
         [point.rate_error_lo for point in known],
         [point.rate_error_hi for point in known],
     )
-    return Reduced(tuple(_mean(column) for column in columns), len(known))
+    return Reduced(tuple(mean(column) for column in columns), len(known))
 
 
 def _mean_lagrangian(answered: Sequence[PointRecord]) -> Reduced:
@@ -182,24 +183,14 @@ def _mean_lagrangian(answered: Sequence[PointRecord]) -> Reduced:
         bounded.append(known if point.side == "upper" else None)
     # A bound whose height is not known leaves the mean without one.
     mark: Literal["", "≤"] = "≤" if True in bounded and False not in bounded else ""
-    return Reduced((_mean(values),), len(values), mark)
+    return Reduced((mean(values),), len(values), mark)
 
 
-def _plain(
-    chosen: Metric,
-    members: Sequence[tuple[CellRecord, PointRecord | None]],
-    points: Sequence[PointRecord],
-) -> Reduced:
-    found: list[float | None] = []
-    if chosen.cell is not None:
-        found = [chosen.cell(record) for record, _ in members]
-    elif chosen.point is not None:
-        counted = [p for p in points if p.status in SCORED or not chosen.audited]
-        found = [chosen.point(point) for point in counted]
+def _plain(chosen: Metric, members: Sequence[Cell]) -> Reduced:
+    found = [
+        chosen.value(record, point)
+        for record, point in members
+        if point is None or point.status in SCORED or not chosen.audited
+    ]
     known = [float(value) for value in found if value is not None]
-    return Reduced((max(known) if chosen.worst and known else _mean(known),), len(known))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [float(value) for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None
+    return Reduced((max(known) if chosen.worst and known else mean(known),), len(known))

@@ -1,119 +1,136 @@
-"""The axes of the lower panels: one gap axis for all of them, the rate axis of each."""
+"""Axes: their limits and kinds, for figures and for the report page alike."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from jaxtyping import Float
+from numpy import ndarray
 
-from rdbench.report.intervals import ends, shown_gap
-from rdbench.report.series import Panel
-from rdbench.report.style import NOTE_COLOUR, TRUTH_COLOUR
-from rdbench.report.summary import abscissa, is_scored
-from rdbench.report.ticks import decades, power_label, tick_logarithmically
+from rdbench.report.impossible import is_impossible
+from rdbench.report.scores import SCORED, drawn_gap, ends, is_scored
+from rdbench.report.series import HEADROOM, Panel, Series
+from rdbench.report.truth_line import TruthLine
 from rdbench.run.records import PointRecord
 
 LOG_SPAN = 30.0
-"""From this ratio of rates on, the rate axis is logarithmic."""
-MOST_TICKS = 5
-"""Labels on a logarithmic rate axis."""
+"""From this ratio of rates or distortions on, an axis is logarithmic."""
+
+Spread = tuple[float, float, float]
+"""A gap and the ends of its interval; an end that is not known equals the gap."""
 
 
 @dataclass(frozen=True)
-class GapScale:
-    """The gap axis that all panels of a figure share, in nats until drawn.
+class Axis:
+    """The limits of an axis and how it is scaled.
 
-    ``linear`` is the half-width of the linear part around zero; None makes the axis logarithmic.
+    A ``symlog`` axis is linear around zero up to ``linear`` on either side, logarithmic beyond.
     """
 
-    linear: float | None
+    kind: Literal["linear", "log", "symlog"]
     lo: float
     hi: float
+    linear: float = 0.0
     notes: int = 0
-    """Lines of text above the data, at most over the panels."""
+    """Lines of text above the data, at most over the panels that share the axis."""
 
 
-def gap_scale(points: Sequence[PointRecord]) -> GapScale:
-    """The axis on which all ``points`` can be read.
+def gap_scale(points: Sequence[PointRecord]) -> Axis:
+    """The axis on which the gaps of all ``points`` can be read, in nats."""
+    return gap_axis([(drawn_gap(p), *ends(p)) for p in points if is_scored(p)])
+
+
+def gap_axis(spreads: Sequence[Spread]) -> Axis:
+    """The axis on which all gaps and their intervals can be read, in the unit of ``spreads``.
 
     Gaps span many decades, so the axis is logarithmic where no interval reaches zero. Otherwise
     it is linear around zero up to the decade nearest to the noise (the upper quartile of the
     reach of the intervals that hold zero) and logarithmic beyond: what cannot be told from zero
     looks so.
     """
-    scored = [point for point in points if is_scored(point)]
-    gaps = [shown_gap(point) for point in scored]
-    reached = [end for point in scored for end in ends(point)]
-    values = [*gaps, *reached]
+    values = [value for spread in spreads for value in spread]
     if not values:
-        return GapScale(1e-2, -1e-2, 1.0)
-    largest = max(values)
+        return Axis("symlog", -1e-2, 1.0, 1e-2)
+    smallest, largest = min(values), max(values)
+    if smallest > 0.0:
+        return Axis("log", _decade(smallest), 10 * _decade(largest))
     reach = [
         max(abs(lo), abs(hi))
-        for lo, hi in map(ends, scored)
+        for _, lo, hi in spreads
         if lo <= 0.0 <= hi and max(abs(lo), abs(hi)) > 0.0
     ]
-    reach += [abs(gap) for gap in gaps if gap < 0.0]
-    zeros = any(value <= 0.0 for value in values)
-    if not zeros:
-        return GapScale(None, _decade(min(values)), 10 * _decade(largest))
+    reach += [abs(gap) for gap, _, _ in spreads if gap < 0.0]
     if reach:
         noise = float(np.quantile(reach, 0.75))
     else:
         noise = min((abs(value) for value in values if value), default=1e-2)
     linear = min(max(_decade(noise * math.sqrt(10.0)), 1e-9), 0.1)
-    lo, hi = min(values), max(largest, 2 * linear)
-    return GapScale(linear, min(1.5 * lo, -linear), 2.0 * hi)
+    return Axis("symlog", min(1.5 * smallest, -linear), 2.0 * max(largest, 2 * linear), linear)
 
 
 def _decade(value: float) -> float:
     return float(10.0 ** math.floor(math.log10(value)))
 
 
-def set_gap_axis(axes: Axes, axis: GapScale, scale: float) -> None:
-    """Scale, limits and few ticks: powers of ten, thinned so that labels do not touch."""
-    lo, hi = axis.lo / scale, axis.hi / scale
-    if axis.linear is None:
-        axes.set_yscale("log")
-        ticks = decades(lo, hi, most=7)
-    else:
-        # A round number in whatever unit, so that a tick says where the linear part ends.
-        linear = 10.0 ** round(math.log10(axis.linear / scale))
-        axes.set_yscale("symlog", linthresh=linear, linscale=0.9)
-        negative = [-tick for tick in decades(linear, -lo, most=3)]
-        ticks = [*negative[::-1], 0.0, *decades(linear, hi, most=6)]
-        axes.axhline(0.0, color=TRUTH_COLOUR, linewidth=0.9, zorder=1)
-    # Room for the strip of failures below the data and the notes above.
-    axes.set_ylim(lo, hi)
-    to_axis = axes.yaxis.get_transform()
-    bottom, top = (float(v) for v in to_axis.transform(np.array([lo, hi])))
-    height = top - bottom
-    room = np.array([bottom - 0.12 * height, top + 0.08 * axis.notes * height])
-    axes.set_ylim(*map(float, to_axis.inverted().transform(room)))
-    axes.yaxis.set_major_locator(FixedLocator(ticks))
-    axes.yaxis.set_major_formatter(FuncFormatter(power_label))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.grid(axis="y", color=NOTE_COLOUR, alpha=0.15, linewidth=0.6)
-
-
-def set_rate_axis(axes: Axes, panel: Panel, scale: float) -> None:
+def rate_axis(rates: Sequence[float]) -> Axis:
     """All rates on the axis, which is logarithmic where the ladder spans decades."""
-    found = [abscissa(point) for series in panel.series for point in series.points]
-    rates = [rate / scale for rate in found if rate is not None]
-    if not rates:
-        axes.set_xticks([])
-        return
     lo, hi = min(rates), max(rates)
     if lo > 0.0 and hi / lo > LOG_SPAN:
-        axes.set_xscale("log")
         pad = (hi / lo) ** 0.07
-        axes.set_xlim(lo / pad, hi * pad)
-        tick_logarithmically(axes.xaxis, lo / pad, hi * pad, most=MOST_TICKS)
-    else:
-        pad = 0.07 * (hi - lo) or max(0.5 * abs(hi), 0.5)
-        axes.set_xlim(lo - pad, hi + pad)
+        return Axis("log", lo / pad, hi * pad)
+    pad = 0.07 * (hi - lo) or max(0.5 * abs(hi), 0.5)
+    return Axis("linear", lo - pad, hi + pad)
+
+
+def distortion_axis(distortions: Sequence[float]) -> Axis:
+    """All distortions on the axis, with a margin; a single one in the middle of a wide axis."""
+    lo, hi = min(distortions), max(distortions)
+    if lo > 0.0 and math.log(hi) - math.log(lo) > math.log(LOG_SPAN):
+        pad = (hi / lo) ** 0.06
+        return Axis("log", lo / pad, hi * pad)
+    if lo == hi:
+        return Axis("linear", 0.0, 2.0 * hi if hi > 0 else 1.0)
+    return Axis("linear", max(0.0, lo - 0.06 * (hi - lo)), hi + 0.06 * (hi - lo))
+
+
+def seconds_axis(seconds: Sequence[float], pad: float) -> Axis:
+    """Seconds, logarithmically, with a factor ``pad`` of room on either side."""
+    return Axis("log", min(seconds) / pad, max(seconds) * pad)
+
+
+def curve_axes(panel: Panel) -> tuple[Axis, float] | None:
+    """The axis of D and the end of the axis of R in nats; None where nothing can be drawn.
+
+    All points are on the rate axis, unless a few would squash the curve.
+    """
+    pairs = [audited_pairs(series, panel.line) for series in panel.series]
+    known = np.concatenate([np.zeros((0, 4)), *pairs])
+    distortions = np.concatenate([panel.truth.distortion.ravel(), known[:, 0]])
+    if not distortions.size:
+        return None
+    largest = float(known[:, 1].max(initial=0.0))
+    true = float(panel.truth.rate.max(initial=0.0))
+    top = min(max(largest, true), HEADROOM * true) if panel.truth.rate.size else largest
+    return distortion_axis(distortions.tolist()), max(1.08 * top, 1e-12)
+
+
+def audited_pairs(series: Series, line: TruthLine) -> Float[ndarray, "n 4"]:
+    """The audited D and R of the points whose numbers count, and the half widths of both.
+
+    The half widths are NaN where the records hold none; what no channel can reach is left out.
+    """
+    found = [
+        (point.distortion, point.rate, _or_nan(point.distortion_half), _or_nan(point.rate_half))
+        for point in series.points
+        if point.status in SCORED and point.distortion is not None and point.rate is not None
+        and not is_impossible(point, line)
+    ]  # fmt: skip
+    return np.array(found, dtype=np.float64).reshape(-1, 4)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -85,6 +85,34 @@ def shown_gap(point: PointRecord) -> float | None:
     return point.gap_hi if point.side == "upper" and point.gap is not None else point.gap
 
 
+def drawn_gap(point: PointRecord) -> float:
+    """Where a gap is drawn: at the number that tables print, at the gap where there is none."""
+    shown = shown_gap(point)
+    return (point.gap or 0.0) if shown is None else shown
+
+
+def is_one_sided(point: PointRecord) -> bool:
+    """Whether only the upper end of the interval is meant."""
+    return point.side == "upper"
+
+
+def ends(point: PointRecord) -> tuple[float, float]:
+    """The interval of the gap, its unknown or meaningless ends at the gap as drawn."""
+    gap = drawn_gap(point)
+    lo = gap if is_one_sided(point) or point.gap_lo is None else point.gap_lo
+    hi = gap if point.gap_hi is None else point.gap_hi
+    return min(lo, gap), max(hi, gap)
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are known, None where none is."""
+    known = [float(value) for value in values if value is not None]
+    try:
+        return math.fsum(known) / len(known) if known else None
+    except OverflowError:  # of the sum, not of the mean
+        return math.fsum(value / len(known) for value in known)
+
+
 def mean_gap(scored: Sequence[PointRecord]) -> Interval:
     """The mean gap of ``scored`` points with an interval that is valid whatever they share.
 
@@ -94,16 +122,12 @@ def mean_gap(scored: Sequence[PointRecord]) -> Interval:
     points are independent it is wider than need be. One point that is only bounded from above
     (side ``upper``, or no gap_lo) leaves the mean without a lower end.
     """
-    if not scored:
-        return Interval(None, None, None)
-    gaps = [point.gap for point in scored if point.gap is not None]
-    los = [point.gap_lo for point in scored if point.gap_lo is not None and point.side != "upper"]
-    his = [point.gap_hi for point in scored if point.gap_hi is not None]
-    n = len(scored)
+    los = [None if point.side == "upper" else point.gap_lo for point in scored]
+    his = [point.gap_hi for point in scored]
     return Interval(
-        mean=math.fsum(gaps) / n,
-        lo=math.fsum(los) / n if len(los) == n else None,
-        hi=math.fsum(his) / n if len(his) == n else None,
+        mean=mean(point.gap for point in scored),
+        lo=None if None in los else mean(los),
+        hi=None if None in his else mean(his),
     )
 
 

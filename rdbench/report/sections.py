@@ -7,157 +7,127 @@ from dataclasses import dataclass
 
 from rdbench.report.claims import verdict_texts
 from rdbench.report.grouping import number
-from rdbench.report.protocol import Protocol
-from rdbench.report.scores import GoodTo, Interval, Median, Worst
+from rdbench.report.scores import Interval
 from rdbench.report.summary import Summary
 
-Cells = Callable[[Summary, float], list[str]]
-"""The texts of a row after its keys: of a summary, in units of so many nats."""
+
+@dataclass(frozen=True)
+class Shown:
+    """A column: its title, the text of a row in units of so many nats, and its importance.
+
+    Where a terminal is too narrow the column with the largest ``rank`` is left out first.
+    """
+
+    title: str
+    text: Callable[[Summary, float], str]
+    rank: int = 0
 
 
 @dataclass(frozen=True)
 class Section:
-    """One table: its title (``{units}`` is filled in), wide columns, and stacked ones.
-
-    The stacked form is for narrow terminals; it groups the wide columns, one above the other.
-    """
+    """One table: its title (``{units}`` is filled in) and its columns after case and estimator."""
 
     title: str
-    columns: tuple[str, ...]
-    stacks: tuple[tuple[int, ...], ...]
-    cells: Cells
+    columns: tuple[Shown, ...]
     is_shown: Callable[[Summary], bool] = lambda _: True
     """Whether a row has anything to say here; a section without such a row is left out."""
 
-    def headers(self, *, stacked: bool) -> tuple[str, ...]:
-        """The titles of the columns."""
-        return tuple(self._stack(self.columns)) if stacked else self.columns
 
-    def row(self, found: Summary, scale: float, *, stacked: bool) -> list[str]:
-        """The cells of one row."""
-        texts = self.cells(found, scale)
-        return self._stack(texts) if stacked else texts
-
-    def _stack(self, texts: list[str] | tuple[str, ...]) -> list[str]:
-        return ["\n".join(texts[index] for index in stack) for stack in self.stacks]
+def _ok(found: Summary, _: float) -> str:
+    return f"{found.ok}/{found.points}" + (f" ({found.seeds} seeds)" if found.seeds > 1 else "")
 
 
-def _gap_cells(found: Summary, scale: float) -> list[str]:
-    gap = _with_doubt(_interval(found.gap, scale), found.truth_doubt, scale)
-    if found.scored not in (0, found.ok):
-        gap += f" (of {found.scored})"
-    ok = f"{found.ok}/{found.points}"
-    if found.seeds > 1:
-        ok += f" ({found.seeds} seeds)"
-    worst, at = _worst(found.worst, scale)
-    return [
-        ok,
-        good_to_text(found.good_to, scale),
-        median_text(found.median, scale),
-        gap,
-        worst,
-        at,
-        ", ".join(found.sides) or "-",
-        number(found.cpu_s, 1.0),
-    ]
+def _good_to(found: Summary, scale: float) -> str:
+    """A rate, marked where the ladder ends there."""
+    best = found.good_to
+    return "-" if best is None else ("≥ " if best.is_top else "") + number(best.rate, scale)
 
 
-def _claim_cells(found: Summary, scale: float) -> list[str]:
-    return [
-        "\n".join(verdict_texts(found.claims)) or "-",
-        number(found.claims.excess, scale, sign=True),
-        number(found.claims.mean_gap, scale),
-        number(found.claims.worst_gap, scale),
-        *_protocol(found.protocol, scale),
-        _interval(found.rate_error, scale),
-    ]
+def _median(found: Summary, scale: float) -> str:
+    """A median gap, marked where it is only known to be no larger."""
+    middle = found.median
+    return "-" if middle is None else ("≤ " if middle.is_upper else "") + number(middle.gap, scale)
 
 
-def _conditional_cells(found: Summary, _: float) -> list[str]:
-    known = found.conditional
-    if known is None:
-        return ["-"] * 4
-    return [
-        number(known.error, 1.0),
-        _interval(Interval(known.error, known.lo, known.hi), 1.0),
-        number(known.floor, 1.0),
-        number(known.mode_mass, 1.0),
-    ]
+def _mean(found: Summary, scale: float) -> str:
+    text = _interval(found.gap, scale)
+    if found.truth_doubt is not None:
+        text += f" (F* ± {number(found.truth_doubt, scale)})"
+    return text + (f" (of {found.scored})" if found.scored not in (0, found.ok) else "")
+
+
+def _worst(found: Summary, scale: float) -> str:
+    one = found.worst
+    return "-" if one is None else _interval(Interval(one.gap, one.lo, one.hi), scale)
+
+
+def _worst_at(found: Summary, scale: float) -> str:
+    return "-" if found.worst is None else number(found.worst.rate, scale)
+
+
+def _protocol_gap(found: Summary, scale: float) -> str:
+    return "-" if found.protocol is None else number(found.protocol.mean_gap, scale)
+
+
+def _protocol_ceiling(found: Summary, scale: float) -> str:
+    one = found.protocol
+    return "-" if one is None else f"N={one.draws}: R ≤ {number(one.ceiling, scale)}"
+
+
+def _protocol_beyond(found: Summary, _: float) -> str:
+    return "-" if found.protocol is None else f"{found.protocol.beyond}/{found.protocol.points}"
+
+
+def _conditional(name: str) -> Callable[[Summary, float], str]:
+    """A field of the error of p(y|x), which has no unit."""
+    return lambda found, _: number(getattr(found.conditional, name, None), 1.0)
+
+
+def _conditional_interval(found: Summary, _: float) -> str:
+    one = found.conditional
+    return "-" if one is None else _interval(Interval(one.error, one.lo, one.hi), 1.0)
 
 
 SECTIONS = (
     Section(
         "Gap F(q) - F* [95%] and rates in {units} per symbol",
         (
-            "ok",
-            "good to R",
-            "median gap",
-            "mean gap",
-            "worst gap",
-            "at R",
-            "side",
-            "CPU s",
+            Shown("ok", _ok, 2),
+            Shown("good to R", _good_to, 4),
+            Shown("median gap", _median, 5),
+            Shown("mean gap", _mean, 0),
+            Shown("worst gap", _worst, 1),
+            Shown("at R", _worst_at, 7),
+            Shown("side", lambda found, _: ", ".join(found.sides) or "-", 3),
+            Shown("CPU s", lambda found, _: number(found.cpu_s, 1.0), 6),
         ),
-        ((0, 6, 7), (1, 2), (3, 4, 5)),
-        _gap_cells,
     ),
     Section(
         "What is claimed and what Appendix A says, in {units} per symbol",
         (
-            "claim",
-            "claimed - audited",
-            "mean claimed",
-            "worst claimed",
-            "App. A gap",
-            "its ceiling",
-            "beyond",
-            "R - R(D)",
+            Shown("claim", lambda found, _: "\n".join(verdict_texts(found.claims)) or "-", 0),
+            Shown("claimed - audited", lambda f, s: number(f.claims.excess, s, sign=True), 1),
+            Shown("mean claimed", lambda found, s: number(found.claims.mean_gap, s), 2),
+            Shown("worst claimed", lambda found, s: number(found.claims.worst_gap, s), 3),
+            Shown("App. A gap", _protocol_gap, 4),
+            Shown("its ceiling", _protocol_ceiling, 7),
+            Shown("beyond", _protocol_beyond, 6),
+            Shown("R - R(D)", lambda found, scale: _interval(found.rate_error, scale), 5),
         ),
-        ((0,), (1, 2, 3), (4, 5, 6, 7)),
-        _claim_cells,
         lambda found: bool(found.claims.verdicts),
     ),
     Section(
         "Error of p(y|x) against the optimal one, as a fraction of the spread of that",
-        ("error", "95% interval", "floor", "mode mass"),
-        ((0, 1), (2,), (3,)),
-        _conditional_cells,
+        (
+            Shown("error", _conditional("error"), 0),
+            Shown("95% interval", _conditional_interval, 1),
+            Shown("floor", _conditional("floor"), 3),
+            Shown("mode mass", _conditional("mode_mass"), 2),
+        ),
         lambda found: found.conditional is not None,
     ),
 )
 """From top to bottom."""
-
-
-def good_to_text(found: GoodTo | None, scale: float) -> str:
-    """A rate, marked where the ladder ends there."""
-    if found is None:
-        return "-"
-    return ("≥ " if found.is_top else "") + number(found.rate, scale)
-
-
-def median_text(found: Median | None, scale: float) -> str:
-    """A median gap, marked where it is only known to be no larger."""
-    if found is None:
-        return "-"
-    return ("≤ " if found.is_upper else "") + number(found.gap, scale)
-
-
-def _worst(worst: Worst | None, scale: float) -> tuple[str, str]:
-    if worst is None:
-        return "-", "-"
-    return _interval(Interval(worst.gap, worst.lo, worst.hi), scale), number(worst.rate, scale)
-
-
-def _with_doubt(text: str, doubt: float | None, scale: float) -> str:
-    return text if doubt is None else f"{text} (F* ± {number(doubt, scale)})"
-
-
-def _protocol(found: Protocol | None, scale: float) -> list[str]:
-    """Mean gap, N with the ceiling of the rate, and how many true rates lie beyond it."""
-    if found is None:
-        return ["-", "-", "-"]
-    ceiling = f"N={found.draws}: R ≤ {number(found.ceiling, scale)}"
-    return [number(found.mean_gap, scale), ceiling, f"{found.beyond}/{found.points}"]
 
 
 def _interval(gap: Interval, scale: float) -> str:

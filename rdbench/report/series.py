@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ from numpy import ndarray
 
 from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, text_of, varying
 from rdbench.report.rungs import Rung, TruthSource
+from rdbench.report.scores import SCORED, abscissa, drawn_gap, is_scored, mean
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED
 from rdbench.report.truth_line import TruthLine, truth_line
 from rdbench.run.records import CellRecord, PointRecord
 
@@ -108,6 +109,35 @@ def _series(records: Sequence[CellRecord], settings: Sequence[str]) -> tuple[Ser
     return tuple(
         Series(name, label, tuple(found)) for (name, label), found in sorted(points.items())
     )
+
+
+def joined(points: Sequence[PointRecord]) -> list[tuple[float, float]]:
+    """The line of a series, (rate, gap) in nats by rising rate: the means over its seeds.
+
+    A line through every seed would zigzag.
+    """
+    gaps: dict[float, list[float]] = {}
+    for point in points:
+        rate = abscissa(point)
+        if rate is not None and is_scored(point):
+            gaps.setdefault(rate, []).append(drawn_gap(point))
+    return [(rate, mean(gaps[rate]) or 0.0) for rate in sorted(gaps)]
+
+
+def state(point: PointRecord) -> str:
+    """The status of a point, or "no gap" where it is fine but there is none."""
+    return "no gap" if point.status in SCORED and point.gap is None else point.status
+
+
+def missing(series: Series) -> list[str]:
+    """What of a series has no gap, in words."""
+    counts = Counter(state(point) for point in series.points if not is_scored(point))
+    total = len(series.points)
+    return [
+        f"{series.label}: {'all' if count == total else f'{count} of {total}'} "
+        f"{status.replace('_', ' ')}"
+        for status, count in sorted(counts.items())
+    ]
 
 
 def truth_of(points: Sequence[PointRecord]) -> Truth:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rdbench.outcomes import RdbenchError
 from rdbench.registry import label
 from rdbench.run.records import CellRecord
-from rdbench.types import RdbenchError
 
 if TYPE_CHECKING:  # tables take names from here, and need no plotting library
     from matplotlib.figure import Figure

@@ -5,7 +5,6 @@ Gaps are in nats here; the tables convert. Points that give no gap are counted, 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,10 @@ from rdbench.report.scores import (
     Median,
     Worst,
     all_good_to,
+    half_truth,
+    mean,
     median_gap,
+    shown_mean,
     worst_gap,
     worst_rate_error,
 )
@@ -44,8 +46,10 @@ class Summary:
     worst: Worst | None
     good_to: GoodTo | None
     """None where a ladder is not good even at its lowest rate."""
+    truth_width: float
+    """The mean width of the brackets on F*."""
     truth_doubt: float | None
-    """Mean half-width of the bracket on F* where the truth is but bounds, else None."""
+    """Half of that where the truth is known within bounds only, else None."""
     rate_error: Interval
     """The R - R(D) of largest magnitude, with its interval."""
     sides: tuple[str, ...]
@@ -60,13 +64,18 @@ class Summary:
         """Whether the mean gap is only bounded from above."""
         return "upper" in self.sides
 
+    @property
+    def shown_gap(self) -> float | None:
+        """The one number that stands for the mean gap: its upper end where that is a bound."""
+        return shown_mean(self.gap, upper=self.is_upper)
+
 
 def summarise(records: Sequence[CellRecord]) -> Summary:
     """The summary of the cells of one case and estimator."""
     points = [point for record in records for point in record.points]
     scored = [point for point in points if is_scored(point)]
     answered = [(r, point) for r in records for point in r.points if point.status in SCORED]
-    cpu = [record.cost.cpu_s for record in records if record.cost.cpu_s is not None]
+    width = 2.0 * (mean(half_truth(point) for point in scored) or 0.0)
     return Summary(
         seeds=len({record.seed for record in records}),
         points=len(points),
@@ -76,26 +85,15 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
         median=median_gap(scored),
         worst=worst_gap(points),
         good_to=all_good_to(records),
-        truth_doubt=_truth_doubt(scored),
+        truth_width=width,
+        truth_doubt=0.5 * width if any(p.truth_kind == "bounds" for p in scored) else None,
         rate_error=worst_rate_error(scored),
         sides=tuple(sorted({point.side for point in scored if point.side})),
         claims=summarise_claims(answered),
         protocol=summarise_protocol(point for _, point in answered),
         conditional=summarise_conditionals(point for _, point in answered),
-        cpu_s=sum(cpu) / len(cpu) if cpu else None,
+        cpu_s=mean(record.cost.cpu_s for record in records),
     )
-
-
-def _truth_doubt(scored: Sequence[PointRecord]) -> float | None:
-    """Half the mean width of the brackets on F*, if any of them is wide enough to be called so."""
-    if not any(point.truth_kind == "bounds" for point in scored):
-        return None
-    widths = [
-        point.truth_hi - point.truth_lo
-        for point in scored
-        if point.truth_lo is not None and point.truth_hi is not None
-    ]
-    return 0.5 * math.fsum(widths) / len(widths) if widths else None
 
 
 # --------------------------------------------------------------------------------------------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rdbench.outcomes import RdbenchError
 from rdbench.report.against import SELVES
 from rdbench.report.claims import summarise_claims, verdict_texts
 from rdbench.report.grouping import (
@@ -28,18 +30,19 @@ from rdbench.report.grouping import (
     text_of,
     varying,
 )
-from rdbench.report.markup import render
+from rdbench.report.markup import Fitted, fitted, left_out_note
 from rdbench.report.metrics import METRICS, Reduced, reduce
 from rdbench.report.paired import Entrant, standing
-from rdbench.report.sections import SECTIONS, Section
+from rdbench.report.sections import SECTIONS, Section, Shown
 from rdbench.report.style import estimator_label
 from rdbench.report.summary import SCORED, Summary, Trouble, summarise, troubles
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
-from rdbench.types import RdbenchError
 
 
-def print_summary(records: Sequence[CellRecord], units: str, console: Console) -> None:
+def print_summary(
+    records: Sequence[CellRecord], units: str, console: Console, *, verbose: bool = False
+) -> None:
     """Print how far every estimator is from the truth, what it claims, and what went wrong.
 
     One row per case and estimator over all slopes and seeds. The interval of the mean gap is
@@ -51,6 +54,8 @@ def print_summary(records: Sequence[CellRecord], units: str, console: Console) -
         records: the cells to show.
         units: ``nats`` or ``bits``, for gaps and rates.
         console: where to print; lines are not cut where it is no terminal.
+        verbose: all columns, however wide; otherwise a terminal shows the most important ones
+            that fit, a line per row.
 
     Raises:
         RdbenchError: the unit is unknown.
@@ -69,6 +74,8 @@ def print_summary(records: Sequence[CellRecord], units: str, console: Console) -
         groups.setdefault(key, []).append(record)
         order[key] = sort_key((record.suite, record.dim, *key))
     rows = [(key, summarise(groups[key])) for key in sorted(groups, key=order.__getitem__)]
+    width = console.width if console.is_terminal and not verbose else None
+    left_out: list[str] = []
     printed = False
     for section in SECTIONS:
         shown = [(key, found) for key, found in rows if section.is_shown(found)]
@@ -76,41 +83,46 @@ def print_summary(records: Sequence[CellRecord], units: str, console: Console) -
             continue
         if printed:
             console.print()
-        wide, stacked = (
-            _section_table(section, shown, settings, units, scale, stacked=form)
-            for form in (False, True)
-        )
-        _print_fitting(wide, stacked, console)
+        columns = list(section.columns)
+        table = _section_table(section, columns, shown, settings, units, scale)
+        while width is not None and len(columns) > 1 and _width(table, console) > width:
+            columns.remove(max(columns, key=lambda column: column.rank))
+            table = _section_table(section, columns, shown, settings, units, scale)
+        left_out += [one.title for one in section.columns if one not in columns]
+        _print_whole(table, console)
         printed = True
     for note in _notes(records, case_name, units, scale):
         console.print(note, soft_wrap=True, highlight=False)
+    if left_out:
+        console.print(left_out_note(left_out, console.width), soft_wrap=True, highlight=False)
 
 
-def _print_fitting(table: Table, stacked: Table, console: Console) -> None:
-    """Print the form that fits; no number is ever cut."""
-    whole = console.options.update(max_width=10_000)
-    natural = console.measure(table, options=whole).maximum
+def _width(table: Table, console: Console) -> int:
+    return console.measure(table, options=console.options.update(max_width=10_000)).maximum
+
+
+def _print_whole(table: Table, console: Console) -> None:
+    """Print a table without cutting a number: what is too wide for a terminal is folded there."""
+    natural = _width(table, console)
     if natural <= console.width:
         console.print(table)
-    elif console.is_terminal:
-        console.print(stacked)
-    else:
-        # A file or a pipe has no width: rich would cut the columns to 80 characters.
-        for line in console.render_lines(table, whole.update(width=natural), pad=False):
-            text = "".join(segment.text for segment in line)
-            console.print(Text(text.rstrip()), soft_wrap=True)
+        return
+    # A file or a pipe has no width: rich would cut the columns to 80 characters.
+    whole = console.options.update(max_width=natural, width=natural)
+    for line in console.render_lines(table, whole, pad=False):
+        text = "".join(segment.text for segment in line)
+        console.print(Text(text.rstrip()), soft_wrap=True)
 
 
 def _section_table(
     section: Section,
+    columns: Sequence[Shown],
     rows: Sequence[tuple[tuple[Value, ...], Summary]],
     settings: Sequence[str],
     units: str,
     scale: float,
-    *,
-    stacked: bool,
 ) -> Table:
-    """One section; ``stacked`` puts columns below one another, for narrow terminals."""
+    """One section with some of its columns."""
     table = Table(
         title=section.title.format(units=units),
         title_justify="left",
@@ -121,14 +133,14 @@ def _section_table(
     )
     for title in ("case", "estimator", *settings):
         table.add_column(title, overflow="fold")
-    for title in section.headers(stacked=stacked):
-        table.add_column(title, justify="right", no_wrap=True)
+    for column in columns:
+        table.add_column(column.title, justify="right", no_wrap=True)
     previous: Value = None
     for key, found in rows:
         if previous is not None and key[0] != previous:
             table.add_section()
         case = "" if key[0] == previous else text_of(key[0])
-        cells = section.row(found, scale, stacked=stacked)
+        cells = [column.text(found, scale) for column in columns]
         # As Text: a label such as name[key=1] would be read as markup.
         table.add_row(*map(Text, [case, *map(text_of, key[1:]), *cells]))
         previous = key[0]
@@ -179,11 +191,29 @@ def metric_table(
     fmt: str = "md",
     units: str = "nats",
 ) -> str:
-    """One metric, averaged within groups.
+    """One metric, averaged within groups: the text of ``fitted_table``, with all columns."""
+    return fitted_table(records, metric, by, fmt, units).text
+
+
+def fitted_table(
+    records: Sequence[CellRecord],
+    metric: str = "gap",
+    by: str = "case,estimator",
+    fmt: str = "md",
+    units: str = "nats",
+    width: int | None = None,
+) -> Fitted:
+    """One metric, averaged within groups, and what was left out to fit a width.
 
     ``estimator`` stands for the whole label with preset and overrides. Columns for the suite's
     version, the budget, the number of training points and the device (for seconds also threads
     and jobs) are added where the records differ in them, so that no mean mixes settings.
+
+    What the audit finds is followed by its interval where it has one and by what the estimator
+    claims of it, gaps by the verdicts on the claims too. The last two columns count the values in
+    the mean and all values there could be. Of the rows of ``gap`` that differ in the estimator
+    alone the best and all that are not significantly worse are bold
+    (``rdbench.report.paired.standing``); CSV has no bold.
 
     Args:
         records: the cells to show.
@@ -192,13 +222,8 @@ def metric_table(
             of points, ``POINT_COLUMNS``.
         fmt: ``md``, ``latex`` (booktabs), ``csv`` or ``html``; CSV keeps every digit.
         units: ``nats`` or ``bits``, for rates and gaps.
-
-    Returns:
-        The table as text. What the audit finds is followed by its interval where it has one and
-        by what the estimator claims of it, gaps by the verdicts on the claims too. The last two
-        columns count the values in the mean and all values there could be. Of the rows of ``gap``
-        that differ in the estimator alone the best and all that are not significantly worse are
-        bold (``rdbench.report.paired.standing``); CSV has no bold.
+        width: characters of a line of Markdown. Claims, then counts, then intervals are left out
+            until the table fits; None leaves nothing out.
 
     Raises:
         RdbenchError: an unknown metric, column, format or unit.
@@ -214,7 +239,8 @@ def metric_table(
 
     names = [metric, *([chosen.claimed] if chosen.claimed else [])]
     judged = metric in ("gap", "worst_gap")
-    header = [*columns, *_titles(names, units), *(["claim"] if judged else []), "n", "of"]
+    titles = [_titles(name, units) for name in names]
+    header = [*columns, *chain(*titles), *(["claim"] if judged else []), "n", "of"]
     rows = []
     for key, members in groups:
         texts = [text_of(value) for value in key]
@@ -227,7 +253,10 @@ def metric_table(
         rows.append([*texts, str(count), str(len(members))])
     numeric = [name not in TEXT_COLUMNS for name in header]
     best = _leaders(groups, columns, records) if metric == "gap" else frozenset()
-    return render(header, rows, numeric, fmt, {(row, len(columns)) for row in best})
+    bold = {(row, len(columns)) for row in best}
+    claims = [("claim",), *(tuple(one) for one in titles[1:])]
+    droppable = [*claims, ("n", "of"), tuple(titles[0][1:])]
+    return fitted(header, rows, numeric, fmt, bold, droppable if fmt == "md" else (), width)
 
 
 def _leaders(
@@ -256,19 +285,15 @@ def _fits(record: CellRecord) -> tuple[Value, ...]:
     return estimator_label(record), *settings
 
 
-def _titles(names: Sequence[str], units: str) -> list[str]:
-    """The titles of the columns that the metrics ``names`` take."""
-    titles = []
-    for name in names:
-        unit = units if METRICS[name].unit == "rate" else METRICS[name].unit
-        titles.append(name + (f" ({unit})" if unit else ""))
-        titles += METRICS[name].ends
-    return titles
+def _titles(name: str, units: str) -> list[str]:
+    """The titles of the columns that a metric takes: its value, then its ends."""
+    unit = units if METRICS[name].unit == "nats" else METRICS[name].unit
+    return [name + (f" ({unit})" if unit in (units, "s", "MB") else ""), *METRICS[name].ends]
 
 
 def _values(name: str, found: Reduced, scale: float, fmt: str) -> list[str]:
     """The texts of one metric of a group; CSV has numbers alone."""
-    factor = scale if METRICS[name].unit == "rate" else 1.0
+    factor = scale if METRICS[name].unit == "nats" else 1.0
     if fmt == "csv":
         return ["" if value is None else repr(value / factor) for value in found.values]
     texts = [number(value, factor) for value in found.values]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from rdbench.types import RdbenchError
+from rdbench.outcomes import RdbenchError
 
 Units = Literal["nats", "bits"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import fields
 
 import msgspec
 from pebble import ProcessExpired
@@ -17,6 +18,9 @@ from rdbench.types import Status
 
 FINAL: frozenset[Status] = frozenset({"ok", "unsupported", "not_converged"})
 """Statuses that are results; a cell with any other is run again."""
+
+_OF_THE_CELL = frozenset(CellRecord.__struct_fields__) & {field.name for field in fields(Cell)}
+"""What a record takes from the plan of its cell under the same name."""
 
 _WORST_FIRST: tuple[Status, ...] = ("crashed", "out_of_memory", "timeout", "error")
 
@@ -45,19 +49,8 @@ def compose(
         cost = msgspec.structs.replace(cost, wall_s=timeout)
     status = _worse(cell_status(rows), failure)
     return CellRecord(
+        **{name: getattr(cell, name) for name in _OF_THE_CELL},
         cell=cell.id,
-        suite=cell.suite,
-        suite_version=cell.suite_version,
-        case=cell.case,
-        dim=cell.dim,
-        distortion=cell.distortion,
-        estimator=cell.estimator,
-        preset=cell.preset,
-        params=cell.params,
-        fields=cell.fields,
-        seed=cell.seed,
-        budget=cell.budget,
-        n_train=cell.n_train,
         status=status,
         reason=end.reason or _first_reason(rows, status),
         traceback=end.traceback,

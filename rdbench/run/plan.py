@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-import rdbench
 from rdbench import registry
 from rdbench.registry import EstimatorChoice
+from rdbench.run import meaning
 from rdbench.run.seeds import digest
 from rdbench.types import Case, OutOfRange, RdbenchError, Suite
-from rdbench.version import __version__
 
 BUDGETS: dict[str, float] = {"quick": 0.25, "default": 1.0, "full": 4.0}
 """Name -> the effort that multiplies an estimator's deterministic units of work."""
 
 SAME_SLOPE = 1e-6
 """Slopes within this relative distance are one: float32 on the way would confuse them."""
-
-_NUMERICAL_LAYERS = (
-    "types.py", "arrays.py", "distortions.py", "sources", "inference", "certify", "references",
-    "audit",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -126,8 +117,20 @@ def make_plan(
             if cases is not None and not _matches(cases, suite, case):
                 continue
             ladder = _ladder(f"{suite.name}/{case.name}", case, rates, betas, notes)
+            code_of_case = meaning.of_case(case)
             cells += [
-                _cell(suite, case, build_dim, choice, seed, budget, ladder, n_train, device)
+                _cell(
+                    suite,
+                    case,
+                    build_dim,
+                    choice,
+                    seed,
+                    budget,
+                    ladder,
+                    n_train,
+                    device,
+                    code_of_case,
+                )
                 for seed in seeds
                 for choice in choices
             ]
@@ -244,20 +247,23 @@ def _cell(
     ladder: Ladder,
     n_train: int | None,
     device: str,
+    code_of_case: str,
 ) -> Cell:
     fields = estimator_fields(choice.estimator)
     identity: dict[str, Any] = {
         "suite": [suite.name, suite.version],
         "case": case.name,
         "estimator": [choice.name, fields],
-        "estimator_digest": choice.digest,
         "seed": seed,
         "budget": budget,
         "betas": list(ladder.betas),
         "n_train": n_train,
         "device": device,
-        "package": __version__,
-        "numerics": numerics_digest(),
+        "code": {
+            "framework": meaning.of_framework(),
+            "estimator": meaning.of_estimator(type(choice.estimator), choice.origin),
+            "case": code_of_case,
+        },
     }
     if len(set(ladder.betas)) < len(ladder.betas):
         # elsewhere a slope has one target rate, which the reference knows
@@ -289,22 +295,3 @@ def estimator_fields(estimator: Any) -> dict[str, Any]:
     values = {name: getattr(estimator, name) for name in registry.field_types(type(estimator))}
     assert dataclasses.is_dataclass(estimator)
     return {k: msgspec.to_builtins(v) for k, v in values.items()}
-
-
-@functools.cache
-def numerics_digest() -> str:
-    """A digest of the source of every layer that a number passes through."""
-    return digest_of(Path(rdbench.__file__).parent)
-
-
-def digest_of(root: Path) -> str:
-    """The digest of the numerical layers below ``root``."""
-    found = hashlib.sha256()
-    for layer in _NUMERICAL_LAYERS:
-        path = root / layer
-        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-        files += sorted(path.rglob("*.json"))  # certified values are part of the truth
-        for file in files:
-            found.update(file.relative_to(root).as_posix().encode() + b"\0")
-            found.update(file.read_bytes() + b"\0")
-    return found.hexdigest()

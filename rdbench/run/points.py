@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import msgspec
@@ -58,39 +59,23 @@ def claimed(row: PointRecord, channel: TestChannel) -> PointRecord:
     )
 
 
+_AUDITED = frozenset(PointRecord.__struct_fields__) & {f.name for f in fields(Audited)} - {"beta"}
+"""What a record takes from the audit under the same name."""
+
+
 def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
     """The row with what the audit found."""
-    reason = "; ".join(filter(None, [row.reason, found.note]))
+    notes = [row.reason, found.note]
     if not found.accepted:
-        reason = "; ".join(
-            filter(None, [reason, "the audit's gate failed: only its bracket is meant"])
-        )
+        notes.append("the audit's gate failed: only its bracket is meant")
+    values = {name: getattr(found, name) for name in _AUDITED}
     return msgspec.structs.replace(
         row,
-        reason=reason,
-        rate=number(found.rate),
-        distortion=number(found.distortion),
-        lagrangian=number(found.lagrangian),
-        gap=number(found.gap),
-        gap_lo=number(found.gap_lo),
-        gap_hi=number(found.gap_hi),
-        gap_paper_protocol=number(found.gap_paper_protocol),
-        n_paper_protocol=found.n_paper_protocol,
-        side=found.side,
+        **{name: number(v) if isinstance(v, float) else v for name, v in values.items()},
+        reason="; ".join(filter(None, notes)),
         audit_method=found.method,
-        ess=number(found.ess),
-        rate_half=number(found.rate_half),
-        distortion_half=number(found.distortion_half),
-        rate_error=number(found.rate_error),
-        rate_error_lo=number(found.rate_error_lo),
-        rate_error_hi=number(found.rate_error_hi),
         gap_blocks=[float(f"{block:.8g}") for block in found.blocks],
         gap_common_se=number(found.common_se),
-        conditional_error=number(found.conditional_error),
-        conditional_lo=number(found.conditional_lo),
-        conditional_hi=number(found.conditional_hi),
-        conditional_floor=number(found.conditional_floor),
-        mode_mass_error=number(found.mode_mass_error),
         audit_s=audit_s,
     )
 

@@ -184,11 +184,13 @@ def _await_workers(running: dict[Future[None], InFlight]) -> None:
 
 
 def _context() -> Any:
-    """A fork server that has imported torch once, or spawning where there is none."""
+    """A fork server that has imported torch and the audit once; spawning where there is none."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "rdbench.run.worker", "torch._dynamo"])
+    context.set_forkserver_preload(
+        ["__main__", "rdbench.run.worker", "rdbench.audit", "torch._dynamo"]
+    )
     # The tracker unblocks signals as it starts, so it has to be there before they are blocked.
     multiprocessing.resource_tracker.ensure_running()
     # Ctrl-C reaches the whole group of processes; the server is not to die of it while it imports.

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from rdbench.types import Status
+from rdbench.outcomes import Status
 
 SCHEMA = 3
 OLDEST = 1

@@ -10,23 +10,22 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 from filelock import FileLock
 
+from rdbench.outcomes import RdbenchError
+from rdbench.outcomes import StoreError as StoreError
 from rdbench.run.records import OLDEST, SCHEMA, CellRecord
-from rdbench.types import RdbenchError
 
 RECORDS = "records.jsonl"
 _LOCK = ".records.lock"
 _CLAIMS = ".claims.lock"
-
-
-class StoreError(Exception):
-    """A record could not be kept (a full disk, say); told in one line, exit code 1."""
+FILES = (RECORDS, _LOCK, _CLAIMS)
+"""The names of the files in a results folder that nothing else may write."""
 
 
 class _Head(msgspec.Struct):
@@ -52,18 +51,13 @@ class Store:
         """
         self.folder = folder
         self.path = folder / RECORDS
-        try:
+        with _refusal(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
             with self.path.open("ab"):
                 pass
             self._claims = os.open(folder / _CLAIMS, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as problem:
-            why = problem.strerror or problem
-            raise RdbenchError(
-                f"cannot write in the results folder {folder}: {why}; give another one by --results"
-            ) from problem
         self._lock = FileLock(folder / _LOCK)
         self._loaded = Loaded()
         self._offset = 0
@@ -128,6 +122,36 @@ class Store:
     def close(self) -> None:
         """Release all claims."""
         os.close(self._claims)
+
+
+def writable(folder: Path) -> Loaded:
+    """What `Store` would hold; says whether it could be opened, and creates nothing.
+
+    Raises:
+        RdbenchError: the folder cannot be created, or nothing can be written in it.
+    """
+    path = folder / RECORDS
+    with _refusal(folder):
+        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
+        if not path.exists():
+            return Loaded()
+        with path.open("ab"):
+            pass
+    return load(folder)
+
+
+@contextlib.contextmanager
+def _refusal(folder: Path) -> Iterator[None]:
+    """An OSError in the block is told as a results folder that cannot be written."""
+    try:
+        yield
+    except OSError as problem:
+        why = problem.strerror or problem
+        raise RdbenchError(
+            f"cannot write in the results folder {folder}: {why}; give another one by --results"
+        ) from problem
 
 
 def load(folder: Path) -> Loaded:

@@ -39,7 +39,8 @@ def make_view(
             source has them.
         generator: the training stream; it lives on ``device``.
         device: where the estimator works.
-        n_train: with a number, ``sample`` draws with replacement from that many fixed points.
+        n_train: with a number, ``training`` holds that many fixed points, and ``sample`` draws from
+            them with replacement.
 
     Returns:
         The view and its counter. With ``n_train`` the counter starts at ``n_train`` and stays.
@@ -47,6 +48,7 @@ def make_view(
     problem = apart(problem)
     source = problem.source
     counter = Counter()
+    training = None
     if n_train is None:
 
         def sample(n: int) -> Tensor:
@@ -56,6 +58,7 @@ def make_view(
 
     else:
         fixed = _finite(source.sample(n_train, generator)).clone()
+        training = fixed.clone()  # an estimator that writes into it must not change the draws
         counter.drawn = n_train
 
         def sample(n: int) -> Tensor:
@@ -86,7 +89,7 @@ def make_view(
         support=support,
         pmf=pmf,
         alphabet=None if alphabet is None else alphabet.to(device, copy=True),
-        n_train=n_train,
+        training=training,
     )
     return view, counter
 

@@ -19,6 +19,8 @@ import torch
 from torch import Generator
 
 from rdbench import registry
+from rdbench.fitting import answers
+from rdbench.fitting.settings import reseeding
 from rdbench.run import points
 from rdbench.run.ambient import Ambient, ambient, under
 from rdbench.run.clock import FitClock
@@ -142,17 +144,17 @@ class _CellRun:
         view, self.drawn = make_view(
             self.case.problem, estimator.info.needs, self.stream("data"), self.device, cell.n_train
         )
-        own = self.stream(cell.estimator, cell.fields, "fit")
+        own = self.stream(cell.estimator, reseeding(estimator, cell.fields), "fit")
         faults: list[str] = []
         yielded = 0
         self.spool.write(Stage("fit"), sync=False)
         try:
             with self.clock.running():
-                answers: Iterator[Any] = iter(estimator.fit(view, list(slopes), own, self.monitor))
+                found: Iterator[Any] = answers(estimator, view, slopes, own, self.monitor)
             while not self.clock.expired:
                 with self.clock.running():
                     try:
-                        answer = next(answers)
+                        answer = next(found)
                     except StopIteration:
                         break
                 yielded += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,9 @@ class BananaSource:
     bend: float = 0.5
     noise: float = 0.5
 
+    dim: ClassVar[int] = 2
+    tail_index: ClassVar[float] = math.inf
+
     def __post_init__(self) -> None:
         names = ("spread", "bend", "noise")
         settle(self, **{name: number(getattr(self, name), f"a banana's {name}") for name in names})
@@ -36,18 +40,8 @@ class BananaSource:
         """Banana(spread, bend, noise)."""
         return f"banana({self.spread:g}, {self.bend:g}, {self.noise:g})"
 
-    @property
-    def dim(self) -> int:
-        """2."""
-        return 2
-
     def _ridge(self, first: Tensor) -> Tensor:
         return self.bend * (first.square() - self.spread**2)
-
-    @property
-    def tail_index(self) -> float:
-        """Infinite."""
-        return math.inf
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n 2"]:
         """Draw n points."""

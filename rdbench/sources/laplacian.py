@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -21,6 +22,9 @@ class LaplacianSource:
     loc: float = 0.0
     scale: float = 1.0
 
+    dim: ClassVar[int] = 1
+    tail_index: ClassVar[float] = math.inf
+
     def __post_init__(self) -> None:
         loc, scale = (number(v, "a Laplacian's loc and scale") for v in (self.loc, self.scale))
         settle(self, loc=loc, scale=scale)
@@ -33,16 +37,6 @@ class LaplacianSource:
     def name(self) -> str:
         """Laplace(loc, scale)."""
         return f"Laplace({self.loc:g}, {self.scale:g})"
-
-    @property
-    def dim(self) -> int:
-        """1."""
-        return 1
-
-    @property
-    def tail_index(self) -> float:
-        """Infinite."""
-        return math.inf
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n 1"]:
         """Draw n symbols: an exponential magnitude with a random sign."""

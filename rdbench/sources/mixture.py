@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -36,6 +37,8 @@ class GaussianMixture:
     means: Float[Tensor, "k d"]
     covs: Float[Tensor, "k d d"]
     name: str = "Gaussian mixture"
+
+    tail_index: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
         weights = probabilities(self.weights, "the weights of a mixture")
@@ -76,11 +79,6 @@ class GaussianMixture:
         return GaussianMixture(
             self.weights.to(device), self.means.to(device), self.covs.to(device), self.name
         )
-
-    @property
-    def tail_index(self) -> float:
-        """Infinite."""
-        return math.inf
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,8 @@ class SphereSource:
     dim: int
     radius: float = 1.0
 
+    tail_index: ClassVar[float] = math.inf
+
     def __post_init__(self) -> None:
         settle(self, dim=whole(self.dim, "a dimension"), radius=number(self.radius, "a radius"))
         _check(self.dim, self.radius)
@@ -30,11 +33,6 @@ class SphereSource:
     def name(self) -> str:
         """The dimension of the space and the radius."""
         return f"sphere of radius {self.radius:g} in R^{self.dim}"
-
-    @property
-    def tail_index(self) -> float:
-        """Infinite."""
-        return math.inf
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""
@@ -50,6 +48,8 @@ class NoisySphereSource:
     radius: float = 1.0
     noise: float = 0.2
 
+    tail_index: ClassVar[float] = math.inf
+
     def __post_init__(self) -> None:
         settle(self, dim=whole(self.dim, "a dimension"), radius=number(self.radius, "a radius"))
         settle(self, noise=number(self.noise, "the noise"))
@@ -61,11 +61,6 @@ class NoisySphereSource:
     def name(self) -> str:
         """The dimension of the space, the radius and the noise."""
         return f"sphere of radius {self.radius:g} in R^{self.dim} plus N(0, {self.noise:g}^2 I)"
-
-    @property
-    def tail_index(self) -> float:
-        """Infinite."""
-        return math.inf
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""

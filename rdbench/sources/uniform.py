@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -21,6 +22,9 @@ class UniformSource:
     lo: float = -1.0
     hi: float = 1.0
 
+    dim: ClassVar[int] = 1
+    tail_index: ClassVar[float] = math.inf
+
     def __post_init__(self) -> None:
         lo, hi = (number(end, "an end of a uniform source") for end in (self.lo, self.hi))
         settle(self, lo=lo, hi=hi)
@@ -31,16 +35,6 @@ class UniformSource:
     def name(self) -> str:
         """U[lo, hi]."""
         return f"U[{self.lo:g}, {self.hi:g}]"
-
-    @property
-    def dim(self) -> int:
-        """1."""
-        return 1
-
-    @property
-    def tail_index(self) -> float:
-        """Infinite."""
-        return math.inf
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n 1"]:
         """Draw n symbols."""

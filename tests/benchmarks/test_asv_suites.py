@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import _measured, accuracy, cost, kernels, memory, startup
-from benchmarks._cases import BANDS, CASES, CaseFailed
+from benchmarks._cases import BANDS, CASES, ESTIMATORS, ONLY, CaseFailed, modules
 from benchmarks._kernels import KERNELS, Kernel
 
 CASE = next(case for case in CASES if case.name == "laplacian-squared")
@@ -40,11 +40,6 @@ def measured_run(**changes):
     ]
     run = {"points": points, "cells": [cell], "traces": looks}
     return {**run, "cases": [CASE.name], "estimators": ["wgd"], "failures": {}, **changes}
-
-
-def without_gap(run, status):
-    run["points"][1] |= {"gap": "", "gap_hi": "", "status": status, "reason": "the reason"}
-    return run
 
 
 def test_one_set_up_serves_every_suite_that_reads_the_run():
@@ -80,7 +75,8 @@ def test_exact_audits_have_finer_floors():
 
 @pytest.mark.parametrize("status", ["error", "unsupported", "timeout"])
 def test_a_point_without_a_gap_is_a_failure_with_its_reason(status):
-    run = without_gap(measured_run(), status)
+    run = measured_run()
+    run["points"][1] |= {"gap": "", "gap_hi": "", "status": status, "reason": "the reason"}
     for track in (accuracy.Gap().track_estimate, accuracy.Gap().track_upper):
         with pytest.raises(CaseFailed, match=f"{status}: the reason"):
             track(run, "wgd", CASE.name, "middle")
@@ -102,13 +98,10 @@ def test_what_is_no_number_never_reaches_asv(value):
         memory.Memory().track_peak(run, "wgd", CASE.name)
 
 
-def test_a_case_that_failed_says_what_the_command_line_said():
+def test_a_case_that_failed_says_why():
     run = measured_run(points=[], cells=[], failures={CASE.name: "exit code 2: no such case"})
     with pytest.raises(CaseFailed, match="no such case"):
         accuracy.Gap().track_estimate(run, "wgd", CASE.name, "low")
-
-
-def test_a_rate_that_was_not_run_is_a_failure():
     run = measured_run()
     del run["points"][2]
     with pytest.raises(CaseFailed, match=r"R = 1\.8"):
@@ -127,15 +120,11 @@ def test_what_does_not_exist_is_not_available():
     cost.ToGap().setup(run, "wgd", CASE.name, 0.01)
 
 
-def test_cost_is_that_of_the_whole_ladder():
-    run = measured_run()
+def test_cost_is_that_of_the_whole_ladder_and_time_to_a_gap_that_of_the_slowest_rate():
+    run, to_gap = measured_run(), cost.ToGap()
     assert cost.Fit().track_wall(run, "wgd", CASE.name) == 5.0
     assert cost.Fit().track_cpu(run, "wgd", CASE.name) == 4.0
     assert memory.Memory().track_peak(run, "wgd", CASE.name) == 300.5
-
-
-def test_time_to_a_gap_is_that_of_the_slowest_rate():
-    run, to_gap = measured_run(), cost.ToGap()
     # Two rates have .04 after one second, the low one .03 after two and a half.
     assert to_gap.track_cpu(run, "wgd", CASE.name, 0.05) == 2.5
     # No look is as good as .025, but the end is.
@@ -151,15 +140,13 @@ def test_the_table_of_targets_names_what_is_run():
         assert estimator in next(known for known in CASES if known.name == case).estimators
 
 
-NOT_WATCHED: dict[str, str] = {}
-"""Built-in estimators that no case is for, and why."""
-
-
-def test_every_built_in_estimator_is_watched():
-    files = (Path(_measured.__file__).parents[1] / "estimators").glob("[!_]*.py")
-    watched = {name for case in CASES for name in case.estimators}
-    assert not watched & set(NOT_WATCHED)
-    assert {path.stem for path in files} == watched | set(NOT_WATCHED)
+def test_every_built_in_estimator_is_watched_whether_file_or_folder(tmp_path):
+    for name in ("one.py", "_part.py", "__init__.py", "two/__init__.py", "_three/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert modules(tmp_path) == {"one", "two"}
+    assert {name for case in CASES for name in case.estimators} == set(ESTIMATORS)
+    assert set(ONLY) <= set(ESTIMATORS)
 
 
 def test_the_run_goes_on_after_a_case_that_fails(monkeypatch):
@@ -218,29 +205,21 @@ def test_the_cpu_of_a_start_is_that_of_its_process(monkeypatch):
     assert clock() > before
 
 
-@pytest.fixture
-def keeps(monkeypatch):
-    """What was done: this process goes on to test other things and must not keep its memory."""
-    done = []
-    monkeypatch.setattr(kernels, "keep_memory", lambda: done.append("kept"))
-    return done
+def test_memory_is_kept_before_a_kernel_is_made_and_a_wrong_one_is_not_timed(monkeypatch):
+    done = []  # this process goes on to test other things and must not keep its memory
 
-
-def test_a_kernel_that_is_wrong_is_not_timed(monkeypatch, keeps):
     def check(result):
         assert result == 2
 
-    monkeypatch.setitem(KERNELS, "wrong", lambda: Kernel(work=lambda: 1, check=check))
+    def make():
+        done.append("made")
+        return Kernel(work=lambda: 1, check=check)
+
+    monkeypatch.setattr(kernels, "keep_memory", lambda: done.append("kept"))
+    monkeypatch.setitem(KERNELS, "wrong", make)
     with pytest.raises(AssertionError):
         kernels.Cpu().setup("wrong")
-
-
-def test_memory_is_kept_before_a_kernel_is_made(monkeypatch, keeps):
-    kernel = Kernel(lambda: len(keeps), lambda found: None)
-    monkeypatch.setitem(KERNELS, "plain", lambda: keeps.append("made") or kernel)
-    timed = kernels.Cpu()
-    timed.setup("plain")
-    assert keeps == ["kept", "made"]
+    assert done == ["kept", "made"]
 
 
 def test_nothing_heavy_is_imported_to_list_the_suites():

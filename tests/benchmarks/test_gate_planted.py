@@ -12,34 +12,40 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.gate
 
-ACCURACY = (
-    "estimators/mixture_em.py",
-    "scaling.backward(q.means), q.covs * scaling.scale**2)",
-    "scaling.backward(q.means), 1.5 * q.covs * scaling.scale**2)",
-)
-NOTED = (
-    "        z, c = _apply(kernel, p, w)\n        largest = c.max()\n        if history:\n"
-    "            watch.note(_free_energy(kernel, p, z), float(np.log(largest)))\n"
-    "        if largest < limit:"
-)
-SLOW_KERNEL = (  # every second application of the kernel is made once more: half as long again
-    "rdbench/inference/finite.py",
-    "    while watch.tick():\n" + NOTED,
-    "    again = False\n    while watch.tick():\n        again = not again\n        if again:\n"
-    "            _apply(kernel, p, w)\n" + NOTED,
-)
-FAILING = (
-    "estimators/mixture_em.py",
-    "        def channels() -> list[TestChannel]:\n",
-    "        raise ArithmeticError('planted')\n\n        def channels() -> list[TestChannel]:\n",
-)
-SLOW_FIT = (
-    "estimators/mixture_em.py",
-    "        def channels() -> list[TestChannel]:\n",
-    "        import time\n\n        end = time.process_time() + 0.6\n"
-    "        while time.process_time() < end:\n            pass\n\n"
-    "        def channels() -> list[TestChannel]:\n",
-)
+PLANTED = """
+
+
+def _plant(honest=ESTIMATOR.fit):
+    def fit(self, view, betas, generator, monitor):
+{}
+
+    ESTIMATOR.fit = fit
+
+
+_plant()
+"""
+ACCURACY = """\
+        from dataclasses import replace
+
+        from rdbench.types import Density
+
+        for channel in honest(self, view, betas, generator, monitor):
+            q = channel.marginal.log_prob.__self__
+            wide = replace(q, covs=1.5 * q.covs)
+            yield replace(channel, marginal=Density(wide.sample, wide.log_prob))
+"""
+SLOW_FIT = """\
+        import time
+
+        end = time.process_time() + 0.6
+        while time.process_time() < end:
+            pass
+        yield from honest(self, view, betas, generator, monitor)
+"""
+FAILING = """\
+        raise ArithmeticError("planted")
+        yield
+"""
 
 
 @pytest.fixture
@@ -47,7 +53,9 @@ def clone(tmp_path):
     """A repository of its own with what is in the working tree, as one commit."""
     root = tmp_path / "clone"
     root.mkdir()
-    for name in ("rdbench", "estimators", "suites", "benchmarks"):
+    for name in ("rdbench", "estimators", "suites", "papers", "benchmarks"):
+        if not (ROOT / name).exists():
+            continue
         shutil.copytree(
             ROOT / name, root / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -64,10 +72,10 @@ def git(root: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(root), *who, *arguments], check=True)
 
 
-def plant(root: Path, path: str, before: str, after: str) -> None:
-    text = (root / path).read_text()
-    assert text.count(before) == 1, "the place of the planted fault has changed"
-    (root / path).write_text(text.replace(before, after))
+def plant(root: Path, fault: str) -> None:
+    """Wrap the fit of `mixture_em`."""
+    path = root / "estimators" / "mixture_em.py"
+    path.write_text(path.read_text() + PLANTED.format(fault))
 
 
 def gate(root: Path, *arguments: str) -> tuple[int, dict[str, str]]:
@@ -84,21 +92,14 @@ def gate(root: Path, *arguments: str) -> tuple[int, dict[str, str]]:
 
 
 def test_a_planted_accuracy_fault_is_caught(clone):
-    plant(clone, *ACCURACY)
-    code, found = gate(clone, "HEAD", "--accuracy-only", "--only", "paper-d2/mixture_em")
+    plant(clone, ACCURACY)
+    code, found = gate(clone, "HEAD", "--only", "gap/paper-d2/mixture_em")
     assert code == 1
     assert found["gap/paper-d2/mixture_em/high"] == "worse"
 
 
-def test_a_planted_slow_down_is_caught_and_only_there(clone):
-    plant(clone, *SLOW_KERNEL)
-    code, found = gate(clone, "HEAD", "--only", "kernel/ba_dense_500,kernel/em_step")
-    assert code == 1
-    assert found == {"kernel/ba_dense_500": "slower", "kernel/em_step": "ok"}
-
-
 def test_a_fit_that_takes_longer_is_caught(clone):
-    plant(clone, *SLOW_FIT)
+    plant(clone, SLOW_FIT)
     code, found = gate(clone, "HEAD", "--only", "paper-d2/mixture_em")
     assert code == 1
     assert found.pop("fit/paper-d2/mixture_em") == "slower"
@@ -106,7 +107,7 @@ def test_a_fit_that_takes_longer_is_caught(clone):
 
 
 def test_an_estimator_that_fails_now_is_caught(clone):
-    plant(clone, *FAILING)
+    plant(clone, FAILING)
     code, found = gate(clone, "HEAD", "--only", "random-500,gap/paper-d2/mixture_em")
     assert code == 1
     assert {k for k, v in found.items() if v == "fails now"} == {
@@ -115,18 +116,19 @@ def test_an_estimator_that_fails_now_is_caught(clone):
 
 
 def test_equal_commits_are_quiet(clone):
-    metrics = "paper-d2/mixture_em,kernel/ba_dense_500,start/list"
-    code, found = gate(clone, "HEAD", "HEAD", "--independent-seeds", "--only", metrics)
+    code, found = gate(
+        clone, "HEAD", "HEAD", "--independent-seeds", "--only", "paper-d2/mixture_em"
+    )
     assert code == 0
     assert set(found.values()) <= {"ok", "suspected"}
 
 
 def test_the_whole_gate_finds_both_faults(clone):
-    plant(clone, *ACCURACY)
-    plant(clone, *SLOW_KERNEL)
+    plant(clone, ACCURACY)
+    plant(clone, SLOW_FIT)
     code, found = gate(clone, "HEAD")
     assert code == 1
     assert found["gap/paper-d2/mixture_em/high"] == "worse"
-    assert found["kernel/ba_dense_500"] == "slower"
-    clean = {k: v for k, v in found.items() if "/wgd" in k or k.startswith("start/")}
-    assert set(clean.values()) <= {"ok", "suspected"}
+    assert found["fit/paper-d2/mixture_em"] == "slower"
+    clean = {verdict for metric, verdict in found.items() if "mixture_em" not in metric}
+    assert clean <= {"ok", "suspected"}

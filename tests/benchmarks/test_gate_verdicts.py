@@ -2,12 +2,13 @@
 
 import math
 import random
+from typing import Any
 
 import pytest
 from scipy.stats import binom
 
 from benchmarks._cases import CASES
-from benchmarks.gate import fits, gaps, times
+from benchmarks.gate import compare, fits, gaps
 from benchmarks.gate.accuracy import Cell
 from benchmarks.gate.report import failing, ordered, summary
 from benchmarks.gate.verdicts import (
@@ -143,12 +144,16 @@ def test_a_suspicion_that_half_the_seeds_do_not_share_ends():
     assert gaps.persists(CELL, points(0.0, 0.0), [Point(None), Point(0.0)], 0.005)
 
 
-def test_what_a_commit_lacks():
-    for base, head, verdict in ((True, False, "missing"), (False, True, "new")):
-        found = gaps.absent(CELL, 0, base, head)
-        assert found is not None
-        assert found.verdict == verdict
-    assert gaps.absent(CELL, 0, True, True) is None
+@pytest.mark.parametrize(
+    ("base", "head", "verdict"),
+    [(True, False, "missing"), (False, True, "new"), (False, False, "both fail")],
+)
+def test_what_a_commit_lacks(monkeypatch, base, head, verdict):
+    monkeypatch.setattr(compare, "offers", lambda side, cell: side)
+    none: Any = None
+    found = compare._first_looks(CELL, base, head, none, none, none)
+    assert [one.metric for one in found] == [*CELL.gaps, CELL.fit]
+    assert {one.verdict for one in found} == {verdict}
 
 
 @pytest.mark.parametrize("count", [7, 11, 25])
@@ -170,18 +175,18 @@ def pairs(*ratios: float) -> list[Pair]:
 def test_a_time_is_slower_beyond_the_limit_by_its_interval():
     assert judge_times("t", pairs(*[1.5] * 11), 1.25).verdict == "slower"
     assert judge_times("t", pairs(*[1.5] * 6, *[1.1] * 5), 1.25).verdict == "slower"
-    assert judge_times("t", pairs(*[1.5] * 5, *[1.2] * 6), 1.25).verdict == "ok"
+    assert judge_times("t", pairs(*[1.5] * 5, *[1.2] * 6), 1.25).verdict == "suspected"
     # The median alone does not condemn: two rounds were not slower at all.
-    assert judge_times("t", pairs(*[1.5] * 9, *[0.9] * 2), 1.25).verdict == "ok"
-    assert judge_times("t", pairs(*[1.2] * 11), 1.25).verdict == "ok"
-    assert judge_times("t", pairs(*[0.5] * 11), 1.25).verdict == "ok"
+    assert judge_times("t", pairs(*[1.5] * 9, *[0.9] * 2), 1.25).verdict == "suspected"
+    assert judge_times("t", pairs(*[1.2] * 11), 1.25).verdict == "suspected"
+    assert judge_times("t", pairs(*[0.5] * 11), 1.25).verdict == "suspected"
 
 
 @pytest.mark.parametrize(("true", "least", "most"), [(1.0, 0.0, 0.001), (1.4, 0.9, 1.0)])
 def test_noise_of_a_tenth_hides_no_slow_down_by_two_fifths(true, least, most):
     draw = random.Random(2)
     found = sum(
-        times.confirm("t", lambda _: Pair(1.0, true * draw.gauss(1.0, 0.1)), 1.25).regression
+        fits.confirm("t", lambda _: Pair(1.0, true * draw.gauss(1.0, 0.1)), 1.25).regression
         for _ in range(2000)
     )
     assert least <= found / 2000 <= most
@@ -203,9 +208,18 @@ def test_pairs_end_as_soon_as_they_cannot_condemn():
         seen.append(index)
         return Pair(1.0, 1.5 if index < 2 else 1.0)
 
-    assert times.confirm("t", take, 1.25).verdict == "suspected"
+    assert fits.confirm("t", take, 1.25).verdict == "suspected"
     assert seen == [0, 1, 2, 3]
-    assert times.confirm("t", lambda _: Pair(1.0, 1.5), 1.25).verdict == "slower"
+    assert fits.confirm("t", lambda _: Pair(1.0, 1.5), 1.25).verdict == "slower"
+
+
+def test_a_side_that_cannot_be_timed_is_named():
+    def take(index: int) -> Pair:
+        raise fits.Untimed(side, "no gap")
+
+    for side, verdict in (("HEAD", "fails now"), ("BASE", "suspected")):
+        found = fits.confirm("t", take, 1.25)
+        assert (found.verdict, found.note) == (verdict, f"not timed on {side}: no gap")
 
 
 def test_a_fit_may_be_slower_by_a_fifth_of_a_second():

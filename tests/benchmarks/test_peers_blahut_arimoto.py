@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import blahut_arimoto
-from benchmarks.peers.blahut_arimoto import Contest, first_below
-from benchmarks.peers.finite_problems import zipf
+from benchmarks.peers.blahut_arimoto import Contest, first_below, zipf
 
 
 def stand_in(lost=0):

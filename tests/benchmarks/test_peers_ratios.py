@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.peers import ratios
-from benchmarks.peers.looks import Crossing, Look, crossing
+from benchmarks.peers.ratios import Crossing, Look, crossing
 
 SQRT2 = math.sqrt(2.0)
 

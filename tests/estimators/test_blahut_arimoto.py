@@ -14,8 +14,8 @@ from torch import Generator, Tensor
 
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
 from rdbench.estimators import blahut_arimoto as module
-from rdbench.estimators.blahut_arimoto import ESTIMATOR, BlahutArimoto
-from rdbench.inference import boxes, grid_error, grids, particles
+from rdbench.estimators.blahut_arimoto import ESTIMATOR, BlahutArimoto, boxes, grid_error, grids
+from rdbench.inference import particles
 from rdbench.inference.finite import interior_point
 from rdbench.inference.kernels import DenseKernel
 from rdbench.types import (

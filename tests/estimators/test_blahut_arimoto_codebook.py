@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
 from rdbench.estimators.blahut_arimoto import BlahutArimoto
-from rdbench.inference.target import at_distortion
+from rdbench.estimators.blahut_arimoto.target import at_distortion
 from rdbench.run.views import make_view
 from rdbench.sources.banana import BananaSource
 from rdbench.types import (

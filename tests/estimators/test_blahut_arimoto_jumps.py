@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from rdbench.certify.densities import uniform
+from rdbench.certify.line.densities import uniform
 from rdbench.certify.line import certify_line
 from rdbench.distortions import SquaredError
 from rdbench.estimators.blahut_arimoto import BlahutArimoto

@@ -23,12 +23,6 @@ from rdbench.sources.student import StudentSource
 from rdbench.types import HasConditional, HasPotential, OutOfRange, Problem, RdbenchError, Reference
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RDBENCH_CACHE", str(tmp_path))
-    return tmp_path
-
-
 def _table(n: int = 20, tolerance: float = 1e-9) -> Certified:
     letters = uniform_letters(n)
     distortion = TableDistortion(random_table(n, n))

@@ -24,12 +24,6 @@ from rdbench.sources.product import ProductSource
 from rdbench.types import HasRefinedRate, OutOfRange, Problem
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RDBENCH_CACHE", str(tmp_path))
-    return tmp_path
-
-
 def test_bernoulli_between_two_rungs(cache: Path) -> None:
     """h(.3) - h(D), where chord and tangents of the two rungs leave [.198, .360] at D = .1."""
     source = bernoulli(0.3)

@@ -13,8 +13,9 @@ import msgspec
 import pandas as pd
 import pytest
 
-from rdbench.report.export import COLUMNS, frame, write
-from rdbench.run.records import CellRecord, Draws, PointRecord, TracePoint
+from rdbench.columns import TABLES, markdown
+from rdbench.report.export import DERIVED, frame, write
+from rdbench.run.records import CellRecord, Cost, Draws, PointRecord, Provenance, TracePoint
 from rdbench.types import RdbenchError
 
 # The promise to whoever reads the export, written out: names and order.
@@ -34,18 +35,35 @@ def test_points_have_the_promised_columns_in_order(realistic):
     assert list(frame(realistic, "points").columns) == PROMISED
 
 
-def test_every_field_of_a_point_is_exported():
-    # the draws and the blocks have tables of their own
-    own = {"draws", "gap_blocks"}
-    fields = {field.name for field in msgspec.structs.fields(PointRecord)} - own
-    renamed = {"distortion": "distortion_value"}
-    assert {renamed.get(name, name) for name in fields} <= set(PROMISED)
+@pytest.mark.parametrize(
+    ("part", "struct", "elsewhere"),
+    [
+        ("point", PointRecord, {"draws", "gap_blocks"}),  # they have tables of their own
+        ("cell", CellRecord, {"points", "trace", "cost", "provenance"}),
+        ("cost", Cost, set()),
+        ("provenance", Provenance, set()),
+        ("checkpoint", TracePoint, set()),
+    ],
+)
+def test_the_table_of_columns_agrees_with_the_records(part, struct, elsewhere):
+    fields = {field.name: str(field.type) for field in msgspec.structs.fields(struct)}
+    columns = {c.source: c for table in TABLES.values() for c in table if c.part == part}
+    assert set(columns) == set(fields) - elsewhere
+    kinds = {"number": "float", "whole": "int", "yes or no": "bool", "mapping": "dict"}
+    for name, column in columns.items():
+        assert kinds.get(column.kind, "") in fields[name], name
 
 
-def test_every_field_of_a_cell_is_exported_in_some_table():
-    columns = set(COLUMNS["points"]) | set(COLUMNS["cells"])
-    elsewhere = {"points", "trace", "cost", "provenance"}
-    assert {field.name for field in msgspec.structs.fields(CellRecord)} - elsewhere <= columns
+def test_derived_columns_are_made_and_no_name_occurs_twice():
+    made = {c.name for c in TABLES["points"] if c.part == "derived"}
+    assert made == set(DERIVED)
+    for columns in TABLES.values():
+        assert len({c.name for c in columns}) == len(columns)
+
+
+def test_the_documentation_holds_the_table_of_columns():
+    docs = Path(__file__).parents[2] / "docs" / "tables.md"
+    assert markdown() in docs.read_text(encoding="utf-8")
 
 
 def test_one_row_per_slope_failed_ones_too(realistic):
@@ -104,11 +122,11 @@ def test_what_follows_from_nothing_is_empty(cell, failed):
     assert row[list(names)].isna().all()
 
 
-@pytest.mark.parametrize("what", list(COLUMNS))
+@pytest.mark.parametrize("what", list(TABLES))
 def test_no_records_give_an_empty_table_of_the_same_types(realistic, what):
     empty = frame([], what)
     assert len(empty) == 0
-    assert tuple(empty.columns) == COLUMNS[what]
+    assert list(empty.columns) == [column.name for column in TABLES[what]]
     assert (empty.dtypes == frame(realistic, what).dtypes).all()
 
 

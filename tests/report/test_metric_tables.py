@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from rdbench.report.metrics import METRICS
-from rdbench.report.tables import metric_table
+from rdbench.report.tables import fitted_table, metric_table
 from rdbench.types import RdbenchError
 
 
@@ -56,6 +56,18 @@ def test_units_change_rates_and_nothing_else(cell, point):
         )
         assert nats == bits
         assert float(nats[0][column]) == {"cpu_s": 3.0, "distortion": 0.25}[metric]
+
+
+def test_a_narrow_table_drops_claims_then_counts_and_keeps_the_gap(realistic):
+    whole = fitted_table(realistic, width=400)
+    assert whole == fitted_table(realistic)
+    assert whole.left_out == ()
+    narrow = fitted_table(realistic, width=80)
+    assert max(map(len, narrow.text.splitlines())) <= 80
+    assert narrow.left_out == ("claim", "claimed_gap (nats)")
+    assert narrow.text.startswith("| case | estimator | gap (nats) | gap_lo | gap_hi | n | of |")
+    assert len(narrow.text.splitlines()) == len(whole.text.splitlines())
+    assert fitted_table(realistic, fmt="csv", width=20).left_out == ()
 
 
 def test_worst_gap_is_the_largest(realistic):

@@ -15,11 +15,11 @@ from rdbench.report.summary import summarise, troubles
 from rdbench.report.tables import print_summary
 
 
-def printed(records, units="nats", width=200, *, terminal=False) -> str:
+def printed(records, units="nats", width=200, *, terminal=False, verbose=False) -> str:
     """What a person sees."""
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=terminal, color_system=None)
-    print_summary(records, units, console)
+    print_summary(records, units, console, verbose=verbose)
     return out.getvalue()
 
 
@@ -160,12 +160,18 @@ def test_brackets_of_a_label_are_no_markup(cell):
     assert "wgd:paper[bold=true,n=4000]" in text.replace("True", "true")
 
 
-def test_a_narrow_terminal_loses_no_number(realistic):
+def test_a_narrow_terminal_shows_a_line_per_row_and_says_what_it_leaves_out(realistic):
     text = printed(realistic, width=80, terminal=True)
     assert "…" not in text
-    assert all(len(line) <= 80 for line in text.splitlines() if "points (" not in line)
-    for number in ("[0.000694, 0.00278]", "0.5]", "5.72", "40]"):
-        assert number in text
+    tables, note = text.split("not shown in 80 columns: ")
+    assert all(len(line) <= 80 for line in tables.splitlines() if "points (" not in line)
+    assert len(rows_of(tables, "ebrd")) == 6  # three cases, gaps and claims
+    assert "[0.000694, 0.00278]" in tables
+    assert "CPU s" not in tables
+    assert all(title in note for title in ("CPU s", "median gap", "--verbose"))
+    whole = printed(realistic, width=80, terminal=True, verbose=True)
+    assert "CPU s" in whole
+    assert "not shown" not in whole
 
 
 def test_a_pipe_is_not_cut_to_80_characters(realistic):

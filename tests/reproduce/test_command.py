@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rdbench import cli_paper
 from rdbench.cli import main
-from rdbench.cli_paper import Request, execute
+from rdbench.cli import paper as cli_paper
+from rdbench.cli.options import PaperOptions
+from rdbench.cli.paper import execute
 from rdbench.reproduce import paper as papers
 from rdbench.reproduce.files import save_text
 from rdbench.reproduce.paper import Paper, Part
@@ -35,8 +36,8 @@ def _at_hand(monkeypatch, paper):
     monkeypatch.setattr(papers, "load", lambda name: paper)
 
 
-def request(out: Path, **changes) -> Request:
-    return replace(Request("tiny", out, None, False, 1, 1, False, "nats"), **changes)
+def request(out: Path, **changes) -> PaperOptions:
+    return PaperOptions(name="tiny", out=out, **changes)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_an_interrupt_keeps_what_is_done(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(cli_paper, "run_cells", interrupt)
     assert execute(request(tmp_path)) == 130
-    assert "0 of 1 cells done and kept; the same command goes on" in capsys.readouterr().err
+    assert "0 of 1 cells done and kept; the same command continues" in capsys.readouterr().err
 
 
 def test_papers_are_listed_and_an_unknown_one_is_told(capsys):

@@ -82,7 +82,7 @@ def test_an_interrupted_run_goes_on_where_it_was(start: Start, tmp_path: Path, h
         assert process.returncode == 130
         said = [line for line in err.splitlines() if line]
         assert len(said) == 1, err
-        assert "goes on from there" in said[0]
+        assert "the same command continues" in said[0]
     kept = load(tmp_path).records
     assert 1 <= len(kept) <= 2
     before = lines(tmp_path)

@@ -89,17 +89,18 @@ def test_a_results_folder_that_cannot_be_written(
 
 
 @pytest.mark.usefixtures("plugged")
-def test_a_dry_run_lists_the_cells_and_runs_nothing(
+def test_a_dry_run_lists_the_cells_and_creates_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = [*TOY, "--seeds", "0,1,2", "--dry-run", "--results", str(tmp_path)]
+    results = tmp_path / "new" / "results"
+    args = [*TOY, "--seeds", "0-2", "--dry-run", "--results", str(results)]
     assert main(args) == 0
     header, *cells = capsys.readouterr().out.splitlines()
     assert header.startswith("3 cells, 0 stored already, 3 to run; results in ")
     assert [line.split("  ")[2] for line in cells] == [
         f"toy_coin/fair toy seed {seed}" for seed in (0, 1, 2)
     ]
-    assert (tmp_path / "records.jsonl").read_bytes() == b""
+    assert not results.parent.exists()
 
 
 @pytest.mark.usefixtures("plugged")

@@ -1,7 +1,6 @@
 // The leaderboard: one table per suite, one row per estimator and case.
 function boardColumns(axis) {
-  const upper = (row, value) =>
-    (row.upper && value !== null ? "≤ " : "") + rates(value, 3);
+  const upper = (row, value) => (row.is_upper && value !== null ? "≤ " : "") + rates(value, 3);
   return [
     {
       title: "case",
@@ -29,10 +28,10 @@ function boardColumns(axis) {
       sort: (r) => r.shown,
       cell: (r) =>
         el(
-          r.best ? "strong" : "span",
+          r.leader ? "strong" : "span",
           {},
           upper(r, r.shown),
-          r.doubt === null || r.gap === null ? "" : ` ± ${rates(r.doubt, 3)}`,
+          r.doubt === null ? "" : ` ± ${rates(r.doubt, 3)}`,
           r.scored !== 0 && r.scored !== r.ok ? ` (of ${r.scored})` : "",
         ),
     },
@@ -41,25 +40,24 @@ function boardColumns(axis) {
       title: "95% interval",
       hint: "[mean of the lower ends, mean of the upper ends]; sorted by the upper end",
       sort: (r) => r.hi,
-      cell: (r) => (r.gap === null ? ABSENT : interval(r.lo, r.hi, 3)),
+      cell: (r) => (r.step === null ? ABSENT : interval(r.lo, r.hi, 3)),
     },
     {
       title: "behind the best",
       hint:
         "the gap less that of the best, in pairs on the same symbols, with its 95% interval; over " +
-        "the slopes that both have, whatever the filters. Of audited values: what is only bounded " +
+        "the slopes that both have. Of audited values: what is only bounded " +
         "from above may be better than it looks",
-      sort: (r) => r.place?.behind ?? null,
+      sort: (r) => r.behind,
       cell: behindCell,
     },
     {
       title: "good to R*",
       hint:
         "the highest rate up to which every gap is good, by its upper end at most 0.05 nats; ≥ " +
-        "where the ladder ends there; over the whole ladder, whatever the filters",
-      sort: (r) => r.goodTo?.rate ?? null,
-      cell: (r) =>
-        r.goodTo === null ? ABSENT : (r.goodTo.top ? "≥ " : "") + rates(r.goodTo.rate, 3),
+        "where the ladder ends there",
+      sort: (r) => r.good_to,
+      cell: (r) => (r.good_to !== null && r.good_throughout ? "≥ " : "") + rates(r.good_to, 3),
     },
     {
       title: "median gap",
@@ -83,21 +81,21 @@ function boardColumns(axis) {
     {
       title: "worst gap",
       hint: "95% interval of the largest gap on the ladder of rates; sorted by its upper end",
-      sort: (r) => r.worst?.hi ?? r.worst?.gap,
-      cell: (r) => (r.worst === null ? ABSENT : interval(r.worst.lo, r.worst.hi, 3)),
+      sort: (r) => r.worst_hi ?? r.worst,
+      cell: (r) => interval(r.worst_lo, r.worst_hi, 3),
     },
     {
       title: "at R*",
       hint: "the true rate at which the gap is largest",
-      sort: (r) => r.worst?.at,
-      cell: (r) => rates(r.worst?.at ?? null, 3),
+      sort: (r) => r.worst_at,
+      cell: (r) => rates(r.worst_at, 3),
     },
     {
       title: "side",
       text: true,
       hint: "of what the interval is",
-      sort: (r) => r.sides.join(", "),
-      cell: (r) => r.sides.join(", ") || ABSENT,
+      sort: (r) => r.sides,
+      cell: (r) => r.sides || ABSENT,
     },
     {
       title: "CPU s",
@@ -117,10 +115,10 @@ function boardColumns(axis) {
 }
 
 function behindCell(r) {
-  if (r.place === null || r.place.behind === null) return ABSENT;
-  if (r.place.best) return "best";
-  const holds = r.place.holds === "exact" ? "" : ` (${r.place.holds})`;
-  return `${rates(r.place.behind, 3)} ${interval(r.place.lo, r.place.hi, 3)}${holds}`;
+  if (r.best) return "best";
+  if (r.behind === null) return ABSENT;
+  const holds = r.holds === "exact" ? "" : ` (${r.holds})`;
+  return `${rates(r.behind, 3)} ${interval(r.behind_lo, r.behind_hi, 3)}${holds}`;
 }
 
 function verdictCell(r) {
@@ -128,18 +126,17 @@ function verdictCell(r) {
   const total = r.verdicts.reduce((n, [, k]) => n + k, 0);
   const [name, n] = r.verdicts[0];
   const all = r.verdicts.map(([word, k]) => `${word} ${k}/${total}`).join(", ");
-  const calm = ["agrees", "within noise", "conservative"].includes(name);
   return el(
     "span",
-    { title: all, class: calm ? null : "alarm" },
-    calm && n === total ? name : `${name} ${n}/${total}`,
+    { title: all, class: r.calm ? null : "alarm" },
+    r.calm && n === total ? name : `${name} ${n}/${total}`,
   );
 }
 
 // A small picture of the mean gap and its interval; of a mean that may be less, one end of it, and
 // an arrow, as in the large pictures.
 function whisker(r, axis) {
-  if (r.gap === null || axis === null) return "";
+  if (r.shown === null) return "";
   const width = 130,
     room = 14, // for an arrow
     at = (value) => room + (width - room - 4) * within(axis.at(value));
@@ -156,31 +153,28 @@ function whisker(r, axis) {
       class: "interval",
       stroke: look.colour,
       d:
-        `M${at(r.lo ?? r.gap)},8H${at(r.hi ?? r.gap)}` +
-        (r.upper ? `M${at(r.gap)},8${ARROW_LEFT}` : ""),
+        `M${at(r.lo ?? r.shown)},8H${at(r.hi ?? r.shown)}` +
+        (r.is_upper ? `M${at(r.shown)},8${ARROW_LEFT}` : ""),
     }),
   );
-  picture.append(mark(look, at(r.gap), 8, 3.4));
+  picture.append(mark(look, at(r.shown), 8, 3.4));
   return picture;
 }
 
+// The rows are of whole ladders; filters hide those of which no point passes.
 function showBoards(found) {
-  const groups = groupBy(found, ({ cell }) => cell.place);
-  const standing = cases
-    .filter((one) => groups.has(one.place))
-    .map((one) => ({ one, rows: standings(groups.get(one.place)) }));
-  const suites = new Map();
-  for (const { one, rows } of standing)
-    suites.set(one.suite, [...(suites.get(one.suite) ?? []), ...rows]);
-  const boards = [...suites].map(([suite, rows]) => {
-    const known = rows.filter((r) => r.gap !== null);
-    const axis = known.length
-      ? gapScale(
-          known.map((r) => ({ gap: inUnits(r.gap), lo: inUnits(r.lo), hi: inUnits(r.hi) })),
-          true,
-        )
-      : null;
-    const scale = axis && { zero: axis.kind === "symlog", at: (v) => axis.at(inUnits(v)) };
+  const keyOf = (place, k) => `${place} ${k}`;
+  const present = new Set(found.map(({ cell }) => keyOf(cell.place, cell.series)));
+  const rows = DATA.rows
+    .filter((r) => present.has(keyOf(r.case, r.series)))
+    .map((r) => ({ ...r, cell: cells[r.cells[0]] }));
+  const standing = [...groupBy(rows, (r) => r.case)].map(([place, mine]) => ({
+    one: cases[place],
+    rows: mine,
+  }));
+  const boards = [...groupBy(rows, (r) => cases[r.case].suite)].map(([suite, rows]) => {
+    const axis = scaleOf(DATA.boards[suite], "rate", 4);
+    const scale = { zero: axis.kind === "symlog", at: (v) => axis.at(inUnits(v)) };
     const columns = boardColumns(scale);
     const table = sortable(
       columns,

@@ -10,6 +10,9 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+LARGEST = 1e150
+"""Where a picture ends."""
+
 
 class Pool:
     """Values that occur often, each kept once; what refers to them keeps an index."""
@@ -43,6 +46,19 @@ def numbers(values: Sequence[float | None]) -> list[float | int | None] | None:
     if all(value is None for value in values):
         return None
     return [value if value is None or math.isfinite(value) else None for value in values]
+
+
+def finite(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with None for numbers that are not finite."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
+
+
+def clipped(value: float) -> float:
+    """The value within +-``LARGEST``, where sums, products and ratios stay numbers."""
+    return min(max(value, -LARGEST), LARGEST)
 
 
 def script_json(value: Any) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jinja2
 
+from rdbench.outcomes import RdbenchError
 from rdbench.report.page.content import page_data
 from rdbench.report.page.facts import facts
 from rdbench.report.page.pack import script_json
@@ -20,11 +21,10 @@ from rdbench.report.series import Sources
 from rdbench.report.style import Look
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
-from rdbench.types import RdbenchError
 from rdbench.version import __version__
 
 SCRIPTS = (
-    "dom", "numbers", "data", "filters", "summary", "overview", "board", "points", "scales",
+    "dom", "numbers", "data", "filters", "overview", "board", "points", "scales",
     "marks", "frame", "curve", "gaps", "claims", "costs", "samples", "cases", "failures",
     "cells", "main",
 )  # fmt: skip

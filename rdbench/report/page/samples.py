@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rdbench.report.page.pack import Pool
+import numpy as np
+
+from rdbench.report.page.pack import Pool, clipped
 from rdbench.report.summary import abscissa
 from rdbench.run.records import CellRecord, Draws, PointRecord
 
@@ -16,6 +18,8 @@ MOST_BYTES = 700_000
 """All draws together, as JSON."""
 DIGITS = 3
 """Of every coordinate; the picture is 300 pixels wide."""
+BINS = 24
+"""Of the histograms of draws on the line."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ def _packed(ladders: Sequence[Ladder], each: int) -> dict[str, Any]:
             "base": _base(bases, draws),
             "y": _rounded(draws.y),
             "reproduction": _rounded(draws.reproduction),
+            "axes": _axes(draws),
+            **_bars(draws),
         }
         for ladder in ladders
         for place, draws in _kept(ladder, chosen[ladder.case])
@@ -111,6 +117,31 @@ def _spread(rates: Mapping[float, float], each: int) -> set[float]:
     if len(ordered) <= each:
         return set(ordered)
     return {ordered[round((k + 0.5) * len(ordered) / each - 0.5)] for k in range(each)}
+
+
+def _axes(draws: Draws) -> list[list[float]]:
+    """[lo, hi] of every coordinate, with a margin."""
+    everything = [*draws.x, *draws.source, *draws.reproduction, *(y for ys in draws.y for y in ys)]
+    axes = []
+    for values in zip(*everything, strict=True):
+        lo, hi = clipped(min(values)), clipped(max(values))
+        pad = 0.05 * (hi - lo or abs(hi) or 1.0)
+        axes.append([float(f"{end:.6g}") for end in (lo - pad, hi + pad)])
+    return axes
+
+
+def _bars(draws: Draws) -> dict[str, list[int]]:
+    """On the line, how many draws of the source and of Y are in each of ``BINS`` equal bins."""
+    axes = _axes(draws)
+    if len(axes) != 1:
+        return {}
+    lo, hi = axes[0]
+    found = {}
+    for name, drawn in (("source_bars", draws.source), ("bars", draws.reproduction)):
+        part = (np.clip(np.ravel(drawn), lo, hi) - lo) / (hi - lo)
+        bins = np.minimum((BINS * part).astype(int), BINS - 1)
+        found[name] = np.bincount(bins, minlength=BINS).tolist()
+    return found
 
 
 def _base(bases: Pool, draws: Draws) -> int:

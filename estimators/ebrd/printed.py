@@ -1,0 +1,192 @@
+"""EBRD's Algorithm 1 as printed: fixed Langevin steps from N(0, I)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from rdbench.estimators.ebrd.settings import Settings
+from rdbench.fitting import NO_CLAIM, split
+from rdbench.inference.langevin import Potential
+from rdbench.inference.networks import BatchedMLP
+from rdbench.inference.plug_in import appendix_a
+from rdbench.types import Claim, Distortion, Energy, Monitor, TestChannel, View
+
+PRINTED = {"squared_error": (50, 1.2e-2), "absolute_error": (80, 3.5e-2)}
+"""K and epsilon by distortion."""
+_FEW_STEPS = 2  # Langevin steps between two looks at the budget
+
+
+@dataclass(frozen=True)
+class _PrintedEnergy:
+    """MLP(y) + (curvature / 2) |y|^2: a network alone need not have a finite Z."""
+
+    network: BatchedMLP
+    curvature: float
+
+    def __call__(self, y: Tensor) -> Tensor:
+        out: Tensor = self.network(y) + 0.5 * self.curvature * y.square().sum(-1)
+        return out
+
+    def value_and_grad(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        value, grad = self.network.value_and_grad(y)
+        return value + 0.5 * self.curvature * y.square().sum(-1), grad + self.curvature * y
+
+
+def lemma_1(
+    marginal: Potential,
+    distortion: Distortion,
+    x: Float[Tensor, "B n d"],
+    slopes: Float[Tensor, " B"],
+) -> Potential:
+    """E(y) + beta rho(x, y), whose Boltzmann law is p(y|x), batched over slopes (Lemma 1).
+
+    beta rho is formed in float64 whatever the energy's type.
+
+    Args:
+        marginal: E and its gradient.
+        distortion: rho.
+        x: the symbol of every state.
+        slopes: beta.
+    """
+
+    def potential(y: Tensor) -> tuple[Tensor, Tensor]:
+        value, grad = marginal(y)
+        rho, slope = distortion.value_and_grad(x, y)
+        value = value + (slopes[:, None] * rho).to(value.dtype)
+        return value, grad + (slopes[:, None, None] * slope).to(value.dtype)
+
+    return potential
+
+
+@torch.no_grad()
+def unadjusted(
+    potential: Potential,
+    y: Float[Tensor, "*b n d"],
+    steps: int,
+    epsilon: float,
+    generator: Generator,
+) -> Float[Tensor, "*b n d"]:
+    """y <- y - (epsilon^2 / 2) grad + epsilon z, ``steps`` times (the paper, Algorithm 1).
+
+    The total Langevin time is steps epsilon^2 / 2; exp(-U) is left invariant only as it is cut
+    into ever smaller steps.
+
+    Args:
+        potential: U and its gradient.
+        y: the states.
+        steps: how many transitions.
+        epsilon: their size.
+        generator: the source of randomness.
+    """
+    for _ in range(steps):
+        z = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+        y = y - 0.5 * epsilon**2 * potential(y)[1] + epsilon * z
+    return y
+
+
+def fit_printed(
+    config: Settings, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
+) -> Iterator[TestChannel]:
+    """Algorithm 1, all slopes as one batch, in the source's own coordinates.
+
+    Args:
+        config: the hyper-parameters.
+        view: the problem, under squared or absolute error.
+        betas: positive slopes.
+        generator: on ``view.device``.
+        monitor: the budget.
+    """
+    draws = split(view, generator)
+    network = BatchedMLP(len(betas), view.dim, config.hidden, generator, output_scale=1.0)
+    curvature = config.curvature or 0.01
+    energy = _PrintedEnergy(network, curvature)
+    slopes = torch.tensor(betas, dtype=torch.float64, device=view.device)
+    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate or 1e-3)
+    monitor.count(parameters=sum(p.numel() for p in network.parameters()))
+    iterations = max(1, round(config.iterations * monitor.effort))
+    shape = (len(betas), config.batch, view.dim)
+
+    def channels(claimed: tuple[Tensor, Generator] | None) -> Iterator[TestChannel]:
+        for i, beta in enumerate(betas):
+            one = _PrintedEnergy(network.single(i).double(), curvature)
+            yield _channel(config, view, one, beta, claimed)
+
+    for iteration in range(iterations):
+
+        def go_on(done: float = iteration / iterations) -> bool:
+            return monitor.advance(done)
+
+        x = draws.sample(config.batch).expand(shape)
+        target = lemma_1(energy.value_and_grad, view.distortion, x, slopes)
+        starts = torch.randn((2, *shape), generator=generator, device=view.device)
+        conditional = _langevin(config, view, target, starts[0], generator, go_on)
+        marginal = _langevin(config, view, energy.value_and_grad, starts[1], generator, go_on)
+        if not monitor.checkpoint(lambda: list(channels(None))):
+            break  # chains that were cut short must not teach
+        optimiser.zero_grad()
+        (energy(conditional).mean(1) - energy(marginal).mean(1)).sum().backward()
+        optimiser.step()
+        monitor.count(gradient_steps=1)
+    yield from channels((draws.claim(config.claim_draws or 2000), generator))
+
+
+def _langevin(
+    config: Settings,
+    view: View,
+    target: Potential,
+    start: Float[Tensor, "B n d"],
+    generator: Generator,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Float[Tensor, "B n d"]:
+    """K steps of size epsilon; asked every few of them whether to go on."""
+    steps, epsilon = PRINTED[view.distortion.name]
+    left, y = config.langevin_steps or steps, start
+    while left > 0 and go_on():
+        few = min(left, _FEW_STEPS)
+        y = unadjusted(target, y, few, config.epsilon or epsilon, generator)
+        left -= few
+    return y
+
+
+def _channel(
+    config: Settings,
+    view: View,
+    energy: _PrintedEnergy,
+    beta: float,
+    claimed: tuple[Float[Tensor, "n d"], Generator] | None,
+) -> TestChannel:
+    """The trained energy with the paper's own samplers, and its claim by Appendix A."""
+    slope = torch.tensor([beta], dtype=torch.float64, device=view.device)
+
+    def start(n: int, g: Generator) -> Tensor:
+        return torch.randn((1, n, view.dim), generator=g, device=g.device, dtype=torch.float64)
+
+    def sample(n: int, g: Generator) -> Tensor:
+        return _langevin(config, view, energy.value_and_grad, start(n, g), g)[0]
+
+    def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
+        wide = x.double().repeat_interleave(k, 0)[None]
+        target = lemma_1(energy.value_and_grad, view.distortion, wide, slope)
+        y = _langevin(config, view, target, start(len(x) * k, g), g)
+        return y.reshape(len(x), k, view.dim)
+
+    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
+        value, grad = energy.value_and_grad(y.double()[None])
+        return value[0], grad[0]
+
+    claim = NO_CLAIM
+    if claimed is not None:
+        x, generator = claimed
+        drawn = sample(config.claim_draws or 2000, generator)
+        claim = Claim(*appendix_a(view.distortion, x, drawn, beta), "estimate")
+    return TestChannel(
+        beta=beta,
+        marginal=Energy(sample=sample, value_and_grad=value_and_grad),
+        claim=claim,
+        sample_conditional=sample_conditional,
+    )

@@ -1,0 +1,22 @@
+"""``rdbench export``: tidy rows of all results."""
+
+from __future__ import annotations
+
+from rdbench.cli.options import ExportOptions
+from rdbench.cli.outputs import apart_from_records, format_for
+from rdbench.cli.stored import stored
+from rdbench.report.export import frame, write
+
+_ENDINGS = {".csv": "csv", ".parquet": "parquet"}
+
+
+def execute(options: ExportOptions) -> int:
+    """Write the rows and return the exit code.
+
+    Raises:
+        RdbenchError: bad input, or a file that cannot be written.
+    """
+    apart_from_records(options.out, options.results)
+    format = format_for(options.out, options.format, _ENDINGS, "csv")
+    write(frame(stored(options.results), options.what), format, options.out)
+    return 0

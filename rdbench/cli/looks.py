@@ -1,0 +1,22 @@
+"""The colours and markers of estimators, for pictures: records do not hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rdbench import registry
+from rdbench.outcomes import RdbenchError
+from rdbench.report.style import Look
+from rdbench.run.records import CellRecord
+
+
+def looks_of(records: Sequence[CellRecord]) -> dict[str, Look]:
+    """What the registrations ask for, by name; nothing of one that is not installed here."""
+    looks = {}
+    for name in sorted({record.estimator for record in records}):
+        try:
+            info = registry.load_estimator(name).info
+        except RdbenchError:
+            continue
+        looks[name] = Look(info.colour, info.marker)
+    return looks

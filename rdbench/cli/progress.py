@@ -1,0 +1,93 @@
+"""Progress of the commands that run cells, and the list of those cells."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from rdbench.cli.messages import complain
+from rdbench.run.plan import Cell
+from rdbench.run.pool import InFlight
+from rdbench.run.progress import Forecast, clock, outcome
+from rdbench.run.records import CellRecord
+
+
+class Progress:
+    """Progress: one live line on a terminal, plain lines elsewhere."""
+
+    def __init__(self, cells: Sequence[Cell], jobs: int, units: str, out: Console) -> None:
+        self.count = 0
+        self._total = len(cells)
+        self._forecast = Forecast(cells, jobs)
+        self._units = units
+        self._per_nat = 1.0 if units == "nats" else 1.0 / math.log(2.0)
+        self._out = out
+        self._began = time.perf_counter()
+        self._live = Live(console=out, transient=True, auto_refresh=False)
+
+    def __enter__(self) -> Progress:
+        if self._out.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._out.is_terminal:
+            self._live.stop()
+
+    def finished(self, cell: Cell, record: CellRecord, seconds: float | None) -> None:
+        """Print one cell."""
+        self.count += 1
+        self._forecast.done(cell, seconds)
+        words = outcome(record, self._per_nat, self._units)
+        if seconds is None:
+            words += " (by another run)"
+        head = self._head([])
+        self._out.print(f"{head}  {cell.title}: {words}", markup=False, soft_wrap=True)
+
+    def tick(self, in_flight: Sequence[InFlight]) -> None:
+        """Renew the live line."""
+        if not self._out.is_terminal:
+            return
+        now = time.perf_counter()
+        flying = [(flight, now - flight.since) for flight in in_flight]
+        current = ", ".join(
+            f"{flight.cell.title} ({flight.stage.name} {flight.stage.done:.0%}, {clock(took)})"
+            for flight, took in flying
+        )
+        text = Text(f"{self._head(flying)}  {current}", no_wrap=True, overflow="ellipsis")
+        self._live.update(text, refresh=True)
+
+    def _head(self, flying: Sequence[tuple[InFlight, float]]) -> str:
+        left = self._forecast.left_s(flying)
+        return (
+            f"[{self.count}/{self._total}] elapsed {clock(time.perf_counter() - self._began)}, "
+            f"left {'?' if left is None else '~' + clock(left)}"
+        )
+
+
+def console() -> Console:
+    """Standard output; in a file or a pipe nothing is cut to the width of a screen."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+
+
+def list_cells(cells: Sequence[Cell], missing: Iterable[Cell], out: Console) -> None:
+    """Print which cells are stored and which would run."""
+    to_run = {cell.id for cell in missing}
+    for cell in cells:
+        state = "to run" if cell.id in to_run else "stored"
+        slopes = f"{len(cell.slopes)} slope{'s' if len(cell.slopes) > 1 else ''}"
+        if cell.n_train is not None:
+            slopes += f", {cell.n_train} training points"
+        out.print(f"{cell.id}  {state}  {cell.title}  {slopes}", markup=False, soft_wrap=True)
+
+
+def interrupted(done: int, total: int) -> int:
+    """Say that the run was interrupted; the exit code of that."""
+    line = f"interrupted, {done} of {total} cells done and kept; the same command continues"
+    return complain(line, 130)

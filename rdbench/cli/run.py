@@ -1,0 +1,207 @@
+"""``rdbench run``: check everything, run what is missing, show what was found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+
+from rdbench import registry
+from rdbench.cli import parse
+from rdbench.cli.looks import looks_of
+from rdbench.cli.messages import note, warn
+from rdbench.cli.options import RunOptions
+from rdbench.cli.progress import Progress, console, interrupted, list_cells
+from rdbench.cli.truth import TruthSources
+from rdbench.outcomes import RdbenchError
+from rdbench.run.plan import BUDGETS, Cell, Plan, make_plan
+from rdbench.run.plan import shard as take_shard
+from rdbench.run.pool import Settings, is_done, run_cells
+from rdbench.run.provenance import gather
+from rdbench.run.records import CellRecord
+from rdbench.run.store import Store, writable
+
+
+def execute(options: RunOptions) -> int:
+    """Carry out what was asked and return the exit code.
+
+    Raises:
+        RdbenchError: bad input, before anything runs.
+    """
+    out = console()
+    plan = _plan(options)
+    cells = list(plan.cells)
+    if options.shard is not None:
+        cells = take_shard(cells, *parse.shard(options.shard))
+    if options.dry_run:
+        held = writable(options.results)
+        _announce(cells, held.records, held.warnings, plan, options, out)
+        return 0
+    store = Store(options.results)
+    missing = _announce(cells, store.records, store.warnings, plan, options, out)
+    if missing:
+        if options.jobs > 1:  # the longest first, so that no long cell runs alone at the end
+            missing.sort(key=lambda cell: cell.dim * len(cell.slopes), reverse=True)
+        settings = Settings(
+            gather(options.device, options.threads, options.jobs),
+            options.jobs,
+            options.threads,
+            options.timeout,
+            options.trace,
+            options.draws,
+        )
+        progress = Progress(missing, options.jobs, options.units, out)
+        try:
+            with progress:
+                run_cells(missing, store, settings, progress)
+        except KeyboardInterrupt:
+            return interrupted(progress.count, len(missing))
+    store.refresh()
+    records = [store.records[cell.id] for cell in cells if cell.id in store.records]
+    store.close()
+    _show(records, options, out)
+    return 0 if all(is_done(record) for record in records) else 1
+
+
+def _announce(
+    cells: Sequence[Cell],
+    held: Mapping[str, CellRecord],
+    warnings: Sequence[str],
+    plan: Plan,
+    options: RunOptions,
+    out: Console,
+) -> list[Cell]:
+    """Say what is stored and what will run; gives the latter.
+
+    Args:
+        cells: all that was asked for.
+        held: the stored records, by cell.
+        warnings: of records that could not be read.
+        plan: where the cells are from, for its notes.
+        options: as typed.
+        out: standard output.
+    """
+    for line in warnings:
+        warn(line)
+    for line in plan.notes:
+        note(line)
+    missing = [
+        cell
+        for cell in cells
+        if options.fresh or not is_done(held.get(cell.id), retry=options.retry)
+    ]
+    out.print(
+        f"{len(cells)} cells, {len(cells) - len(missing)} stored already, {len(missing)} to run; "
+        f"results in {options.results}",
+        markup=False,
+        soft_wrap=True,
+    )
+    untraced = sum(not held[cell.id].trace for cell in cells if cell not in missing)
+    if options.trace and untraced:
+        note(f"{untraced} of the stored cells have no trace; --fresh runs them again")
+    if options.dry_run:
+        list_cells(cells, missing, out)
+    return missing
+
+
+def _plan(options: RunOptions) -> Plan:
+    if options.rates is not None and options.betas is not None:
+        raise RdbenchError("give --rates or --betas, not both")
+    parse.one_of("--budget", options.budget, tuple(BUDGETS))
+    parse.units(options.units)
+    parse.at_least_one("--jobs", options.jobs)
+    parse.at_least_one("--threads", options.threads)
+    if options.draws < 0:
+        raise RdbenchError(f"--draws takes a number of draws, 0 or more, got {options.draws}")
+    if options.n_train is not None:
+        parse.at_least_one("--n-train", options.n_train)
+    if not (math.isfinite(options.timeout) and options.timeout > 0.0):
+        raise RdbenchError(f"--timeout takes a positive number of seconds, got {options.timeout}")
+    _check_device(options.device)
+    if options.shard is not None:
+        parse.shard(options.shard)
+    return make_plan(
+        registry.load_suites(options.suite),
+        registry.choose_all(options.estimators),
+        dims=_integers("--dims", options.dims, 1),
+        cases=options.cases,
+        seeds=parse.integers("--seeds", options.seeds, 0),
+        rates=_numbers("--rates", options.rates),
+        betas=_numbers("--betas", options.betas),
+        budget=options.budget,
+        n_train=options.n_train,
+        device=options.device,
+    )
+
+
+def _integers(flag: str, text: str | None, minimum: int) -> list[int] | None:
+    return None if text is None else parse.integers(flag, text, minimum)
+
+
+def _numbers(flag: str, text: str | None) -> list[float] | None:
+    return None if text is None else parse.positive_numbers(flag, text)
+
+
+def _check_device(device: str) -> None:
+    parse.one_of("--device", device, ("cpu", "cuda"))
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise RdbenchError("--device cuda: torch finds no CUDA device here; valid: cpu")
+
+
+def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> None:
+    """Table and picture; nothing that goes wrong here may cost the run, which is stored."""
+    try:
+        from rdbench.report.tables import print_summary
+
+        print_summary(records, options.units, out, verbose=options.verbose)
+    except Exception as problem:
+        warn(f"no table: {type(problem).__name__}: {problem}")
+    try:
+        from rdbench.report.figures import save_run_figures
+
+        saved = save_run_figures(
+            records,
+            options.results / "figures",
+            options.units,
+            looks_of(records),
+            TruthSources(),
+            variants(options),
+        )
+        for path in saved:
+            out.print(f"picture: {path}", markup=False, soft_wrap=True)
+    except Exception as problem:
+        warn(f"no picture: {type(problem).__name__}: {problem}")
+
+
+def variants(options: RunOptions) -> dict[str, str]:
+    """By suite, the options that set this run apart from one of the suite as it is.
+
+    They are part of the names of the pictures, so that no run replaces the picture of another.
+    """
+    dims = _integers("--dims", options.dims, 1)
+    seeds = parse.integers("--seeds", options.seeds, 0)
+    found = {}
+    for suite in registry.load_suites(options.suite):
+        given = {
+            "dims": _listed(None if dims and tuple(dims) == suite.default_dims else dims),
+            "cases": options.cases,
+            "estimators": options.estimators if options.estimators != "all" else None,
+            "rates": _listed(_numbers("--rates", options.rates)),
+            "betas": _listed(_numbers("--betas", options.betas)),
+            "seeds": _listed(None if seeds == [0] else seeds),
+            "n-train": options.n_train,
+            "budget": options.budget if options.budget != "default" else None,
+            "device": options.device if options.device != "cpu" else None,
+            "shard": options.shard,
+            "units": options.units if options.units != "nats" else None,
+        }
+        found[suite.name] = "-".join(f"{k}={v}" for k, v in given.items() if v is not None)
+    return found
+
+
+def _listed(values: Sequence[float] | None) -> str | None:
+    return None if values is None else ",".join(f"{value:.12g}" for value in values)
