@@ -186,7 +186,8 @@ def _first_line(file: Path | None, name: str) -> str:
     except (OSError, SyntaxError, UnicodeDecodeError):
         return "(its source cannot be read)"
     classes = [n for n in module.body if isinstance(n, ast.ClassDef) and n.name == name]
-    docs = [ast.get_docstring(node) for node in (*classes, module)]
+    nodes: list[ast.ClassDef | ast.Module] = [*classes, module]
+    docs = map(ast.get_docstring, nodes)
     return next((doc.splitlines()[0] for doc in docs if doc), "")
 
 
