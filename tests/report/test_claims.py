@@ -25,19 +25,14 @@ FSTAR = RATE + BETA * DISTORTION
 """Of the point that the fixture makes: N(0, 1) at beta = 2, gap .01 in [.005, .02]."""
 
 
-def test_the_claimed_lagrangian_weighs_the_distortion(point):
+def test_gap_and_excess_of_a_claim(point):
     # In terms of R and D alone, so that beta and the sum are seen to enter.
     made = point(beta=4.0, claimed_rate=1.5, claimed_distortion=0.5)
     assert claimed_lagrangian(made) == 3.5
-
-
-def test_gap_and_excess_of_a_claim(point):
     made = point(claimed_rate=RATE + 0.2, claimed_distortion=DISTORTION + 0.05)
     assert claimed_gap(made) == pytest.approx(0.3)
     assert claim_excess(made) == pytest.approx(0.29)  # the audited gap is .01
-
-
-def test_where_the_truth_is_a_bracket_the_gap_is_to_its_middle(point):
+    # Where the truth is a bracket the gap is to its middle.
     made = point(truth_lo=FSTAR - 0.1, truth_hi=FSTAR + 0.3)
     assert claimed_gap(made) == pytest.approx(-0.1)
 
@@ -93,29 +88,25 @@ def test_verdicts(point, claimed, side, expected):
         (1.10, "upper", "conservative"),
     ],
 )
-def test_verdicts_where_the_audit_is_an_upper_bound(point, claimed, side, expected):
-    for lo in (None, 0.98):  # old rows carry a lower end that means nothing
-        made = point(
-            claimed_rate=RATE + claimed, claimed_side=side, gap=1.0, gap_lo=lo, gap_hi=1.02,
-            lagrangian=FSTAR + 1.0, side="upper",
-        )  # fmt: skip
-        assert verdict(made, 1) == expected
-
-
-@pytest.mark.parametrize(
-    ("claimed", "expected"),
-    [(1.5, "unconfirmed"), (-0.05, "unconfirmed"), (5.0, "too bad"), (-0.1, "below truth")],
-)
-def test_verdicts_where_the_audit_knows_a_bracket_only(point, claimed, expected):
+@pytest.mark.parametrize("lo", [None, 0.98])  # old rows carry a lower end that means nothing
+def test_verdicts_where_the_audit_is_an_upper_bound(point, claimed, side, expected, lo):
     made = point(
-        claimed_rate=RATE + claimed, gap=None, lagrangian=None, gap_lo=0.2, gap_hi=3.0
+        claimed_rate=RATE + claimed, claimed_side=side, gap=1.0, gap_lo=lo, gap_hi=1.02,
+        lagrangian=FSTAR + 1.0, side="upper",
     )  # fmt: skip
     assert verdict(made, 1) == expected
 
 
-def test_where_the_gate_failed_a_claim_below_its_bracket_is_too_good(point):
-    made = point(claimed_rate=RATE + 0.1, gap=None, lagrangian=None, gap_lo=0.2, gap_hi=0.3)
-    assert verdict(made, 1) == "too good"
+@pytest.mark.parametrize(
+    ("claimed", "hi", "expected"),
+    [
+        (1.5, 3.0, "unconfirmed"), (-0.05, 3.0, "unconfirmed"), (5.0, 3.0, "too bad"),
+        (-0.1, 3.0, "below truth"), (0.1, 0.3, "too good"),
+    ],
+)  # fmt: skip
+def test_verdicts_where_the_gate_failed_and_a_bracket_is_known(point, claimed, hi, expected):
+    made = point(claimed_rate=RATE + claimed, gap=None, lagrangian=None, gap_lo=0.2, gap_hi=hi)
+    assert verdict(made, 1) == expected
 
 
 def test_the_doubt_about_the_truth_does_not_excuse_a_claim(point):
@@ -192,9 +183,9 @@ def test_an_honest_claim_on_2000_symbols_is_never_called_wrong(point, dim, per_c
     """
     import numpy as np
 
-    spent = math.exp(-2.0 * per_coordinate)
-    beta = 0.5 / spent
-    rate, distortion = dim * per_coordinate, dim * spent
+    each = math.exp(-2.0 * per_coordinate)
+    beta = 0.5 / each
+    rate, distortion = dim * per_coordinate, dim * each
     best = rate + beta * distortion
     exact = {
         "beta": beta, "rate": rate, "distortion": distortion, "lagrangian": best, "gap": 0.0,
@@ -206,7 +197,7 @@ def test_an_honest_claim_on_2000_symbols_is_never_called_wrong(point, dim, per_c
     squares = generator.chisquare(dim * 2000, size=200) / 2000
     bad = 0
     for square in map(float, squares):
-        d = dim * spent * (1.0 - spent) + spent**2 * square
+        d = dim * each * (1.0 - each) + each**2 * square
         r = dim * per_coordinate + 0.5 * square - beta * d
         made = point(**exact, claimed_rate=r, claimed_distortion=d)
         bad += verdict(made, dim, LADDER_OF[dim]) not in ("agrees", "within noise")
