@@ -1,4 +1,4 @@
-"""What an estimator claims, held against what its audit finds and what is true.
+"""The claim of an estimator, compared with its audit and with the truth.
 
 A claim is a point (R, D), by the estimator's own formula on its own data, in nats per symbol.
 The point as a whole must be possible, and R, D and C = R + beta D must be those that the audit
@@ -48,7 +48,7 @@ _IMPOSSIBLE = 1e-3
 
 @dataclass(frozen=True)
 class ClaimSummary:
-    """What the claims of several points amount to, in nats."""
+    """The claims of several points taken together, in nats."""
 
     mean_gap: float | None
     """Of C - F*, over the points that claim something."""

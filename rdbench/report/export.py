@@ -78,7 +78,7 @@ def value(
     point: PointRecord | None = None,
     checkpoint: TracePoint | None = None,
 ) -> Any:
-    """What a record says in a column, None where it is not known.
+    """The value of a column in a record, None where it is not known.
 
     Args:
         column: one of `rdbench.columns`.
@@ -98,7 +98,7 @@ def value(
 
 
 def _common(record: CellRecord, columns: Iterable[Column]) -> dict[str, Any]:
-    """What all rows of a cell share."""
+    """The values that all rows of a cell have in common."""
     return {
         one.name: value(one, record)
         for one in columns

@@ -1,4 +1,4 @@
-"""What a figure shows: panels (one per case), the truth in them, and one series per estimator."""
+"""The contents of a figure: panels (one per case), the truth, and one series per estimator."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def state(point: PointRecord) -> str:
 
 
 def missing(series: Series) -> list[str]:
-    """What of a series has no gap, in words."""
+    """How many points of a series have no gap and why, in words."""
     counts = Counter(state(point) for point in series.points if not is_scored(point))
     total = len(series.points)
     return [

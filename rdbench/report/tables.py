@@ -146,7 +146,7 @@ def _notes(
     units: str,
     scale: float,
 ) -> list[Text]:
-    """What went wrong, one line each, and how the timings were taken."""
+    """The failures, one line each, and how the timings were taken."""
     notes = [
         _trouble_note(trouble, units, scale)
         for trouble in sorted(troubles(records, case_name), key=lambda t: (t.estimator, t.status))
@@ -273,7 +273,7 @@ def _leaders(
 
 
 def _fits(record: CellRecord) -> tuple[Value, ...]:
-    """What the cells of an estimator on a case, all seeds, have in common."""
+    """The estimator, case and settings that the cells of all seeds have in common."""
     settings = (CELL_COLUMNS[name](record) for name in ("suite", "case", *SETTINGS))
     return estimator_label(record), *settings
 

@@ -20,7 +20,7 @@ FINAL: frozenset[Status] = frozenset({"ok", "unsupported", "not_converged"})
 """Statuses that are results; a cell with any other is run again."""
 
 _OF_THE_CELL = frozenset(CellRecord.__struct_fields__) & {field.name for field in fields(Cell)}
-"""What a record takes from the plan of its cell under the same name."""
+"""The fields that a record takes from the plan of its cell under the same name."""
 
 _WORST_FIRST: tuple[Status, ...] = ("crashed", "out_of_memory", "timeout", "error")
 

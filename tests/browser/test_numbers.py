@@ -1,4 +1,4 @@
-"""What the page shows equals the export and the summary of the tables, to the digits shown."""
+"""The numbers on the page equal the export and the summary of the tables, to the digits shown."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from rdbench.report.tables import print_summary
 
 
 def printed(records, units="nats", width=200, *, terminal=False, verbose=False) -> str:
-    """What a person sees."""
+    """The summary as it is printed."""
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=terminal, color_system=None)
     print_summary(records, units, console, verbose=verbose)

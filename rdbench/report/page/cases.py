@@ -1,4 +1,4 @@
-"""What the pictures of a case need: the truth, the axes, the lines through means, what is missing.
+"""The pictures of a case: the truth, the axes, the lines through means, the points without a gap.
 
 The axes are those of the figures and fit all estimators: filters do not move them.
 """
