@@ -1,7 +1,8 @@
-"""What a certificate says."""
+"""A two-sided bound of F*(beta), with the q that achieves its upper end."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,6 +40,30 @@ class Certificate:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.lo) and np.isfinite(self.hi) and self.lo <= self.hi):
             raise ValueError(f"a certificate needs finite lo <= hi, got [{self.lo}, {self.hi}]")
+
+    @classmethod
+    def of_one_point(
+        cls,
+        point: Float[ndarray, "1 d"],
+        second_moment: float,
+        beta: float,
+        tolerance: float,
+        started: float,
+    ) -> Certificate:
+        """All of q at the centre: 0 <= F* <= beta E ||X - centre||^2.
+
+        Args:
+            point: the centre, or the radius 0 (1, 1).
+            second_moment: E ||X - centre||^2.
+            beta: the slope.
+            tolerance: the width asked for, in nats.
+            started: the process's CPU time at the start, in seconds.
+        """
+        hi, one = beta * second_moment * (1.0 + 1e-14), np.ones(1)
+        cpu_s = time.process_time() - started
+        return cls(
+            float(beta), 0.0, hi, point, one, second_moment, "certified", tolerance, cpu_s=cpu_s
+        )
 
     @property
     def width(self) -> float:

@@ -11,7 +11,7 @@ References:
 from __future__ import annotations
 
 import time
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from numpy import ndarray
 from scipy.linalg import cho_factor, cho_solve
 
 from rdbench.certify.certificate import Certificate
+from rdbench.certify.checks import check_probabilities, check_slope, rounding
 from rdbench.inference.finite import interior_point
 from rdbench.inference.kernels import DenseKernel
 
@@ -26,7 +27,6 @@ from rdbench.inference.kernels import DenseKernel
 _INTERIOR = 1e-9
 _POLISH_ROUNDS = 12
 _NEWTON_STEPS = 12
-_EPS = float(np.finfo(float).eps)
 
 
 class Weights(NamedTuple):
@@ -35,35 +35,6 @@ class Weights(NamedTuple):
     weights: Float[ndarray, " m"]
     lagrangian: float
     gap: float
-
-
-def check_slope(beta: float, tolerance: float) -> None:
-    """Refuse what no solver here can answer.
-
-    Raises:
-        ValueError: beta is negative or not finite; the tolerance is not positive.
-    """
-    if not (0.0 <= beta < np.inf):
-        raise ValueError(f"a certificate needs a finite beta >= 0, got {beta}")
-    if not tolerance > 0.0:
-        raise ValueError(f"a certificate needs a tolerance > 0, got {tolerance}")
-
-
-def check_probabilities(p: Float[ndarray, " n"], n: int) -> Float[ndarray, " n"]:
-    """p scaled to sum to one to the last digit.
-
-    Raises:
-        ValueError: they are not n non-negative numbers that sum to one.
-    """
-    p = np.asarray(p, dtype=float)
-    if p.shape != (n,) or not (p.min(initial=np.inf) >= 0.0) or abs(p.sum() - 1.0) > 1e-9:
-        raise ValueError(f"p must be {n} probabilities that sum to one")
-    return cast(ndarray, p / p.sum())
-
-
-def rounding(*magnitudes: float, terms: int = 0) -> float:
-    """The allowance for rounding of sums of this size: 64 + ``terms`` units in the last place."""
-    return _EPS * (64 + terms) * (1.0 + sum(abs(v) for v in magnitudes))
 
 
 def certify_finite(
@@ -167,9 +138,9 @@ def _newton(kernel: DenseKernel, p: ndarray, w: ndarray) -> ndarray:
     """Minimise -sum p log(K w) + sum w over the support of w, dropping weights that reach zero."""
     for _ in range(_NEWTON_STEPS):
         used = np.flatnonzero(w)
-        share = kernel.matrix[:, used] / (kernel.matrix[:, used] @ w[used])[:, None]
-        residual = share.T @ p - 1.0
-        scaled = share * np.sqrt(p)[:, None] * w[used]
+        ratios = kernel.matrix[:, used] / (kernel.matrix[:, used] @ w[used])[:, None]
+        residual = ratios.T @ p - 1.0
+        scaled = ratios * np.sqrt(p)[:, None] * w[used]
         hessian = scaled.T @ scaled
         np.fill_diagonal(hessian, hessian.diagonal() * (1.0 + 1e-14) + 1e-15)
         try:

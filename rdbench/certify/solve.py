@@ -13,16 +13,17 @@ from numpy import ndarray
 
 from rdbench.arrays import probabilities
 from rdbench.certify.certificate import Certificate
-from rdbench.certify.cloud import bound_cloud, certify_cloud
-from rdbench.certify.densities import line_density
+from rdbench.certify.cloud import certify_cloud
+from rdbench.certify.cloud.bounds import bound_cloud
 from rdbench.certify.finite import certify_finite
 from rdbench.certify.line import certify_line
-from rdbench.certify.line_absolute import certify_line_absolute
-from rdbench.certify.own_density import own_line_density
+from rdbench.certify.line.absolute import certify_line_absolute
+from rdbench.certify.line.densities import line_density
+from rdbench.certify.line.own_density import own_line_density
 from rdbench.certify.plane import certify_plane
-from rdbench.certify.plane_density import plane_density
+from rdbench.certify.plane.density import plane_density
 from rdbench.certify.radial import certify_radial
-from rdbench.certify.radial_density import radial_density
+from rdbench.certify.radial.density import radial_density
 from rdbench.certify.units import (
     Solver,
     in_units,

@@ -17,9 +17,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
-from rdbench.certify.densities import LineDensity, Modulus, Tail
-from rdbench.certify.plane_density import PlaneDensity
-from rdbench.certify.radial_density import RadialDensity, RadialTail
+from rdbench.certify.line.densities import LineDensity, Modulus, Tail
+from rdbench.certify.plane.density import PlaneDensity
+from rdbench.certify.radial.density import RadialDensity, RadialTail
 
 _NEAR_ONE = 16.0
 """Scales within this factor of one stay as they are, and so do all shipped certificates."""

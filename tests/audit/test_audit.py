@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
+from typing import Any
 
 import pytest
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
-from rdbench.audit import SIZES, AuditSize, audit
+from rdbench.audit import SIZES, AuditSize
 from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.scoring import audited
 from rdbench.audit.symbols import Symbols
@@ -18,52 +18,18 @@ from rdbench.distortions import Hamming, SquaredError
 from rdbench.references.gaussian import WaterFilling
 from rdbench.references.hamming import FiniteHamming
 from rdbench.sources.finite import zipf
-from rdbench.sources.gaussian import GaussianSource, scalar_gaussian, vector_gaussian
+from rdbench.sources.gaussian import scalar_gaussian, vector_gaussian
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Atoms,
-    Claim,
     Density,
-    Marginal,
     Problem,
     Pushforward,
     RdbenchError,
-    TestChannel,
-)
-
-SMALL = AuditSize(
-    symbols=1000,
-    kernel_evaluations=1e7,
-    plug_in_draws=4000,
-    paper_draws=0,
-    chains=4000,
-    conditional_chains=4,
-    max_steps=60,
-    conditional_symbols=0,
 )
 
 
-class _NoPotential:
-    """A Gaussian's reference without its potential."""
-
-    kind: ClassVar[str] = "closed form"
-    citation = validity = ""
-
-    def __init__(self, source: GaussianSource) -> None:
-        self.point = WaterFilling(source).point
-        self.rate = WaterFilling(source).rate
-        self.slope = WaterFilling(source).slope
-
-
-def _channel(beta: float, marginal: Marginal, conditional: GaussianMixture | None = None):
-    def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
-        assert conditional is not None
-        return conditional.sample_conditional(x, k, beta, g)
-
-    return TestChannel(beta, marginal, Claim(0.0, 0.0, "estimate"), sample_conditional)
-
-
-def test_exact_marginals_as_atoms_density_and_pushforward() -> None:
+def test_exact_marginals_as_atoms_density_and_pushforward(run: Any, channel: Any) -> None:
     """One q in three guises, at a rate that the plug-in carries."""
     source = scalar_gaussian(3.0, 2.0)
     reference = WaterFilling(source)
@@ -78,13 +44,7 @@ def test_exact_marginals_as_atoms_density_and_pushforward() -> None:
     push = Pushforward(lambda z: source.mean + z * q.sqrt(), 1)
     sides = []
     for marginal in (atoms, density, push):
-        result = audit(
-            _channel(beta, marginal, mixture),
-            Problem(source, SquaredError()),
-            reference,
-            size=SIZES["quick"],
-            generator=Generator().manual_seed(1),
-        )
+        result = run(channel(beta, marginal, mixture), source, reference, size=SIZES["quick"])
         sides.append(result.side)
         assert abs(result.gap) < 0.005
         assert result.gap_hi > -1e-9
@@ -93,25 +53,19 @@ def test_exact_marginals_as_atoms_density_and_pushforward() -> None:
     assert sides == ["exact", "upper", "upper"]
 
 
-def test_atoms_on_a_finite_source_are_exact() -> None:
+def test_atoms_on_a_finite_source_are_exact(run: Any, channel: Any) -> None:
     source = zipf(20)
     reference = FiniteHamming(source)
     beta = 2.0
     q, _ = reference._solve(beta)
     atoms = Atoms(source.support, torch.from_numpy(q).log())
-    result = audit(
-        _channel(beta, atoms),
-        Problem(source, Hamming()),
-        reference,
-        size=SMALL,
-        generator=Generator().manual_seed(1),
-    )
+    result = run(channel(beta, atoms), Problem(source, Hamming()), reference)
     assert result.gap == pytest.approx(0.0, abs=1e-12)
     assert result.gap_hi - result.gap_lo < 1e-12
     assert result.rate == pytest.approx(reference.point(beta).rate.mid, abs=1e-12)
 
 
-def test_training_points_as_atoms_do_not_beat_the_truth() -> None:
+def test_training_points_as_atoms_do_not_beat_the_truth(run: Any, channel: Any) -> None:
     """Atoms at 200 draws look good on those draws and bad on fresh ones."""
     source = vector_gaussian(10)
     reference = WaterFilling(source)
@@ -121,60 +75,37 @@ def test_training_points_as_atoms_do_not_beat_the_truth() -> None:
     rho = SquaredError().pairwise(x, x)
     on_training = float((math.log(200) - torch.logsumexp(-beta * rho, 1)).mean())
     assert on_training < reference.point(beta).lagrangian.mid - 0.5
-    result = audit(
-        _channel(beta, atoms),
-        Problem(source, SquaredError()),
-        reference,
-        size=SMALL,
-        generator=Generator().manual_seed(1),
-    )
+    result = run(channel(beta, atoms), source, reference)
     assert result.gap_lo > 0.1
 
 
-def test_unnormalised_atoms_are_refused() -> None:
+def test_unnormalised_atoms_are_refused(run: Any, channel: Any) -> None:
     source = scalar_gaussian()
     points = source.sample(50, Generator().manual_seed(1))
     for weights in (torch.zeros(50).double(), torch.full((50,), math.nan).double()):
         with pytest.raises(ValueError, match="not to one"):
-            audit(
-                _channel(2.0, Atoms(points, weights)),
-                Problem(source, SquaredError()),
-                WaterFilling(source),
-                size=SMALL,
-                generator=Generator().manual_seed(1),
-            )
+            run(channel(2.0, Atoms(points, weights)), source, WaterFilling(source))
 
 
-def test_a_large_alphabet_with_the_paper_s_protocol() -> None:
+def test_a_large_alphabet_with_the_paper_s_protocol(run: Any, channel: Any) -> None:
     source = zipf(300)
     reference = FiniteHamming(source)
     q, _ = reference._solve(2.0)
-    result = audit(
-        _channel(2.0, Atoms(source.support, torch.from_numpy(q).log())),
-        Problem(source, Hamming()),
-        reference,
-        size=dataclasses.replace(SMALL, paper_draws=200),
-        generator=Generator().manual_seed(1),
-    )
+    marginal = Atoms(source.support, torch.from_numpy(q).log())
+    result = run(channel(2.0, marginal), Problem(source, Hamming()), reference, paper_draws=200)
     assert result.gap == pytest.approx(0.0, abs=1e-12)
     assert result.gap_paper_protocol > 0.0
 
 
-def test_atoms_outside_a_given_alphabet_are_refused() -> None:
+def test_atoms_outside_a_given_alphabet_are_refused(run: Any, channel: Any) -> None:
     source = zipf(2)
     problem = Problem(source, SquaredError(), alphabet=source.support)
     between = Atoms(torch.tensor([[0.5]]).double(), torch.zeros(1).double())
     with pytest.raises(ValueError, match="alphabet"):
-        audit(
-            _channel(2.0, between),
-            problem,
-            FiniteHamming(source),
-            size=SMALL,
-            generator=Generator().manual_seed(1),
-        )
+        run(channel(2.0, between), problem, FiniteHamming(source))
 
 
-def test_plug_in_saturates_and_says_upper() -> None:
+def test_plug_in_saturates_and_says_upper(run: Any, channel: Any, small: AuditSize) -> None:
     """At 30 nats the exact q scores hundreds of nats by the plug-in, as an upper bound only."""
     source = vector_gaussian(10)
     reference = WaterFilling(source)
@@ -182,35 +113,23 @@ def test_plug_in_saturates_and_says_upper() -> None:
     v = (source.stds**2 - 0.5 / beta).clamp(min=0.0)
     # without a gradient there is no latent proposal
     push = Pushforward(lambda z: ((z * v.sqrt()) @ source.basis.T).detach(), 10)
-    result = audit(
-        _channel(beta, push),
-        Problem(source, SquaredError()),
-        reference,
-        size=SMALL,
-        generator=Generator().manual_seed(1),
-    )
+    result = run(channel(beta, push), source, reference)
     assert result.side == "upper"
     assert math.isnan(result.gap_lo)
     assert result.gap_hi > 10.0
-    assert result.rate <= math.log(SMALL.plug_in_draws) + 1e-9
+    assert result.rate <= math.log(small.plug_in_draws) + 1e-9
 
 
-def test_symbols_that_are_not_finite_are_refused_by_name() -> None:
+def test_symbols_that_are_not_finite_are_refused_by_name(run: Any, channel: Any) -> None:
     broken = dataclasses.replace(scalar_gaussian(), name="broken", mean=torch.tensor([math.nan]))
     q = scalar_gaussian()
     density = Density(q.sample, q.log_prob)
     with pytest.raises(RdbenchError, match="the source broken has symbols that are not finite"):
-        audit(
-            _channel(2.0, density),
-            Problem(broken, SquaredError()),
-            WaterFilling(q),
-            size=SMALL,
-            generator=Generator().manual_seed(7),
-        )
+        run(channel(2.0, density), broken, WaterFilling(q), seed=7)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_intervals_reach_into_the_long_tail(sign: float) -> None:
+def test_intervals_reach_into_the_long_tail(sign: float, no_potential: Any) -> None:
     """Means of 200 log-normal numbers: the usual interval covers in 85% of cases."""
     source = scalar_gaussian()
     symbols, covered, usual = Symbols(torch.zeros(200, 1).double(), tail_index=math.inf), 0, 0
@@ -218,7 +137,7 @@ def test_intervals_reach_into_the_long_tail(sign: float) -> None:
     for _ in range(500):
         f = sign * torch.randn(200, generator=generator, dtype=torch.float64).mul(1.5).exp()
         raw = Evaluation(f, f, method="test", side="exact")
-        found = audited(raw, _NoPotential(source), symbols, 1.0)
+        found = audited(raw, no_potential(source), symbols, 1.0)
         truth = sign * math.exp(1.125) - WaterFilling(source).point(1.0).lagrangian.mid
         covered += found.gap_lo <= truth <= found.gap_hi
         usual += abs(found.gap - truth) <= 1.96 * float(f.std()) / math.sqrt(200)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor
 
-from rdbench.audit import AuditSize, audit
+from rdbench.audit import AuditSize
 from rdbench.audit.conditional import ConditionalError, conditional_error
 from rdbench.distortions import Hamming, SquaredError
 from rdbench.references.gaussian import WaterFilling
@@ -151,15 +152,9 @@ def _raises(x: Tensor, k: int, g: Generator) -> Tensor:
     ],
     ids=["raises", "NaN", "wrong shape", "nothing"],
 )
-def test_a_broken_sampler_does_not_cost_the_gap(sampler: Sampler) -> None:
+def test_a_broken_sampler_does_not_cost_the_gap(sampler: Sampler, run: Any) -> None:
     source = scalar_gaussian()
-    result = audit(
-        _channel(2.0, sampler),
-        Problem(source, SquaredError()),
-        WaterFilling(source),
-        size=SIZE,
-        generator=Generator().manual_seed(1),
-    )
+    result = run(_channel(2.0, sampler), source, WaterFilling(source), size=SIZE)
     assert math.isfinite(result.gap)
     assert math.isnan(result.conditional_error)
     assert math.isnan(result.conditional_floor)

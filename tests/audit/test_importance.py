@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
 
-from rdbench.audit import AuditSize, audit
 from rdbench.audit.bridge import offset
 from rdbench.audit.evaluation import Evaluation
-from rdbench.audit.importance import density
 from rdbench.audit.pilot import Candidate, choose
 from rdbench.audit.weighting import sampling_error
-from rdbench.distortions import AbsoluteError, SquaredError
+from rdbench.distortions import AbsoluteError
 from rdbench.references.hamming import FiniteHamming
 from rdbench.sources.finite import FiniteSource
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.laplacian import LaplacianSource
 from rdbench.sources.mixture import GaussianMixture, eight_modes, isotropic_mixture
-from rdbench.types import Claim, Density, Problem, TestChannel
-
-SMALL = AuditSize(
-    symbols=1000,
-    kernel_evaluations=1e7,
-    plug_in_draws=4000,
-    paper_draws=0,
-    chains=4000,
-    conditional_chains=4,
-    max_steps=60,
-    local_draws=48,
-    conditional_symbols=0,
-)
+from rdbench.types import Density
 
 
 def _gaussian(variances: Tensor, basis: Tensor) -> GaussianMixture:
@@ -43,38 +29,30 @@ def _gaussian(variances: Tensor, basis: Tensor) -> GaussianMixture:
 
 
 @pytest.mark.parametrize(("name", "beta"), [("ramp", 1.1), ("ramp", 60.0), ("eight", 1.0)])
-def test_densities_in_ten_dimensions(name: str, beta: float) -> None:
+def test_densities_in_ten_dimensions(name: str, beta: float, evaluate: Any, error: Any) -> None:
     source = vector_gaussian(10)
     q, x = eight_modes(10).deconvolved(0.5), eight_modes(10).sample(500, Generator())
     if name == "ramp":
         q = _gaussian((source.stds**2 - 0.5 / beta).clamp(min=1e-3), source.basis)
         x = source.sample(500, Generator().manual_seed(3))
-    generator = Generator().manual_seed(1)
-    found = density(Density(q.sample, q.log_prob), SquaredError(), x, None, beta, SMALL, generator)
-    error = found.potential + q.log_partition(x, beta)
+    found = evaluate(Density(q.sample, q.log_prob), x, beta)
     assert found.side == "upper"
-    assert abs(float(error.mean())) < 0.01
+    assert abs(error(found, q, x, beta)) < 0.01
     if name == "ramp":
-        rho = (x[:, None] - q.sample_conditional(x, 100, beta, generator)).square().sum(2)
+        y = q.sample_conditional(x, 100, beta, Generator().manual_seed(2))
+        rho = (x[:, None] - y).square().sum(2)
         assert float((found.distortion - rho.mean(1)).mean()) == pytest.approx(
             0.0, abs=0.05 * float(rho.mean())
         )
 
 
-def test_the_estimate_of_z_is_unbiased_where_no_proposal_fits() -> None:
+def test_the_estimate_of_z_is_unbiased_where_no_proposal_fits(evaluate: Any) -> None:
     """A Laplacian q under absolute error: Z is the convolution of two Laplacians."""
     a, beta = 1.0 / 1.7, 9.0
     source = LaplacianSource(3.0, 1.7)
     x = source.sample(4000, Generator().manual_seed(3))
-    found = density(
-        Density(source.sample, source.log_prob),
-        AbsoluteError(),
-        x,
-        None,
-        beta,
-        dataclasses.replace(SMALL, plug_in_draws=10, local_draws=8),
-        Generator().manual_seed(1),
-    )
+    q = Density(source.sample, source.log_prob)
+    found = evaluate(q, x, beta, distortion=AbsoluteError(), plug_in_draws=10, local_draws=8)
     assert "noise" in found.method
     s = (x[:, 0] - 3.0).abs()
     z = a * (beta * torch.exp(-a * s) - a * torch.exp(-beta * s)) / (beta**2 - a**2)
@@ -85,40 +63,21 @@ def test_the_estimate_of_z_is_unbiased_where_no_proposal_fits() -> None:
     assert float((found.potential + z.log()).mean()) > 0.0  # Jensen: above, on average
 
 
-def test_a_finite_source_keeps_its_probabilities() -> None:
+def test_a_finite_source_keeps_its_probabilities(run: Any, channel: Any) -> None:
     support = torch.tensor([[-2.0], [0.0], [3.0]]).double()
     source = FiniteSource("three", support, torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64))
     q = isotropic_mixture(torch.tensor([[-2.0], [3.0]]).double(), 0.6)
-    channel = TestChannel(
-        2.0,
-        Density(q.sample, q.log_prob),
-        Claim(0.0, 0.0, "estimate"),
-        lambda x, k, g: q.sample_conditional(x, k, 2.0, g),
-    )
     reference = FiniteHamming(source)  # of another distortion: its potential is paired all the same
     exact = float(source.pmf @ -q.log_partition(support, 2.0))
     f_star = source.pmf @ reference.potential(support, 2.0)
-    found = audit(
-        channel,
-        Problem(source, SquaredError()),
-        reference,
-        size=dataclasses.replace(SMALL, local_draws=4000),
-        generator=Generator().manual_seed(1),
-    )
+    honest = channel(2.0, Density(q.sample, q.log_prob))
+    found = run(honest, source, reference, local_draws=4000)
     assert found.gap == pytest.approx(exact - float(f_star), abs=0.01)
 
 
-def test_at_zero_slope_nothing_is_sampled_locally() -> None:
+def test_at_zero_slope_nothing_is_sampled_locally(evaluate: Any) -> None:
     q = isotropic_mixture(torch.zeros(1, 2).double())
-    found = density(
-        Density(q.sample, q.log_prob),
-        SquaredError(),
-        torch.zeros(3, 2).double(),
-        None,
-        0.0,
-        SMALL,
-        Generator(),
-    )
+    found = evaluate(Density(q.sample, q.log_prob), torch.zeros(3, 2).double(), 0.0)
     assert float(found.potential.abs().max()) < 1e-12
 
 
@@ -126,18 +85,18 @@ def test_at_zero_slope_nothing_is_sampled_locally() -> None:
 
 
 @pytest.mark.parametrize("shift", [0.1, -math.log(10.0)])
-def test_a_density_that_is_not_normalised_is_refused(shift: float) -> None:
+def test_a_density_that_is_not_normalised_is_refused(shift: float, evaluate: Any) -> None:
     """An offset of log_prob would be an offset of F: 0.1 nats too good, for instance."""
     q = isotropic_mixture(torch.tensor([[-2.0, 0.0, 0.0], [2.0, 1.0, 0.0]]).double())
     shifted = Density(q.sample, lambda y: q.log_prob(y) + shift)
     with pytest.raises(ValueError, match="integrates to exp"):
-        density(shifted, SquaredError(), q.means, None, 5.0, SMALL, Generator().manual_seed(1))
+        evaluate(shifted, q.means, 5.0)
 
 
 @pytest.mark.parametrize("shift", [60.0, 300.0, -300.0])
 @pytest.mark.parametrize(("dim", "narrow"), [(10, True), (101, False)])
 def test_where_the_mass_cannot_be_told_nothing_rests_on_it(
-    dim: int, narrow: bool, shift: float
+    dim: int, narrow: bool, shift: float, evaluate: Any
 ) -> None:
     """Spiked products overlap no fitted mixture; beyond 100 dimensions none is fitted."""
     coordinate = isotropic_mixture(torch.tensor([[-0.7], [0.7]]).double(), 0.05 if narrow else 0.7)
@@ -150,18 +109,16 @@ def test_where_the_mass_cannot_be_told_nothing_rests_on_it(
 
     x = torch.randn(100, dim, generator=Generator().manual_seed(2)).double()
     exact = -coordinate.log_partition(x.reshape(-1, 1), 1.0).reshape(-1, dim).sum(1).mean()
-    found = density(
-        Density(sample, log_prob), SquaredError(), x, None, 1.0, SMALL, Generator().manual_seed(3)
-    )
+    found = evaluate(Density(sample, log_prob), x, 1.0, seed=3)
     assert found.method.startswith("plug-in")
     assert float(found.potential.mean()) > float(exact) - 0.5
 
 
-def test_a_sampler_of_one_mode_is_refused() -> None:
+def test_a_sampler_of_one_mode_is_refused(evaluate: Any) -> None:
     q = isotropic_mixture(torch.tensor([[-6.0], [6.0]]).double())
     one = Density(lambda n, g: q.sample(n, g).abs(), q.log_prob)
     with pytest.raises(ValueError, match="integrates to exp"):
-        density(one, SquaredError(), q.means, None, 5.0, SMALL, Generator().manual_seed(1))
+        evaluate(one, q.means, 5.0)
 
 
 def test_the_mass_is_found_whatever_the_overlap() -> None:
@@ -174,13 +131,13 @@ def test_the_mass_is_found_whatever_the_overlap() -> None:
     assert abs(value - 0.25) < 4.0 * se
 
 
-def test_a_broken_log_prob_leaves_the_plug_in() -> None:
+def test_a_broken_log_prob_leaves_the_plug_in(evaluate: Any, error: Any) -> None:
     q = isotropic_mixture(torch.zeros(1, 2).double())
     broken = Density(q.sample, lambda y: torch.full((len(y),), math.nan).double())
     x = q.sample(50, Generator())
-    found = density(broken, SquaredError(), x, None, 1.0, SMALL, Generator().manual_seed(1))
+    found = evaluate(broken, x, 1.0)
     assert found.method.startswith("plug-in")
-    assert float((found.potential + q.log_partition(x, 1.0)).mean()) == pytest.approx(0, abs=0.05)
+    assert error(found, q, x, 1.0) == pytest.approx(0, abs=0.05)
 
 
 def test_choosing_on_other_draws_keeps_the_estimate_honest() -> None:
@@ -203,21 +160,14 @@ def test_choosing_on_other_draws_keeps_the_estimate_honest() -> None:
     assert np.mean(smallest) < -0.3
 
 
-def test_a_density_of_near_atoms_on_rare_letters() -> None:
+def test_a_density_of_near_atoms_on_rare_letters(evaluate: Any) -> None:
     """q = sum_i p_i N(i, 1e-4), 12 letters with p_i ~ i: the pilot must not lose the rarest."""
     p = torch.arange(1, 13, dtype=torch.float64)
     p = p / p.sum()
     letters = torch.arange(12, dtype=torch.float64)[:, None]
     q = GaussianMixture(p, letters, torch.full((12, 1, 1), 1e-4, dtype=torch.float64))
-    found = density(
-        Density(q.sample, q.log_prob),
-        SquaredError(),
-        letters,
-        p,
-        20.0,
-        dataclasses.replace(SMALL, plug_in_draws=20_000),
-        Generator().manual_seed(2),
-    )
+    honest = Density(q.sample, q.log_prob)
+    found = evaluate(honest, letters, 20.0, seed=2, probabilities=p, plug_in_draws=20_000)
     exact = float((p * -q.log_partition(letters, 20.0)).sum())
     assert float((p * found.potential).sum()) == pytest.approx(exact, abs=0.03)
 

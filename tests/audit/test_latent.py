@@ -5,32 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
-from rdbench.audit import AuditSize, audit
 from rdbench.audit.laplace import laplace
-from rdbench.audit.latent import pushforward
 from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.references.gaussian import WaterFilling
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.mixture import GaussianMixture, isotropic_mixture
-from rdbench.types import Claim, Density, Encoder, Problem, Pushforward, TestChannel
-
-SMALL = AuditSize(
-    symbols=1000,
-    kernel_evaluations=1e7,
-    plug_in_draws=4000,
-    paper_draws=0,
-    chains=4000,
-    conditional_chains=4,
-    max_steps=60,
-    local_draws=48,
-    conditional_symbols=0,
-)
+from rdbench.types import Density, Encoder, Pushforward
 
 
 def _linear(dim: int, rate: float) -> tuple[Tensor, float, GaussianMixture]:
@@ -62,24 +49,13 @@ def _posterior(root: Tensor, beta: float, width: float, offset: float = 0.0) -> 
     return Encoder(sample, log_prob)
 
 
-def _never(x: Tensor, k: int, g: Generator) -> Tensor:
-    raise NotImplementedError
-
-
 @pytest.mark.parametrize("rate", [0.5, 5.0, 20.0, 30.0])
-def test_a_linear_decoder_in_ten_dimensions(rate: float) -> None:
+def test_a_linear_decoder_in_ten_dimensions(rate: float, run: Any, channel: Any) -> None:
     """The exact q: its gap is zero. The plug-in with 4,000 draws is hundreds of nats off."""
     root, beta, _ = _linear(10, rate)
     source = vector_gaussian(10)
-    found = audit(
-        TestChannel(
-            beta, Pushforward(lambda z: z @ root.T, 10), Claim(0.0, 0.0, "estimate"), _never
-        ),
-        Problem(source, SquaredError()),
-        WaterFilling(source),
-        size=SMALL,
-        generator=Generator().manual_seed(1),
-    )
+    exact = channel(beta, Pushforward(lambda z: z @ root.T, 10))
+    found = run(exact, source, WaterFilling(source))
     assert found.side == "upper"
     assert math.isnan(found.gap_lo)
     assert abs(found.gap) < 0.005
@@ -87,20 +63,19 @@ def test_a_linear_decoder_in_ten_dimensions(rate: float) -> None:
 
 
 @pytest.mark.parametrize(("width", "offset"), [(1.0, 0.0), (1.4, 0.0), (1.0, -1.0)])
-def test_an_encoder_proposes(width: float, offset: float) -> None:
+def test_an_encoder_proposes(width: float, offset: float, evaluate: Any, error: Any) -> None:
     """A density that is not that of its draws would shift F by as much: it is left out."""
     root, beta, q = _linear(5, 8.0)
     marginal = Pushforward(
         lambda z: (z @ root.T).detach(), 5, encoder=_posterior(root, beta, width, offset)
     )
     x = vector_gaussian(5).sample(500, Generator().manual_seed(2))
-    found = pushforward(marginal, SquaredError(), x, None, beta, SMALL, Generator().manual_seed(1))
-    error = float((found.potential + q.log_partition(x, beta)).mean())
+    found = evaluate(marginal, x, beta)
     assert ("encoder" in found.method) is (offset == 0.0)
-    assert -0.005 < error < (0.04 if offset == 0.0 else math.inf)
+    assert -0.005 < error(found, q, x, beta) < (0.04 if offset == 0.0 else math.inf)
 
 
-def test_an_encoder_that_fails_is_left_out() -> None:
+def test_an_encoder_that_fails_is_left_out(evaluate: Any, error: Any) -> None:
     root, beta, q = _linear(3, 4.0)
 
     def broken(x: Tensor, k: int, g: Generator) -> Tensor:
@@ -108,17 +83,9 @@ def test_an_encoder_that_fails_is_left_out() -> None:
 
     encoder = dataclasses.replace(_posterior(root, beta, 1.0), sample=broken)
     x = vector_gaussian(3).sample(300, Generator().manual_seed(2))
-    found = pushforward(
-        Pushforward(lambda z: z @ root.T, 3, encoder=encoder),
-        SquaredError(),
-        x,
-        None,
-        beta,
-        SMALL,
-        Generator().manual_seed(1),
-    )
+    found = evaluate(Pushforward(lambda z: z @ root.T, 3, encoder=encoder), x, beta)
     assert "Gaussian" in found.method
-    assert float((found.potential + q.log_partition(x, beta)).mean()) == pytest.approx(0, abs=0.01)
+    assert error(found, q, x, beta) == pytest.approx(0, abs=0.01)
 
 
 def _bent(z: Tensor) -> Tensor:
@@ -127,7 +94,7 @@ def _bent(z: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("beta", [0.7, 20.0])
-def test_a_bent_decoder_against_quadrature(beta: float) -> None:
+def test_a_bent_decoder_against_quadrature(beta: float, evaluate: Any) -> None:
     z = torch.linspace(-9.0, 9.0, 100_001, dtype=torch.float64)[:, None]
     log_p = torch.log_softmax(-0.5 * z[:, 0] ** 2, 0)
     generator = Generator().manual_seed(4)
@@ -135,22 +102,21 @@ def test_a_bent_decoder_against_quadrature(beta: float) -> None:
     x = marginal.sample(400, generator)
     x = x + torch.randn(x.shape, generator=generator, dtype=torch.float64) / math.sqrt(2 * beta)
     exact = -torch.logsumexp(log_p - beta * SquaredError().pairwise(x, _bent(z)), 1)
-    found = pushforward(marginal, SquaredError(), x, None, beta, SMALL, generator)
+    found = evaluate(marginal, x, beta, seed=5)
     ratio = torch.exp(exact - found.potential)
     assert abs(float(ratio.mean()) - 1.0) < 4.0 * float(ratio.std()) / math.sqrt(len(x)) + 1e-3
     assert -0.005 < float((found.potential - exact).mean()) < 0.03
 
 
-def test_a_prior_of_its_own() -> None:
+def test_a_prior_of_its_own(evaluate: Any, error: Any) -> None:
     """Identity decoder and a mixture prior: the Gaussian that stands in for it only proposes."""
     q = isotropic_mixture(torch.tensor([[-3.0, 0.0], [3.0, 1.0]]).double(), 0.7)
     marginal = Pushforward(lambda z: z, 2, prior=Density(q.sample, q.log_prob))
     x = q.sample(500, Generator().manual_seed(2))
-    found = pushforward(marginal, SquaredError(), x, None, 6.0, SMALL, Generator().manual_seed(1))
-    assert float((found.potential + q.log_partition(x, 6.0)).mean()) == pytest.approx(0, abs=0.02)
+    assert error(evaluate(marginal, x, 6.0), q, x, 6.0) == pytest.approx(0, abs=0.02)
     wrong = dataclasses.replace(marginal, prior=Density(q.sample, lambda z: q.log_prob(z) + 0.5))
     with pytest.raises(ValueError, match="integrates to exp"):
-        pushforward(wrong, SquaredError(), x, None, 6.0, SMALL, Generator().manual_seed(1))
+        evaluate(wrong, x, 6.0)
 
 
 def test_the_proposal_of_a_linear_decoder_is_the_posterior() -> None:
@@ -178,10 +144,8 @@ def test_the_proposal_of_a_linear_decoder_is_the_posterior() -> None:
     ids=["no gradient", "absolute error"],
 )
 def test_what_is_left_is_the_plug_in(
-    decode: Callable[[Tensor], Tensor], distortion: SquaredError | AbsoluteError
+    decode: Callable[[Tensor], Tensor], distortion: SquaredError | AbsoluteError, evaluate: Any
 ) -> None:
     x = torch.linspace(-2.0, 2.0, 20, dtype=torch.float64)[:, None]
-    found = pushforward(
-        Pushforward(decode, 1), distortion, x, None, 3.0, SMALL, Generator().manual_seed(1)
-    )
+    found = evaluate(Pushforward(decode, 1), x, 3.0, distortion=distortion)
     assert found.method.startswith("plug-in")

@@ -1,4 +1,4 @@
-"""What no channel can do is named; what chance does to an optimal channel is not."""
+"""Numbers that no channel can have are named; what chance does to an optimal one is not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Generator
 
-from rdbench.audit import SIZES, audit
+from rdbench.audit import SIZES
 from rdbench.audit.possible import impossibility
 from rdbench.audit.symbols import draw_symbols
 from rdbench.distortions import SquaredError, TableDistortion
@@ -19,7 +19,7 @@ from rdbench.references.certified import Certified
 from rdbench.references.gaussian import WaterFilling
 from rdbench.sources.finite import FiniteSource
 from rdbench.sources.gaussian import scalar_gaussian, vector_gaussian
-from rdbench.types import Atoms, Audited, Claim, Problem, TestChannel
+from rdbench.types import Atoms, Audited, Problem
 
 SOURCE = scalar_gaussian()
 REFERENCE = WaterFilling(SOURCE)
@@ -74,7 +74,7 @@ def test_each_impossible_number_is_named(changes: dict[str, float], words: str) 
     assert words in found
 
 
-def test_a_channel_that_replays_the_audit_s_stream_is_named() -> None:
+def test_a_channel_that_replays_the_audit_s_stream_is_named(run: Any, channel: Any) -> None:
     """Atoms at the audit's own symbols: R + beta D comes out nats below the truth."""
     source = vector_gaussian(10)
     reference = WaterFilling(source)
@@ -83,11 +83,11 @@ def test_a_channel_that_replays_the_audit_s_stream_is_named() -> None:
     size = dataclasses.replace(SIZES["quick"], paper_draws=0, conditional_symbols=0)
     x = draw_symbols(problem, size.symbols, Generator().manual_seed(7)).x
     atoms = Atoms(x, torch.full((len(x),), -math.log(len(x)), dtype=torch.float64))
-    channel = TestChannel(beta, atoms, Claim(0.0, 0.0, "estimate"), lambda x, k, g: x[:, None])
-    found = audit(channel, problem, reference, size=size, generator=Generator().manual_seed(7))
+    replaying = channel(beta, atoms)
+    found = run(replaying, problem, reference, size=size, seed=7)
     assert found.gap < -1.0
     assert "F(q) is below F*" in impossibility(found, reference, problem)
-    other = audit(channel, problem, reference, size=size, generator=Generator().manual_seed(8))
+    other = run(replaying, problem, reference, size=size, seed=8)
     assert impossibility(other, reference, problem) == ""
 
 
@@ -103,21 +103,14 @@ def test_a_table_with_negative_entries_has_its_own_floor() -> None:
     assert "D = -1.1 +- 0.01 is below -1" in found
 
 
-def test_an_optimal_channel_is_never_impossible() -> None:
+def test_an_optimal_channel_is_never_impossible(run: Any, channel: Any) -> None:
     """The exact q of a Gaussian as fine atoms: 100 audits, none refused."""
     variance = SOURCE.stds[0] ** 2 - 0.5 / BETA
     points = torch.linspace(-8.0, 8.0, 801, dtype=torch.float64)[:, None]
     atoms = Atoms(points, torch.log_softmax(-0.5 * points[:, 0].square() / variance, 0))
-    channel = TestChannel(BETA, atoms, Claim(0.0, 0.0, "estimate"), lambda x, k, g: x[:, None])
     size = dataclasses.replace(SIZES["quick"], symbols=640, paper_draws=0, conditional_symbols=0)
     for seed in range(100):
-        found = audit(
-            channel,
-            PROBLEM,
-            REFERENCE,
-            size=size,
-            generator=Generator().manual_seed(seed),
-        )
+        found = run(channel(BETA, atoms), PROBLEM, REFERENCE, size=size, seed=seed)
         assert impossibility(found, REFERENCE, PROBLEM) == ""
         assert abs(found.gap) < 1e-6
 

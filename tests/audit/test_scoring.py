@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -11,11 +12,11 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench import registry
-from rdbench.audit import SIZES, audit
+from rdbench.audit import SIZES
 from rdbench.audit.averages import slope_on
 from rdbench.audit.possible import impossibility
 from rdbench.audit.symbols import Symbols
-from rdbench.types import Atoms, Audited, Case, Claim, TestChannel
+from rdbench.types import Atoms, Audited, Case
 
 SIZE = dataclasses.replace(SIZES["quick"], paper_draws=0, conditional_symbols=0)
 
@@ -24,37 +25,36 @@ def _case(suite: str, name: str, dims: list[int] | None = None) -> Case:
     return next(c for c in registry.load_suite(suite).cases(dims) if c.name == name)
 
 
-def _channel(beta: float, points: Tensor) -> TestChannel:
+def _atoms(points: Tensor) -> Atoms:
     n = len(points)
-    atoms = Atoms(points, torch.full((n,), -math.log(n), dtype=torch.float64))
-    return TestChannel(beta, atoms, Claim(0.0, 0.0, "estimate"), lambda x, k, g: x[:, None])
+    return Atoms(points, torch.full((n,), -math.log(n), dtype=torch.float64))
 
 
-def _plain(case: Case, channel: TestChannel, count: int) -> tuple[float, float, float, float]:
+def _plain(case: Case, beta: float, points: Tensor, count: int) -> tuple[float, ...]:
     """R, D and their standard errors by plain means over plain draws."""
-    assert isinstance(channel.marginal, Atoms)
-    rates, spent = [], []
+    q, rates, distortions = _atoms(points), [], []
     x = case.problem.source.sample(count, Generator().manual_seed(99)).double()
     for part in x.split(4000):
-        rho = case.problem.distortion.pairwise(part, channel.marginal.points)
-        exponent = channel.marginal.log_weights - channel.beta * rho
+        rho = case.problem.distortion.pairwise(part, q.points)
+        exponent = q.log_weights - beta * rho
         posterior = torch.softmax(exponent, 1)
         distortion = (posterior * rho).sum(1)
-        spent.append(distortion)
-        rates.append(-torch.logsumexp(exponent, 1) - channel.beta * distortion)
-    r, d = torch.cat(rates), torch.cat(spent)
+        distortions.append(distortion)
+        rates.append(-torch.logsumexp(exponent, 1) - beta * distortion)
+    r, d = torch.cat(rates), torch.cat(distortions)
     root = math.sqrt(count)
     return float(r.mean()), float(d.mean()), float(r.std()) / root, float(d.std()) / root
 
 
-def _audit(case: Case, channel: TestChannel, seed: int) -> Audited:
-    return audit(
-        channel,
-        case.problem,
-        case.reference,
-        size=SIZE,
-        generator=Generator().manual_seed(seed),
-    )
+@pytest.fixture
+def look(run: Any, channel: Any) -> Callable[..., Audited]:
+    """Equal atoms at given points, audited on a case."""
+
+    def found(case: Case, beta: float, points: Tensor, seed: int) -> Audited:
+        made = channel(beta, _atoms(points))
+        return run(made, case.problem, case.reference, size=SIZE, seed=seed)
+
+    return found
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,15 @@ def _audit(case: Case, channel: TestChannel, seed: int) -> Audited:
     ],
 )
 def test_rate_and_distortion_are_plain_sums(
-    suite: str, name: str, dims: list[int] | None, scale: float
+    suite: str, name: str, dims: list[int] | None, scale: float, look: Any
 ) -> None:
     """Random atoms at two rates: the interval and four errors of the plain sums hold."""
     case = _case(suite, name, dims)
     for target in (case.rates[1], case.rates[-2]):
         beta = case.reference.slope(target)
         points = scale * case.problem.source.sample(300, Generator().manual_seed(3)).double()
-        channel = _channel(beta, points)
-        rate, distortion, rate_se, distortion_se = _plain(case, channel, 40_000)
-        found = _audit(case, channel, 4)
+        rate, distortion, rate_se, distortion_se = _plain(case, beta, points, 40_000)
+        found = look(case, beta, points, 4)
         assert abs(found.rate - rate) <= 1.5 * found.rate_half + 4.0 * rate_se
         assert abs(found.distortion - distortion) <= (
             1.5 * found.distortion_half + 4.0 * distortion_se
@@ -89,11 +88,11 @@ def test_rate_and_distortion_are_plain_sums(
         assert impossibility(found, case.reference, case.problem) == ""
 
 
-def test_the_issue_s_sphere() -> None:
+def test_the_issue_s_sphere(look: Any) -> None:
     """1,000 atoms at .7 times draws of sphere-d6: R 1.931 and D .504, not 3.495 and .214."""
     case = _case("high_dimensional", "sphere-d6", [6])
     points = 0.7 * case.problem.source.sample(1000, Generator().manual_seed(3))
-    found = _audit(case, _channel(5.381751, points), 5)
+    found = look(case, 5.381751, points, 5)
     assert found.rate == pytest.approx(1.931, abs=0.01)
     assert found.distortion == pytest.approx(0.504, abs=0.003)
     assert found.rate_error_lo > -1e-3
@@ -111,18 +110,17 @@ def test_a_control_that_varies_by_rounding_is_none(size: float) -> None:
     assert slope == pytest.approx(2.0, rel=1e-6)
 
 
-def test_rate_error_is_an_interval_that_holds_the_truth() -> None:
+def test_rate_error_is_an_interval_that_holds_the_truth(look: Any) -> None:
     """Atoms on N(3, 4): R - R(D) from plain sums and R(D) = log(4 / D) / 2."""
     case = _case("scalar", "gaussian-shifted")
     beta = case.reference.slope(1.0)
     points = 3.0 + torch.linspace(-5.0, 5.0, 9, dtype=torch.float64)[:, None]
-    channel = _channel(beta, points)
-    rate, distortion, rate_se, distortion_se = _plain(case, channel, 400_000)
+    rate, distortion, rate_se, distortion_se = _plain(case, beta, points, 400_000)
     variance = float(case.problem.source.stds[0]) ** 2  # type: ignore[attr-defined]
     exact = rate - 0.5 * math.log(variance / distortion)
     error = rate_se + beta * distortion_se
     for seed in range(5):
-        found = _audit(case, channel, seed)
+        found = look(case, beta, points, seed)
         width = found.rate_error_hi - found.rate_error_lo
         assert found.rate_error_lo - 0.5 * width - 4 * error <= exact
         assert exact <= found.rate_error_hi + 0.5 * width + 4 * error
@@ -145,10 +143,9 @@ class _Wide:
         return dataclasses.replace(found, lo=max(found.lo - 1.0, 0.0), hi=found.hi + 1.0)
 
 
-def test_rate_error_is_blank_where_it_says_nothing() -> None:
+def test_rate_error_is_blank_where_it_says_nothing(look: Any) -> None:
     case = _case("scalar", "gaussian-shifted")
-    channel = _channel(
-        case.reference.slope(1.0), torch.linspace(-1, 7, 9, dtype=torch.float64)[:, None]
-    )
-    found = _audit(dataclasses.replace(case, reference=_Wide(case.reference)), channel, 0)
+    wide = dataclasses.replace(case, reference=_Wide(case.reference))
+    points = torch.linspace(-1, 7, 9, dtype=torch.float64)[:, None]
+    found = look(wide, case.reference.slope(1.0), points, 0)
     assert math.isnan(found.rate_error)

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench import registry
-from rdbench.audit import SIZES, audit
+from rdbench.audit import SIZES
 from rdbench.audit.averages import mean_of
 from rdbench.audit.symbols import BLOCKS, Symbols, draw_symbols
 from rdbench.distortions import AbsoluteError, SquaredError
@@ -25,7 +25,7 @@ from rdbench.sources.mixture import GaussianMixture
 from rdbench.sources.product import rotated_product
 from rdbench.sources.student import StudentSource
 from rdbench.sources.uniform import UniformSource
-from rdbench.types import Atoms, Claim, Problem, TestChannel
+from rdbench.types import Atoms, Problem
 
 
 def _mixture(stds: list[float], means: list[float]) -> GaussianMixture:
@@ -169,7 +169,7 @@ def _t5() -> Any:
 
 @pytest.mark.parametrize(("count", "half", "rate"), [(60, 4.0, 2.0), (40, 5.0, 0.8498)])
 def test_intervals_cover_where_the_gap_sits_in_the_tail(
-    count: int, half: float, rate: float
+    count: int, half: float, rate: float, run: Any, channel: Any
 ) -> None:
     """Atoms that end, under t5: plain symbols covered in 73 to 83% of audits.
 
@@ -182,52 +182,39 @@ def test_intervals_cover_where_the_gap_sits_in_the_tail(
     t = torch.linspace(-28.0, 28.0, 100_001, dtype=torch.float64)
     x, step = torch.sinh(t), torch.cosh(t) * (t[1] - t[0])
     mass = case.problem.source.log_prob(x[:, None]).exp() * step
-    lagrangian = spent = 0.0
+    lagrangian = distortion = 0.0
     for part, p in zip(x.split(10_000), mass.split(10_000), strict=True):
         rho = (part[:, None] - points[:, 0]).square()
         exponent = log_weights - beta * rho
         log_z = torch.logsumexp(exponent, 1)
         lagrangian -= float(p @ log_z)
-        spent += float(p @ (torch.exp(exponent - log_z[:, None]) * rho).sum(1))
+        distortion += float(p @ (torch.exp(exponent - log_z[:, None]) * rho).sum(1))
     gap = lagrangian - case.reference.point(beta).lagrangian.mid
     size = dataclasses.replace(SIZES["quick"], paper_draws=0, conditional_symbols=0)
-    channel = TestChannel(
-        beta, Atoms(points, log_weights), Claim(0.0, 0.0, "estimate"), lambda x, k, g: x[:, None]
-    )
+    made = channel(beta, Atoms(points, log_weights))
     hits = torch.zeros(3)
     for seed in range(80):
-        found = audit(
-            channel,
-            case.problem,
-            case.reference,
-            size=size,
-            generator=Generator().manual_seed(seed),
-        )
+        found = run(made, case.problem, case.reference, size=size, seed=seed)
         assert found.side == "exact"
         hits += torch.tensor(
             [
                 found.gap_lo <= gap <= found.gap_hi,
-                abs(found.rate - (lagrangian - beta * spent)) <= found.rate_half,
-                abs(found.distortion - spent) <= found.distortion_half,
+                abs(found.rate - (lagrangian - beta * distortion)) <= found.rate_half,
+                abs(found.distortion - distortion) <= found.distortion_half,
             ]
         )
     # 95% of 80 are 76; fewer than 69 in 3 of 10^4.
     assert bool((hits >= 69).all()), hits
 
 
-def test_a_gaussian_s_gap_beyond_four_deviations_is_found() -> None:
+def test_a_gaussian_s_gap_beyond_four_deviations_is_found(run: Any, channel: Any) -> None:
     """400 fine atoms that end at 4: all of the gap of .0012 is in 6e-5 of the symbols."""
     source = scalar_gaussian()
     reference = WaterFilling(source)
     beta = reference.slope(3.0)
     points = torch.linspace(-4.0, 4.0, 400, dtype=torch.float64)[:, None]
     atoms = Atoms(points, torch.log_softmax(-0.5 * points[:, 0].square(), 0))
-    found = audit(
-        TestChannel(beta, atoms, Claim(0.0, 0.0, "estimate"), lambda x, k, g: x[:, None]),
-        Problem(source, SquaredError()),
-        reference,
-        size=dataclasses.replace(SIZES["default"], paper_draws=0, conditional_symbols=0),
-        generator=Generator().manual_seed(9),
-    )
+    size = dataclasses.replace(SIZES["default"], paper_draws=0, conditional_symbols=0)
+    found = run(channel(beta, atoms), source, reference, size=size, seed=9)
     assert found.gap == pytest.approx(0.001221, abs=2.0 * (found.gap_hi - found.gap))
     assert found.gap_lo > 0.0006

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,16 +10,15 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from rdbench.audit import SIZES, audit
+from rdbench.audit import SIZES
 from rdbench.audit.symbols import Symbols
 from rdbench.audit.tails import doubt, tail_index
-from rdbench.distortions import SquaredError
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.laplacian import LaplacianSource
 from rdbench.sources.mixture import paper_mixture
 from rdbench.sources.product import rotated_product
 from rdbench.sources.student import StudentSource
-from rdbench.types import Atoms, Bracket, Claim, Problem, TestChannel, TruthPoint
+from rdbench.types import Atoms, Bracket, TruthPoint
 
 
 class _Zero:
@@ -51,17 +49,6 @@ class Undeclared:
         return torch.cat([self.inner.sample(n, generator) for _ in range(self.dim)], 1)
 
 
-def _one_atom(source: Any) -> Any:
-    atoms = Atoms(torch.zeros(1, source.dim).double(), torch.zeros(1).double())
-    return audit(
-        TestChannel(1.0, atoms, Claim(0.0, 0.0, "estimate"), lambda x, k, g: x[:, None]),
-        Problem(source, SquaredError()),
-        _Zero(),
-        size=dataclasses.replace(SIZES["quick"], paper_draws=0, conditional_symbols=0),
-        generator=Generator().manual_seed(1),
-    )
-
-
 @pytest.mark.parametrize(
     ("source", "side", "words"),
     [
@@ -78,9 +65,11 @@ def _one_atom(source: Any) -> Any:
     ids=lambda v: getattr(v, "name", str(v))[:24],
 )
 def test_the_side_says_whether_the_interval_can_be_trusted(
-    source: Any, side: str, words: str
+    source: Any, side: str, words: str, run: Any, channel: Any
 ) -> None:
-    found = _one_atom(source)
+    one = Atoms(torch.zeros(1, source.dim).double(), torch.zeros(1).double())
+    size = {"size": SIZES["quick"], "paper_draws": 0, "conditional_symbols": 0}
+    found = run(channel(1.0, one), source, _Zero(), **size)
     assert found.side == side
     assert words in found.note
     assert bool(found.note) == (side == "estimate")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from rdbench.certify import densities as d
+from rdbench.certify.line import densities as d
 from rdbench.sources.gaussian import scalar_gaussian
 from rdbench.sources.laplacian import LaplacianSource
 from rdbench.sources.mixture import GaussianMixture

@@ -8,7 +8,8 @@ import torch
 from scipy.optimize import linprog
 
 from rdbench.certify import finite
-from rdbench.certify.finite import Weights, certify_finite, rounding
+from rdbench.certify.checks import rounding
+from rdbench.certify.finite import Weights, certify_finite
 from rdbench.inference.kernels import DenseKernel
 from rdbench.references.hamming import FiniteHamming
 from rdbench.sources.finite import FiniteSource

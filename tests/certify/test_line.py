@@ -9,13 +9,14 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from rdbench.certify import densities as d
-from rdbench.certify import line_bracket, line_quadrature
-from rdbench.certify.atoms import LineAtoms
+from rdbench.certify.line import bracket as line_bracket
 from rdbench.certify.line import certify_line
+from rdbench.certify.line import densities as d
+from rdbench.certify.line import quadrature as line_quadrature
+from rdbench.certify.line.atoms import LineAtoms
+from rdbench.certify.line.panels import Panels
+from rdbench.certify.line.weights import LineKernel
 from rdbench.certify.newton import newton_atoms
-from rdbench.certify.panels import Panels
-from rdbench.certify.weights import LineKernel
 from rdbench.inference.kernels import DenseKernel
 from rdbench.references.gaussian import WaterFilling
 from rdbench.references.shannon import TightShannonBound

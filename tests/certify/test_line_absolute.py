@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from rdbench.certify import densities as d
-from rdbench.certify import line_absolute
-from rdbench.certify.line_absolute import certify_line_absolute
+from rdbench.certify.line import absolute as line_absolute
+from rdbench.certify.line import densities as d
+from rdbench.certify.line.absolute import certify_line_absolute
 from rdbench.inference.scan_kernel import ScanKernel
 from rdbench.references.gaussian_absolute import GaussianAbsolute
 from rdbench.references.laplacian import LaplacianAbsolute

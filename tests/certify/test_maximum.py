@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rdbench.certify.line.panels import ELLIPSES, NODES, Panels, layout
 from rdbench.certify.maximum import interpolate, maximum
-from rdbench.certify.panels import ELLIPSES, NODES, Panels, layout
 
 
 def smooth(x, w, beta):

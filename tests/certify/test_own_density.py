@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,11 +81,6 @@ GUMBEL = Own(
     (-_INF, _INF), (), _RIGHT,
 )  # fmt: skip
 ALL = (HALF_NORMAL, EXPONENTIAL, TRIANGULAR, STEPS, GUMBEL)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RDBENCH_CACHE", str(tmp_path))
 
 
 def _blahut(source: Own, beta: float) -> tuple[float, float]:

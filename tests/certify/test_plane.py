@@ -8,8 +8,8 @@ import torch
 from scipy.integrate import dblquad
 
 from rdbench.certify import plane
-from rdbench.certify.plane import certify_plane, plane_density
-from rdbench.certify.plane_density import banana_density, mixture_density
+from rdbench.certify.plane import certify_plane
+from rdbench.certify.plane.density import banana_density, mixture_density, plane_density
 from rdbench.references.gaussian import WaterFilling
 from rdbench.references.shannon import TightShannonBound
 from rdbench.sources.banana import BananaSource

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from rdbench.certify import radial, radial_lower
-from rdbench.certify.radial import (
+from rdbench.certify import radial
+from rdbench.certify.radial import certify_radial
+from rdbench.certify.radial import lower as radial_lower
+from rdbench.certify.radial.density import (
     RadialDensity,
     RadialTail,
-    certify_radial,
     gaussian_density,
     noisy_sphere_density,
     radial_density,
     student_density,
 )
-from rdbench.certify.radial_sums import RadialWeight, Shells, log_kernel
+from rdbench.certify.radial.sums import RadialWeight, Shells, log_kernel
 from rdbench.references.gaussian import WaterFilling
 from rdbench.sources.bessel import log_sphere_mean, mean_cosine
 from rdbench.sources.gaussian import vector_gaussian

@@ -29,12 +29,6 @@ CERTIFICATE = Certificate(
 )
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RDBENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def _same(a: Certificate, b: Certificate) -> None:
     assert np.array_equal(a.points, b.points)
     assert np.array_equal(a.weights, b.weights)

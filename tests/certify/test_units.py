@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,11 +20,6 @@ from rdbench.sources.student import StudentSource
 from rdbench.types import OutOfRange, Problem
 
 TOLERANCE = 2e-3
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RDBENCH_CACHE", str(tmp_path))
 
 
 def _cloud(scale: float, offset: float) -> FiniteSource:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,12 +16,6 @@ from rdbench.sources.finite import FiniteSource, bernoulli, uniform_letters, zip
 from rdbench.types import Problem, RdbenchError
 
 INF = math.inf
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RDBENCH_CACHE", str(tmp_path))
-    return tmp_path
 
 
 def h(p: float) -> float:

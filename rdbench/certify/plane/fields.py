@@ -1,0 +1,98 @@
+"""c(y), a sum of exp(-beta ||x - y||^2), on products of coordinates, and its local maxima."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.ndimage import maximum_filter
+
+from rdbench.certify.plane.solve import ascend
+
+_PER_UNIT = 4.0
+# log c rises by at most beta h^2 / 2 between the nodes of a grid with step h.
+_RISE = 0.25 / _PER_UNIT**2
+_ROWS = 200
+_SEEDS = 200
+
+
+def gaussians(
+    y: Float[ndarray, " k"], x: Float[ndarray, " n"], beta: float
+) -> Float[ndarray, "k n"]:
+    """exp(-beta (y - x)^2)."""
+    return cast(ndarray, np.exp(-beta * (y[:, None] - x) ** 2))
+
+
+Field = Callable[[ndarray, ndarray], ndarray]
+"""c on the product of first and second coordinates: (k1,), (k2,) -> (k1, k2)."""
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """Masses at any points."""
+
+    x: Float[ndarray, "n 2"]
+    mass: Float[ndarray, " n"]
+    beta: float
+
+    def __call__(
+        self, first: Float[ndarray, " k1"], second: Float[ndarray, " k2"]
+    ) -> Float[ndarray, "k1 k2"]:
+        """c on the product of the two coordinates."""
+        left = gaussians(first, self.x[:, 0], self.beta) * self.mass
+        return cast(ndarray, left @ gaussians(second, self.x[:, 1], self.beta).T)
+
+
+@dataclass(frozen=True)
+class OnGrid:
+    """Masses (g1, g2) on a product grid: three small matrices instead of one sum per point."""
+
+    first: Float[ndarray, " g1"]
+    second: Float[ndarray, " g2"]
+    mass: Float[ndarray, "g1 g2"]
+    beta: float
+
+    def __call__(
+        self, first: Float[ndarray, " k1"], second: Float[ndarray, " k2"]
+    ) -> Float[ndarray, "k1 k2"]:
+        """c on the product of the two coordinates."""
+        left = gaussians(first, self.first, self.beta) @ self.mass
+        return cast(ndarray, left @ gaussians(second, self.second, self.beta).T)
+
+
+def grid_peaks(
+    c: Field,
+    x: Float[ndarray, "n 2"],
+    mass: Float[ndarray, " n"],
+    lo: Float[ndarray, " 2"],
+    hi: Float[ndarray, " 2"],
+    beta: float,
+    above: float,
+) -> tuple[Float[ndarray, "k 2"], float]:
+    """Where c has local maxima with log c > ``above``, and the largest log c that was met.
+
+    ``x`` and ``mass`` are the same c as a sum (or a coarser one), for the ascent to the peaks.
+    """
+    axes = [
+        np.linspace(
+            lo[a], hi[a], int(np.ceil((hi[a] - lo[a]) * np.sqrt(2.0 * beta) * _PER_UNIT)) + 2
+        )
+        for a in (0, 1)
+    ]
+    values = np.concatenate(
+        [c(axes[0][i : i + _ROWS], axes[1]) for i in range(0, len(axes[0]), _ROWS)]
+    )
+    top = values >= maximum_filter(values, 3, mode="nearest")
+    i, j = np.nonzero(values > np.exp(-_RISE))
+    # Local maxima first. A ridge between the nodes is none of them, so that others follow.
+    order = np.lexsort((-values[i, j], ~top[i, j]))
+    order = order[:_SEEDS]
+    found = ascend(x, mass, np.stack([axes[0][i[order]], axes[1][j[order]]], 1), beta)
+    if not len(found):
+        return found, float(np.log(values.max()))
+    at_peaks = np.log(np.array([c(y[:1], y[1:])[0, 0] for y in found]))
+    return found[at_peaks > above], max(float(np.log(values.max())), float(at_peaks.max()))
