@@ -55,6 +55,11 @@ class Panel:
     line: TruthLine
     series: tuple[Series, ...]
 
+    @property
+    def points(self) -> list[PointRecord]:
+        """Those of all series."""
+        return [point for series in self.series for point in series.points]
+
 
 def panels_of(records: Sequence[CellRecord], sources: Sources | None = None) -> list[Panel]:
     """The cases of ``records`` by dimension, then name.

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from rdbench.report.export import frame
+from rdbench.report.scores import Worst
 from rdbench.report.summary import summarise
 
 pytestmark = pytest.mark.browser
@@ -74,20 +75,21 @@ def test_the_leaderboard_equals_the_summary_of_the_tables(open_page, records, un
     for row in shown:
         mine = [r for r in records if (r.case, r.estimator) == (row["case"], row["estimator"])]
         known = summarise(mine)
-        worst = known.worst
-        for title, number, per in (
+        worst = known.worst or Worst(math.nan, None)
+        columns: tuple[tuple[str, float | None, float], ...] = (
             ("mean gap", known.shown_gap, scale),
-            ("median gap", known.median and known.median.gap, scale),
-            ("good to R*", known.good_to and known.good_to.rate, scale),
+            ("median gap", known.median.gap if known.median else None, scale),
+            ("good to R*", known.good_to.rate if known.good_to else None, scale),
             ("claimed", known.claims.mean_gap, scale),
-            ("at R*", worst and worst.rate, scale),
+            ("at R*", worst.rate, scale),
             ("CPU s", known.cpu_s, 1.0),
-        ):
+        )
+        for title, number, per in columns:
             expected = None if number is None else reading.rounded(number / per, 3)
             assert reading.value(row[title]) == expected, (title, row)
         for title, ends in (
             ("95% interval", (known.gap.lo, known.gap.hi)),
-            ("worst gap", (worst and worst.lo, worst and worst.hi)),
+            ("worst gap", (worst.lo, worst.hi)),
         ):
             if ends[1] is not None:
                 rounded = [e if e is None else reading.rounded(e / scale, 3) for e in ends]

@@ -16,12 +16,12 @@ MakeCell = Callable[..., CellRecord]
 
 
 RATE, DISTORTION = math.log(2.0), 0.25
-TRUTH = {
+TRUTH: dict[str, Any] = {
     "truth_lo": RATE + 2.0 * DISTORTION, "truth_hi": RATE + 2.0 * DISTORTION,
     "truth_kind": "closed form", "rate_lo": RATE, "rate_hi": RATE, "dist_lo": DISTORTION,
     "dist_hi": DISTORTION, "beta": 2.0, "target_rate": RATE,
 }  # fmt: skip
-FOUND = {
+FOUND: dict[str, Any] = {
     "claimed_rate": RATE, "claimed_distortion": DISTORTION, "claimed_side": "estimate",
     "rate": RATE + 0.01, "distortion": DISTORTION, "lagrangian": RATE + 2.0 * DISTORTION + 0.01,
     "gap": 0.01, "gap_lo": 0.005, "gap_hi": 0.02, "side": "exact", "audit_method": "atoms",
@@ -40,12 +40,14 @@ COST = {
 
 def _point(**changes: Any) -> PointRecord:
     """A scored point of N(0, 1) at beta = 2: D = 1/4, R = log 2, gap .01 in [.005, .02]."""
-    return PointRecord(**({"status": "ok"} | TRUTH | FOUND | changes))
+    values: dict[str, Any] = {"status": "ok"} | TRUTH | FOUND | changes
+    return PointRecord(**values)
 
 
 def _failed(status: str, reason: str, **changes: Any) -> PointRecord:
     """A slope without a result: only what is true of it is filled in."""
-    return PointRecord(**({"status": status, "reason": reason} | TRUTH | changes))
+    values: dict[str, Any] = {"status": status, "reason": reason} | TRUTH | changes
+    return PointRecord(**values)
 
 
 def _cell(**changes: Any) -> CellRecord:
