@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from rdbench.report.claim_limits import TOLERANCE as TOLERANCE
 from rdbench.report.claim_limits import (
@@ -32,10 +32,7 @@ Verdict = Literal[
     "below truth", "too good", "misplaced", "unconfirmed", "too bad", "loose", "undecided",
     "conservative", "within noise", "agrees", "unchecked", "no claim",
 ]  # fmt: skip
-VERDICTS: tuple[Verdict, ...] = (
-    "below truth", "too good", "misplaced", "unconfirmed", "too bad", "loose", "undecided",
-    "conservative", "within noise", "agrees", "unchecked", "no claim",
-)  # fmt: skip
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """In the order in which they are shown: what matters most comes first."""
 
 _THREE = 3.0 / 1.96

@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -23,9 +23,6 @@ from rdbench.report.files import write_whole
 from rdbench.report.protocol import log_draws, saturated
 from rdbench.report.scores import good_to
 from rdbench.run.records import CellRecord, PointRecord, TracePoint
-
-What = Literal["points", "blocks", "cells", "traces", "draws"]
-Format = Literal["csv", "parquet"]
 
 DERIVED: Mapping[str, Callable[[CellRecord, PointRecord], float | bool | str | None]] = {
     "claimed_gap": lambda _, point: claimed_gap(point),

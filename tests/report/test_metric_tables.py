@@ -8,8 +8,10 @@ import math
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 
+from rdbench.cli import main
 from rdbench.report.metrics import METRICS
 from rdbench.report.tables import fitted_table, metric_table
 from rdbench.types import RdbenchError
@@ -68,6 +70,20 @@ def test_a_narrow_table_drops_claims_then_counts_and_keeps_the_gap(realistic):
     assert narrow.text.startswith("| case | estimator | gap (nats) | gap_lo | gap_hi | n | of |")
     assert len(narrow.text.splitlines()) == len(whole.text.splitlines())
     assert fitted_table(realistic, fmt="csv", width=20).left_out == ()
+
+
+def test_the_command_fits_a_terminal_and_says_what_it_leaves_out(
+    tmp_path, monkeypatch, capsys, cell
+):
+    (tmp_path / "records.jsonl").write_bytes(msgspec.json.encode(cell()) + b"\n")
+    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    arguments = ["table", "--results", str(tmp_path)]
+    for more, whole in (([], False), (["--verbose"], True)):
+        assert main([*arguments, *more]) == 0
+        done = capsys.readouterr()
+        assert ("| claim |" in done.out) == whole
+        assert ("not shown in 70 columns: claim" in done.err) != whole
 
 
 def test_worst_gap_is_the_largest(realistic):
