@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from rdbench.columns import AUDIT_S, TABLES, Column, Part
+from rdbench.columns import AUDIT_S, TABLES, Column
 from rdbench.outcomes import RdbenchError
 from rdbench.report.claims import claim_excess, claimed_gap, verdict_in
 from rdbench.report.files import write_whole
@@ -83,14 +83,20 @@ def value(
         point: the slope, for columns of points.
         checkpoint: for columns of checkpoints.
     """
-    if column.part == "derived":
-        make = DERIVED.get(column.name)
-        return None if make is None or point is None else make(record, point)
-    parts: dict[Part, object] = {
-        "cell": record, "cost": record.cost, "provenance": record.provenance, "point": point,
-        "checkpoint": checkpoint,
-    }  # fmt: skip
-    found = getattr(parts[column.part], column.source, None)
+    holder: object
+    match column.part:
+        case "derived":
+            make = DERIVED.get(column.name)
+            return None if make is None or point is None else make(record, point)
+        case "point":
+            holder = point
+        case "cell":
+            holder = record
+        case "checkpoint":
+            holder = checkpoint
+        case part:  # the cost or the provenance
+            holder = getattr(record, part)
+    found = getattr(holder, column.field or column.name, None)
     return compact_json(found) if column.kind == "mapping" and found is not None else found
 
 
