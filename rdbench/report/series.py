@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, text_of, varying
@@ -44,6 +44,14 @@ class Panel:
     def points(self) -> list[PointRecord]:
         """Those of all series."""
         return [point for series in self.series for point in series.points]
+
+
+def by_suite(records: Iterable[CellRecord]) -> dict[str, list[CellRecord]]:
+    """The records of every suite, in their order."""
+    suites: dict[str, list[CellRecord]] = {}
+    for record in records:
+        suites.setdefault(record.suite, []).append(record)
+    return suites
 
 
 def panels_of(records: Sequence[CellRecord], sources: Sources | None = None) -> list[Panel]:
