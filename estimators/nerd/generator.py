@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.inference.em import mixture_moments
 from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
 
@@ -62,7 +63,7 @@ def affine_start(
     values, vectors = torch.linalg.eigh(q.covs)
     floored = values.clamp(min=_FLOOR * noise)
     covs = (vectors * floored[:, None]) @ vectors.transpose(1, 2)
-    centre, overall = moments(source)
+    centre, overall = mixture_moments(source)
     linear = symmetric_root(overall)
     inverse = torch.linalg.inv(linear)
     white = inverse @ covs @ inverse.T
@@ -70,14 +71,6 @@ def affine_start(
         q.weights, (q.means - centre) @ inverse.T, 0.5 * (white + white.transpose(1, 2))
     )
     return AffineStart(prior, centre, linear)
-
-
-def moments(mixture: GaussianMixture) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
-    """Overall mean and covariance."""
-    mean = mixture.weights @ mixture.means
-    centred = mixture.means - mean
-    within = (mixture.weights[:, None, None] * mixture.covs).sum(0)
-    return mean, within + (mixture.weights[:, None] * centred).T @ centred
 
 
 def symmetric_root(cov: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:

@@ -112,6 +112,23 @@ def refined(
     return _em(x, mixture, _ridge(x), iterations, go_on) if go_on() else mixture
 
 
+def mixture_moments(
+    mixture: GaussianMixture,
+) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+    """Overall mean and covariance."""
+    mean = mixture.weights @ mixture.means
+    centred = mixture.means - mean
+    within = (mixture.weights[:, None, None] * mixture.covs).sum(0)
+    return mean, within + (mixture.weights[:, None] * centred).T @ centred
+
+
+def matrix_root(covs: Float[Tensor, "*b d d"]) -> Float[Tensor, "*b d d"]:
+    """A square root V diag(sqrt(values)) that also exists for singular covariances."""
+    values, vectors = torch.linalg.eigh(covs)
+    found: Tensor = vectors * values.clamp(min=0.0).sqrt()[..., None, :]
+    return found
+
+
 def widened(mixture: GaussianMixture) -> GaussianMixture:
     """The mixture with copies of its overall covariance added, from wide to nearly an atom.
 
