@@ -235,7 +235,14 @@ class MixtureVAE(torch.nn.Module):
     def latent(
         self, posterior: Posterior, linear: Linear, labels: Int[Tensor, "B n"], generator: Generator
     ) -> Float[Tensor, "B n d"]:
-        """One draw of e_k(z|x) for every symbol, k its label."""
+        """One draw of e_k(z|x) for every symbol, k its label.
+
+        Args:
+            posterior: of n symbols.
+            linear: of the same parameters.
+            labels: k, (B, n).
+            generator: the source of randomness.
+        """
         (batch, size, n, dim), device = posterior.mean.shape, labels.device
         e = torch.randn(batch, n, dim, generator=generator, device=device, dtype=torch.float64)
         pick = labels[:, None, :, None].expand(batch, 1, n, dim)

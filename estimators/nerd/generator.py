@@ -47,7 +47,12 @@ def affine_start(
 
     One component gives up ``noise`` in every direction; several do, and then take steps of
     expectation-maximisation of F(q) on ``x``, which lower it (Dempster, Laird, Rubin 1977).
-    ``go_on`` is asked between parts of a step; on False there are no more.
+
+    Args:
+        source: the mixture that was fitted to the source.
+        noise: 1 / (2 beta), a variance.
+        x: draws of the source, (n, d); None takes no steps.
+        go_on: asked between parts of a step; on False there are no more.
     """
     q = source.deconvolved(noise)
     eye = torch.eye(source.dim, dtype=torch.float64, device=source.means.device)

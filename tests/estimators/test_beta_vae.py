@@ -79,8 +79,8 @@ def test_the_start_is_exact_where_the_prior_is_a_mixture() -> None:
     model = MixtureVAE(mixture, [mixture], slopes, 0.5 / slopes, 8, 2, 4, Generator())
     x = 5.0 * torch.randn(50, 2, generator=Generator().manual_seed(1), dtype=torch.float64)
     with torch.no_grad():
-        rate, spent = model.bound(x, SquaredError(), Generator())
-    assert torch.allclose(rate + beta * spent, -mixture.log_partition(x, beta), atol=1e-9)
+        rate, rho = model.bound(x, SquaredError(), Generator())
+    assert torch.allclose(rate + beta * rho, -mixture.log_partition(x, beta), atol=1e-9)
 
 
 @pytest.mark.parametrize("distortion", [SquaredError(), AbsoluteError()])
@@ -103,13 +103,13 @@ def test_the_bound_is_the_mean_over_the_encoder_and_above_the_potential(
         many = model.bound(x.expand(100_000, 2), distortion, Generator().manual_seed(2))
     assert float(e.sum()) == pytest.approx(1.0, abs=1e-6)
     assert float(log_p.exp().sum() * cell) == pytest.approx(1.0, abs=1e-4)
-    spent = float((e * rho).sum())
+    distorted = float((e * rho).sum())
     error = float(many[1].std()) / math.sqrt(100_000)
-    assert float(many[1].mean()) == pytest.approx(spent, abs=5 * error + 1e-6)
+    assert float(many[1].mean()) == pytest.approx(distorted, abs=5 * error + 1e-6)
     lower = float((e * (log_e - log_p)).sum())
     assert float(many[0].mean()) > lower - 5 * float(many[0].std()) / math.sqrt(100_000)
     potential = -float(torch.logsumexp(log_p - beta * rho, 0) + math.log(cell))
-    assert lower + beta * spent > potential
+    assert lower + beta * distorted > potential
 
 
 def test_gradients_are_those_of_the_expected_bound() -> None:
@@ -120,9 +120,9 @@ def test_gradients_are_those_of_the_expected_bound() -> None:
         model.decoder.w3.mul_(5.0)  # g far from the identity, so that its draw matters
 
     def value(tilt: float) -> Tensor:
-        model.encoder.b3.data[0, 0, 4] = tilt  # of the first component's share
-        rate, spent = model.bound(x, SquaredError(), Generator().manual_seed(3))
-        return (rate + 2.0 * spent).mean()
+        model.encoder.b3.data[0, 0, 4] = tilt  # of the first component's responsibility
+        rate, rho = model.bound(x, SquaredError(), Generator().manual_seed(3))
+        return (rate + 2.0 * rho).mean()
 
     value(1.0).backward()
     assert model.encoder.b3.grad is not None
@@ -252,7 +252,7 @@ def test_the_published_model() -> None:
     with torch.no_grad():
         (mean, std), prior = (p[0, 0] for p in model.posterior(x)), model.density()
         scale = torch.nn.functional.softplus(model.raw_scale[0, 0])
-        rate, spent = model.bound(x.expand(100_000, 2), SquaredError(), Generator())
+        rate, rho = model.bound(x.expand(100_000, 2), SquaredError(), Generator())
         normal = torch.distributions.Normal
         exact = torch.distributions.kl_divergence(
             normal(mean, std), normal(model.mean[0, 0], scale)
@@ -260,9 +260,9 @@ def test_the_published_model() -> None:
     assert float(rate.mean()) == pytest.approx(
         float(exact.sum()), abs=5 * float(rate.std()) / math.sqrt(1e5)
     )
-    assert float(spent.mean()) == pytest.approx(
+    assert float(rho.mean()) == pytest.approx(
         float((std.square() + (mean - x[0]).square()).sum()),
-        abs=5 * float(spent.std()) / math.sqrt(1e5),
+        abs=5 * float(rho.std()) / math.sqrt(1e5),
     )
     draws = prior.sample(20_000, Generator().manual_seed(3))
     assert torch.allclose(draws.std(0), scale, rtol=0.03)

@@ -210,15 +210,15 @@ def test_what_is_not_a_number_is_no_rate_of_zero() -> None:
 def test_exact_point_by_hand() -> None:
     q = Atoms(torch.tensor([[0.0], [2.0]], dtype=F64), torch.tensor([0.25, 0.75], dtype=F64).log())
     x, beta = torch.tensor([[0.5], [3.0]], dtype=F64), 0.8
-    spent = lagrangian = 0.0
+    mean = lagrangian = 0.0
     for point in (0.5, 3.0):
         terms = [w * math.exp(-beta * (point - y) ** 2) for w, y in ((0.25, 0.0), (0.75, 2.0))]
         lagrangian -= math.log(sum(terms)) / 2
-        spent += sum(t * (point - y) ** 2 for t, y in zip(terms, (0.0, 2.0), strict=True)) / (
+        mean += sum(t * (point - y) ** 2 for t, y in zip(terms, (0.0, 2.0), strict=True)) / (
             2 * sum(terms)
         )
     rate, distortion = exact_point(q, SquaredError(), x, beta)
-    assert distortion == pytest.approx(spent, abs=1e-14)
+    assert distortion == pytest.approx(mean, abs=1e-14)
     assert rate + beta * distortion == pytest.approx(lagrangian, abs=1e-14)
 
 
@@ -252,7 +252,7 @@ def test_stopping_at_once_still_gives_every_channel() -> None:
     got = fit(gaussian(SquaredError()), [1.0, 2.0], monitor)
     assert [c.beta for c in got] == [1.0, 2.0]
     assert all(isinstance(c, TestChannel) for c in got)
-    assert monitor.gradient_steps == 1  # two of the answers were spent on the starts
+    assert monitor.gradient_steps == 1  # two of the answers went into the starts
 
 
 def test_checkpoints_and_counts() -> None:
