@@ -173,6 +173,7 @@ def test_checkpoints_are_mapped_back_too() -> None:
     assert (look.beta, look.claim) == (BETA, channel.claim)
     assert torch.equal(look.marginal.points, channel.marginal.points)  # type: ignore[union-attr]
     assert (monitor.gradient_steps, monitor.parameters) == (2, 3)
+    assert list(standardised(method, view, [], seeded(), monitor, warm=100)) == []
 
 
 # ------------------------------------------------------------------------ the loop
