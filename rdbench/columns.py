@@ -169,6 +169,7 @@ CELL = (
 )  # fmt: skip
 FIELDS = (
     Column("fields", "cell", "mapping", "every hyper-parameter as it was used"),
+    Column("estimator_file", "cell", "text", "the file of an estimator given as FILE.py:CLASS"),
     Column("traceback", "cell", "text", "the traceback of a cell that failed"),
 )
 BLOCK = (

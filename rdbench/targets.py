@@ -60,10 +60,20 @@ def class_in(module: ModuleType, head: str, name: str) -> Any:
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise RdbenchError(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name, path = path.stem, path.resolve()
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) != str(path):
+        raise RdbenchError(f"{path.name} has the name of another module, {name}: rename the file")
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise RdbenchError(f"{path} cannot be imported")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # as Python does, for the modules beside it
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # dataclasses look their module up by name
-    spec.loader.exec_module(module)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module

@@ -187,7 +187,7 @@ def variants(options: RunOptions) -> dict[str, str]:
     found = {}
     for suite in registry.load_suites(options.suite):
         given = {
-            "dims": _listed(None if dims and tuple(dims) == suite.default_dims else dims),
+            "dims": _listed(dims if suite.default_dims not in (None, tuple(dims or ())) else None),
             "cases": options.cases,
             "estimators": options.estimators if options.estimators != "all" else None,
             "rates": _listed(_numbers("--rates", options.rates)),
