@@ -184,6 +184,14 @@ def discretise(
 ) -> Discretised:
     """The finite problem at beta, with ``points`` per axis or as many as beta and source need.
 
+    Args:
+        density: of the source, (k, d) to (k,).
+        box: that holds it, d = 1 or 2.
+        distortion: "squared_error" or "absolute_error".
+        beta: the slope.
+        points: per axis; None for as many as it takes.
+        max_points: the most per axis that None takes.
+
     Raises:
         Unsupported: the step that is allowed is too coarse for beta or for the source.
     """

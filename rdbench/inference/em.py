@@ -41,7 +41,14 @@ def fit_mixture(
     """The best of ``restarts`` short EM runs from k-means++ centres, polished on all draws.
 
     Fewer restarts merge modes: six were too few for eight components in ten dimensions.
-    ``go_on`` is asked between short pieces of work; on False the best so far is returned.
+
+    Args:
+        x: draws.
+        size: the number of components.
+        generator: picks the centres.
+        restarts: how many short runs.
+        polish: EM iterations on all draws.
+        go_on: asked between short pieces of work; on False the best so far is returned.
     """
     x = x.double()
     if size == 1:
@@ -74,11 +81,17 @@ def select_mixture(
     *,
     go_on: GoOn = always,
 ) -> GaussianMixture:
-    """The number of components, up to ``largest``, by held-out log likelihood.
+    """The mixture whose number of components has the highest held-out log likelihood.
 
-    A larger mixture must gain ``margin`` nats per draw; two sizes in a row without a gain end
-    the search. Sizes with fewer than ten draws per component and dimension are not tried.
-    ``go_on`` is asked between short pieces of work; on False the best so far is returned.
+    Two sizes in a row without a gain end the search. Sizes with fewer than ten draws per component
+    and dimension are not tried.
+
+    Args:
+        x: draws, a fifth of them held out.
+        largest: the most components.
+        generator: picks the centres.
+        margin: nats per draw that a larger mixture must gain.
+        go_on: asked between short pieces of work; on False the best so far is returned.
     """
     x = x.double()
     held_out, training = x[: len(x) // 5], x[len(x) // 5 :]
@@ -106,7 +119,11 @@ def refined(
 ) -> GaussianMixture:
     """The mixture after more EM on other, or more, draws: its size may have been chosen on few.
 
-    ``go_on`` is asked between short pieces of work; on False the mixture so far is returned.
+    Args:
+        mixture: the start.
+        x: draws.
+        iterations: of EM.
+        go_on: asked between short pieces of work; on False the mixture so far is returned.
     """
     x = x.double()
     if mixture.size == 1:

@@ -62,6 +62,12 @@ def exact_point(
     """(R, D) of the atoms over the symbols x, in nats; R + beta D = -mean_i log Z(x_i).
 
     On symbols that took no part in choosing the atoms, the mean of R + beta D is F(q) >= F*.
+
+    Args:
+        atoms: q.
+        distortion: rho.
+        x: the symbols.
+        beta: the slope.
     """
     lagrangian = total = 0.0
     for rho in blocks(distortion, x, atoms.points):

@@ -117,11 +117,16 @@ def fit_reproduction(
     tolerance: float = 1e-6,
     go_on: GoOn = always,
 ) -> GaussianMixture:
-    """The q that minimises F on the draws, from ``start``, itself a q.
+    """The q that minimises F on the draws.
 
-    ``floor`` is the least variance of a component in units of v = 1 / (2 beta); with 0,
-    covariances may be singular (atoms). Raising the variance of a direction of component k in
-    which the draws have the variance s^2 <= v costs at most floor (1 - s^2 / v) / 2 nats.
+    Args:
+        x: draws of the source, float64.
+        beta: the slope.
+        start: a q.
+        floor: the least variance of a component in units of v = 1 / (2 beta); with 0 covariances
+            may be singular (atoms). Raising the variance of a direction of component k in which
+            the draws have the variance s^2 <= v costs at most floor (1 - s^2 / v) / 2 nats.
+        tied, iterations, tolerance, go_on: as of `fit_observed`.
     """
     noise = 0.5 / beta
     eye = torch.eye(x.shape[1], dtype=torch.float64, device=x.device)
