@@ -25,10 +25,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.estimators.blahut_arimoto.boxes import Density
+from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel, SeparableKernel
 from rdbench.estimators.blahut_arimoto.grids import Discretised, gauss_cells, product, trimmed
 from rdbench.estimators.blahut_arimoto.jumps import cell_masses, inner_masses
 from rdbench.inference.finite import Solution
-from rdbench.inference.kernels import BandedKernel, SeparableKernel
 from rdbench.inference.scan_kernel import ScanKernel
 
 _TINY = 1e-300

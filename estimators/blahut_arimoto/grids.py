@@ -21,8 +21,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.estimators.blahut_arimoto.boxes import OUTSIDE, Box, Density
+from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel, SeparableKernel
 from rdbench.estimators.blahut_arimoto.jumps import cell_masses, inner_masses
-from rdbench.inference.kernels import BandedKernel, DenseKernel, Kernel, SeparableKernel
+from rdbench.inference.kernels import DenseKernel, Kernel
 from rdbench.inference.scan_kernel import ScanKernel
 from rdbench.types import Unsupported
 

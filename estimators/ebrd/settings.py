@@ -55,7 +55,7 @@ class Settings:
     that judge whether coordinates are independent."""
     claim_draws: int | None = tuned(None)
     """Draws that R and D are claimed on; None: 4,000 under squared error over a reference, 2,000
-    elsewhere."""
+    elsewhere (over d, at least 500, where coordinates are independent)."""
     component_gain: float = tuned(5e-4)
     """Nats that more components have to gain under squared error."""
     network_gain: float = tuned(1e-3)

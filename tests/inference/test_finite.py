@@ -14,9 +14,10 @@ from numpy import ndarray
 from scipy.optimize import minimize
 from scipy.special import xlogy
 
+from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel, SeparableKernel
 from rdbench.inference import finite
 from rdbench.inference.finite import Solution
-from rdbench.inference.kernels import BandedKernel, DenseKernel, SeparableKernel
+from rdbench.inference.kernels import DenseKernel
 from rdbench.inference.scan_kernel import ScanKernel
 
 Solver = Callable[..., Solution]
