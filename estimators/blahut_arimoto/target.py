@@ -72,7 +72,11 @@ def at_distortion(
             f"{last.claim.distortion:.6g}"
         )
     ends = sorted((here, there))
-    root = brentq(excess, *ends, xtol=_CLOSED, rtol=1e-15, disp=False) if excess(here) else here
+    root = (
+        brentq(excess, ends[0], ends[1], xtol=_CLOSED, rtol=1e-15, disp=False)
+        if excess(here)
+        else here
+    )
     if excess(root) == 0.0:
         return found[root]
     more = max(t for t in found if excess(t) > 0.0)
