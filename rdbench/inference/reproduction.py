@@ -117,7 +117,7 @@ def fit_reproduction(
     tolerance: float = 1e-6,
     go_on: GoOn = always,
 ) -> GaussianMixture:
-    """The q that minimises F on the draws, from ``start``, itself a q.
+    """The q that minimises F on the draws.
 
     Args:
         x: draws of the source, (n, d).
