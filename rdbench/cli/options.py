@@ -176,9 +176,15 @@ class ReportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperOptions:
-    """The EBRD paper, reproduced; runs what is missing."""
+    """A paper, reproduced: its figures, and its numbers beside ours; runs what is missing."""
 
-    out: Path = _option(MISSING, "The folder for figures, tables and findings.", "DIR")
+    name: str | None = _option(None, "A paper, or all. Default: all.", "[NAME]", argument=True)
+    out: Path | None = _option(
+        None,
+        "The folder for figures, tables and the page; each of several papers has a folder below "
+        "it. Without this option the papers are listed.",
+        "DIR",
+    )
     results: Path | None = _option(
         None, "The results folder. Default: DIR/records, DIR as in --out.", "DIR"
     )
