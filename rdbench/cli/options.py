@@ -117,7 +117,7 @@ class RunOptions:
 class ListOptions:
     """List suites and estimators, or the cases of all suites."""
 
-    what: str = _option("all", "suites, estimators or cases.", "[WHAT]", argument=True)
+    what: str = _option("all", "suites, estimators or cases.", "WHAT", argument=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,7 @@ class ReportOptions:
 class PaperOptions:
     """A paper, reproduced: its figures, and its numbers beside ours; runs what is missing."""
 
-    name: str | None = _option(None, "A paper, or all. Default: all.", "[NAME]", argument=True)
+    name: str | None = _option(None, "A paper, or all. Default: all.", "NAME", argument=True)
     out: Path | None = _option(
         None,
         "The folder for figures, tables and the page; each of several papers has a folder below "
