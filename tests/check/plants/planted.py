@@ -29,6 +29,7 @@ from rdbench.types import (
     Monitor,
     Pushforward,
     Refusal,
+    Side,
     TestChannel,
     View,
 )
@@ -212,7 +213,7 @@ class Planted:
         )
         if self.fault in CLAIMS:
             claimed, side = CLAIMS[self.fault]
-            claim: Any = Claim(*claimed(rate, distortion, q.beta, len(q.mean)), side)
+            claim = Claim(*claimed(rate, distortion, q.beta, len(q.mean)), side)
             return replace(honest, claim=claim)
         change = FAULTS.get(self.fault)
         return honest if change is None else change(honest, q, view, train, generator)
@@ -229,7 +230,7 @@ DISTURBING: dict[str, Callable[[], object]] = {
     "denormals": lambda: torch.set_flush_denormal(True),
 }
 # Claims (R, D), of R, D, beta and the dimension, with the side that they say.
-CLAIMS: dict[str, tuple[Callable[[float, float, float, int], tuple[float, float]], str]] = {
+CLAIMS: dict[str, tuple[Callable[[float, float, float, int], tuple[float, float]], Side]] = {
     "bits": (lambda r, d, b, n: (r / math.log(2.0), d), "estimate"),
     "upper in bits": (lambda r, d, b, n: (r / math.log(2.0), d), "upper"),
     "mean distortion": (lambda r, d, b, n: (r, d / n), "estimate"),
