@@ -345,7 +345,7 @@ class TruthPoint:
 
 @runtime_checkable
 class Reference(Protocol):
-    """What is known of R(D) for one problem."""
+    """The truth of one problem: R(D), as far as it is known."""
 
     kind: ClassVar[str]
     """"closed form", "certified" (a proof, up to rounding), "certified (numerical)" (the same for
@@ -710,7 +710,7 @@ class Audited:
     common_se: float = 0.0
     """The standard error of ``gap`` that all blocks share: log Z, draws of q."""
     note: str = ""
-    """What the reader should know of the side: why it is ``estimate`` where it might be more."""
+    """Why the side is ``estimate`` where it might be more, and what was left out."""
     gap_paper_protocol: float = math.nan
     """The gap by the paper's Appendix A (plug-in) with ``n_paper_protocol`` draws."""
     n_paper_protocol: int = 0

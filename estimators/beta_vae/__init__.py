@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -202,6 +202,7 @@ class BetaVAE:
         Returns the running mean of the parameters, for the published model the last ones.
         """
         model = copy.deepcopy(start)
+        factor: Callable[[float], float]
         if isinstance(model, MixtureVAE):
             rate = self.learning_rate or (1e-2 if model.shift.shape[1] == 1 else 3e-3)
             groups = [

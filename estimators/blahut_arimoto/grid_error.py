@@ -1,4 +1,4 @@
-"""What a grid costs, told apart from what the iteration on it has left to gain.
+"""The cost of a grid, told apart from the gap that the iteration on it leaves.
 
 A solver certifies its weights against all others *on the grid*. Two errors are left: the source is
 a sum over nodes, and reproduction points lie on the grid alone. Both are seen at half the step,
@@ -144,16 +144,16 @@ def _absolute_line(density: Density, beta: float, on: Discretised, weights: ndar
 def _plane(
     density: Density, beta: float, on: Discretised, weights: ndarray, squared: bool
 ) -> _Fine:
-    nodes, shares, rho, shape, at = [], [], [], [], []
+    nodes, widths, rho, shape, at = [], [], [], [], []
     for axis in on.axes:
         y, step, where = _finer(axis, 2)
-        x, share = (y, np.full(len(y), step)) if squared else gauss_cells(y, 2)[:2]
+        x, width = (y, np.full(len(y), step)) if squared else gauss_cells(y, 2)[:2]
         nodes.append(x)
-        shares.append(share)
+        widths.append(width)
         rho.append(np.abs(np.subtract.outer(x, y)) ** (2 if squared else 1))
         shape.append(len(y))
         at.append(where)
     kernel = SeparableKernel.build(rho[0], rho[1], beta)
-    mass = trimmed(density(product(nodes[0], nodes[1])) * np.outer(shares[0], shares[1]).ravel())
+    mass = trimmed(density(product(nodes[0], nodes[1])) * np.outer(widths[0], widths[1]).ravel())
     w = _spread(weights, tuple(shape), tuple(at))
     return _Fine(mass, w, kernel.forward, kernel.adjoint)

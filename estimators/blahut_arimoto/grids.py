@@ -108,18 +108,6 @@ def _squared_1d(
     return mass, DenseKernel.build(rho, beta), nodes[kept, None]
 
 
-def _squared_2d(
-    density: Density, box: Box, counts: list[int], beta: float
-) -> tuple[ndarray, Kernel, ndarray]:
-    (y1, step1, _), (y2, step2, _) = (_axis(box, k, n) for k, n in enumerate(counts))
-    rho1, rho2 = (
-        (step * np.subtract.outer(np.arange(n), np.arange(n))) ** 2
-        for step, n in zip((step1, step2), counts, strict=True)
-    )
-    points = product(y1, y2)
-    return density(points) * (step1 * step2), SeparableKernel.build(rho1, rho2, beta), points
-
-
 def _absolute_1d(
     density: Density, box: Box, count: int, beta: float
 ) -> tuple[ndarray, Kernel, ndarray]:
@@ -131,14 +119,22 @@ def _absolute_1d(
     return mass, ScanKernel(count, step, beta, fractions), nodes[:, None]
 
 
-def _absolute_2d(
-    density: Density, box: Box, counts: list[int], beta: float
+def _plane(
+    density: Density, box: Box, counts: list[int], beta: float, squared: bool
 ) -> tuple[ndarray, Kernel, ndarray]:
-    y1, y2 = (_axis(box, k, n)[0] for k, n in enumerate(counts))
-    (x1, w1, _), (x2, w2, _) = gauss_cells(y1, 2), gauss_cells(y2, 2)
-    rho = [np.abs(np.subtract.outer(x, y)) for x, y in ((x1, y1), (x2, y2))]
-    mass = density(product(x1, x2)) * np.outer(w1, w2).ravel()
-    return mass, SeparableKernel.build(rho[0], rho[1], beta), product(y1, y2)
+    nodes, widths, rho, axes = [], [], [], []
+    for k, count in enumerate(counts):
+        y, step, _ = _axis(box, k, count)
+        x, width = (y, np.full(count, step)) if squared else gauss_cells(y, 2)[:2]
+        apart = np.abs(np.subtract.outer(x, y))
+        if squared:  # of indices, as in 1-D
+            apart = (step * np.subtract.outer(np.arange(count), np.arange(count))) ** 2
+        nodes.append(x)
+        widths.append(width)
+        rho.append(apart)
+        axes.append(y)
+    mass = density(product(nodes[0], nodes[1])) * np.outer(widths[0], widths[1]).ravel()
+    return mass, SeparableKernel.build(rho[0], rho[1], beta), product(axes[0], axes[1])
 
 
 def product(x: ndarray, y: ndarray) -> ndarray:
@@ -195,7 +191,7 @@ def discretise(
 
     def build(counts: list[int], refine: int = 1) -> tuple[ndarray, Kernel, ndarray]:
         if dim == 2:
-            return (_squared_2d if squared else _absolute_2d)(density, box, counts, beta)
+            return _plane(density, box, counts, beta, squared)
         if squared:
             return _squared_1d(density, box, counts[0], beta, refine)
         return _absolute_1d(density, box, counts[0], beta)

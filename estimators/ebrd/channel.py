@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.correction import Correction, ReferenceSampler, log_partition, score
+from rdbench.estimators.ebrd.correction import ReferenceSampler, log_partition, score
+from rdbench.estimators.ebrd.network import Network
 from rdbench.fitting import NO_CLAIM
 from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.inference.reproduction import GoOn, always
@@ -29,7 +30,7 @@ _ROUGHLY, _ROUGHLY_DRAWS = 1e-2, 20_000
 
 @dataclass(frozen=True, eq=False)
 class Claimed:
-    """What a finished channel is claimed on."""
+    """Draws on which a finished channel is claimed."""
 
     x: Float[Tensor, "n d"]
     """Draws that nothing was chosen by."""
@@ -48,7 +49,7 @@ class Tilted:
     """
 
     reference: GaussianMixture
-    network: Correction | None
+    network: Network | None
     strength: float
     slope: float
 

@@ -19,10 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.estimators.ebrd.network import Network
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import RunningMean, cosine
-from rdbench.inference.networks import BatchedMLP, single
-from rdbench.inference.reproduction import GoOn, Moments, always
+from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
 
 _STRENGTHS = (0.25, 0.5, 0.75, 1.0)
@@ -31,56 +31,6 @@ _CONDITIONAL_DRAWS = 8  # of p_ref(y|x), per symbol
 _MARGINAL_DRAWS = 20  # of p_ref, per symbol
 _BLOCK = 20_000
 _FIRST = 100_000  # draws that tell what spread their weights have
-
-
-class Correction(torch.nn.Module):
-    """B networks f_b: R^d -> R that tilt a reference: q is proportional to p_ref exp(-f).
-
-    All see y in the same coordinates, whitened by the covariance of the source, so that what one
-    slope has learned can start another.
-    """
-
-    centre: Tensor
-    whiten: Tensor
-
-    def __init__(self, batch: int, source: Moments, hidden: int, generator: Generator) -> None:
-        super().__init__()
-        cov, dim = source.cov, len(source.mean)
-        eye = torch.eye(dim, dtype=cov.dtype, device=cov.device)
-        # A source may be degenerate: no direction is blown up by more than a hundred.
-        regular = cov + 1e-4 * cov.diagonal().mean() * eye
-        whiten = torch.linalg.inv(torch.linalg.cholesky(regular)).T
-        self.register_buffer("centre", source.mean.expand(batch, 1, -1).float())
-        self.register_buffer("whiten", whiten.expand(batch, -1, -1).float())
-        self.network = BatchedMLP(batch, dim, hidden, generator)
-
-    def forward(self, y: Float[Tensor, "B n d"]) -> Float[Tensor, "B n"]:
-        """f_b(y)."""
-        out: Tensor = self.network((y - self.centre) @ self.whiten)
-        return out
-
-    @torch.no_grad()
-    def value_and_grad(
-        self, y: Float[Tensor, "B n d"]
-    ) -> tuple[Float[Tensor, "B n"], Float[Tensor, "B n d"]]:
-        """f_b(y) and its gradient in y."""
-        value, grad = self.network.value_and_grad((y - self.centre) @ self.whiten)
-        return value, grad @ self.whiten.transpose(-1, -2)
-
-    def single(self, index: int) -> Correction:
-        """The network of one slope, frozen, in float64."""
-        return single(self, index).double()
-
-    def repeated(self, batch: int) -> Correction:
-        """The first network as the start of ``batch`` of them."""
-        copies = single(self, 0)
-        for part in copies.modules():
-            for name, weight in list(part.named_parameters(recurse=False)):
-                shape = (batch, *weight.shape[1:])
-                setattr(part, name, torch.nn.Parameter(weight.detach().expand(shape).clone()))
-            for name, value in list(part.named_buffers(recurse=False)):
-                setattr(part, name, value.expand(batch, *value.shape[1:]).clone())
-        return copies
 
 
 class ReferenceSampler:
@@ -180,18 +130,18 @@ class Schedule:
 
 
 def train(
-    correction: Correction,
+    network: Network,
     sampler: ReferenceSampler,
     draw: Callable[[int], Tensor],
     schedule: Schedule,
     averaging: float,
     generator: Generator,
-    report: Callable[[float, Correction], bool],
-) -> Correction:
+    report: Callable[[float, Network], bool],
+) -> Network:
     """Descend F, and return the running mean of the weights.
 
     Args:
-        correction: the networks, trained in place.
+        network: one per slope, trained in place.
         sampler: of the references.
         draw: ``draw(n)``: n training symbols (n, d).
         schedule: iterations, symbols, draws per symbol, learning rate.
@@ -200,14 +150,14 @@ def train(
         report: told the fraction done and the running mean; on False training ends.
     """
     batch, n, k = len(sampler.means), schedule.symbols, schedule.draws
-    optimiser = torch.optim.Adam(correction.parameters(), lr=schedule.rate, betas=(0.5, 0.999))
+    optimiser = torch.optim.Adam(network.parameters(), lr=schedule.rate, betas=(0.5, 0.999))
     decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: cosine(i / schedule.iterations))
-    average = RunningMean(correction, averaging)
+    average = RunningMean(network, averaging)
     for iteration in range(schedule.iterations):
         x = draw(n).float().repeat_interleave(k, 0).expand(batch, n * k, -1)
         conditional = sampler.sample_conditional(x, generator)
         marginal = sampler.sample(n * k, generator)
-        under_p, under_q = correction(torch.cat([conditional, marginal], 1)).split(n * k, 1)
+        under_p, under_q = network(torch.cat([conditional, marginal], 1)).split(n * k, 1)
         log_zx = torch.logsumexp(-under_p.reshape(batch, n, k), 2).mean(1)
         optimiser.zero_grad()
         (torch.logsumexp(-under_q, 1) - log_zx).sum().backward()
@@ -231,7 +181,7 @@ class Scored:
 
 @torch.no_grad()
 def score(
-    correction: Correction,
+    network: Network,
     reference: GaussianMixture,
     x: Float[Tensor, "n d"],
     beta: float,
@@ -241,7 +191,7 @@ def score(
     """F of p_ref exp(-a f) for every strength a, by importance sampling.
 
     Args:
-        correction: one network, f.
+        network: f, one.
         reference: p_ref.
         x: symbols that F is a mean over.
         beta: the slope.
@@ -251,12 +201,12 @@ def score(
     n, dim = x.shape
     f = torch.cat(
         [
-            correction(part[None])[0]
+            network(part[None])[0]
             for part in reference.sample(_MARGINAL_DRAWS * n, generator).split(_BLOCK)
         ]
     )
     y = reference.sample_conditional(x, _CONDITIONAL_DRAWS, beta, generator)
-    fx = correction(y.reshape(1, -1, dim))[0].reshape(n, _CONDITIONAL_DRAWS)
+    fx = network(y.reshape(1, -1, dim))[0].reshape(n, _CONDITIONAL_DRAWS)
     rho = (y - x[:, None]).square().sum(-1)
     base = -reference.log_partition(x, beta)
     rows = []
@@ -308,7 +258,7 @@ def log_partition(
 
 
 def chosen_strength(
-    correction: Correction,
+    network: Network,
     reference: GaussianMixture,
     held_out: Float[Tensor, "n d"],
     beta: float,
@@ -318,7 +268,7 @@ def chosen_strength(
     """The strength of the network with the least held-out F; 0 where none gains enough.
 
     Args:
-        correction: one network, in float64.
+        network: one, in float64.
         reference: p_ref.
         held_out: symbols that fitted neither.
         beta: the slope.
@@ -326,7 +276,7 @@ def chosen_strength(
         generator: the source of randomness.
     """
     strengths = (0.0, *_STRENGTHS)
-    found = score(correction, reference, held_out, beta, strengths, generator)
+    found = score(network, reference, held_out, beta, strengths, generator)
     best = int(found.lagrangian.argmin())
     gain = float(found.lagrangian[0] - found.lagrangian[best])
     enough = max(config.network_gain, 3.0 * float(found.error[best]))

@@ -24,52 +24,15 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.printed import lemma_1
+from rdbench.estimators.ebrd.network import Network, lemma_1
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import NO_CLAIM, RunningMean, Task, cosine, iterate, standardised
 from rdbench.inference.langevin import Potential, adapted, mala
-from rdbench.inference.networks import BatchedMLP, single
 from rdbench.inference.plug_in import appendix_a
 from rdbench.types import Claim, Energy, Monitor, Refusal, TestChannel, View
 
 _LEARNING_RATE = 4e-3
-_CURVATURE = 0.1
 _START = 0.3  # of the step size of all chains
-
-
-class PlainEnergy(torch.nn.Module):
-    """B energies E(y) = MLP(w) + (curvature / 2) |w|^2 with w = L^-1 y and C = L L^T."""
-
-    whiten: Tensor
-
-    def __init__(
-        self, roots: Float[Tensor, "B d d"], hidden: int, generator: Generator, curvature: float
-    ) -> None:
-        super().__init__()
-        batch, dim, _ = roots.shape
-        self.curvature = curvature
-        self.register_buffer("whiten", torch.linalg.inv(roots.double()).transpose(1, 2).float())
-        self.network = BatchedMLP(batch, dim, hidden, generator, output_scale=0.1)
-
-    def forward(self, y: Float[Tensor, "B n d"]) -> Float[Tensor, "B n"]:
-        """E(y), differentiable in the parameters."""
-        w = y @ self.whiten
-        out: Tensor = self.network(w) + 0.5 * self.curvature * w.square().sum(-1)
-        return out
-
-    @torch.no_grad()
-    def value_and_grad(
-        self, y: Float[Tensor, "B n d"]
-    ) -> tuple[Float[Tensor, "B n"], Float[Tensor, "B n d"]]:
-        """E(y) and its gradient in y."""
-        w = y @ self.whiten
-        value, grad = self.network.value_and_grad(w)
-        grad = (grad + self.curvature * w) @ self.whiten.transpose(1, 2)
-        return value + 0.5 * self.curvature * w.square().sum(-1), grad
-
-    def single(self, index: int) -> PlainEnergy:
-        """The energy of one slope, frozen, in float64."""
-        return single(self, index).double()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +79,12 @@ def plain_channels(config: Settings, task: Task) -> Iterator[TestChannel]:
     rows = {kind: [i for i, c in enumerate(chained) if c is kind] for kind in (False, True)}
     groups = [everything.only(found, kind) for kind, found in rows.items() if found]
     for index, group in enumerate(groups):
-        energy = PlainEnergy(
+        energy = Network(
             _Proposals(group).marginal,
             config.hidden,
             task.generator,
-            config.curvature or _CURVATURE,
+            curvature=config.curvature or 0.1,
+            output_scale=0.1,
         )
         size = sum(p[0].numel() for p in energy.parameters())
         task.monitor.count(parameters=size * len(slopes))
@@ -153,8 +117,8 @@ def _needs_chains(group: _Group, z: Float[Tensor, "n d"]) -> list[bool]:
 
 
 def _train(
-    group: _Group, energy: PlainEnergy, part: tuple[int, int]
-) -> tuple[PlainEnergy, Float[Tensor, "B n d"]]:
+    group: _Group, energy: Network, part: tuple[int, int]
+) -> tuple[Network, Float[Tensor, "B n d"]]:
     """Descend eq. (4); return the running mean of the energies and the states of their chains."""
     config, task, n, batch = group.config, group.task, group.config.batch, len(group.slopes)
     generator, warm = task.generator, task.warm
@@ -203,7 +167,7 @@ def _train(
 
 @torch.no_grad()
 def _leap(
-    energy: PlainEnergy,
+    energy: Network,
     y: Float[Tensor, "B n d"],
     warm: Float[Tensor, "m d"],
     generator: Generator,
@@ -263,7 +227,7 @@ class _Proposals:
         """A start near every x: under absolute error x plus noise no wider than the source."""
         if self._gain is None:
             draws = [
-                self._distortion.noise(1.0 + b, *x.shape[1:], generator)
+                self._distortion.noise(1.0 + b, x.shape[1], x.shape[2], generator)
                 for b in self._slopes.tolist()
             ]
             return x + torch.stack(draws)
@@ -284,15 +248,11 @@ def _resampled(
 
 
 def _channel(
-    group: _Group, energies: PlainEnergy, states: Float[Tensor, "B n d"], index: int
+    group: _Group, energies: Network, states: Float[Tensor, "B n d"], index: int
 ) -> TestChannel:
     """Freeze one slope, without a claim: its energy in float64 and its samplers."""
     energy, one = energies.single(index), group.only([index], group.chained)
     proposal, kept = _Proposals(one), states[index].double()
-
-    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = energy.value_and_grad(y[None])
-        return value[0], grad[0]
 
     def settled(target: Potential, y: Tensor, factor: Tensor, rounds: int, g: Generator) -> Tensor:
         tau = torch.full((1,), _START, dtype=torch.float64, device=y.device)
@@ -314,7 +274,7 @@ def _channel(
 
     return TestChannel(
         beta=float(one.slopes[0]),
-        marginal=Energy(sample=sample, value_and_grad=value_and_grad),
+        marginal=Energy(sample, energy.of_one),
         claim=NO_CLAIM,
         sample_conditional=sample_conditional,
     )

@@ -3,64 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.estimators.ebrd.network import Network, lemma_1
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import NO_CLAIM, split
 from rdbench.inference.langevin import Potential
-from rdbench.inference.networks import BatchedMLP
 from rdbench.inference.plug_in import appendix_a
-from rdbench.types import Claim, Distortion, Energy, Monitor, TestChannel, View
+from rdbench.types import Claim, Energy, Monitor, TestChannel, View
 
 PRINTED = {"squared_error": (50, 1.2e-2), "absolute_error": (80, 3.5e-2)}
 """K and epsilon by distortion."""
-_FEW_STEPS = 2  # Langevin steps between two looks at the budget
-
-
-@dataclass(frozen=True)
-class _PrintedEnergy:
-    """MLP(y) + (curvature / 2) |y|^2: a network alone need not have a finite Z."""
-
-    network: BatchedMLP
-    curvature: float
-
-    def __call__(self, y: Tensor) -> Tensor:
-        out: Tensor = self.network(y) + 0.5 * self.curvature * y.square().sum(-1)
-        return out
-
-    def value_and_grad(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = self.network.value_and_grad(y)
-        return value + 0.5 * self.curvature * y.square().sum(-1), grad + self.curvature * y
-
-
-def lemma_1(
-    marginal: Potential,
-    distortion: Distortion,
-    x: Float[Tensor, "B n d"],
-    slopes: Float[Tensor, " B"],
-) -> Potential:
-    """E(y) + beta rho(x, y), whose Boltzmann law is p(y|x), batched over slopes (Lemma 1).
-
-    beta rho is formed in float64 whatever the energy's type.
-
-    Args:
-        marginal: E and its gradient.
-        distortion: rho.
-        x: the symbol of every state.
-        slopes: beta.
-    """
-
-    def potential(y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = marginal(y)
-        rho, slope = distortion.value_and_grad(x, y)
-        value = value + (slopes[:, None] * rho).to(value.dtype)
-        return value, grad + (slopes[:, None, None] * slope).to(value.dtype)
-
-    return potential
+_FEW_STEPS = 2  # Langevin steps between two questions to the budget
 
 
 @torch.no_grad()
@@ -102,19 +59,19 @@ def fit_printed(
         monitor: the budget.
     """
     draws = split(view, generator)
-    network = BatchedMLP(len(betas), view.dim, config.hidden, generator, output_scale=1.0)
-    curvature = config.curvature or 0.01
-    energy = _PrintedEnergy(network, curvature)
+    eye = torch.eye(view.dim, device=view.device).expand(len(betas), -1, -1)
+    energy = Network(
+        eye, config.hidden, generator, curvature=config.curvature or 0.01, output_scale=1.0
+    )
     slopes = torch.tensor(betas, dtype=torch.float64, device=view.device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate or 1e-3)
-    monitor.count(parameters=sum(p.numel() for p in network.parameters()))
+    optimiser = torch.optim.Adam(energy.parameters(), lr=config.learning_rate or 1e-3)
+    monitor.count(parameters=sum(p.numel() for p in energy.parameters()))
     iterations = max(1, round(config.iterations * monitor.effort))
     shape = (len(betas), config.batch, view.dim)
 
     def channels(claimed: tuple[Tensor, Generator] | None) -> Iterator[TestChannel]:
         for i, beta in enumerate(betas):
-            one = _PrintedEnergy(network.single(i).double(), curvature)
-            yield _channel(config, view, one, beta, claimed)
+            yield _channel(config, view, energy.single(i), beta, claimed)
 
     for iteration in range(iterations):
 
@@ -156,7 +113,7 @@ def _langevin(
 def _channel(
     config: Settings,
     view: View,
-    energy: _PrintedEnergy,
+    energy: Network,
     beta: float,
     claimed: tuple[Float[Tensor, "n d"], Generator] | None,
 ) -> TestChannel:
@@ -175,10 +132,6 @@ def _channel(
         y = _langevin(config, view, target, start(len(x) * k, g), g)
         return y.reshape(len(x), k, view.dim)
 
-    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = energy.value_and_grad(y.double()[None])
-        return value[0], grad[0]
-
     claim = NO_CLAIM
     if claimed is not None:
         x, generator = claimed
@@ -186,7 +139,7 @@ def _channel(
         claim = Claim(*appendix_a(view.distortion, x, drawn, beta), "estimate")
     return TestChannel(
         beta=beta,
-        marginal=Energy(sample=sample, value_and_grad=value_and_grad),
+        marginal=Energy(sample, energy.of_one),
         claim=claim,
         sample_conditional=sample_conditional,
     )

@@ -13,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Generator
 
 from rdbench.estimators.ebrd.channel import Claimed, Tilted, channel
 from rdbench.estimators.ebrd.correction import (
-    Correction,
     ReferenceSampler,
     Schedule,
     chosen_strength,
     train,
 )
+from rdbench.estimators.ebrd.network import Network
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import Task, standardised
 from rdbench.inference.components import choose_observed
@@ -84,7 +85,7 @@ class _Fit:
         # One component is a closed form (reverse water-filling) to start with.
         self.references = [self._single(s) for s in self.slopes]
         self.tied = False
-        self.networks: dict[int, tuple[Correction, int, float]] = {}
+        self.networks: dict[int, tuple[Network, int, float]] = {}
         """Of slopes with a network: a batch of them, which one it is, and its strength."""
         self.without = _BUDGET
         """Why the other slopes have none."""
@@ -150,8 +151,7 @@ class _Fit:
             return
         top = max(range(len(self.slopes)), key=lambda i: self.slopes[i])
         every = list(range(len(self.slopes)))
-        hidden = max(1, self.config.hidden // 2)
-        trunk = Correction(1, self.overall, hidden, self.task.generator)
+        trunk = self._untrained()
         for iterations, until in ((1.5, _PILOT), (4.5, _TRUNK)):
             trunk = self._trained(trunk, [top], iterations, 2, 1e-2, until)
             going = self._go_on(until)
@@ -167,7 +167,19 @@ class _Fit:
         strengths = [self._strength(trained.single(i), i) for i in every]
         self.networks = {i: (trained, i, a) for i, a in enumerate(strengths) if a > 0.0}
 
-    def _strength(self, network: Correction, index: int) -> float:
+    def _untrained(self) -> Network:
+        """One network that sees y whitened by the source's covariance.
+
+        All slopes see it in the same coordinates, so that one can start another.
+        """
+        cov = self.overall.cov
+        # A source may be degenerate: no direction is blown up by more than a hundred.
+        eye = torch.eye(len(cov), dtype=cov.dtype, device=cov.device)
+        root = torch.linalg.cholesky(cov + 1e-4 * cov.diagonal().mean() * eye)
+        hidden = max(1, self.config.hidden // 2)
+        return Network(root[None], hidden, self.task.generator, centre=self.overall.mean)
+
+    def _strength(self, network: Network, index: int) -> float:
         return chosen_strength(
             network.single(0),
             self.references[index],
@@ -179,17 +191,17 @@ class _Fit:
 
     def _trained(
         self,
-        correction: Correction,
+        network: Network,
         rows: list[int],
         longer: float,
         draws: int,
         rate: float,
         until: float,
-    ) -> Correction:
+    ) -> Network:
         """The networks of some slopes after training.
 
         Args:
-            correction: where they start, a batch of as many as ``rows``.
+            network: where they start, a batch of as many as ``rows``.
             rows: which slopes.
             longer: iterations, relative to ``config.iterations``.
             draws: of p_ref(y|x), per symbol.
@@ -207,14 +219,14 @@ class _Fit:
             rate=config.learning_rate or rate,
         )
 
-        def report(done: float, mean: Correction) -> bool:
+        def report(done: float, mean: Network) -> bool:
             task.monitor.count(gradient_steps=1)
             if until > _PILOT:  # before, nothing says that it is of use
                 self.networks = {i: (mean, row, 1.0) for row, i in enumerate(rows)}
             return self._go_on(start + (until - start) * done)
 
         return train(
-            correction,
+            network,
             sampler,
             task.draws.sample,
             schedule,

@@ -80,7 +80,7 @@ class ScalarEnergies(torch.nn.Module):
         return heights[..., None] - 0.5 * z.square(), z, factor
 
     def _seen(self, y: Float[Tensor, "B n"]) -> Float[Tensor, "B n 1"]:
-        """What the network sees."""
+        """y as the network sees it."""
         return ((y - self.centre) * self.whiten)[..., None]
 
     def forward(self, y: Float[Tensor, "B n"]) -> Float[Tensor, "B n"]:

@@ -24,7 +24,7 @@ from torch import Generator, Tensor
 
 from rdbench.sources.mixture import GaussianMixture
 
-_DEFENCE = 0.5  # share of the strata that is spread equally over the components
+_DEFENCE = 0.5  # fraction of the strata that is spread equally over the components
 
 
 class Proposal:
@@ -34,15 +34,15 @@ class Proposal:
         weights = torch.stack([x.weights for x in mixtures])
         self._means = torch.stack([x.means[:, 0] for x in mixtures])
         self._stds = torch.stack([x.covs[:, 0, 0] for x in mixtures]).sqrt()
-        self._shares = (1.0 - _DEFENCE) * weights + _DEFENCE / weights.shape[1]
+        self._weights = (1.0 - _DEFENCE) * weights + _DEFENCE / weights.shape[1]
 
     def sample(self, m: int, generator: Generator) -> Float[Tensor, "B m"]:
         """One draw from each of ``m`` strata, ascending."""
-        shares = self._shares
-        ends = shares.cumsum(1) / shares.sum(1, keepdim=True)
-        u = _strata((len(shares), m), generator)
-        label = torch.searchsorted(ends, u).clamp(max=shares.shape[1] - 1)
-        within = 1.0 - (ends.gather(1, label) - u) / shares.gather(1, label)
+        weights = self._weights
+        ends = weights.cumsum(1) / weights.sum(1, keepdim=True)
+        u = _strata((len(weights), m), generator)
+        label = torch.searchsorted(ends, u).clamp(max=weights.shape[1] - 1)
+        within = 1.0 - (ends.gather(1, label) - u) / weights.gather(1, label)
         z = torch.special.ndtri(within.clamp(1e-12, 1.0 - 1e-12))
         y = self._means.gather(1, label) + self._stds.gather(1, label) * z
         ordered: Tensor = y.sort(1).values
@@ -52,7 +52,7 @@ class Proposal:
         """log g, row by row."""
         total = torch.full_like(y, -math.inf)
         for share, mean, std in zip(
-            self._shares.unbind(1), self._means.unbind(1), self._stds.unbind(1), strict=True
+            self._weights.unbind(1), self._means.unbind(1), self._stds.unbind(1), strict=True
         ):
             height = share.log() - std.log() - 0.5 * math.log(2.0 * math.pi)
             z = (y - mean[:, None]) / std[:, None]

@@ -76,7 +76,7 @@ def annealed(
     g = select_mixture(fitting[:_SELECT_DRAWS], MAX_COMPONENTS, generator, margin=0.01)
     g = refined(g, fitting)
     schedules = [steps for steps in SCHEDULES if steps <= size.max_steps]
-    share = len(starting) // 3
+    third = len(starting) // 3
 
     def log_z(steps: int, chains: int, starting: Tensor, least: int = 0) -> Partition:
         chance = torch.ones_like(x[:, 0]) if weights is None else weights[: len(x)]
@@ -88,7 +88,7 @@ def annealed(
         return _evaluate(channel, energy, g, x, weights, z, steps, size, generator, width)
 
     for steps in schedules:
-        pilot_z = log_z(steps, chains // 2, starting[:share])
+        pilot_z = log_z(steps, chains // 2, starting[:third])
         if pilot_z.passes(_AIMED_WIDTH, _AIMED_EFFECTIVE):
             break
     passed = pilot_z.passes(MAX_PARTITION_WIDTH, MIN_EFFECTIVE)
@@ -102,7 +102,7 @@ def annealed(
     # n weights of effective fraction e have a mean with the relative variance (1/e - 1) / n.
     needed = (1.0 / pilot_z.ess - 1.0) / _AIMED_ERROR**2
     most = 2.0 * chains / max(1.0, steps / 20)
-    z = log_z(steps, chains, starting[share:], least=round(min(needed, most)))
+    z = log_z(steps, chains, starting[third:], least=round(min(needed, most)))
     agrees = z.passes(_CONTRADICTION * MAX_PARTITION_WIDTH, MIN_EFFECTIVE / _CONTRADICTION)
     # Long schedules are costly, and log Z, not the symbols, sets the error that is left.
     x = x if steps_x == 1 else x[: (len(x) + 1) // 2]

@@ -20,7 +20,7 @@ from rdbench.types import Distortion, Energy
 MAX_NODES = {1: 400_000, 2: 6_000_000}
 SHELL = 3  # nodes at every edge
 _OUTSIDE = 1e-7  # largest mass of q allowed in the outer shell of the box
-_SPILLED = 1e-5  # largest share of p(y|x) allowed there
+_SPILLED = 1e-5  # largest mass of p(y|x) allowed there
 _EXTREME = 32  # symbols for which that is looked at
 _BOXES = 12  # each 1.5 times as wide as the last
 _COARSE = {1: 400, 2: 120}  # nodes along an axis of the box while it is being found
@@ -116,14 +116,14 @@ def box_of(
 
 
 def _spilled(grid: Grid, distortion: Distortion, x: Tensor, beta: float) -> float:
-    """The largest share of p(y|x) in the outer shell of the box, over the most extreme x."""
+    """The largest mass of p(y|x) in the outer shell of the box, over the most extreme x."""
     middle = torch.stack([0.5 * (axis[0] + axis[-1]) for axis in grid.axes])
     extreme = x[(x - middle).square().sum(1).topk(min(_EXTREME, len(x))).indices]
     nodes = torch.cartesian_prod(*grid.axes).reshape(-1, len(grid.axes))
-    share = torch.softmax(
+    posterior = torch.softmax(
         grid.log_q.reshape(-1) - beta * distortion.pairwise(extreme, nodes), 1
     ).reshape(-1, *grid.log_q.shape)
-    held = share[(slice(None), *grid.inner)].flatten(1).sum(1)
+    held = posterior[(slice(None), *grid.inner)].flatten(1).sum(1)
     return 1.0 - float(held.min())
 
 

@@ -10,8 +10,8 @@ with phi = 1 agree at D - c and at no other shift: bridge sampling (Bennett 1976
 level of D itself does, because there one law sees what the other does not.
 
 ``at_p`` holds D at independent draws of p. ``at_g`` has a row for every independent draw of g and
-a column for every point drawn within it, stratified by proposals whose shares of g are
-``shares``: the weighted mean over a row counts as one draw.
+a column for every point drawn within it, stratified by proposals whose parts of g are
+``parts``: the weighted mean over a row counts as one draw.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Mismatch:
     """Where two laws do not have the claimed ratio: the mass that each gives to the place."""
 
     sampled: float
-    """Share of p's draws, each counted by sigmoid(-D)."""
+    """Part of p's draws, each counted by sigmoid(-D)."""
     claimed: float
     """The same integral by draws of g and the claimed ratio."""
     sigmas: float
@@ -44,7 +44,7 @@ class Mismatch:
 
 
 def offset(
-    at_p: Float[Tensor, " n"], at_g: Float[Tensor, "m k"], shares: Float[Tensor, " k"]
+    at_p: Float[Tensor, " n"], at_g: Float[Tensor, "m k"], parts: Float[Tensor, " k"]
 ) -> tuple[float, float]:
     """c, by which the claimed D is too high, and its standard error; (NaN, inf) if unknown."""
     at_p, at_g = at_p.double(), at_g.double()
@@ -56,12 +56,12 @@ def offset(
     lo = max(lo, hi - 1e6)  # log_prob may be -inf where g is not
     for _ in range(_ROUNDS):
         c = 0.5 * (lo + hi)
-        by_g = float((torch.sigmoid(at_g - c) @ shares).mean())
+        by_g = float((torch.sigmoid(at_g - c) @ parts).mean())
         above = by_g > float(torch.sigmoid(c - at_p).mean())
         lo, hi = (c, hi) if above else (lo, c)
     c = 0.5 * (lo + hi)
     everywhere = torch.ones_like(at_p), torch.ones_like(at_g)
-    p, g, variance = _means(at_p - c, at_g - c, *everywhere, shares)
+    p, g, variance = _means(at_p - c, at_g - c, *everywhere, parts)
     if not min(p, g) > 0.0:
         return math.nan, math.inf
     return c, math.sqrt(variance) / min(p, g)
@@ -70,7 +70,7 @@ def offset(
 def mismatch(
     at_p: Float[Tensor, " n"],
     at_g: Float[Tensor, "m k"],
-    shares: Float[Tensor, " k"],
+    parts: Float[Tensor, " k"],
     groups: list[tuple[str, Bool[Tensor, " n"], Bool[Tensor, " m"]]],
     sigmas: float = _SIGMAS,
 ) -> Mismatch | None:
@@ -90,9 +90,9 @@ def mismatch(
     places += [(name, of_p, of_g[:, None].expand_as(at_g)) for name, of_p, of_g in groups]
     for name, of_p, of_g in places:
         phi_p, phi_g = of_p.double(), of_g.double()
-        p, g, variance = _means(at_p, at_g, phi_p, phi_g, shares)
+        p, g, variance = _means(at_p, at_g, phi_p, phi_g, parts)
         slope = float((phi_p * _sigmoid_slope(at_p)).mean())
-        slope += float(((phi_g * _sigmoid_slope(at_g)) @ shares).mean())
+        slope += float(((phi_g * _sigmoid_slope(at_g)) @ parts).mean())
         apart = abs(p - g) - _SLACK * slope
         if apart > 0.0 and apart > sigmas * math.sqrt(variance):
             found = Mismatch(p, g, apart / math.sqrt(max(variance, 1e-300)), name)
@@ -101,7 +101,7 @@ def mismatch(
 
 
 def _means(
-    at_p: Tensor, at_g: Tensor, phi_p: Tensor, phi_g: Tensor, shares: Tensor
+    at_p: Tensor, at_g: Tensor, phi_p: Tensor, phi_g: Tensor, parts: Tensor
 ) -> tuple[float, float, float]:
     """E_p[phi sigmoid(-D)], E_g[phi sigmoid(D)] and the variance of their difference.
 
@@ -110,9 +110,9 @@ def _means(
     and the other way round.
     """
     values_p, each_g = phi_p * torch.sigmoid(-at_p), phi_g * torch.sigmoid(at_g)
-    values_g = each_g @ shares
+    values_g = each_g @ parts
     p, g = float(values_p.mean()), float(values_g.mean())
-    seen_from_g = float(((each_g * torch.sigmoid(-at_g)) @ shares).mean())
+    seen_from_g = float(((each_g * torch.sigmoid(-at_g)) @ parts).mean())
     seen_from_p = float((values_p * torch.sigmoid(at_p)).mean())
     variance_p = max(_variance(values_p), seen_from_g - min(p, g) ** 2)
     variance_g = _variance(values_g)

@@ -9,7 +9,7 @@ closed form). With n_i draws of proposal i
     Z^(x) = sum_j q(y_j) e^{-beta rho(x, y_j)} / sum_i n_i s_i(y_j|x)      over all draws j.
 
 It is unbiased whatever the proposals (`rdbench.audit.weighting`). Where a proposal is p(y|x) itself
-the weights are next to constant, at any rate. Draws of q that all x share would be cheaper, but
+the weights are next to constant, at any rate. Draws of q common to all x would be cheaper, but
 their error does not average out over x.
 
 All of it rests on log_prob being the log density of the sampler's draws, and likewise for the
@@ -67,7 +67,7 @@ class Allocation:
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """What is audited, and on what."""
+    """The marginal as the audit calls it, and on what it is audited."""
 
     sample: Callable[[int, Generator], Tensor]
     log_prob: Watched
@@ -126,7 +126,7 @@ class _Route:
         return log_q - problem.beta * rho - s + math.log(a.total), rho
 
     def checked(self, generator: Generator) -> Mass | None:
-        """What is known of the mass that the weights have too much, by few draws of each proposal.
+        """The mass that the weights have too much, by few draws of each proposal; None if unknown.
 
         Raises:
             ValueError: the weights are wrong.

@@ -36,7 +36,7 @@ _GOAL = 0.004  # nats
 _COMPONENTS, _MANY = 8, 16  # of h, quickly or thoroughly fitted
 _MIXTURE_DIM = 100  # beyond it h is one Gaussian
 _BLOCK = 1_000_000  # numbers held at once
-_WIDE_SHARE = 0.2  # of h, for the tails
+_WIDE_PART = 0.2  # of h, for the tails
 _FAR = (0.5, 0.9, 0.99, 0.999)  # quantiles of the distance from the centre of the simulated symbols
 
 
@@ -91,7 +91,7 @@ def law_of_symbols(
 
 
 def _with_wide_tails(h: GaussianMixture) -> GaussianMixture:
-    """h with a share for one Gaussian that reaches farther out than it.
+    """h with a part for one Gaussian that reaches farther out than it.
 
     What is wrong in the tails of q alone is met by few symbols, for which it matters much.
     """
@@ -100,7 +100,7 @@ def _with_wide_tails(h: GaussianMixture) -> GaussianMixture:
     cov = (h.weights[:, None, None] * h.covs).sum(0) + (h.weights[:, None] * apart).T @ apart
     cov = (1.0 + 3.0 * math.sqrt(2.0 / (h.dim + 2.0))) * cov
     return GaussianMixture(
-        torch.cat([(1.0 - _WIDE_SHARE) * h.weights, h.weights.new_tensor([_WIDE_SHARE])]),
+        torch.cat([(1.0 - _WIDE_PART) * h.weights, h.weights.new_tensor([_WIDE_PART])]),
         torch.cat([h.means, centre[None]]),
         torch.cat([h.covs, cov[None]]),
     )
@@ -142,13 +142,13 @@ def checked_weights(
         from_p.append(x)
         x = h.sample(more, generator)
         for part in x.split(_rows(dim)):
-            z, shares = sampling.propose(part, generator)
+            z, parts = sampling.propose(part, generator)
             log_w = sampling.log_weights(part, z)
             at_g.append(log_w - log_mass - h.log_prob(part)[:, None])
         from_g.append(x)
         p, g = torch.cat(at_p), torch.cat(at_g)
-        value, se = offset(p, g, shares)
-        where = mismatch(p, g, shares, _groups(torch.cat(from_p), torch.cat(from_g), h))
+        value, se = offset(p, g, parts)
+        where = mismatch(p, g, parts, _groups(torch.cat(from_p), torch.cat(from_g), h))
         if where is not None:
             raise ValueError(_described(where, value, se))
         if se <= _GOAL:
@@ -168,9 +168,9 @@ def _groups(of_p: Tensor, of_g: Tensor, h: GaussianMixture) -> list[tuple[str, T
     centre, scale = of_p.mean(0), of_p.std(0).clamp(min=1e-300)
     far_p, far_g = (((x - centre) / scale).square().sum(1) for x in (of_p, of_g))
     groups = []
-    for share in _FAR:
-        edge = far_p.quantile(share)
-        name = f"the symbol lies beyond the {100 * share:g}% quantile of the distance from the mean"
+    for level in _FAR:
+        edge = far_p.quantile(level)
+        name = f"the symbol lies beyond the {100 * level:g}% quantile of the distance from the mean"
         groups.append((name, far_p > edge, far_g > edge))
     if h.size > 1:
         label_p, label_g = h.log_joint(of_p).argmax(1), h.log_joint(of_g).argmax(1)

@@ -256,7 +256,7 @@ def pushforward(
 def _mass_of_prior(
     marginal: Pushforward, prior: Watched | None, generator: Generator
 ) -> tuple[Mass | None, str]:
-    """What is known of the mass of the prior's log density, or why nothing is."""
+    """The mass of the prior's log density, or why it is not known."""
     if marginal.prior is None or prior is None:
         return Mass(0.0, 0.0), ""
     if marginal.latent_dim > _LAPLACE_DIM:

@@ -49,7 +49,7 @@ class Mass:
 
     @property
     def above(self) -> float:
-        """What an F by this density may be too low by, beside the standard error."""
+        """By how much an F by this density may be too low, beside the standard error."""
         return max(self.value, 0.0)
 
 
@@ -65,7 +65,7 @@ class Checked:
 
 
 def _alone(like: Tensor) -> Tensor:
-    """The shares of one proposal."""
+    """The parts of a single proposal."""
     return torch.ones(1, dtype=torch.float64, device=like.device)
 
 

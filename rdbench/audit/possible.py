@@ -1,4 +1,4 @@
-"""What no channel can do is no result: D < 0, R < 0, R < R(D), F(q) < F*."""
+"""Numbers that no channel can have: D < 0, R < 0, R < R(D), F(q) < F*."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROUNDING = 1e-9
 
 
 def impossibility(found: Audited, reference: Reference, problem: Problem) -> str:
-    """What is impossible about an audited point, in words; empty where nothing is.
+    """The impossible numbers of an audited point, in words; empty where there are none.
 
     A value counts as impossible where it lies outside by more than twice its own 95% interval and
     the truth's bracket. ``found.gap_hi`` contains both; R and D have the half widths

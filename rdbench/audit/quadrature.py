@@ -168,11 +168,11 @@ def _log_domain(
     """-log Z_x / Z and E[rho | x], node by node in logarithms."""
     nodes = torch.cartesian_prod(*grid.axes).reshape(-1, len(grid.axes))
     log_q = grid.log_q.reshape(-1)
-    potential, spent = [], []
+    potential, distortions = [], []
     for part in x.split(max(1, _BLOCK // len(nodes))):
         rho = distortion.pairwise(part, nodes)
         exponent = log_q - beta * rho
         log_z = torch.logsumexp(exponent, 1)
         potential.append(-log_z)
-        spent.append((torch.exp(exponent - log_z[:, None]) * rho).sum(1))
-    return torch.cat(potential), torch.cat(spent)
+        distortions.append((torch.exp(exponent - log_z[:, None]) * rho).sum(1))
+    return torch.cat(potential), torch.cat(distortions)

@@ -118,27 +118,26 @@ def _split(
     with the slope 1 of the gap it would inherit all the noise of f*. D then has the slope
     (1 - s) / beta. A control that does not vary is none.
     """
-    spent = evaluation.distortion
-    k = len(spent)
-    rates = evaluation.potential[:k] - beta * spent
-    spending = spent
+    distortions = evaluation.distortion
+    k = len(distortions)
+    rates = evaluation.potential[:k] - beta * distortions
     if optimal is not None and truth is not None and beta > 0.0:
         control = optimal[:k] - truth.lagrangian.hi
         slope = _slope(rates, optimal[:k], symbols)
         if slope is not None:
             rates = rates - slope * control
-            spending = spent - (1.0 - slope) / beta * control
-    rate, distortion = mean_of(rates, symbols), mean_of(spending, symbols)
+            distortions = distortions - (1.0 - slope) / beta * control
+    rate, distortion = mean_of(rates, symbols), mean_of(distortions, symbols)
     if k < len(evaluation.potential) and beta > 0.0:
         # F stands on more symbols than R: D is what makes them agree, and has both errors.
         gaps = evaluation.potential[:k] - (0.0 if optimal is None else optimal[:k])
         both = math.hypot(distortion.widest, mean_of(gaps, symbols).widest / beta)
         distortion = Mean((lagrangian - rate.value) / beta, both)
-    spending_error = Z95 * evaluation.distortion_se + _size(evaluation.distortion_bias, symbols)
+    distortion_error = Z95 * evaluation.distortion_se + _size(evaluation.distortion_bias, symbols)
     method = max(evaluation.below, evaluation.above) + _size(evaluation.excess, symbols)
-    half = math.hypot(rate.widest, Z95 * evaluation.common_se) + method + beta * spending_error
+    half = math.hypot(rate.widest, Z95 * evaluation.common_se) + method + beta * distortion_error
     return _Split(
-        Mean(rate.value, half), Mean(distortion.value, distortion.widest + spending_error)
+        Mean(rate.value, half), Mean(distortion.value, distortion.widest + distortion_error)
     )
 
 

@@ -34,15 +34,15 @@ def atoms(
     log_weights = marginal.log_weights[keep].to(x.device).double()
     if probabilities is None:
         x = x[: max(256, int(kernel_evaluations / max(len(points), 1)))]
-    potential, spent = [], []
+    potential, distortions = [], []
     for rho in blocks(distortion, x, points):
         exponent = log_weights - tilt(rho, beta)
         log_z = torch.logsumexp(exponent, 1)
         potential.append(-log_z)
-        spent.append(mean_distortion(torch.softmax(exponent, 1), rho))
+        distortions.append(mean_distortion(torch.softmax(exponent, 1), rho))
     return Evaluation(
         potential=torch.cat(potential),
-        distortion=torch.cat(spent),
+        distortion=torch.cat(distortions),
         method="exact sum over atoms",
         side="exact",
         probabilities=probabilities,
@@ -61,7 +61,7 @@ def plug_in(
     """The paper's Appendix A, eq. (5): -log mean_j exp(-beta rho(x, y_j)) with y_j ~ q.
 
     It lies above f(x) in expectation (Jensen) and never exceeds log m + beta min rho: an upper
-    bound where the draws are exact. Its standard error has a part that all x share, from the
+    bound where the draws are exact. Its standard error has a part common to all x, from the
     draws: the delta method gives var_j c(y_j) / m with c(y) = mean_x exp(-beta rho(x, y)) / Z(x),
     where ``weights`` are those of the symbols. ``ess`` is the 5% quantile over x of the effective
     number of draws. E[rho | x] is a ratio of means over the draws, whose error and bias follow
@@ -75,8 +75,8 @@ def plug_in(
         weights = torch.full((n,), 1.0 / n, dtype=torch.float64, device=x.device)
     else:
         weights = weights[:n] / weights[:n].sum()
-    potential, spent, effective, bias = [], [], [], []
-    share = torch.zeros(m, dtype=torch.float64, device=x.device)
+    potential, distortions, effective, bias = [], [], [], []
+    mean_posterior = torch.zeros(m, dtype=torch.float64, device=x.device)
     moved = torch.zeros(m, dtype=torch.float64, device=x.device)
     row = 0
     for rho in blocks(distortion, x, draws):
@@ -87,20 +87,20 @@ def plug_in(
         # A forbidden letter has no weight, and a distortion that is infinite.
         influence = torch.where(posterior > 0.0, posterior * (rho - mean[:, None]), 0.0)
         potential.append(math.log(m) - log_z)
-        spent.append(mean)
+        distortions.append(mean)
         effective.append(1.0 / posterior.square().sum(1))
         bias.append(-(posterior * influence).sum(1))
-        share += weights[row : row + len(rho)] @ posterior
+        mean_posterior += weights[row : row + len(rho)] @ posterior
         moved += weights[row : row + len(rho)] @ influence
         row += len(rho)
     effective_draws = torch.cat(effective)
     return Evaluation(
         potential=torch.cat(potential),
-        distortion=torch.cat(spent),
+        distortion=torch.cat(distortions),
         method=f"plug-in with {m} draws",
         side="upper" if exact_draws else "estimate",
         probabilities=probabilities,
-        common_se=float((m * share).std()) / math.sqrt(m) if m > 1 else math.inf,
+        common_se=float((m * mean_posterior).std()) / math.sqrt(m) if m > 1 else math.inf,
         ess=float(effective_draws.quantile(0.05)) / m,
         excess=0.5 * (1.0 / effective_draws - 1.0 / m),
         distortion_se=math.sqrt(m) * float(moved.std()) if m > 1 else math.inf,

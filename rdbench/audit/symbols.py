@@ -104,7 +104,7 @@ def _tail_index(source: Source) -> float:
 
 @dataclass(frozen=True)
 class _Reach:
-    """The parts of r, in equal shares: p times (1 + |t - c| / s)^power, and p^temper."""
+    """The parts of r, in equal parts: p times (1 + |t - c| / s)^power, and p^temper."""
 
     powers: tuple[float, ...]
     tempers: tuple[float, ...]
@@ -158,15 +158,15 @@ def _stratified(
 def _by_component(source: HasComponents, block: int, generator: Generator) -> Symbols | None:
     """Draws of a mixture of which half are spread evenly over its components; None if singular."""
     weights = source.weights.to(generator.device).double()
-    shares = 0.5 * weights + 0.5 / len(weights)
+    chances = 0.5 * weights + 0.5 / len(weights)
     u = _strata(block, generator)
-    labels = torch.searchsorted(torch.cumsum(shares, 0), u).clamp(max=len(shares) - 1)
+    labels = torch.searchsorted(torch.cumsum(chances, 0), u).clamp(max=len(chances) - 1)
     x = source.sample_components(labels, generator)
     joint = source.log_joint(x).double()
     log_p = torch.logsumexp(joint, 1)
     if not bool(torch.isfinite(log_p).all()):
         return None
-    log_r = torch.logsumexp(joint + (shares / weights).log(), 1)
+    log_r = torch.logsumexp(joint + (chances / weights).log(), 1)
     return Symbols(x, weights=torch.exp(log_p - log_r), block=block, tail_index=math.inf)
 
 

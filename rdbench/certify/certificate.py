@@ -1,4 +1,4 @@
-"""What a certificate says."""
+"""A two-sided bound of F*(beta), with the q that achieves its upper end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every solver refuses, and its allowance for rounding."""
+"""Slopes and probabilities that every solver refuses, and the allowance for rounding."""
 
 from __future__ import annotations
 

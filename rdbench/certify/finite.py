@@ -138,9 +138,9 @@ def _newton(kernel: DenseKernel, p: ndarray, w: ndarray) -> ndarray:
     """Minimise -sum p log(K w) + sum w over the support of w, dropping weights that reach zero."""
     for _ in range(_NEWTON_STEPS):
         used = np.flatnonzero(w)
-        share = kernel.matrix[:, used] / (kernel.matrix[:, used] @ w[used])[:, None]
-        residual = share.T @ p - 1.0
-        scaled = share * np.sqrt(p)[:, None] * w[used]
+        ratios = kernel.matrix[:, used] / (kernel.matrix[:, used] @ w[used])[:, None]
+        residual = ratios.T @ p - 1.0
+        scaled = ratios * np.sqrt(p)[:, None] * w[used]
         hessian = scaled.T @ scaled
         np.fill_diagonal(hessian, hessian.diagonal() * (1.0 + 1e-14) + 1e-15)
         try:

@@ -1,4 +1,4 @@
-"""What a certificate is of, as a key: the same numbers, the same key, on every machine."""
+"""The key of a certificate, by its problem: the same numbers, the same key, on every machine."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.linalg import cho_factor, cho_solve
 
-# An atom loses at most this share of its weight in one step, so that weights stay positive.
+# An atom loses at most this part of its weight in one step, so that weights stay positive.
 _KEEP = 0.1
 _TRIALS = 16
 
@@ -46,18 +46,18 @@ def _derivatives(x: ndarray, p: ndarray, beta: float, s: _State) -> tuple[ndarra
     """Gradient and Hessian in (w, first coordinates, second coordinates, ...)."""
     n, d = x.shape
     m = len(s.weights)
-    share = s.terms / s.z[:, None]
-    weighted = share * p[:, None]
+    ratios = s.terms / s.z[:, None]
+    weighted = ratios * p[:, None]
     c = weighted.sum(0)
     slopes = [2.0 * beta * (x[:, axis, None] - s.points[:, axis]) for axis in range(d)]
     jacobian = np.empty((n, m * (1 + d)))
-    jacobian[:, :m] = share
+    jacobian[:, :m] = ratios
     gradient = np.empty(m * (1 + d))
     gradient[:m] = 1.0 - c
     moments = []
     for axis in range(d):
         block = slice(m * (axis + 1), m * (axis + 2))
-        np.multiply(share, slopes[axis] * s.weights, out=jacobian[:, block])
+        np.multiply(ratios, slopes[axis] * s.weights, out=jacobian[:, block])
         moments.append((weighted * slopes[axis]).sum(0))
         gradient[block] = -s.weights * moments[axis]
     jacobian *= np.sqrt(p)[:, None]

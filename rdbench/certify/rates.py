@@ -31,7 +31,7 @@ class Known:
 
     @classmethod
     def of(cls, certificate: Certificate) -> Known:
-        """What a certificate says."""
+        """The bracket of a certificate."""
         return cls(float(certificate.beta), float(certificate.lo), float(certificate.hi))
 
 

@@ -140,5 +140,5 @@ def close_in(
         (a, fa), (b, fb) = more, less
         if b - a < accuracy:
             return
-        share = 0.5 if count % 3 == 2 else min(max(fa / (fa - fb), 0.02), 0.98)
-        t = a + share * (b - a)
+        part = 0.5 if count % 3 == 2 else min(max(fa / (fa - fb), 0.02), 0.98)
+        t = a + part * (b - a)

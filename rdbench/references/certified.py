@@ -1,76 +1,50 @@
 """References that are solved numerically, each value in a bracket that is a certificate.
 
-A certificate is looked for in the table that is shipped, then in the user's cache, then computed
-(and cached). docs/certificates.md derives the brackets, docs/truth.md tells how to recompute them.
+docs/certificates.md derives the brackets, docs/truth.md tells how to recompute them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import converts, instance, number, probabilities, settle
-from rdbench.certify import store
+from rdbench.arrays import converts, probabilities
 from rdbench.certify.certificate import Certificate
-from rdbench.certify.identity import certificate_key, problem_digest
-from rdbench.certify.rates import Known, distortion_bracket, rate_at, rate_bracket, side_step
-from rdbench.certify.rungs import close_in, slope_of_rate
-from rdbench.certify.solve import Method, certify, method_of
-from rdbench.distortions import TableDistortion
-from rdbench.references.shipped import Table, rate_name, shipped, shipped_file
+from rdbench.certify.rates import Known, distortion_bracket, rate_at, rate_bracket
+from rdbench.certify.rungs import close_in
+from rdbench.references.certificates import LOOSELY, Certificates
+from rdbench.references.offset import Offset, without_offset
+from rdbench.references.shipped import rate_name
 from rdbench.sources.directional import log_mean_exp_cosine, sample_von_mises_fisher
-from rdbench.sources.finite import FiniteSource
-from rdbench.types import Bracket, HasSupport, OutOfRange, Problem, TruthPoint
+from rdbench.types import Bracket, HasSupport, OutOfRange, TruthPoint
 
 # Rows of x that meet all atoms at a time.
 _BLOCK = 4_000_000
-# What a slope is searched with, as a multiple of the tolerance.
-_ROUGH = 10.0
-_CLOSELY, _LOOSELY = 2e-4, 0.1
-# Of the range of the rows: what costs hardly a digit stays.
-_SMALL_OFFSET = 0.5
-_EPS = float(np.finfo(float).eps)
 # Tables of distortions up to this size are solved in milliseconds, at any slope that is asked for.
 _QUICK = 2_500
 
 
 @converts
 @dataclass(frozen=True, eq=False)
-class Bounded:
+class Bounded(Certificates):
     """R(D) of a problem that has a solver, as a bracket of any width.
 
-    ``case`` names the shipped table, if there is one. The brackets are of kind "bounds" where the
-    solver's are; the marginal behind the upper end is no optimum, and nothing is made of it.
+    The brackets are of kind "bounds" where the solver's are; the marginal behind the upper end is
+    no optimum, and nothing is made of it.
     """
 
     kind: ClassVar[str] = "bounds"
 
-    problem: Problem
-    tolerance: float
-    case: str = ""
-    _solved: dict[float, Certificate] = field(default_factory=dict, init=False, repr=False)
     # Rungs solved for R at a distortion; no search starts from them, so that what a slope gives
     # does not depend on what was asked before.
     _between: dict[float, Certificate] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        instance(self.problem, Problem, "what is certified")
-        settle(self, tolerance=number(self.tolerance, "a tolerance"))
-        if not 0.0 < self.tolerance < math.inf:
-            raise ValueError(f"a tolerance must be positive, got {self.tolerance}")
-
-    @property
-    def parts(self) -> tuple[Any, ...]:
-        """What the numbers pass through beside this class: the solver, the shipped table."""
-        return (*self.method.parts, *shipped_file(self.case))
 
     @property
     def citation(self) -> str:
@@ -94,24 +68,6 @@ class Bounded:
         kinds = sorted({c.kind for c in self.table.centres.values()})
         return f"{' or '.join(kinds)}, F* within {max(widths):.1e} nats"
 
-    @property
-    def table(self) -> Table:
-        """What is shipped of this case."""
-        return shipped(self.case)
-
-    @cached_property
-    def _digest(self) -> str:
-        return problem_digest(self.problem)
-
-    @cached_property
-    def method(self) -> Method:
-        """The solver of this problem.
-
-        Raises:
-            RdbenchError: there is none.
-        """
-        return method_of(self.problem)
-
     @cached_property
     def _entropy(self) -> float:
         """H(X) of a finite source, nats, points that coincide taken as one; else infinite."""
@@ -123,29 +79,15 @@ class Bounded:
         return float(torch.special.entr(p).sum())
 
     @cached_property
-    def _without_offset(self) -> _Offset | None:
-        """The problem less its row minima; None where they are small.
+    def _reduced(self) -> tuple[Bounded, Offset] | None:
+        """The reference of the problem less its row minima; None where they are small.
 
-        A constant in a row of distortions changes nothing but D, and a large one would take the
-        digits of R. Shipped tables hold certificates of the problem as it stands.
+        Shipped tables hold certificates of the problem as it stands.
         """
         if self.case or self.method.matrix is None:
             return None
-        rho, p = self.method.matrix
-        least = rho.min(1)
-        excess = rho - least[:, None]
-        if np.abs(least).max() < _SMALL_OFFSET * excess[np.isfinite(excess)].max():
-            return None
-        if not least.any():
-            return None
-        letters = torch.arange(len(p), dtype=torch.float64)[:, None]
-        source = FiniteSource(self.problem.source.name, letters, torch.from_numpy(p))
-        table = TableDistortion(torch.from_numpy(excess))
-        return _Offset(
-            replace(self, problem=Problem(source, table)),
-            math.fsum(p * least),
-            math.fsum(p * np.abs(least)),
-        )
+        found = without_offset(self.problem.source.name, *self.method.matrix)
+        return None if found is None else (replace(self, problem=found[0]), found[1])
 
     @cached_property
     def _enough(self) -> float:
@@ -155,10 +97,6 @@ class Bounded:
         rho, p = self.method.matrix
         return float((p @ rho).min())
 
-    def key(self, beta: float, tolerance: float | None = None) -> str:
-        """The content key of the certificate at beta."""
-        return certificate_key(self._digest, beta, tolerance or self.tolerance)
-
     # ---------------------------------------------------------------- certificates
 
     def certificate(self, beta: float) -> Certificate:
@@ -167,24 +105,10 @@ class Bounded:
         Raises:
             OutOfRange: beta is no slope that the solver covers.
         """
-        if not (0.0 < beta < math.inf):
-            raise OutOfRange(f"beta must be finite and positive, got {beta}")
-        if self._without_offset is not None:
-            return self._without_offset.put_back(self._without_offset.reduced.certificate(beta))
-        if beta not in self._solved:
-            stored = self.table.centres.get(self.key(beta))
-            self._solved[beta] = stored or self._cached(beta, self.tolerance)
-        return self._solved[beta]
-
-    def _cached(self, beta: float, tolerance: float) -> Certificate:
-        """A certificate from the user's cache, or solved and put there."""
-        key = self.key(beta, tolerance)
-        found = store.recall(key)
-        # The key is a digest of both; a file that says otherwise is not what was asked for.
-        if found is None or (found.beta, found.tolerance) != (beta, tolerance):
-            found = self.solve(beta, tolerance)
-            store.remember(key, found)
-        return found
+        if 0.0 < beta < math.inf and self._reduced is not None:
+            reduced, offset = self._reduced
+            return offset.certificate(reduced.certificate(beta))
+        return super().certificate(beta)
 
     def solve(self, beta: float, tolerance: float | None = None) -> Certificate:
         """A fresh certificate, from no table and no cache.
@@ -192,41 +116,10 @@ class Bounded:
         Raises:
             OutOfRange: beta is no slope that the solver covers.
         """
-        if self._without_offset is not None:
-            return self._without_offset.put_back(
-                self._without_offset.reduced.solve(beta, tolerance)
-            )
-        try:
-            return certify(self.method, beta, tolerance or self.tolerance, self._nearest(beta))
-        except ValueError as reason:
-            raise OutOfRange(str(reason)) from None
-
-    @property
-    def rough(self) -> float:
-        """The tolerance of what a slope is searched with; bounds are no quicker for a wider one."""
-        return self.tolerance if self.kind == "bounds" else _ROUGH * self.tolerance
-
-    def search(
-        self, rate: float, solve: Callable[[float], Certificate], near: float | None = None
-    ) -> float:
-        """The slope of a rate, from certificates that ``solve`` gives, starting at ``near``."""
-        unit = self.method.unit
-        accuracy = _LOOSELY if self.kind == "bounds" else _CLOSELY
-        return slope_of_rate(solve, rate, near or 1.0 / unit, accuracy, unit)
-
-    def _nearest(self, beta: float) -> Certificate | None:
-        """What is solved close enough to start from."""
-        near = [c for b, c in self._solved.items() if 0.95 * beta <= b <= 1.05 * beta]
-        return min(near, key=lambda c: abs(c.beta - beta), default=None)
-
-    def known(self, beta: float) -> Known:
-        """The bracket of F*(beta) alone."""
-        return self.table.sides.get(self.key(beta)) or Known.of(self.certificate(beta))
-
-    def side_slopes(self, centre: Certificate) -> tuple[float, ...]:
-        """The neighbours of a slope from which D* is bracketed."""
-        step = side_step(centre.width, centre.beta, centre.distortion)
-        return (centre.beta - step, centre.beta + step)
+        if self._reduced is not None:
+            reduced, offset = self._reduced
+            return offset.certificate(reduced.solve(beta, tolerance))
+        return super().solve(beta, tolerance)
 
     def accepted(self, beta: float) -> Certificate:
         """The certificate at beta that the truth is made of."""
@@ -236,8 +129,9 @@ class Bounded:
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
-        if self._without_offset is not None:
-            return self._without_offset.point(beta)
+        if self._reduced is not None:
+            reduced, offset = self._reduced
+            return offset.point(reduced.point(beta))
         centre = self.accepted(beta)
         known = Known.of(centre)
         sides = [self.known(b) for b in self.side_slopes(centre) if b > 0.0]
@@ -253,8 +147,11 @@ class Bounded:
         """
         if distortion >= self._enough:
             return Bracket.exact(0.0)
-        if self._without_offset is not None:
-            return self._without_offset.rate(distortion)
+        if self._reduced is not None:
+            reduced, offset = self._reduced
+            low, high = offset.distortions(distortion)
+            # R does not increase, so that rounding of D moves the ends apart.
+            return Bracket(reduced.rate(high).lo, reduced.rate(low).hi)
         if not distortion > 0.0:
             raise OutOfRange(f"a distortion must be positive, got {distortion}")
         return self.refined_rate(distortion) if self._quick else self._known_rate(distortion)
@@ -265,8 +162,10 @@ class Bounded:
         Raises:
             OutOfRange: no slope that can be solved has so small a distortion.
         """
-        if self._without_offset is not None:
-            return self._without_offset.rate(distortion, refined=True)
+        if self._reduced is not None:
+            reduced, offset = self._reduced
+            low, high = offset.distortions(distortion)
+            return Bracket(reduced.refined_rate(high).lo, reduced.refined_rate(low).hi)
         if not 0.0 < distortion < math.inf:
             raise OutOfRange(f"a distortion must be positive and finite, got {distortion}")
 
@@ -277,7 +176,7 @@ class Bounded:
                 return False
 
         if not done():
-            accuracy = _LOOSELY if self.kind == "bounds" else 1e-10
+            accuracy = LOOSELY if self.kind == "bounds" else 1e-10
             close_in(self._rung, distortion, self._guess(distortion), done, accuracy)
         return self._known_rate(distortion)
 
@@ -330,8 +229,8 @@ class Bounded:
                 f"R = {rate:.6g} is above the largest rate of {self.problem.source.name}, the "
                 f"entropy of its letters: {entropy:.4g} nats"
             )
-        if self._without_offset is not None:
-            return self._without_offset.reduced.slope(rate)
+        if self._reduced is not None:
+            return self._reduced[0].slope(rate)
         return self.search(rate, lambda beta: self._cached(beta, self.rough))
 
 
@@ -357,8 +256,9 @@ class Certified(Bounded):
         Raises:
             OutOfRange: it is wider than the tolerance.
         """
-        if self._without_offset is not None:
-            return self._without_offset.put_back(self._without_offset.reduced.accepted(beta))
+        if self._reduced is not None:
+            reduced, offset = self._reduced
+            return offset.certificate(reduced.accepted(beta))
         found = self.certificate(beta)
         if not found.reached:
             raise OutOfRange(
@@ -421,39 +321,3 @@ class Certified(Bounded):
         u = sample_von_mises_fisher(axes.repeat_interleave(k, 0), kappa, generator)
         centre = x.double() - centred
         return centre[:, None, :] + (radius[:, None] * u).reshape(n, k, d)
-
-
-class _Offset(NamedTuple):
-    """A problem with distortions rho, where rho + c(x) is asked about."""
-
-    reduced: Bounded
-    mean: float
-    """E c(X)."""
-    size: float
-    """E |c(X)|: what the rounding of the mean is relative to."""
-
-    def put_back(self, found: Certificate) -> Certificate:
-        """The certificate of rho + c."""
-        more, slack = found.beta * self.mean, found.beta * self._slack(found.distortion)
-        lo, hi = found.lo + more - slack, found.hi + more + slack
-        return replace(found, lo=lo, hi=hi, distortion=found.distortion + self.mean)
-
-    def point(self, beta: float) -> TruthPoint:
-        """The point of rho + c; R is the same to the last digit."""
-        found = self.reduced.point(beta)
-        f, d, slack = found.lagrangian, found.distortion, self._slack(found.distortion.hi)
-        more = beta * self.mean
-        return replace(
-            found,
-            lagrangian=Bracket(f.lo + more - beta * slack, f.hi + more + beta * slack),
-            distortion=Bracket(d.lo + self.mean - slack, d.hi + self.mean + slack),
-        )
-
-    def rate(self, distortion: float, *, refined: bool = False) -> Bracket:
-        """R(D) of rho + c: R does not increase, so that rounding of D moves the ends apart."""
-        d, slack = distortion - self.mean, self._slack(abs(distortion))
-        rate = self.reduced.refined_rate if refined else self.reduced.rate
-        return Bracket(rate(d + slack).lo, rate(d - slack).hi)
-
-    def _slack(self, distortion: float) -> float:
-        return 4.0 * _EPS * (self.size + distortion)

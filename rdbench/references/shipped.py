@@ -23,7 +23,7 @@ _PACKAGE = "rdbench.references.data"
 
 @dataclass(frozen=True)
 class Table:
-    """What is shipped of one case."""
+    """The shipped values of one case."""
 
     slopes: dict[str, float] = field(default_factory=dict)
     """Slope by rate (as `rate_name` writes it)."""

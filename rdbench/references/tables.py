@@ -113,7 +113,7 @@ def write(folder: Path, case: str, tolerance: float, rungs: list[dict[str, Any]]
 
 
 def missing(asked: Wanted) -> list[str]:
-    """What a table lacks, or holds for another problem or version; one line each."""
+    """The rungs that a table lacks, or holds for another problem or version; one line each."""
     reference, table = asked.reference, asked.reference.table
     found = []
     for rate in asked.rates:
@@ -132,7 +132,7 @@ def missing(asked: Wanted) -> list[str]:
 
 
 def disagreement(reference: Bounded, stored: Certificate) -> tuple[str, float]:
-    """What is wrong with a stored certificate beside a fresh one; the CPU seconds it took."""
+    """The fault of a stored certificate beside a fresh one, if any, and the CPU seconds it took."""
     fresh = dataclasses.replace(reference, case="").solve(stored.beta)
     where = f"{reference.case} at beta = {stored.beta:g}"
     brackets = (

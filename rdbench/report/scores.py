@@ -113,6 +113,12 @@ def mean(values: Iterable[float | None]) -> float | None:
         return math.fsum(value / len(known) for value in known)
 
 
+def mean_of_all(values: Iterable[float | None]) -> float | None:
+    """The mean, None where any is unknown: means over different points are not comparable."""
+    known = list(values)
+    return None if None in known else mean(known)
+
+
 def mean_gap(scored: Sequence[PointRecord]) -> Interval:
     """The mean gap of ``scored`` points with an interval that is valid whatever they share.
 
@@ -122,12 +128,10 @@ def mean_gap(scored: Sequence[PointRecord]) -> Interval:
     points are independent it is wider than need be. One point that is only bounded from above
     (side ``upper``, or no gap_lo) leaves the mean without a lower end.
     """
-    los = [None if point.side == "upper" else point.gap_lo for point in scored]
-    his = [point.gap_hi for point in scored]
     return Interval(
         mean=mean(point.gap for point in scored),
-        lo=None if None in los else mean(los),
-        hi=None if None in his else mean(his),
+        lo=mean_of_all(None if point.side == "upper" else point.gap_lo for point in scored),
+        hi=mean_of_all(point.gap_hi for point in scored),
     )
 
 

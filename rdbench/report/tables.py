@@ -20,13 +20,11 @@ from rdbench.report.grouping import (
     TIMING_SETTINGS,
     CaseName,
     Cell,
-    SortKey,
     Value,
     case_namer,
     grouped,
     number,
     parse_by,
-    sort_key,
     text_of,
     varying,
 )
@@ -66,14 +64,9 @@ def print_summary(
         return
     case_name = case_namer(records)
     settings = varying(records, SETTINGS)
-    groups: dict[tuple[Value, ...], list[CellRecord]] = {}
-    order: dict[tuple[Value, ...], SortKey] = {}
-    for record in records:
-        hidden = [CELL_COLUMNS[name](record) for name in settings]
-        key = (case_name(record), estimator_label(record), *hidden)
-        groups.setdefault(key, []).append(record)
-        order[key] = sort_key((record.suite, record.dim, *key))
-    rows = [(key, summarise(groups[key])) for key in sorted(groups, key=order.__getitem__)]
+    keys = ["case", "estimator", *settings]
+    groups = grouped(records, keys, case_name, of_points=False)
+    rows = [(key, summarise([record for record, _ in members])) for key, members in groups]
     width = console.width if console.is_terminal and not verbose else None
     left_out: list[str] = []
     printed = False

@@ -47,7 +47,7 @@ class DigitsSource:
 
     @property
     def name(self) -> str:
-        """What is kept of the images."""
+        """The number of pixels or components."""
         kept = "pixels" if self.components == _PIXELS else "principal components"
         return f"digits, {self.components} {kept}"
 

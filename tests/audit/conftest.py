@@ -1,4 +1,4 @@
-"""What the tests of the audit share: a small size, channels, and one call for an audit."""
+"""Shared by the tests of the audit: a small size, channels, and one call for an audit."""
 
 from __future__ import annotations
 

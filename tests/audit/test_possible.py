@@ -1,4 +1,4 @@
-"""What no channel can do is named; what chance does to an optimal channel is not."""
+"""Numbers that no channel can have are named; what chance does to an optimal one is not."""
 
 from __future__ import annotations
 

@@ -30,9 +30,7 @@ def _atoms(points: Tensor) -> Atoms:
     return Atoms(points, torch.full((n,), -math.log(n), dtype=torch.float64))
 
 
-def _plain(
-    case: Case, beta: float, points: Tensor, count: int
-) -> tuple[float, ...]:
+def _plain(case: Case, beta: float, points: Tensor, count: int) -> tuple[float, ...]:
     """R, D and their standard errors by plain means over plain draws."""
     q, rates, distortions = _atoms(points), [], []
     x = case.problem.source.sample(count, Generator().manual_seed(99)).double()

@@ -14,7 +14,6 @@ from rdbench.distortions import Hamming
 from rdbench.estimators.ebrd import EBRD
 from rdbench.estimators.ebrd.channel import Claimed, Tilted, channel
 from rdbench.estimators.ebrd.correction import (
-    Correction,
     ReferenceSampler,
     Schedule,
     chosen_strength,
@@ -22,7 +21,7 @@ from rdbench.estimators.ebrd.correction import (
     score,
     train,
 )
-from rdbench.inference.reproduction import Moments
+from rdbench.estimators.ebrd.network import Network
 from rdbench.sources.mixture import GaussianMixture, paper_mixture, two_modes
 from rdbench.suites import planar, scalar, vector_gaussian
 from rdbench.types import (
@@ -113,10 +112,9 @@ def _gaussian(cov: Tensor) -> GaussianMixture:
     return GaussianMixture(torch.ones(1).double(), torch.zeros(1, len(cov)).double(), cov[None])
 
 
-def _network(cov: Tensor, hidden: int = 8, scale: float = 1.0, seed: int = 4) -> Correction:
+def _network(cov: Tensor, hidden: int = 8, scale: float = 1.0, seed: int = 4) -> Network:
     """An untrained network; a large ``scale`` makes its output matter."""
-    source = Moments(1, torch.zeros(len(cov)).double(), cov)
-    network = Correction(1, source, hidden, seeded(seed))
+    network = Network(torch.linalg.cholesky(cov)[None], hidden, seeded(seed))
     with torch.no_grad():
         network.network.w3.mul_(scale)
     return network
@@ -404,7 +402,7 @@ def test_the_printed_algorithm_stays_where_its_chains_start() -> None:
     assert _audit(SCALAR[1], made).gap_paper_protocol > 0.5
 
 
-class _Step(Correction):
+class _Step(Network):
     """f(y) = -2.5 where y_1 > 0."""
 
     def __init__(self) -> None:

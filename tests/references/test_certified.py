@@ -113,7 +113,7 @@ def test_the_shipped_table_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
         {made.key(2.0): known[2.0]},
         {made.key(b): made.known(b) for b in known if b != 2.0},
     )
-    monkeypatch.setattr("rdbench.references.certified.shipped", lambda case: table)
+    monkeypatch.setattr("rdbench.references.certificates.shipped", lambda case: table)
     monkeypatch.setattr(store, "recall", lambda key: pytest.fail("asked the cache"))
     monkeypatch.setattr(Certified, "solve", _no_solver)
     shipped = dataclasses.replace(_table(), case="any")

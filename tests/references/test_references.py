@@ -334,7 +334,7 @@ ENTRIES = [
 def test_potential_and_conditional_have_the_right_means(
     entry: _Entry, generator: torch.Generator
 ) -> None:
-    """E f*(X) = F*, and the conditional spends D* on average: both within 5 standard errors."""
+    """E f*(X) = F*, and the conditional has D* on average: both within 5 standard errors."""
     reference = entry.reference
     assert isinstance(reference, HasPotential)
     assert isinstance(reference, HasConditional)

@@ -57,9 +57,9 @@ def test_a_straight_piece_is_the_chord_of_its_ends() -> None:
     # Symmetric channels: with probability e the erasure, else a flip with probability a.
     e, a = np.meshgrid(np.linspace(0, 1, 2001), np.linspace(1e-9, 0.5, 2001), indexing="ij")
     rate = (1 - e) * (math.log(2.0) + a * np.log(a) + (1 - a) * np.log1p(-a))
-    spent = 0.3 * e + (1 - e) * a
+    distortion = 0.3 * e + (1 - e) * a
     for d in (0.05, 0.15, 0.2, 0.28):
-        least = float(rate[spent <= d].min())
+        least = float(rate[distortion <= d].min())
         found = reference.rate(d)
         assert found.width < 1e-7
         assert found.lo <= least + 1e-12

@@ -10,7 +10,7 @@ import pytest
 
 from rdbench.certify import identity
 from rdbench.cli import main
-from rdbench.references import certified, shipped
+from rdbench.references import certificates, shipped
 from rdbench.references.certified import Certified
 from rdbench.references.shipped import Table, rate_name, read_table
 from rdbench.references.tables import wanted
@@ -29,7 +29,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _use(monkeypatch: pytest.MonkeyPatch, plain: dict[str, Any]) -> None:
     table = read_table(plain)
-    monkeypatch.setattr(certified, "shipped", lambda case: table if case else Table())
+    monkeypatch.setattr(certificates, "shipped", lambda case: table if case else Table())
 
 
 def _plain(folder: Path) -> dict[str, Any]:

@@ -108,11 +108,11 @@ def _em_step(x: ndarray, p: ndarray, q: AtomSet, beta: float) -> AtomSet:
     logits = np.log(q.weights) + 2.0 * beta * (x @ q.points.T)
     logits -= beta * (q.points**2).sum(1)
     logits -= logits.max(1, keepdims=True)
-    share = np.exp(logits)
-    share *= (p / share.sum(1))[:, None]
-    weights = share.sum(0)
+    responsibilities = np.exp(logits)
+    responsibilities *= (p / responsibilities.sum(1))[:, None]
+    weights = responsibilities.sum(0)
     used = weights > 1e-9
-    points = (share[:, used].T @ x) / weights[used, None]
+    points = (responsibilities[:, used].T @ x) / weights[used, None]
     return AtomSet(points, weights[used] / weights[used].sum())
 
 

@@ -107,8 +107,8 @@ class _Candidate:
     score: float
 
 
-def extent(density: LineDensity, beta: float, share: float, side: int) -> float:
-    """The end of the support, or where an atom at it costs the tail beyond less than ``share``.
+def extent(density: LineDensity, beta: float, loss: float, side: int) -> float:
+    """The end of the support, or where an atom at it costs the tail beyond less than ``loss``.
 
     So does the mass beyond, which the lower side loses a multiple of.
 
@@ -120,7 +120,7 @@ def extent(density: LineDensity, beta: float, share: float, side: int) -> float:
     t = max(density.outward, density.scale)
     while t < 1e9 * density.scale:
         tail = density.tail(t, side)
-        if beta * tail.second + tail.mass <= share:
+        if beta * tail.second + tail.mass <= loss:
             break
         t *= 1.15
     return side * t

@@ -184,8 +184,8 @@ def _checked_mass(density: LineDensity, draws: Float[ndarray, " n"]) -> float:
         )
     below = np.concatenate([[0.0], np.cumsum(masses)])
     at = np.concatenate([panels.left, panels.right[-1:]])
-    share = np.searchsorted(np.sort(draws), at) / len(draws)
-    if float(np.abs(share - below).max()) > _APART:
+    observed = np.searchsorted(np.sort(draws), at) / len(draws)
+    if float(np.abs(observed - below).max()) > _APART:
         raise ValueError("its draws do not follow its density")
     return total
 

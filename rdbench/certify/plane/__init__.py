@@ -33,7 +33,7 @@ _SOLVER_MASS = 1e-13
 _EDGE = 1e-3
 # A weight whose c is so far above one bounds nothing.
 _USELESS = 10.0
-_SHARES = (0.3, 0.03, 3e-3, 3e-4, 1e-5)
+_PARTS = (0.3, 0.03, 3e-3, 3e-4, 1e-5)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class _Grid:
         return cast(ndarray, np.exp(self.log_p) * self.steps.prod())
 
     def heavy(self, mass: float) -> tuple[Float[ndarray, "n 2"], Float[ndarray, " n"]]:
-        """The nodes with at least this share of the largest, as points with probabilities."""
+        """The nodes with at least this part of the largest, as points with probabilities."""
         i, j = np.nonzero(self.p > mass * self.p.max())
         p = self.p[i, j]
         return np.stack([self.first[i], self.second[j]], 1), p / p.sum()
@@ -223,8 +223,8 @@ def _lower(
     Outside the box lambda is one: it adds nothing to E log lambda, and at most the mass to c.
     """
     best, moved = 0.0, 0.0  # F* >= 0
-    for share in _SHARES:
-        tau = _tau(grid, share * tolerance)
+    for part in _PARTS:
+        tau = _tau(grid, part * tolerance)
         expected = [float((g.p * _log_lambda(g, q, tau, beta)).sum()) for g in (grid, fine)]
         coarse, c = _field(grid, q, tau, beta), _field(fine, q, tau, beta)
         if c(*_axes(density, beta, 1.0)).max() > _USELESS:

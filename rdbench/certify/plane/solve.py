@@ -105,8 +105,8 @@ def ascend(
     """Mean-shift steps towards the local maxima of c: each one raises it."""
     y = start
     for _ in range(_ASCENT):
-        share = mass[:, None] * np.exp(-beta * squared_distances(x, y))
-        y = (share.T @ x) / share.sum(0)[:, None]
+        responsibilities = mass[:, None] * np.exp(-beta * squared_distances(x, y))
+        y = (responsibilities.T @ x) / responsibilities.sum(0)[:, None]
     return y
 
 

@@ -94,9 +94,9 @@ class Shells:
             radii = self.radii[near]
             terms = log_w[near] + log_kernel(self.dim, beta, block, radii)
             terms = np.exp(terms - terms.max(1, keepdims=True))
-            share = terms / terms.sum(1, keepdims=True)
+            responsibilities = terms / terms.sum(1, keepdims=True)
             rho = mean_distortion(self.dim, beta, block, radii)
-            total += float(p[start : start + 64] @ (share * rho).sum(1))
+            total += float(p[start : start + 64] @ (responsibilities * rho).sum(1))
         return total
 
 

@@ -31,7 +31,7 @@ function boardColumns(axis) {
           r.leader ? "strong" : "span",
           {},
           upper(r, r.shown),
-          r.doubt === null ? "" : ` ± ${rates(r.doubt, 3)}`,
+          r.truth_doubt === null || r.step === null ? "" : ` ± ${rates(r.truth_doubt, 3)}`,
           r.scored !== 0 && r.scored !== r.ok ? ` (of ${r.scored})` : "",
         ),
     },
@@ -39,8 +39,8 @@ function boardColumns(axis) {
     {
       title: "95% interval",
       hint: "[mean of the lower ends, mean of the upper ends]; sorted by the upper end",
-      sort: (r) => r.hi,
-      cell: (r) => (r.step === null ? ABSENT : interval(r.lo, r.hi, 3)),
+      sort: (r) => r.gap.hi,
+      cell: (r) => (r.step === null ? ABSENT : interval(r.gap.lo, r.gap.hi, 3)),
     },
     {
       title: "behind the best",
@@ -48,7 +48,7 @@ function boardColumns(axis) {
         "the gap less that of the best, in pairs on the same symbols, with its 95% interval; over " +
         "the slopes that both have. Of audited values: what is only bounded " +
         "from above may be better than it looks",
-      sort: (r) => r.behind,
+      sort: (r) => r.behind?.value,
       cell: behindCell,
     },
     {
@@ -56,46 +56,46 @@ function boardColumns(axis) {
       hint:
         "the highest rate up to which every gap is good, by its upper end at most 0.05 nats; ≥ " +
         "where the ladder ends there",
-      sort: (r) => r.good_to,
-      cell: (r) => (r.good_to !== null && r.good_throughout ? "≥ " : "") + rates(r.good_to, 3),
+      sort: (r) => r.good_to?.rate,
+      cell: (r) => (r.good_to?.is_top ? "≥ " : "") + rates(r.good_to?.rate, 3),
     },
     {
       title: "median gap",
       hint: "which no single rate rules; of upper bounds by their upper ends",
-      sort: (r) => r.median,
-      cell: (r) => upper(r, r.median),
+      sort: (r) => r.median?.gap,
+      cell: (r) => upper(r, r.median?.gap ?? null),
     },
     {
       title: "claimed",
       hint: "mean gap by the estimator's own formula",
-      sort: (r) => r.claimed,
-      cell: (r) => rates(r.claimed, 3),
+      sort: (r) => r.claims.mean_gap,
+      cell: (r) => rates(r.claims.mean_gap, 3),
     },
     {
       title: "claim",
       text: true,
       hint: "the most alarming verdict on a claim, and on how many points",
-      sort: (r) => (r.verdicts.length ? DATA.verdicts.indexOf(r.verdicts[0][0]) : null),
+      sort: (r) => (r.claims.verdicts.length ? DATA.verdicts.indexOf(r.claims.verdicts[0][0]) : null),
       cell: verdictCell,
     },
     {
       title: "worst gap",
       hint: "95% interval of the largest gap on the ladder of rates; sorted by its upper end",
-      sort: (r) => r.worst_hi ?? r.worst,
-      cell: (r) => interval(r.worst_lo, r.worst_hi, 3),
+      sort: (r) => r.worst?.hi ?? r.worst?.gap,
+      cell: (r) => (r.worst === null ? ABSENT : interval(r.worst.lo, r.worst.hi, 3)),
     },
     {
       title: "at R*",
       hint: "the true rate at which the gap is largest",
-      sort: (r) => r.worst_at,
-      cell: (r) => rates(r.worst_at, 3),
+      sort: (r) => r.worst?.rate,
+      cell: (r) => rates(r.worst?.rate, 3),
     },
     {
       title: "side",
       text: true,
       hint: "of what the interval is",
-      sort: (r) => r.sides,
-      cell: (r) => r.sides || ABSENT,
+      sort: (r) => r.sides.join(", "),
+      cell: (r) => r.sides.join(", ") || ABSENT,
     },
     {
       title: "CPU s",
@@ -117,15 +117,16 @@ function boardColumns(axis) {
 function behindCell(r) {
   if (r.best) return "best";
   if (r.behind === null) return ABSENT;
-  const holds = r.holds === "exact" ? "" : ` (${r.holds})`;
-  return `${rates(r.behind, 3)} ${interval(r.behind_lo, r.behind_hi, 3)}${holds}`;
+  const { value, lo, hi, holds } = r.behind;
+  return `${rates(value, 3)} ${interval(lo, hi, 3)}${holds === "exact" ? "" : ` (${holds})`}`;
 }
 
 function verdictCell(r) {
-  if (!r.verdicts.length) return ABSENT;
-  const total = r.verdicts.reduce((n, [, k]) => n + k, 0);
-  const [name, n] = r.verdicts[0];
-  const all = r.verdicts.map(([word, k]) => `${word} ${k}/${total}`).join(", ");
+  const { verdicts } = r.claims;
+  if (!verdicts.length) return ABSENT;
+  const total = verdicts.reduce((n, [, k]) => n + k, 0);
+  const [name, n] = verdicts[0];
+  const all = verdicts.map(([word, k]) => `${word} ${k}/${total}`).join(", ");
   return el(
     "span",
     { title: all, class: r.calm ? null : "alarm" },
@@ -153,7 +154,7 @@ function whisker(r, axis) {
       class: "interval",
       stroke: look.colour,
       d:
-        `M${at(r.lo ?? r.shown)},8H${at(r.hi ?? r.shown)}` +
+        `M${at(r.gap.lo ?? r.shown)},8H${at(r.gap.hi ?? r.shown)}` +
         (r.is_upper ? `M${at(r.shown)},8${ARROW_LEFT}` : ""),
     }),
   );

@@ -74,7 +74,8 @@ def ladder_gap(record: CellRecord) -> dict[str, Any] | None:
     shown = shown_mean(found, upper=upper)
     if shown is None:
         return None
-    return finite({"gap": shown, "lo": found.lo, "hi": found.hi, "is_upper": upper})
+    row: dict[str, Any] = finite({"gap": shown, "lo": found.lo, "hi": found.hi, "is_upper": upper})
+    return row
 
 
 def _axes(

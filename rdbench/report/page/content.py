@@ -15,7 +15,7 @@ import msgspec
 from rdbench.columns import AUDIT_S, POINT, Column
 from rdbench.report.claims import VERDICTS
 from rdbench.report.export import value
-from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, case_namer, sort_key, text_of, varying
+from rdbench.report.grouping import case_namer, sort_key
 from rdbench.report.impossible import is_impossible
 from rdbench.report.page.cases import axis_data, case_data, ladder_gap, spread
 from rdbench.report.page.pack import Pool, numbers, texts
@@ -23,8 +23,8 @@ from rdbench.report.page.samples import samples
 from rdbench.report.page.standings import leaderboard
 from rdbench.report.scales import gap_axis
 from rdbench.report.scores import abscissa, shown_gap
-from rdbench.report.series import Panel, Sources, panels_of, state
-from rdbench.report.style import Look, estimator_label, series_styles
+from rdbench.report.series import Panel, Sources, panels_of, series_labels, state
+from rdbench.report.style import Look, series_styles
 from rdbench.report.summary import SCORED, troubles
 from rdbench.run.records import CellRecord, PointRecord, TracePoint
 
@@ -54,7 +54,12 @@ def page_data(
         units: in which the page opens, ``nats`` or ``bits``.
         sources: where more of the truth is known than the records say.
     """
-    named = sorted(_named(records), key=lambda pair: sort_key(_order(*pair)))
+    pairs = [
+        pair
+        for members in _by_suite(records).values()
+        for pair in zip(members, series_labels(members), strict=True)
+    ]
+    named = sorted(pairs, key=lambda pair: sort_key(_order(*pair)))
     ordered = [record for record, _ in named]
     labels = sorted({(record.estimator, label) for record, label in named})
     styles = series_styles(labels, looks)
@@ -115,17 +120,6 @@ def _panels(records: Sequence[CellRecord], sources: Sources | None) -> dict[tupl
     }
 
 
-def _named(records: Sequence[CellRecord]) -> list[tuple[CellRecord, str]]:
-    """Every cell with its series; settings that vary within a suite are part of it."""
-    named = []
-    for members in _by_suite(records).values():
-        settings = varying(members, SETTINGS)
-        for record in members:
-            hidden = [f"{name} {text_of(CELL_COLUMNS[name](record))}" for name in settings]
-            named.append((record, ", ".join([estimator_label(record), *hidden])))
-    return named
-
-
 def _board_axes(
     cases: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
@@ -134,7 +128,7 @@ def _board_axes(
     for row in rows:
         spreads = found.setdefault(cases[row["case"]]["suite"], [])
         if row["shown"] is not None:
-            spreads.append(spread(row["shown"], row["lo"], row["hi"]))
+            spreads.append(spread(row["shown"], row["gap"]["lo"], row["gap"]["hi"]))
     return {suite: axis_data(gap_axis(spreads)) for suite, spreads in found.items()}
 
 

@@ -20,7 +20,7 @@ function overview(standing) {
       {
         class: place,
         title:
-          `${series[r.series].label}: ${interval(r.lo, r.hi, 3)}` +
+          `${series[r.series].label}: ${interval(r.gap.lo, r.gap.hi, 3)}` +
           (r.veiled ? `, of which ${rates(r.truth_width, 2)} is the width of what is known of F*` : ""),
       },
       el(r.leader ? "strong" : "span", {}, why),

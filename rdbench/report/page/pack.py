@@ -48,12 +48,11 @@ def numbers(values: Sequence[float | None]) -> list[float | int | None] | None:
     return [value if value is None or math.isfinite(value) else None for value in values]
 
 
-def finite(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with None for numbers that are not finite."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in row.items()
-    }
+def finite(value: Any) -> Any:
+    """The value with None for numbers that are not finite, at any depth."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def clipped(value: float) -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rdbench.report.grouping import CELL_COLUMNS, SETTINGS
 from rdbench.report.page.pack import finite
-from rdbench.report.paired import Difference, Entrant, Standing, standing
+from rdbench.report.paired import Entrant, Standing, standing
 from rdbench.report.series import state
-from rdbench.report.summary import Summary, summarise
+from rdbench.report.summary import summarise
 from rdbench.run.records import CellRecord
 
 STEPS = (1e-3, 1e-2, 1e-1, 1.0)
@@ -23,8 +24,8 @@ def leaderboard(records: Sequence[CellRecord], of_cell: Sequence[int]) -> list[d
     """The rows of all cases, of each case the best first.
 
     Then they come by how far they are behind the best in pairs on the same symbols, then by their
-    gaps; what has no gap comes last. All is of whole ladders. Numbers are in nats, None where not
-    known.
+    gaps; what has no gap comes last. A row holds the fields of its `Summary`, all of whole ladders,
+    in nats.
 
     Args:
         records: the cells in the order of the page, case by case.
@@ -35,87 +36,53 @@ def leaderboard(records: Sequence[CellRecord], of_cell: Sequence[int]) -> list[d
         cases.setdefault((record.suite, record.case), {}).setdefault(series, []).append(place)
     rows = []
     for case, members in enumerate(cases.values()):
-        behind = _standings(records, members)
+        cells = {series: [records[k] for k in own] for series, own in members.items()}
+        standings = _standings(cells)
         found = [
-            _row(series, cells, summarise([records[k] for k in cells]), behind.get(series))
-            | {"case": case, "states": _states([records[k] for k in cells])}
-            for series, cells in members.items()
+            {"case": case, "series": series, "cells": own}
+            | _row(series, cells[series], standings.get(series))
+            for series, own in members.items()
         ]
-        rows += sorted(found, key=lambda row: (_last(row["behind"]), _last(row["shown"])))
+        rows += sorted(found, key=_rank)
     return [finite(row) for row in rows]
 
 
-def _last(value: float | None) -> float:
-    return math.inf if value is None else value
+def _rank(row: dict[str, Any]) -> tuple[float, float]:
+    behind, shown = row["behind"], row["shown"]
+    return behind["value"] if behind else math.inf, math.inf if shown is None else shown
 
 
-def _standings(
-    records: Sequence[CellRecord], members: dict[int, list[int]]
-) -> dict[int, tuple[int, Standing[int]]]:
-    """Of every series of a case that can be compared, itself and the standing it is part of."""
+def _standings(cells: Mapping[int, Sequence[CellRecord]]) -> dict[int, Standing[int]]:
+    """Of every series of a case that can be compared the standing that it is part of."""
     groups: dict[tuple[Any, ...], dict[int, Entrant]] = {}
-    for series, cells in members.items():
-        own = [records[k] for k in cells]
+    for series, own in cells.items():
         pairs = tuple((record, point) for record in own for point in record.points)
         settings = tuple(CELL_COLUMNS[name](own[0]) for name in SETTINGS)
         entrant = Entrant(pairs, whole=all(record.points for record in own))
         groups.setdefault(settings, {})[series] = entrant
     found = [(group, standing(group)) for group in groups.values()]
-    return {series: (series, one) for group, one in found if one is not None for series in group}
+    return {series: one for group, one in found if one is not None for series in group}
 
 
-def _row(
-    series: int, cells: Sequence[int], found: Summary, place: tuple[int, Standing[int]] | None
-) -> dict[str, Any]:
-    standing = None if place is None else place[1]
-    best = standing is not None and standing.best == series
-    behind = None if standing is None else standing.behind.get(series)
-    if best:
-        behind = Difference(0.0, 0.0, 0.0, "exact", 0, 0, 0, 0)
-    high = found.gap.hi if found.gap.hi is not None else found.gap.mean
+def _row(series: int, records: Sequence[CellRecord], place: Standing[int] | None) -> dict[str, Any]:
+    found = summarise(records)
+    behind = None if place is None else place.behind.get(series)
+    high = found.gap.mean if found.gap.hi is None else found.gap.hi
     known = None if high is None else high - found.truth_width
-    return {
-        "series": series,
-        "cells": cells,
-        "leader": standing is not None and series in standing.leaders,
-        "best": best,
-        "behind": behind and behind.value,
-        "behind_lo": behind and behind.lo,
-        "behind_hi": behind and behind.hi,
-        "holds": behind and behind.holds,
-        "seeds": found.seeds,
-        "points": found.points,
-        "ok": found.ok,
-        "scored": found.scored,
+    states = [state(point) for record in records for point in record.points]
+    return asdict(found) | {
         "shown": found.shown_gap,
-        "lo": found.gap.lo,
-        "hi": found.gap.hi,
         "is_upper": found.is_upper,
-        "median": found.median and found.median.gap,
-        "worst": found.worst and found.worst.gap,
-        "worst_lo": found.worst and found.worst.lo,
-        "worst_hi": found.worst and found.worst.hi,
-        "worst_at": found.worst and found.worst.rate,
-        "good_to": found.good_to and found.good_to.rate,
-        "good_throughout": found.good_to is not None and found.good_to.is_top,
-        "doubt": None if found.shown_gap is None else found.truth_doubt,
-        "truth_width": found.truth_width,
+        "calm": all(name in CALM for name, _ in found.claims.verdicts[:1]),
+        "best": place is not None and place.best == series,
+        "leader": place is not None and series in place.leaders,
+        "behind": {"value": 0.0} if place and place.best == series else behind and asdict(behind),
         # Only what is known of the gap is painted: of what the bracket on F* may add, nothing.
         "step": None if known is None else _step(known),
         "veiled": high is not None and known is not None and _step(high) > _step(known),
-        "sides": ", ".join(found.sides),
-        "claimed": found.claims.mean_gap,
-        "verdicts": found.claims.verdicts,
-        "calm": all(name in CALM for name, _ in found.claims.verdicts[:1]),
-        "cpu_s": found.cpu_s,
+        "states": list(dict.fromkeys(states + [r.status for r in records if not r.points])),
     }
 
 
 def _step(gap: float) -> int:
     return sum(gap > least for least in STEPS)
-
-
-def _states(records: Sequence[CellRecord]) -> list[str]:
-    """What became of the points, each state once, and of cells without any."""
-    points = [state(point) for record in records for point in record.points]
-    return list(dict.fromkeys(points + [r.status for r in records if not r.points]))
