@@ -37,7 +37,7 @@ def import_module(head: str) -> ModuleType:
 
 
 def class_in(module: ModuleType, head: str, name: str) -> Any:
-    """What the module calls by that name.
+    """The class of that name.
 
     Args:
         module: as `import_module` gave it.

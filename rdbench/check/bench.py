@@ -1,4 +1,4 @@
-"""What the checks of one estimator share: its fits and their audits, each done once."""
+"""The fits of one estimator and their audits, each done once for all checks."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def known(only: Collection[str] | None) -> None:
 
 
 def _instance(estimator: Any, cls: Any, preset: str) -> Any:
-    """What is tried; None where the class is so far off that nothing can be."""
+    """The instance to try; None where the class is so far off that none can be made."""
     if not (isinstance(getattr(cls, "info", None), EstimatorInfo) and hasattr(cls, "fit")):
         return None
     presets = {"default": {}, **cls.info.presets}

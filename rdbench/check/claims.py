@@ -135,8 +135,8 @@ def _pair(one: Judged) -> tuple[bool, str]:
     other = math.sqrt(one.probe.dim * max(excess, 0.0))
     slack, (rate_half, distortion_half) = slack_of(one, found.rate, found.distortion), halves(one)
     rate_off = abs(claim.rate - found.rate) - slack.rate - rate_half - other
-    spent_off = abs(claim.distortion - found.distortion) - slack.distortion - distortion_half
-    if rate_off <= 0.0 and spent_off - other / beta <= 0.0:
+    distortion_off = abs(claim.distortion - found.distortion) - slack.distortion - distortion_half
+    if rate_off <= 0.0 and distortion_off - other / beta <= 0.0:
         return True, ""
     return True, (
         f"it claims R = {claim.rate:.4g}, D = {claim.distortion:.4g}, the audit finds "

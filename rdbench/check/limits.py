@@ -1,4 +1,4 @@
-"""What happens at the edges: budgets, few training points, odd sources, slopes and dimensions?"""
+"""The edges: budgets, few training points, odd sources, slopes and dimensions."""
 
 from __future__ import annotations
 

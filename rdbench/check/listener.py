@@ -14,7 +14,7 @@ Look = Callable[[Sequence[TestChannel]], list[str]]
 
 @dataclass(eq=False)
 class Listener:
-    """What `rdbench.types.Monitor` asks for, with a memory.
+    """A `rdbench.types.Monitor` with a memory.
 
     Args:
         effort: what the estimator multiplies its work by.

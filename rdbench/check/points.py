@@ -22,7 +22,7 @@ _STEPS = range(-4, 11)  # slopes beta 2^k at which the true curve is looked at
 
 @dataclass(frozen=True)
 class Slack:
-    """What the noise of a claim explains: of R, of D and of R + beta D."""
+    """The part of an error that the noise of a claim explains: of R, of D and of R + beta D."""
 
     rate: float
     distortion: float
@@ -58,7 +58,7 @@ def where(one: Judged) -> str:
 
 
 def impossibility(one: Judged) -> str:
-    """What is impossible about an audited point, in words; empty where nothing is."""
+    """The impossible thing about an audited point, in words; empty where there is none."""
     found = one.audited
     if found is None:
         return ""

@@ -1,4 +1,4 @@
-"""What every command takes: a frozen dataclass each, whose docstring is the command's help.
+"""The options of every command: a frozen dataclass each, whose docstring is the command's help.
 
 A field is an option (an argument where it says so), its default the option's default. Nothing
 heavy is imported here, so that ``--help`` is quick.
