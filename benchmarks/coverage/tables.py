@@ -1,4 +1,4 @@
-"""What each row of the tables of repeated audits, of bias, of energies and of mixtures measures."""
+"""The rows of the tables of repeated audits, of bias, of energies and of mixtures."""
 
 from __future__ import annotations
 

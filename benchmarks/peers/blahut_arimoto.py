@@ -252,7 +252,7 @@ class Contest:
 
 
 def versions() -> str:
-    """What was compared, and with which NumPy."""
+    """The versions of dit and NumPy."""
     return " ".join(f"{name}={importlib.metadata.version(name)}" for name in ("dit", "numpy"))
 
 
