@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks._cases import BANDS
-from benchmarks._measured import CASE_NAMES, ESTIMATORS, Measured, PerCase, number, point
+from benchmarks._cases import BANDS, ESTIMATORS
+from benchmarks._measured import CASE_NAMES, Measured, PerCase, number, point
 from benchmarks._measured import measured as setup_cache
 
 __all__ = ["Gap", "setup_cache"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from benchmarks._cases import BANDS, CaseFailed
-from benchmarks._measured import ESTIMATORS, TRACED, Measured, PerCase, cost, number, point
+from benchmarks._cases import BANDS, ESTIMATORS, CaseFailed
+from benchmarks._measured import TRACED, Measured, PerCase, cost, number, point
 from benchmarks._measured import measured as setup_cache
 
 __all__ = ["Fit", "ToGap", "setup_cache"]

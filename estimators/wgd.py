@@ -18,14 +18,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.fitting import NO_CLAIM, Task, check_settings, iterate, standardised, tuned
-from rdbench.inference.particles import conditional, exact_point, starting_points
+from rdbench.inference.particles import (
+    conditional,
+    exact_point,
+    posterior_sums,
+    starting_points,
+    working_type,
+)
 from rdbench.types import (
     Atoms,
     Claim,
@@ -37,21 +43,14 @@ from rdbench.types import (
     View,
 )
 
-_CHECKPOINT_EVERY = 10
+_EVERY = 10  # steps from one checkpoint to the next
 _SHORT_RATE = 0.6  # of log n, from where the gap may pass .05 nats
-# Entries of P held at once: what fits the cache of a core, and what fills an accelerator.
-_CPU_ENTRIES, _DEVICE_ENTRIES = 500_000, 50_000_000
-_SINGLE_ERROR = 1e-3
-_LEAST_MASS = 1e-6
-_FAR = 100.0
+_LEAST_MASS, _FAR = 1e-6, 100.0
 
 
 @dataclass(frozen=True)
 class WGD:
-    """Particles under squared or absolute error; the fields are hyper-parameters.
-
-    A source on finitely many points is treated like any other, through its draws.
-    """
+    """Particles under squared or absolute error; finite sources are known by their draws alone."""
 
     info: ClassVar[EstimatorInfo] = EstimatorInfo(
         summary="particles moved by the Wasserstein gradient; R <= log n",
@@ -66,9 +65,8 @@ class WGD:
             "steps of gradient descent on one fixed batch of 100,000 draws, 1,000 particles of "
             "weight 1/n started at draws plus noise of a tenth of the standard deviation (of all "
             "coordinates together; theirs is of each), learning rate 1e-2 falling as an inverse "
-            "square root to 1e-3. Published for half the squared error at lambda = 10, our "
-            "beta = 5; beyond beta = 100 its steps are longer than 2 / (2 beta) and may diverge, "
-            "which is refused. Absolute error is our addition."
+            "square root to 1e-3. Published at our beta = 5 alone; beyond beta = 100 its steps "
+            "may diverge, which is refused. Absolute error is our addition."
         },
         not_invariant=frozenset({"scale:paper"}),
         colour="#E69F00",
@@ -108,17 +106,20 @@ class WGD:
         return standardised(self._fit, view, betas, generator, monitor, warm=self.warm_draws)
 
     def _fit(self, task: Task) -> Iterator[TestChannel | Refusal]:
-        default = 10_000 if self.algorithm == "printed" else min(500 + 150 * task.dim, 2000)
+        printed = self.algorithm == "printed"
+        default = 10_000 if printed else min(500 + 150 * task.dim, 2000)
         steps = max(1, round((self.iterations or default) * task.monitor.effort))
-        flows = self._flows(task, steps)
+        start = task.draws.sample(self.particles)
+        x = task.draws.sample(self.batch or 100_000) if printed else task.warm
+        flows = list(self._flows(task, start, x, steps))
         per_particle = task.dim + (self.weights == "updated")
         task.monitor.count(parameters=len(flows) * self.particles * per_particle)
-        x = task.draws.sample(1)
+        task.draws.sample(1)  # not used; without it all later draws would be others
 
         def step(i: int) -> bool:
             nonlocal x
             t, k = divmod(i, len(flows))
-            if self.algorithm == "averaged" and k == 0:
+            if k == 0 and not printed:
                 x = task.draws.sample(self.batch or 1000)
             flows[k].step(x, t)
             return True
@@ -126,8 +127,7 @@ class WGD:
         def channels() -> list[TestChannel]:
             return [self._channel(task, flow, None) for flow in flows if not flow.diverged]
 
-        every = _CHECKPOINT_EVERY * len(flows)
-        iterate(task.monitor, steps * len(flows), step, channels, every=every)
+        iterate(task.monitor, steps * len(flows), step, channels, every=_EVERY * len(flows))
         claimed_on = task.draws.claim(self.claim_draws)
         for flow in flows:
             if flow.diverged:
@@ -135,35 +135,30 @@ class WGD:
             else:
                 yield self._channel(task, flow, claimed_on)
 
-    def _flows(self, task: Task, steps: int) -> list[Averaged | Printed]:
-        """The particles of every slope at their starting points."""
-        squared = task.distortion.name == "squared_error"
-        start, x = task.draws.sample(self.particles), task.warm
-        flows: list[Averaged | Printed] = []
+    def _flows(
+        self, task: Task, y: Float[Tensor, "n d"], x: Float[Tensor, "k d"], steps: int
+    ) -> Iterator[Flow]:
+        """The particles of every slope at their starting points, from draws y."""
+        squared, printed = task.distortion.name == "squared_error", None
         if self.algorithm == "printed":
-            x = task.draws.sample(self.batch or 100_000)
-            shape, device = start.shape, task.device
-            e = torch.randn(shape, generator=task.generator, device=device, dtype=torch.float64)
-            start = start + 0.1 * start.std(correction=0) * e
+            kind: dict[str, Any] = {
+                "generator": task.generator,
+                "device": task.device,
+                "dtype": torch.float64,
+            }
+            y = y + 0.1 * y.std(correction=0) * torch.randn(y.shape, **kind)
             # a step of lr d psi / dy is one of lr / scale^2 in standard coordinates
-            rate = self.learning_rate / task.scale**2
-            for beta in task.betas:
-                kind = working_type(x, beta, squared)
-                flows.append(Printed(start.to(kind), beta, squared, x.to(kind), rate, steps))
-            return flows
+            printed = (self.learning_rate / task.scale**2, steps, float(x.abs().max()))
         for beta in task.betas:
-            y = starting_points(start, x, 0.5 / beta) if squared else start
-            y = y.to(working_type(x, beta, squared), copy=True)
-            flow = Averaged(y, beta, squared, self.weights == "updated", self.gain_power)
+            start = starting_points(y, x, 0.5 / beta) if squared and printed is None else y
+            start = start.to(working_type(x, beta, squared), copy=True)
+            flow = Flow(start, beta, squared, self.weights == "updated", self.gain_power, printed)
             # particles in the tails would weigh too much if weights were fixed
             if flow.updated and task.go_on():
                 flow.cover(x)
-            flows.append(flow)
-        return flows
+            yield flow
 
-    def _channel(
-        self, task: Task, flow: Averaged | Printed, x: Float[Tensor, "k d"] | None
-    ) -> TestChannel:
+    def _channel(self, task: Task, flow: Flow, x: Float[Tensor, "k d"] | None) -> TestChannel:
         """The particles as atoms, with R and D on the symbols x where there are some."""
         log_w = flow.log_w.double()
         atoms = Atoms(flow.y.double(), log_w - torch.logsumexp(log_w, 0))
@@ -183,68 +178,60 @@ ESTIMATOR = WGD
 
 @dataclass
 class Flow:
-    """n particles of one slope in standard coordinates, of weight 1/n at first."""
+    """n particles of one slope in standard coordinates, of weight 1/n at first.
+
+    ``averaged``: under squared error the gradient step of length 1 / (2 beta c_j) goes to
+    m_j / c_j. Averaging c and m over minibatches with gain g_t = (2 + t)^-power before the division
+    is that step with the minibatch noise taken out (online EM: Cappe and Moulines 2009). Under
+    absolute error, whose subgradient is a sign, the step is g_t w E[sign(x - y_j) | y_j] with w the
+    mean distance E|x - Y| along the coordinate: what a Newton step would be if errors were
+    Laplacian. ``printed``: y_j <- y_j - s_t grad psi(y_j), s_t = s_0 / sqrt(1 + 99 t / T).
+    """
 
     y: Float[Tensor, "n d"]
     beta: float
     squared: bool
+    updated: bool = False
+    """Whether weights follow the running mean of c_j as well."""
+    power: float = 0.6
+    printed: tuple[float, int, float] | None = None
+    """s_0, T, and the largest coordinate of the data; None for ``averaged``."""
 
     def __post_init__(self) -> None:
         self.log_w = torch.full_like(self.y[:, 0], -math.log(len(self.y)))
-
-    def sums(
-        self, x: Float[Tensor, "b d"]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"], Float[Tensor, " d"]]:
-        """mean_i P_ij; mean_i P_ij x_i, or of P_ij sign(x_i - y_j); and E|x - Y| per coordinate.
-
-        The last is computed for absolute error alone.
-        """
-        y, log_w, beta = self.y, self.log_w, self.beta
-        c, m, width = torch.zeros_like(log_w), torch.zeros_like(y), torch.zeros_like(y[0])
-        rows = max(1, (_CPU_ENTRIES if x.device.type == "cpu" else _DEVICE_ENTRIES) // len(y))
-        if not self.squared:
-            for part in x.split(rows):
-                p = torch.softmax(log_w - beta * torch.cdist(part, y, p=1.0), 1)
-                c += p.sum(0)
-                for k in range(y.shape[1]):
-                    r = part[:, k, None] - y[:, k]
-                    m[:, k] += (p * r.sign()).sum(0)
-                    width[k] += (p * r.abs_()).sum()
-            return c / len(x), m / len(x), width / len(x)
-        # One product with the symbols and a column of ones gives both sums. |x|^2 is common to a
-        # row of P and drops out; the factors that are left are centred and of unit scale.
-        ones = torch.cat([x, torch.ones_like(x[:, :1])], 1)
-        both = y.new_zeros(x.shape[1] + 1, len(y))
-        bias = log_w - beta * y.square().sum(1)
-        buffer = y.new_empty(rows, len(y))
-        for part in ones.split(rows):
-            p = buffer[: len(part)]
-            torch.addmm(bias, part[:, :-1], y.T, alpha=2.0 * beta, out=p)
-            torch.softmax(p, 1, out=p)
-            both.addmm_(part.T, p)
-        return both[-1] / len(x), both[:-1].T / len(x), width
-
-
-@dataclass
-class Averaged(Flow):
-    """Particles moved by running sums.
-
-    Under squared error the gradient step of length 1 / (2 beta c_j) goes to m_j / c_j. Averaging
-    c and m over minibatches with gain g_t = (2 + t)^-power before the division is that step with
-    the minibatch noise taken out (online EM: Cappe and Moulines 2009). Under absolute error, whose
-    subgradient is a sign, the step is g_t w E[sign(x - y_j) | y_j] with w the mean distance
-    E|x - Y| along the coordinate: what a Newton step would be if errors were Laplacian.
-    """
-
-    updated: bool
-    """Whether weights follow the running mean of c_j as well."""
-    power: float = 0.6
-    diverged: ClassVar[bool] = False  # every step ends inside the convex hull of the data
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
         self.mass = torch.ones_like(self.log_w)
         self.width = torch.full_like(self.y[0], 1.0 / self.beta)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether steps too long for the slope have thrown particles far beyond the data.
+
+        Averaged steps end inside the convex hull of the data.
+        """
+        most = _FAR * self.printed[2] if self.printed else math.inf
+        return not bool(self.y.abs().max() <= most)
+
+    def step(self, x: Float[Tensor, "b d"], t: int) -> None:
+        """Move the particles by one batch."""
+        n = len(self.y)
+        x = x.to(self.y.dtype)
+        c, m, width = posterior_sums(x, self.y, self.log_w, self.beta, self.squared)
+        if self.printed:
+            direction = 2.0 * self.beta * n * (c[:, None] * self.y - m)
+            direction = direction if self.squared else -self.beta * n * m
+            rate = self.printed[0] / math.sqrt(1.0 + 99.0 * t / self.printed[1])
+            self.y = self.y - rate * direction
+            return
+        gain = (2.0 + t) ** -self.power
+        self.mass.lerp_(c * n, gain).clamp_(min=_LEAST_MASS)
+        if self.squared:
+            # as moment / mass, but where the mass is at its floor a particle stays where it is
+            self.y = self.y + gain * n * (m - c[:, None] * self.y) / self.mass[:, None]
+        else:
+            self.width.lerp_(width, gain)
+            self.y = self.y + gain * self.width * (m * n / self.mass[:, None]).clamp(-1.0, 1.0)
+        if self.updated:
+            self.log_w = torch.log(self.mass / self.mass.sum())
 
     def cover(self, x: Float[Tensor, "k d"]) -> None:
         """Put at most a tenth of the particles at the draws that the others serve worst.
@@ -261,51 +248,3 @@ class Averaged(Flow):
         worst = torch.topk(needed, max(1, n // 10))
         chosen = worst.indices[worst.values > math.log(n) + d]
         self.y[: len(chosen)] = x[chosen].to(self.y.dtype)
-
-    def step(self, x: Float[Tensor, "b d"], t: int) -> None:
-        """Move the particles by one minibatch."""
-        gain, n = (2.0 + t) ** -self.power, len(self.y)
-        c, m, width = self.sums(x.to(self.y.dtype))
-        self.mass.lerp_(c * n, gain).clamp_(min=_LEAST_MASS)
-        if self.squared:
-            # as moment / mass, but where the mass is at its floor a particle stays where it is
-            self.y = self.y + gain * n * (m - c[:, None] * self.y) / self.mass[:, None]
-        else:
-            self.width.lerp_(width, gain)
-            self.y = self.y + gain * self.width * (m * n / self.mass[:, None]).clamp(-1.0, 1.0)
-        if self.updated:
-            self.log_w = torch.log(self.mass / self.mass.sum())
-
-
-@dataclass
-class Printed(Flow):
-    """The authors' gradient steps: y_j <- y_j - s_t grad psi(y_j), s_t = s_0 / sqrt(1 + 99 t / T).
-
-    On the same draws x at every step; weights stay 1/n.
-    """
-
-    x: Float[Tensor, "b d"]
-    learning_rate: float
-    iterations: int
-
-    def step(self, _x: Float[Tensor, "b d"], t: int) -> None:
-        """One gradient step; the minibatch is not used."""
-        c, m, _ = self.sums(self.x)
-        n = len(self.y)
-        gradient = 2.0 * self.beta * n * (c[:, None] * self.y - m)
-        if not self.squared:
-            gradient = -self.beta * n * m
-        rate = self.learning_rate / math.sqrt(1.0 + 99.0 * t / self.iterations)
-        self.y = self.y - rate * gradient
-
-    @property
-    def diverged(self) -> bool:
-        """Whether steps too long for the slope have thrown particles far beyond the data."""
-        return not bool(self.y.abs().max() <= _FAR * self.x.abs().max())
-
-
-def working_type(x: Float[Tensor, "b d"], beta: float, squared: bool) -> torch.dtype:
-    """float32 where the logits, up to 2 beta max |x|^2, keep three digits behind the point."""
-    largest = float(x.square().sum(1).max()) if squared else float(x.abs().sum(1).max())
-    error = 2.0 * beta * largest * torch.finfo(torch.float32).eps
-    return torch.float32 if error < _SINGLE_ERROR else torch.float64

@@ -13,24 +13,32 @@ registers ``module:ATTR`` under the entry-point groups ``rdbench.estimators`` an
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import importlib.metadata
 import importlib.util
+import itertools
 import pkgutil
+import re
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rdbench.outcomes import RdbenchError
+from rdbench.outcomes import unknown as unknown
+from rdbench.targets import class_in, import_module
 
 if TYPE_CHECKING:
     from rdbench.types import Estimator, Suite
 
 Kind = Literal["estimator", "suite"]
 
+_SPEC = (
+    r"(?P<name>[^:\[\]]*?\.py:\w+|[^:\[\]]+)"
+    r"(?::(?P<preset>[^:\[\]]+))?(?:\[(?P<rest>.*)\])?"
+)
 _GROUPS: dict[Kind, str] = {"estimator": "rdbench.estimators", "suite": "rdbench.suites"}
 _ATTRIBUTES: dict[Kind, str] = {"estimator": "ESTIMATOR", "suite": "SUITE"}
 
@@ -58,7 +66,9 @@ class EstimatorChoice:
     """The overrides alone, already of the fields' types."""
     estimator: Estimator
     origin: str
-    """``rdbench``, or the distribution that registers it, with its version."""
+    """``rdbench``, the distribution that registers it with its version, or that it is a file."""
+    file: str | None = None
+    """The absolute path of an estimator that was given as FILE.py:CLASS; None where registered."""
 
     @property
     def label(self) -> str:
@@ -113,15 +123,6 @@ def find(kind: Kind, name: str) -> Entry:
     return entry
 
 
-def unknown(what: str, given: str, valid: Iterable[str], hint: str = "") -> RdbenchError:
-    """The one-line error for a name that is not among the valid ones."""
-    choices = list(valid)
-    near = difflib.get_close_matches(given, choices, n=1, cutoff=0.6)
-    hint = hint or (f"did you mean {near[0]}?" if near else "")
-    listed = ", ".join(choices) if choices else "(there are none)"
-    return RdbenchError(f"unknown {what} {given!r}{f' ({hint})' if hint else ''}; valid: {listed}")
-
-
 def _registered() -> Iterable[Entry]:
     kinds: tuple[Kind, ...] = ("suite", "estimator")
     for kind in kinds:
@@ -145,7 +146,7 @@ def _built_in(kind: Kind) -> Iterable[Entry]:
             module=f"{package}.{module.name}",
             attribute=_ATTRIBUTES[kind],
             origin="rdbench",
-            summary=_first_line(file),
+            summary=_first_line(file, _ATTRIBUTES[kind]),
         )
 
 
@@ -159,18 +160,35 @@ def _plugged_in(kind: Kind) -> Iterable[Entry]:
             module=point.module,
             attribute=point.attr,
             origin=origin,
-            summary=f"from {origin}",
+            summary=f"{_first_line(_file_of(point.module), point.attr)} (from {origin})".strip(),
         )
 
 
-def _first_line(file: Path | None) -> str:
+def _file_of(module: str) -> Path | None:
+    """The source of a module, found without importing it or the packages around it."""
+    top, *below = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+        for name in itertools.accumulate(below, "{}.{}".format, initial=top):
+            if name != top and spec is not None:
+                spec = PathFinder.find_spec(name, spec.submodule_search_locations)
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin)
+
+
+def _first_line(file: Path | None, name: str) -> str:
+    """Of the docstring of the class of that name, where there is one, else of the module's."""
     if file is None:
         return ""
     try:
-        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+        module = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError):
         return "(its source cannot be read)"
-    return doc.splitlines()[0] if doc else ""
+    classes = [n for n in module.body if isinstance(n, ast.ClassDef) and n.name == name]
+    nodes: list[ast.ClassDef | ast.Module] = [*classes, module]
+    docs = map(ast.get_docstring, nodes)
+    return next((doc.splitlines()[0] for doc in docs if doc), "")
 
 
 def _where(entry: Entry) -> str:
@@ -228,33 +246,48 @@ def _load(entry: Entry) -> Any:
 # estimators
 
 
-def load_estimator(name: str) -> type[Estimator]:
+def load_estimator(name: str, file: str | None = None) -> type[Estimator]:
     """Import one estimator's class.
+
+    Args:
+        name: a registered name; with a file, the file's and the class's: ``mine.py:Mine``.
+        file: the path of a file that nobody has registered.
 
     Raises:
         RdbenchError: unknown, cannot be imported, or is no frozen dataclass with info and fit.
     """
     import dataclasses
 
-    entry = find("estimator", name)
-    cls: Any = _load(entry)
+    if file is None:
+        entry = find("estimator", name)
+        where, cls = _where(entry), _load(entry)
+    else:
+        attribute = name.rpartition(":")[2]
+        where, cls = name, class_in(import_module(file), file, attribute)
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
-        raise RdbenchError(f"{_where(entry)} is not a dataclass with info and fit")
+        raise RdbenchError(f"{where} is not a dataclass with info and fit")
     lacking = [a for a in ("info", "fit") if not hasattr(cls, a)]
     if lacking:
-        raise RdbenchError(f"{_where(entry)} lacks {' and '.join(lacking)}")
+        raise RdbenchError(f"{where} lacks {' and '.join(lacking)}")
     return cast("type[Estimator]", cls)
 
 
 def choose(spec: str) -> EstimatorChoice:
     """``name``, ``name:preset`` or ``name:preset[key=value,...]`` -> the estimator.
 
+    In place of a registered name stands ``FILE.py:CLASS`` for a class in a file.
+
     Raises:
         RdbenchError: an unknown name, preset or key, a value of the wrong type, or bad brackets.
     """
     name, preset, texts = _parse(spec)
-    entry = find("estimator", name)
-    cls = load_estimator(name)
+    path, colon, cls_name = name.rpartition(".py:")
+    file = str(Path(f"{path}.py").resolve()) if colon else None
+    if file is None:
+        origin = find("estimator", name).origin
+    else:
+        name, origin = f"{Path(file).name}:{cls_name}", "a file"
+    cls = load_estimator(name, file)
     presets = cls.info.presets
     if preset != "default" and preset not in presets:
         raise unknown(f"preset of {name}", preset, dict.fromkeys(["default", *presets]))
@@ -268,14 +301,14 @@ def choose(spec: str) -> EstimatorChoice:
         estimator = cls(**{**presets.get(preset, {}), **params})
     except (TypeError, ValueError) as problem:
         raise RdbenchError(f"{spec}: {_one_line(problem)}") from problem
-    return EstimatorChoice(name, preset, params, estimator, entry.origin)
+    return EstimatorChoice(name, preset, params, estimator, origin, file)
 
 
-def rebuild(name: str, fields: dict[str, Any]) -> Estimator:
+def rebuild(name: str, fields: dict[str, Any], file: str | None = None) -> Estimator:
     """The estimator with these hyper-parameters, as plain JSON values (a worker's way in)."""
     import msgspec
 
-    cls = load_estimator(name)
+    cls = load_estimator(name, file)
     types = field_types(cls)
     return cls(**{key: msgspec.convert(value, types[key]) for key, value in fields.items()})
 
@@ -319,19 +352,17 @@ def field_types(cls: type) -> dict[str, Any]:
 
 
 def _parse(spec: str) -> tuple[str, str, dict[str, str]]:
-    head, bracket, rest = spec.strip().partition("[")
-    if "]" in head or (bracket and not rest.endswith("]")):
-        raise RdbenchError(
-            f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]"
-        )
-    name, colon, preset = head.partition(":")
-    name, preset = name.strip(), preset.strip()
-    if not name or (colon and not preset):
+    """The name (or ``FILE.py:CLASS``), the preset and the parameters as text."""
+    shape = (
+        r"(?P<name>[^:\[\]]*?\.py:\w+|[^:\[\]]+)(?::(?P<preset>[^:\[\]]+))?(?:\[(?P<rest>.*)\])?"
+    )
+    found = re.fullmatch(shape, spec.strip())
+    if found is None:
         raise RdbenchError(
             f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]"
         )
     texts: dict[str, str] = {}
-    for pair in split_list(rest[:-1]):
+    for pair in split_list(found["rest"] or ""):
         key, equals, value = pair.partition("=")
         key = key.strip()
         if not equals or not key:
@@ -339,7 +370,7 @@ def _parse(spec: str) -> tuple[str, str, dict[str, str]]:
         if key in texts:
             raise RdbenchError(f"parameter {key} is given twice in {spec!r}")
         texts[key] = value.strip()
-    return name, preset or "default", texts
+    return found["name"].strip(), (found["preset"] or "default").strip(), texts
 
 
 def _convert(name: str, key: str, text: str, wanted: Any) -> Any:

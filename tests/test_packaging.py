@@ -17,7 +17,11 @@ import pytest
 pytestmark = pytest.mark.wheel
 
 ROOT = Path(__file__).resolve().parent.parent
-MAPPED = {"estimators": "rdbench/estimators", "suites": "rdbench/suites"}
+MAPPED = {
+    "estimators": "rdbench/estimators",
+    "suites": "rdbench/suites",
+    "papers": "rdbench/papers",
+}
 
 
 def call(*command: object, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -124,6 +128,12 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path, tree: Path):
     assert len(tables) >= 10
     shipped = {name for name in names if name.endswith(".json")}
     assert shipped == {f"rdbench/references/data/{name}" for name in tables}
+    data = [
+        path for ending in ("toml", "md", "csv") for path in (tree / "papers").rglob(f"*.{ending}")
+    ]
+    assert len(data) >= 7
+    for path in data:
+        assert f"rdbench/{path.relative_to(tree).as_posix()}" in names
     assert {name.split("/")[0] for name in names} == {"rdbench", f"{_stem(wheel)}.dist-info"}
 
 
@@ -133,7 +143,7 @@ def test_the_walk_sees_the_packages_of_the_layout(tree: Path):
     for package in ("", "sources/", "references/", "inference/", "audit/", "run/", "report/"):
         assert f"rdbench/{package}__init__.py" in modules
     assert {"rdbench/estimators/wgd.py", "rdbench/estimators/nerd/channel.py"} <= modules
-    assert "rdbench/suites/vector_gaussian.py" in modules
+    assert {"rdbench/papers/ebrd/__init__.py", "rdbench/suites/vector_gaussian.py"} <= modules
 
 
 def test_the_wheel_carries_licence_command_and_version(wheel: Path):
@@ -157,10 +167,8 @@ def test_the_sdist_builds_the_same_and_keeps_the_layout(dist: Path, tree: Path):
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE"} <= names
     for folder in MAPPED:
-        assert {
-            f"{folder}/{path.relative_to(tree / folder).as_posix()}"
-            for path in (tree / folder).rglob("*.py")
-        } <= names
+        held = (path.relative_to(tree).as_posix() for path in (tree / folder).rglob("*.py"))
+        assert set(held) <= names
 
 
 def test_an_installed_wheel_works(wheel: Path, tmp_path: Path):

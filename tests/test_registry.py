@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import tomllib
 from pathlib import Path
@@ -65,8 +64,29 @@ def test_a_plug_in_is_listed_without_being_imported() -> None:
     sys.modules.pop("toy_plugin", None)
     assert "toy" in registry.names("estimator")
     assert "toy_coin" in registry.names("suite")
-    assert registry.find("estimator", "toy").origin == "toy 0.1"
+    toy = registry.find("estimator", "toy")
+    assert toy.origin == "toy 0.1"
+    assert toy.summary.startswith("A plug-in for tests: ")
+    assert toy.summary.endswith(" (from toy 0.1)")
     assert "toy_plugin" not in sys.modules
+
+
+def test_the_summary_of_a_plug_in_in_a_package_is_read_without_importing_it(tmp_path, monkeypatch):
+    (tmp_path / "heavy" / "parts").mkdir(parents=True)
+    for file in ("heavy/__init__.py", "heavy/parts/__init__.py"):
+        (tmp_path / file).write_text("raise SystemExit('imported')")
+    (tmp_path / "heavy" / "parts" / "best.py").write_text(
+        '"""Of the module."""\nclass Best:\n    """Of the class.\n\n    More."""\n'
+    )
+    points = "best = heavy.parts.best:Best\nother = heavy.parts.best:OTHER\ngone = heavy.gone:X\n"
+    plug_in(tmp_path, "p", f"[rdbench.estimators]\n{points}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    said = {name: registry.find("estimator", name).summary for name in ("best", "other", "gone")}
+    assert said == {
+        "best": "Of the class. (from p 1.0)",
+        "other": "Of the module. (from p 1.0)",
+        "gone": "(from p 1.0)",
+    }
 
 
 @pytest.mark.parametrize(

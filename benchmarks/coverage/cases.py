@@ -43,6 +43,7 @@ from rdbench.types import (
     Density,
     Encoder,
     Energy,
+    Marginal,
     Problem,
     Pushforward,
     TestChannel,
@@ -161,7 +162,7 @@ def upper_cases() -> list[Case]:
     eight = eight_modes(10)
     shannon = TightShannonBound(eight)
     steep = shannon.slope(10.0)
-    absolute = (
+    absolute: tuple[tuple[str, Marginal, int], ...] = (
         ("plug-in, pushforward", Pushforward(lambda z: _laplacian_of(z, 3.0, 1.7), 1), 4000),
         ("density", Density(narrow.sample, narrow.log_prob), 1000),
     )
@@ -206,7 +207,7 @@ def _gaussian_case(dim: int, rate: float, kind: str, stream: int) -> Case:
     root = torch.linalg.cholesky(q.covs[0])
 
     def decode(z: Tensor) -> Tensor:
-        y = z @ root.T
+        y: Tensor = z @ root.T
         # A decoder without a gradient leaves the audit the plug-in alone.
         return y.detach() if kind == "plug-in" else y
 
@@ -233,12 +234,13 @@ def _wide_encoder(root: Tensor, beta: float) -> Encoder:
 
     def sample(x: Tensor, k: int, g: Generator) -> Tensor:
         e = torch.randn(len(x), k, dim, generator=g, dtype=torch.float64)
-        return (x @ gain.T)[:, None] + e @ factor.T
+        drawn: Tensor = (x @ gain.T)[:, None] + e @ factor.T
+        return drawn
 
     def log_prob(z: Tensor, x: Tensor) -> Tensor:
         centred = (z - (x @ gain.T)[:, None]).reshape(-1, dim)
         e = torch.linalg.solve_triangular(factor, centred.T, upper=False)
-        value = -0.5 * (e.square().sum(0) + dim * math.log(2.0 * math.pi)) - log_det
+        value: Tensor = -0.5 * (e.square().sum(0) + dim * math.log(2.0 * math.pi)) - log_det
         return value.reshape(z.shape[:2])
 
     return Encoder(sample, log_prob)

@@ -1,4 +1,4 @@
-"""What ``rdbench paper --full`` shows and never runs: published settings, and further seeds.
+"""Run what ``rdbench paper ebrd --full`` shows and never runs: published settings, more seeds.
 
     python benchmarks/studies/paper_full.py [--only PATTERN] [--jobs 1]
         [--results results/paper/records]
@@ -26,12 +26,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from rdbench.cli.progress import Progress, console, interrupted, list_cells
-from rdbench.paper.cells import SIDE_BY_SIDE, Planned, planned, to_run
+from rdbench.reproduce.cells import Planned, planned, to_run
+from rdbench.reproduce.paper import load
+from rdbench.reproduce.settings import SIDE_BY_SIDE
 from rdbench.run.plan import Cell
 from rdbench.run.pool import Settings, run_cells
 from rdbench.run.provenance import gather
 from rdbench.run.store import Store
-from rdbench.suites.paper import RECIPE
 
 
 def is_dear(plan: Planned) -> bool:
@@ -61,7 +62,7 @@ def main() -> int:
     given = parser.parse_args()
     plans = [
         replace(plan, cells=tuple(c for c in plan.cells if fnmatchcase(c.title, given.only)))
-        for plan in sorted(planned(RECIPE, full=True), key=is_dear)
+        for plan in sorted(planned(load("ebrd"), full=True), key=is_dear)
         if not plan.runs
     ]
     store, out = Store(given.results), console()

@@ -13,6 +13,7 @@ from typing import Any
 from markup import flat, table
 
 from rdbench import registry
+from rdbench.fitting.support import described
 
 
 def overview() -> str:
@@ -36,6 +37,7 @@ def facts(name: str) -> str:
             f"- **In one line**: {flat(info.summary)}.",
             f"- **Published**: {flat(info.citation)}.",
             f"- **Is given**: {given} of the source, no truth.",
+            f"- **Supports**: {described(info) or 'every problem'}.",
             f"- **Depends on**: {_dependence(info.not_invariant)}.",
         ]
     )

@@ -25,7 +25,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast, get_args
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -34,9 +34,17 @@ from torch import Generator, Tensor
 from rdbench.estimators.beta_vae.encoder import ComponentEncoder
 from rdbench.estimators.beta_vae.model import MixtureVAE
 from rdbench.estimators.beta_vae.published import FactorisedVAE, learning_rate
-from rdbench.inference.em import fit_gaussian, refined, select_mixture
-from rdbench.inference.energies import cosine, widened
-from rdbench.inference.scaling import Scaling, fit_scaling
+from rdbench.fitting import (
+    NO_CLAIM,
+    RunningMean,
+    Task,
+    check_settings,
+    cosine,
+    iterate,
+    standardised,
+    tuned,
+)
+from rdbench.inference.em import fit_gaussian, refined, select_mixture, widened
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Claim,
@@ -46,24 +54,14 @@ from rdbench.types import (
     Pushforward,
     RdbenchError,
     Refusal,
-    Side,
     TestChannel,
     View,
 )
 
-Algorithm = Literal["mixture", "published"]
 Model = MixtureVAE | FactorisedVAE
 
-# Smallest variance of the prior at the start, over that of the noise: a direction that reverse
-# water-filling leaves out costs half of it, in nats.
-_FLOOR = 2e-4
-_FIT_DRAWS = 20_000  # choose the number of components
-_POLISH = 4  # iterations of EM on all warm draws
-_HELD_OUT = 4000  # symbols that choose between starts and trained models
-_CLAIM_SYMBOLS = 10_000
-_LATE_SYMBOLS = 300  # after a stop, for either
+_LATE_SYMBOLS = 300  # after a stop, for the choice and for the claim
 _BLOCK = 2_000_000  # numbers of one tensor held at once
-_LOOK_EVERY = 20
 # A step costs some d^2 per symbol: fewer of them where there are many dimensions.
 _STEPS, _FEW_DIMENSIONS = 1000, 20
 
@@ -76,6 +74,9 @@ class BetaVAE:
         summary="variational upper bound with an encoder, a latent prior and a decoder",
         citation="Yang, Mandt: Towards Empirical Sandwich Bounds on the Rate-Distortion Function, "
         "ICLR 2022",
+        distortions=("squared_error", "absolute_error"),
+        alphabet=False,
+        slopes="positive",
         presets={
             "paper": {
                 "algorithm": "published",
@@ -95,7 +96,7 @@ class BetaVAE:
         marker="D",
     )
 
-    algorithm: Algorithm = "mixture"
+    algorithm: Literal["mixture", "published"] = "mixture"
     hidden: int = 64
     layers: int = 2
     """Of the flow in the prior."""
@@ -114,112 +115,175 @@ class BetaVAE:
     """Largest number of prior components; held-out likelihood chooses."""
     warm_draws: int = 100_000
     """Draws to which the start is fitted."""
+    selection_draws: int = tuned(20_000)
+    """Draws, of those, on which the number of components is chosen."""
+    polish: int = tuned(4)
+    """Iterations of EM on all of them, after the choice."""
+    held_out_draws: int = tuned(4000)
+    """Draws that choose between the starts and what was trained."""
+    claim_draws: int = tuned(10_000)
+    """Draws on which R and D are claimed."""
+    floor: float = tuned(2e-4)
+    """Smallest variance of the prior at the start, over that of the noise: a direction that reverse
+    water-filling leaves out costs half of it, in nats."""
 
     def __post_init__(self) -> None:
-        if self.algorithm not in get_args(Algorithm):
-            choices = ", ".join(get_args(Algorithm))
-            raise RdbenchError(f"beta_vae: algorithm is one of {choices}; got {self.algorithm}")
-        counts = ("hidden", "layers", "bins", "steps", "batch", "components", "warm_draws")
-        for name in counts:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RdbenchError(f"beta_vae: {name} must be at least 1")
+        sizes = ("warm_draws", "selection_draws", "held_out_draws", "claim_draws", "polish")
+        counts = ("hidden", "layers", "bins", "steps", "batch", "components", *sizes)
+        rates = ("learning_rate", "prior_rate", "floor")
+        check_settings("beta_vae", self, counts, rates, ("averaging",))
         if self.bins % 2:
             raise RdbenchError(f"beta_vae: bins must be even, got {self.bins}")
-        for name in ("learning_rate", "prior_rate"):
-            value = getattr(self, name)
-            if value is not None and not 0.0 < value < math.inf:
-                raise RdbenchError(f"beta_vae: {name} must be positive")
-        if not 0.0 <= self.averaging < 1.0:
-            raise RdbenchError("beta_vae: averaging must lie in [0, 1)")
 
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
     ) -> Iterator[TestChannel | Refusal]:
         """Train all slopes as one batch, then yield their channels."""
-        known = view.distortion.name in ("squared_error", "absolute_error")
-        supported = known and view.alphabet is None
-        reason = "beta_vae needs beta > 0, R^d as reproduction space, squared or absolute error"
-        positive = [beta for beta in betas if supported and beta > 0.0]
-        for beta in betas:
-            if beta not in positive:
-                yield Refusal(beta, "unsupported", reason)
-        if positive:
-            yield from _fit(self, view, positive, generator, monitor)
+        mixture = self.algorithm == "mixture"
+        warm = self.warm_draws if mixture else 1000
+        return standardised(self._fit, view, betas, generator, monitor, warm=warm, scaled=mixture)
+
+    def _fit(self, task: Task) -> Iterator[TestChannel | Refusal]:
+        slopes = torch.tensor(task.betas, dtype=torch.float64, device=task.device)
+        starts: Sequence[Model]
+        if self.algorithm == "published":
+            starts = [FactorisedVAE(slopes, task.dim, task.generator)]
+        else:
+            starts = self._starts(task, slopes)
+        task.monitor.count(
+            parameters=sum(p.numel() for start in starts for p in start.parameters())
+        )
+        trained: list[Model] = []
+        for i, start in enumerate(starts):
+            if not task.monitor.advance(i / len(starts)):
+                break
+            trained.append(self._train(task, start, (i, len(starts))))
+        if self.algorithm == "published":
+            yield from self._chosen(task, trained or starts)
+        else:
+            yield from self._chosen(task, [*starts, *trained])
+
+    def _starts(self, task: Task, slopes: Float[Tensor, " B"]) -> list[MixtureVAE]:
+        """The linear-Gaussian optimum of every component of mixtures fitted to draws.
+
+        A mixture of the size that held-out likelihood chooses and, where that is not one, a single
+        Gaussian too: a mixture that fits well leaves the flow little to learn from, and what one
+        Gaussian and a flow reach can be better (products of independent coordinates).
+        """
+        warm = task.warm
+        most = min(self.components, len(warm) // (10 * task.dim))
+        fits = [fit_gaussian(warm)]
+        if task.go_on() and most > 1:
+            choose_on = warm[: self.selection_draws]
+            chosen = select_mixture(choose_on, most, task.generator, go_on=task.go_on)
+            if chosen.size > 1:
+                fits = [refined(chosen, warm, self.polish, go_on=task.go_on), *fits]
+        if task.distortion.name == "squared_error":
+            noise = 0.5 / slopes
+            starts = [(fit, [self._deconvolved(fit, v) for v in noise.tolist()]) for fit in fits]
+        else:
+            # Absolute error has no such algebra. The Gaussian N(x, v) that is closest to a
+            # posterior under a flat prior has v = pi / (2 beta^2).
+            noise = 0.5 * math.pi / slopes.square()
+            wide = widened(fits[0])
+            starts = [(wide, [wide] * len(noise))]
+        sizes = (self.hidden, self.layers, self.bins)
+        return [
+            MixtureVAE(fit, priors, slopes, noise, *sizes, task.generator) for fit, priors in starts
+        ]
+
+    def _deconvolved(self, fitted: GaussianMixture, noise: float) -> GaussianMixture:
+        spread = float(fitted.variances.max())
+        return fitted.deconvolved(noise, self.floor * min(1.0, noise / spread))
+
+    def _train(self, task: Task, start: Model, part: tuple[int, int]) -> Model:
+        """Adam on the bound, as the i-th of n trainings, ``part`` = (i, n).
+
+        Returns the running mean of the parameters, for the published model the last ones.
+        """
+        model = copy.deepcopy(start)
+        factor: Callable[[float], float]
+        if isinstance(model, MixtureVAE):
+            rate = self.learning_rate or (1e-2 if model.shift.shape[1] == 1 else 3e-3)
+            groups = [
+                {"params": model.prior_parameters, "lr": self.prior_rate},
+                {"params": model.network_parameters, "lr": rate},
+            ]
+            factor, decay = cosine, self.averaging
+        else:
+            groups = [{"params": list(model.parameters()), "lr": self.learning_rate or 5e-4}]
+            factor, decay = learning_rate, 0.0
+        usual = _STEPS if task.dim <= _FEW_DIMENSIONS else _STEPS // 2
+        steps = max(1, round((self.steps or usual) * task.monitor.effort))
+        optimiser = torch.optim.Adam(groups)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: factor(i / steps))
+        average = RunningMean(model, decay)
+
+        def step(_: int) -> bool:
+            x = task.draws.sample(self.batch)
+            rate, distortion = model.bound(x, task.distortion, task.generator)
+            loss = (rate.mean(1) + model.slopes * distortion.mean(1)).sum()
+            if not bool(loss.isfinite()):
+                return False  # what the running mean holds is still good
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            average.update()
+            return True
+
+        def channels() -> list[TestChannel]:
+            return [
+                _channel(average.mean.single(i), task, NO_CLAIM) for i in range(len(task.betas))
+            ]
+
+        # Later trainings are offered only after the choice: they may be worse than the first.
+        iterate(task.monitor, steps, step, None if part[0] else channels, part=part)
+        return average.mean
+
+    def _chosen(self, task: Task, models: Sequence[Model]) -> Iterator[TestChannel | Refusal]:
+        """For every slope the first model, or a later one that held-out draws say is better.
+
+        The claim comes from other draws than the choice.
+        """
+        held_out = task.draws.held_out(self.held_out_draws)
+        claimed_on = task.draws.claim(self.claim_draws)
+        picked = [0] * len(task.betas)
+        if len(models) > 1:
+            bounds = [self._bound(model, task, held_out)[0] for model in models]
+            shortest = min(bound.shape[1] for bound in bounds)  # a stop leaves fewer symbols
+            picked = [
+                _best([bound[i, :shortest] for bound in bounds]) for i in range(len(task.betas))
+            ]
+        for i, beta in enumerate(task.betas):
+            one = models[picked[i]].single(i)
+            bound, rho = self._bound(one, task, claimed_on)
+            total, distortion = float(bound.mean()), float(rho.mean())
+            if not math.isfinite(total):
+                yield Refusal(beta, "not_converged", "the bound is not finite")
+                continue
+            claim = Claim(total - beta * distortion, distortion, task.draws.side)
+            yield _channel(one, task, claim)
+
+    @torch.no_grad()
+    def _bound(
+        self, model: Model, task: Task, x: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "B m"], Float[Tensor, "B m"]]:
+        """R + beta D and D of every symbol, or of the first ones after a stop."""
+        if not task.monitor.advance(1.0):
+            x = x[:_LATE_SYMBOLS]
+        bounds, distortions = [], []
+        rows = max(1, _BLOCK // (len(model.slopes) * self.components * x.shape[1]))
+        for part in x.split(rows):
+            rate, distortion = model.bound(part, task.distortion, task.generator)
+            bounds.append(rate + model.slopes[:, None] * distortion)
+            distortions.append(distortion)
+            if not task.monitor.advance(1.0):
+                break
+        return torch.cat(bounds, 1), torch.cat(distortions, 1)
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What is trained on: data in standard coordinates, for the published model in the source's."""
-
-    config: BetaVAE
-    view: View
-    scaling: Scaling
-    betas: Sequence[float]
-    slopes: Float[Tensor, " B"]
-    """The betas in those coordinates."""
-    generator: Generator
-    monitor: Monitor
-
-    def draw(self, n: int) -> Float[Tensor, "n d"]:
-        """Fresh training draws."""
-        return self.scaling.forward(self.view.sample(n))
-
-    def go_on(self) -> bool:
-        """Asked before the training, which has fractions to tell."""
-        return self.monitor.advance(0.0)
-
-
-def _fit(
-    config: BetaVAE, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
-) -> Iterator[TestChannel | Refusal]:
-    published = config.algorithm == "published"
-    warm = view.sample(1000 if published else config.warm_draws)
-    if bool((warm == warm[0]).all()):
-        yield from (Refusal(b, "unsupported", "the source is constant") for b in betas)
-        return
-    scaling = fit_scaling(warm, view.distortion)
-    if published:
-        scaling = Scaling(torch.zeros_like(scaling.centre), 1.0, scaling.power)
-    slopes = torch.tensor([scaling.beta(b) for b in betas], dtype=torch.float64, device=view.device)
-    task = _Task(config, view, scaling, betas, slopes, generator, monitor)
-    starts: Sequence[Model]
-    if published:
-        starts = [FactorisedVAE(slopes, view.dim, generator)]
-    else:
-        starts = _linear_gaussian(task, scaling.forward(warm))
-    monitor.count(parameters=sum(p.numel() for start in starts for p in start.parameters()))
-    trained: list[Model] = []
-    for i, start in enumerate(starts):
-        if not monitor.advance(i / len(starts)):
-            break
-        trained.append(_train(task, start, i, len(starts)))
-    yield from _chosen(task, (trained or starts) if published else [*starts, *trained])
-
-
-def _chosen(task: _Task, models: Sequence[Model]) -> Iterator[TestChannel | Refusal]:
-    """For every slope the first model, or a later one where held-out draws say that it is better.
-
-    The claim comes from other draws than the choice.
-    """
-    select, held = task.draw(_HELD_OUT), task.draw(_CLAIM_SYMBOLS)
-    picked = [0] * len(task.betas)
-    if len(models) > 1:
-        bounds = [_held_out(model, task, select)[0] for model in models]
-        shortest = min(bound.shape[1] for bound in bounds)  # a stop leaves fewer symbols
-        bounds = [bound[:, :shortest] for bound in bounds]
-        picked = [_best([bound[i] for bound in bounds]) for i in range(len(task.betas))]
-    for i, beta in enumerate(task.betas):
-        one = models[picked[i]].single(i)
-        lagrangian, spent = _held_out(one, task, held)
-        total, distortion = float(lagrangian.mean()), float(spent.mean())
-        if not math.isfinite(total):
-            yield Refusal(beta, "not_converged", "the bound is not finite")
-            continue
-        # Fixed training points are also what is held out: nothing is bounded by them.
-        side: Side = "upper" if task.view.n_train is None else "estimate"
-        rate = total - float(task.slopes[i]) * distortion
-        yield _channel(one, task, beta, Claim(rate, task.scaling.distortion(distortion), side))
+ESTIMATOR = BetaVAE
 
 
 def _best(bounds: Sequence[Float[Tensor, " n"]]) -> int:
@@ -232,147 +296,21 @@ def _best(bounds: Sequence[Float[Tensor, " n"]]) -> int:
     return best
 
 
-def _linear_gaussian(task: _Task, warm: Float[Tensor, "n d"]) -> list[MixtureVAE]:
-    """The starts: the linear-Gaussian optimum of every component of mixtures fitted to draws.
-
-    A mixture of the size that held-out likelihood chooses and, where that is not one, a single
-    Gaussian too: a mixture that fits well leaves the flow little to learn from, and what one
-    Gaussian and a flow reach can be better (products of independent coordinates).
-    """
-    config, view = task.config, task.view
-    points = len(warm) if view.n_train is None else min(view.n_train, len(warm))
-    most = min(config.components, points // (10 * view.dim))
-    fits = [fit_gaussian(warm)]
-    if task.monitor.advance(0.0) and most > 1:
-        chosen = select_mixture(warm[:_FIT_DRAWS], most, task.generator, go_on=task.go_on)
-        if chosen.size > 1:
-            fits = [refined(chosen, warm, _POLISH, go_on=task.go_on), *fits]
-    if view.distortion.name == "squared_error":
-        noise = 0.5 / task.slopes
-        starts = [(fit, [_deconvolved(fit, v) for v in noise.tolist()]) for fit in fits]
-    else:
-        # Absolute error has no such algebra. The Gaussian N(x, v) that is closest to a posterior
-        # under a flat prior has v = pi / (2 beta^2).
-        noise = 0.5 * math.pi / task.slopes.square()
-        wide = widened(fits[0])
-        starts = [(wide, [wide] * len(noise))]
-    sizes = (config.hidden, config.layers, config.bins)
-    return [
-        MixtureVAE(fit, priors, task.slopes, noise, *sizes, task.generator)
-        for fit, priors in starts
-    ]
-
-
-def _deconvolved(fitted: GaussianMixture, noise: float) -> GaussianMixture:
-    spread = float(fitted.variances.max())
-    return fitted.deconvolved(noise, _FLOOR * min(1.0, noise / spread))
-
-
-def _train(task: _Task, start: Model, index: int, count: int) -> Model:
-    """Adam on the bound, as the ``index``-th of ``count`` trainings.
-
-    Returns the running mean of the parameters, for the published model the last ones.
-    """
-    config, monitor = task.config, task.monitor
-    published = isinstance(start, FactorisedVAE)
-    model = copy.deepcopy(start)
-    decay = 0.0 if published else config.averaging
-    average = torch.optim.swa_utils.AveragedModel(model, avg_fn=_running_mean(decay))
+def _channel(model: Model, task: Task, claim: Claim) -> TestChannel:
+    """The channel of a frozen model of one slope."""
     if isinstance(model, MixtureVAE):
-        rate = config.learning_rate or (1e-2 if model.shift.shape[1] == 1 else 3e-3)
-        groups = [
-            {"params": model.prior_parameters, "lr": config.prior_rate},
-            {"params": model.network_parameters, "lr": rate},
-        ]
-    else:
-        groups = [{"params": list(model.parameters()), "lr": config.learning_rate or 5e-4}]
-    optimiser = torch.optim.Adam(groups)
-    usual = _STEPS if task.view.dim <= _FEW_DIMENSIONS else _STEPS // 2
-    steps = max(1, round((config.steps or usual) * monitor.effort))
-    factor = learning_rate if published else cosine
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: factor(i / steps))
-
-    def channels() -> list[TestChannel]:
-        claim = Claim(math.nan, math.nan, "estimate")
-        now = cast(Model, average.module)
-        return [_channel(now.single(i), task, b, claim) for i, b in enumerate(task.betas)]
-
-    for step in range(steps):
-        if not monitor.advance((index + step / steps) / count):
-            break
-        # Later trainings are offered only after the choice: they may be worse than the first.
-        if index == 0 and step % _LOOK_EVERY == 0 and not monitor.checkpoint(channels):
-            break
-        nats, spent = model.bound(task.draw(config.batch), task.view.distortion, task.generator)
-        loss = (nats.mean(1) + task.slopes * spent.mean(1)).sum()
-        if not bool(loss.isfinite()):
-            break  # what the running mean holds is still good
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        average.update_parameters(model)
-        monitor.count(gradient_steps=1)
-    return cast(Model, average.module)
-
-
-def _running_mean(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    def mean(old: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
-        # A plain mean at first, so that the start is forgotten at once.
-        return torch.lerp(old, new, max(1.0 - decay, 1.0 / (int(count) + 1)))
-
-    return mean
-
-
-@torch.no_grad()
-def _held_out(
-    model: Model, task: _Task, x: Float[Tensor, "n d"]
-) -> tuple[Float[Tensor, "B m"], Float[Tensor, "B m"]]:
-    """The bound and the distortion of every symbol, or of the first ones after a stop."""
-    if not task.monitor.advance(1.0):
-        x = x[:_LATE_SYMBOLS]
-    lagrangian, spent = [], []
-    for part in x.split(
-        max(1, _BLOCK // (len(model.slopes) * task.config.components * x.shape[1]))
-    ):
-        rate, rho = model.bound(part, task.view.distortion, task.generator)
-        lagrangian.append(rate + model.slopes[:, None] * rho)
-        spent.append(rho)
-        if not task.monitor.advance(1.0):
-            break
-    return torch.cat(lagrangian, 1), torch.cat(spent, 1)
-
-
-def _channel(model: Model, task: _Task, beta: float, claim: Claim) -> TestChannel:
-    """Freeze the model of one slope. Latents live in the coordinates of the training."""
-    scaling, dim = task.scaling, task.view.dim
-    prior = model.density()
-    if isinstance(model, MixtureVAE):
-        components = ComponentEncoder(model, task.view.distortion)
-        encoder = Encoder(components.sample, components.log_prob)
+        components = ComponentEncoder(model, task.distortion)
+        encoder = Encoder(components.sample, lambda z, x: components.log_prob(z.double(), x))
     else:
         encoder = Encoder(model.encode, model.encoded)
 
     def decode(z: Tensor) -> Tensor:
         z = z.double()
-        return scaling.backward(z + model.correction(z[None])[0])
-
-    def encode(x: Tensor, k: int, g: Generator) -> Tensor:
-        return encoder.sample(scaling.forward(x), k, g)
-
-    def encoded(z: Tensor, x: Tensor) -> Tensor:
-        return encoder.log_prob(z.double(), scaling.forward(x))
+        return z + model.correction(z[None])[0]
 
     def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
-        return decode(encode(x, k, g).reshape(len(x) * k, dim)).reshape(len(x), k, dim)
+        return decode(encoder.sample(x, k, g).flatten(0, 1)).reshape(len(x), k, -1)
 
-    return TestChannel(
-        beta=beta,
-        marginal=Pushforward(decode, dim, prior, Encoder(encode, encoded)),
-        claim=claim,
-        sample_conditional=sample_conditional,
-        conditional_kind="encoder",
-    )
-
-
-ESTIMATOR = BetaVAE
+    marginal = Pushforward(decode, task.dim, model.density(), encoder)
+    beta = float(model.slopes)
+    return TestChannel(beta, marginal, claim, sample_conditional, conditional_kind="encoder")

@@ -26,19 +26,21 @@ class ComponentEncoder:
         self._log_det = torch.linalg.slogdet(self._loading).logabsdet
 
     def _parts(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Means of z (K, n, d), log widths (K, n, d), log shares (n, K)."""
+        """Means of z (K, n, d), log widths (K, n, d), log responsibilities (n, K)."""
         with torch.no_grad():
             p = self._model.posterior(x, self._linear, self._distortion)
         factor, means = self._linear.factor[0], self._linear.means[0]
         centres = means[:, None] + p.mean[0] @ factor.transpose(-1, -2)
-        return centres, p.log_width[0], p.log_shares[0].T
+        return centres, p.log_width[0], p.log_responsibilities[0].T
 
     def sample(
         self, x: Float[Tensor, "n d"], k: int, generator: Generator
     ) -> Float[Tensor, "n k d"]:
         """k draws for every row of x."""
-        centres, log_widths, log_shares = self._parts(x)
-        labels = torch.multinomial(log_shares.exp(), k, replacement=True, generator=generator)
+        centres, log_widths, log_responsibilities = self._parts(x)
+        labels = torch.multinomial(
+            log_responsibilities.exp(), k, replacement=True, generator=generator
+        )
         e = torch.randn(
             (*labels.shape, x.shape[1]), generator=generator, device=x.device, dtype=torch.float64
         )
@@ -51,12 +53,12 @@ class ComponentEncoder:
 
     def log_prob(self, z: Float[Tensor, "n k d"], x: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
         """log e(z|x) in nats."""
-        centres, log_widths, log_shares = self._parts(x)
+        centres, log_widths, log_responsibilities = self._parts(x)
         total = torch.full(z.shape[:2], -math.inf, dtype=torch.float64, device=z.device)
         constant = 0.5 * z.shape[2] * LOG_2PI
         for j, unloading in enumerate(self._unloading):
             e = (z - centres[j][:, None]) @ unloading.T * (-log_widths[j]).exp()[:, None]
             log_density = -0.5 * e.square().sum(2) - constant - self._log_det[j]
-            height = log_shares[:, j] - log_widths[j].sum(1)
+            height = log_responsibilities[:, j] - log_widths[j].sum(1)
             total = torch.logaddexp(total, log_density + height[:, None])
         return total

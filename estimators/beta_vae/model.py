@@ -89,9 +89,9 @@ class Posterior:
     log_width: Float[Tensor, "B K n d"]
     divergence: Float[Tensor, "B K n"]
     """KL(e_k(.|x), p_k) in nats, for h = identity."""
-    spent: Float[Tensor, "B K n"]
+    distortion: Float[Tensor, "B K n"]
     """E rho(x, z) under e_k, z itself being the reproduction."""
-    log_shares: Float[Tensor, "B K n"]
+    log_responsibilities: Float[Tensor, "B K n"]
     """log r_k(x)."""
 
 
@@ -196,9 +196,9 @@ class MixtureVAE(torch.nn.Module):
     def posterior(
         self, x: Float[Tensor, "n d"], linear: Linear, distortion: Distortion
     ) -> Posterior:
-        """e(z|x), its divergence from p(z) and its shares, in closed form.
+        """e(z|x), its divergence from p(z) and its responsibilities, in closed form.
 
-        The shares are those that are optimal for g = identity, times exp of the network's.
+        The responsibilities are the optimal ones for g = identity, times exp of the network's.
         """
         (batch, size, dim), n = linear.means.shape, len(x)
         seen = (x - self.centre) @ self.whiten_x.transpose(-1, -2)
@@ -217,17 +217,19 @@ class MixtureVAE(torch.nn.Module):
         loading = linear.factor @ linear.root
         if distortion.name == "squared_error":
             energy = loading.square().sum(-2)[:, :, None]
-            spent = residual.square().sum(-1) + (variance * energy).sum(-1)
+            rho = residual.square().sum(-1) + (variance * energy).sum(-1)
         else:
             std = (variance @ loading.square().transpose(-1, -2)).clamp(min=1e-300).sqrt()
-            spent = _mean_absolute(residual, std).sum(-1)
-        log_shares = (
+            rho = _mean_absolute(residual, std).sum(-1)
+        log_responsibilities = (
             linear.log_weights[..., None]
             - divergence
-            - self.slopes[:, None, None] * spent
+            - self.slopes[:, None, None] * rho
             + tilt.squeeze(-1)
         )
-        return Posterior(mean, log_width, divergence, spent, torch.log_softmax(log_shares, 1))
+        return Posterior(
+            mean, log_width, divergence, rho, torch.log_softmax(log_responsibilities, 1)
+        )
 
     def latent(
         self, posterior: Posterior, linear: Linear, labels: Int[Tensor, "B n"], generator: Generator
@@ -265,18 +267,18 @@ class MixtureVAE(torch.nn.Module):
         """
         linear = self.linear()
         posterior = self.posterior(x, linear, distortion)
-        shares = posterior.log_shares.exp()
-        batch, size, n = shares.shape
-        flat = shares.detach().transpose(1, 2).reshape(batch * n, size)
+        responsibilities = posterior.log_responsibilities.exp()
+        batch, size, n = responsibilities.shape
+        flat = responsibilities.detach().transpose(1, 2).reshape(batch * n, size)
         labels = torch.multinomial(flat, 1, generator=generator).reshape(batch, n)
         z = self.latent(posterior, linear, labels, generator)
         wide = x.expand_as(z)
         change = _rho(distortion, wide, z + self.correction(z)) - _rho(distortion, wide, z)
-        drawn = posterior.log_shares.gather(1, labels[:, None])[:, 0]
+        drawn = posterior.log_responsibilities.gather(1, labels[:, None])[:, 0]
         one = (drawn - drawn.detach()).exp()
-        spent = (shares * posterior.spent).sum(1) + one * change
-        rate = posterior.log_shares - linear.log_weights[..., None] + posterior.divergence
-        return (shares * rate).sum(1) - one * self._gain(z, labels, linear), spent
+        rho = (responsibilities * posterior.distortion).sum(1) + one * change
+        rate = posterior.log_responsibilities - linear.log_weights[..., None] + posterior.divergence
+        return (responsibilities * rate).sum(1) - one * self._gain(z, labels, linear), rho
 
     def _gain(
         self, z: Float[Tensor, "B n d"], labels: Int[Tensor, "B n"], linear: Linear

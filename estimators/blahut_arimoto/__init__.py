@@ -7,15 +7,15 @@ Theory 18(4), 1972; S. Arimoto, ibid. 18(1), 1972.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 from torch import Generator
 
-from rdbench.estimators.blahut_arimoto import grid_error, grids
+from rdbench.estimators.blahut_arimoto.grids import Discretised
 from rdbench.estimators.blahut_arimoto.problem import (
     FiniteProblem,
     codebook,
@@ -23,6 +23,7 @@ from rdbench.estimators.blahut_arimoto.problem import (
     gridded,
 )
 from rdbench.estimators.blahut_arimoto.target import at_distortion
+from rdbench.fitting import check_settings, split, tuned
 from rdbench.inference import finite
 from rdbench.inference.kernels import DenseKernel, HasFactor, Kernel, SeparableKernel
 from rdbench.inference.particles import conditional, exact_point, weighted
@@ -33,20 +34,18 @@ from rdbench.types import (
     RdbenchError,
     Refusal,
     TestChannel,
+    Unsupported,
     View,
 )
 
 Solver = Literal["interior_point", "squarem", "ba"]
-Support = Literal["grid", "codebook"]
 
 _SOLVERS = {"interior_point": finite.interior_point, "squarem": finite.squarem, "ba": finite.ba}
-# Default certified gap (nats) and number of iterations of each solver.
-_TOLERANCE = {"interior_point": 1e-8, "squarem": 1e-5, "ba": 1e-4}
-_ITERATIONS = {"interior_point": 80, "squarem": 5_000, "ba": 10_000}
-_TOLERANCE_2D = {"squarem": 1e-4, "ba": 1e-3}
-_ITERATIONS_2D = {"squarem": 1_500, "ba": 1_000}
-# Symbols drawn at random leave more doubt than this, so that more would only fit their noise.
-_TOLERANCE_SAMPLED, _ITERATIONS_SAMPLED = 1e-2, 500
+# Certified gap in nats at which to stop, and most iterations: on a line or an alphabet, in the
+# plane, and on symbols drawn at random, which leave more doubt than a smaller gap would settle.
+_DEFAULTS = {"interior_point": (1e-8, 80), "squarem": (1e-5, 5_000), "ba": (1e-4, 10_000)}
+_DEFAULTS_2D = {"squarem": (1e-4, 1_500), "ba": (1e-3, 1_000)}
+_DEFAULTS_SAMPLED = (1e-2, 500)
 # A dense Newton step costs n m k operations, k the smaller of n and m.
 _NEWTON_LIMIT, _NEWTON_OPERATIONS = 1_600, 1e10
 # Newton steps drive weights to zero, from where the multiplicative iteration could not lift them.
@@ -59,7 +58,6 @@ _ONE_LETTER = 1e-8
 # Relative error of D at a target distortion: of a finite source, and where D itself is uncertain.
 _EXACT_TARGET, _TARGET = 1e-9, 1e-6
 _POLISH = 300
-_CLAIM_SYMBOLS = 4_000
 
 
 @dataclass(frozen=True)
@@ -73,31 +71,16 @@ class BlahutArimoto:
     Two errors are told apart. ``status`` is ``not_converged`` where the weights are certified no
     closer than ``tolerance`` to the best on the same points. The cost of the grid itself is seen
     at half its step (`grid_error`), stated in ``reason`` beside the other, and refused beyond
-    0.01 nats.
-
-    Args:
-        support: ``grid`` as above; ``codebook`` takes draws as reproduction points instead, in
-            any dimension and under any distortion, with weights optimised on 20 times as many
-            other draws. Its rate cannot exceed about log codebook_size.
-        solver: ``interior_point`` (Newton, to 1e-8); where its system is neither banded nor small
-            (2-D grids, codebooks, finite alphabets beyond 1,600 points) it falls back to
-            ``squarem``. ``squarem`` is the iteration with squared extrapolation, ``ba`` the
-            classical one.
-        codebook_size: the number of atoms of a codebook.
-        points: grid points per axis; None takes as many as beta and the source need.
-        max_points: the most points per axis that None may take; None is 100,000 in 1-D, 1,024
-            in 2-D.
-        tolerance: certified gap in nats at which to stop, times beta (D_max - D_min) where that
-            is below one nat; None is 1e-8 for the interior point, 1e-5 (2-D: 1e-4) for squarem
-            and 1e-4 (2-D: 1e-3) for ba, and 1e-2 for codebooks.
-        iterations: the most iterations per slope at effort 1; None is 80, 5,000 (2-D: 1,500) and
-            10,000 (2-D: 1,000), and 500 for codebooks.
+    ``largest_error``.
     """
 
     info: ClassVar[EstimatorInfo] = EstimatorInfo(
         summary="Blahut-Arimoto with a certified gap; grids in d = 1, 2 or random codebooks",
         citation="R. E. Blahut, IEEE Trans. Inf. Theory 18(4):460-473, 1972",
         needs=frozenset({"density", "support"}),
+        distortions=("squared_error", "absolute_error"),
+        alphabet=False,
+        variants={"support=codebook": {"distortions": None}},
         presets={"paper": {"solver": "ba"}},
         preset_notes={
             "paper": "the classical multiplicative iteration of section II-B; grid, starting "
@@ -108,27 +91,42 @@ class BlahutArimoto:
     )
 
     solver: Solver = "interior_point"
-    support: Support = "grid"
+    """``interior_point`` (Newton, to 1e-8); where its system is neither banded nor small (2-D
+    grids, codebooks, finite alphabets beyond 1,600 points) it falls back to ``squarem``, the
+    iteration with squared extrapolation. ``ba`` is the classical one."""
+    support: Literal["grid", "codebook"] = "grid"
+    """``grid`` as above; ``codebook`` takes draws as reproduction points instead, in any dimension
+    and under any distortion, with weights optimised on other draws. Its rate cannot exceed about
+    log codebook_size."""
     codebook_size: int = 1000
+    """The number of atoms of a codebook."""
     points: int | None = None
+    """Grid points per axis, at least 3; None takes as many as beta and the source need."""
     max_points: int | None = None
+    """The most points per axis that None may take; None is 100,000 in 1-D, 1,024 in 2-D."""
     tolerance: float | None = None
+    """Certified gap in nats at which to stop, times beta (D_max - D_min) where that is below one
+    nat; None is 1e-8 for the interior point, 1e-5 (2-D: 1e-4) for squarem and 1e-4 (2-D: 1e-3) for
+    ba, and 1e-2 for codebooks."""
     iterations: int | None = None
+    """The most iterations per slope at effort 1; None is 80, 5,000 (2-D: 1,500) and 10,000 (2-D:
+    1,000), and 500 for codebooks."""
+    symbols_per_atom: int = tuned(20)
+    """Symbols for every atom of a codebook, as far as the matrix of distortions allows."""
+    box_draws: int = tuned(20_000)
+    """Draws that find the box of a density."""
+    claim_draws: int = tuned(4000)
+    """Draws on which R and D of a codebook are claimed."""
+    largest_error: float = tuned(1e-2)
+    """Discretisation error in nats with which a rate is worth reporting."""
 
     def __post_init__(self) -> None:
-        if self.solver not in get_args(Solver):
-            raise RdbenchError(f"solver is one of {', '.join(get_args(Solver))}; got {self.solver}")
-        if self.support not in get_args(Support):
-            raise RdbenchError(f"support is grid or codebook; got {self.support}")
-        counts = {"points": 3, "max_points": 3, "iterations": 1, "codebook_size": 1}
-        for name, least in counts.items():
-            value = getattr(self, name)
-            if value is not None and not (
-                isinstance(value, int) and not isinstance(value, bool) and value >= least
-            ):
-                raise RdbenchError(f"{name} is a whole number >= {least} or none; got {value!r}")
-        if self.tolerance is not None and not (0 < self.tolerance < math.inf):
-            raise RdbenchError(f"tolerance is a positive number of nats; got {self.tolerance}")
+        counts = ("codebook_size", "points", "max_points", "iterations", "symbols_per_atom")
+        positive = ("tolerance", "largest_error")
+        check_settings("blahut_arimoto", self, (*counts, "box_draws", "claim_draws"), positive)
+        for name in ("points", "max_points"):
+            if (getattr(self, name) or 3) < 3:
+                raise RdbenchError(f"blahut_arimoto: {name} must be at least 3")
 
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
@@ -136,32 +134,33 @@ class BlahutArimoto:
         """Solve every slope in turn, in the order given; all that is random are draws of the view.
 
         Yields:
-            A channel or a refusal per slope; what a stop left unconverged is yielded as such.
+            A channel or a refusal per slope; one that a stop left unconverged is yielded as such.
         """
-        del generator
-        try:
-            problem = self._problem(view)
-        except grids.GridError as error:
-            yield from (Refusal(beta, "unsupported", str(error)) for beta in betas)
-            return
+        problem = self._problem(view, generator)
         largest = 0
         for done, beta in enumerate(betas):
             if not monitor.advance(done / len(betas)):
                 return
-            answer, solution = self._answer(problem, view, beta, monitor, done, len(betas))
-            if solution is not None:
-                largest = max(largest, len(solution.weights))
-                monitor.count(parameters=largest)
-            if isinstance(answer, TestChannel):
-                monitor.checkpoint(partial(list, [answer]))
-            yield answer
-            if solution is not None and solution.stopped:
+
+            def go_on(fraction: float, done: int = done) -> bool:
+                return monitor.advance((done + fraction) / len(betas))
+
+            try:
+                channel, solution = self._answer(problem, view, beta, monitor.effort, go_on)
+            except Unsupported as reason:
+                yield Refusal(beta, "unsupported", str(reason))
+                continue
+            largest = max(largest, len(solution.weights))
+            monitor.count(parameters=largest)
+            monitor.checkpoint(partial(list, [channel]))
+            yield channel
+            if solution.stopped:
                 return
 
     def solve_distortion(
         self, view: View, target: float, monitor: Monitor | None = None
     ) -> TestChannel:
-        """The channel that spends ``target``, by a root search over the slope.
+        """The channel of distortion ``target``, by a root search over the slope.
 
         On a straight piece of R(D), whose slope belongs to a whole interval of D, it is the
         time-sharing of the two ends. Its ``beta`` is the slope that was found, its claim R and D
@@ -182,54 +181,100 @@ class BlahutArimoto:
             RdbenchError: the target is not above D_min or not reached, a slope on the way to it is
                 refused (with the reason), or the monitor said stop.
         """
-        watch = monitor or _Unlimited()
-        try:
-            problem = self._problem(view)
-        except grids.GridError as error:
-            raise RdbenchError(str(error)) from None
+        problem = self._problem(view, Generator(view.device).manual_seed(0))
+
+        def go_on(_: float) -> bool:
+            return monitor is None or monitor.advance(0.0)
 
         def solve(beta: float) -> TestChannel:
-            if not watch.advance(0.0):
+            if not go_on(0.0):
                 raise RdbenchError(f"stopped before D = {target:g} was found")
-            answer, _ = self._answer(problem, view, beta, watch, 0, 1)
-            if isinstance(answer, Refusal):
-                raise RdbenchError(f"D = {target:g} asks for beta = {beta:.6g}: {answer.reason}")
-            return answer
+            effort = 1.0 if monitor is None else monitor.effort
+            try:
+                return self._answer(problem, view, beta, effort, go_on)[0]
+            except Unsupported as reason:
+                line = f"D = {target:g} asks for beta = {beta:.6g}: {reason}"
+                raise RdbenchError(line) from None
 
         # under squared error D = d / (2 beta) at high rate, under absolute error d / beta
         above = target - problem.least
         guess = 0.5 * view.dim / above if above > 0 else 1.0
-        exact = problem.error is None and problem.held is None
+        exact = problem.error is None and problem.claimed_on is None
         accuracy = _EXACT_TARGET if exact else _TARGET
         return at_distortion(solve, target, guess, accuracy, least=problem.least)
 
-    def _problem(self, view: View) -> FiniteProblem:
+    def _problem(self, view: View, generator: Generator) -> FiniteProblem:
         if self.support == "codebook":
-            return codebook(view, self.codebook_size, _CLAIM_SYMBOLS)
+            if view.alphabet is not None:
+                raise Unsupported("a given reproduction alphabet leaves no codebook to draw")
+            draws = split(view, generator)
+            size = self.codebook_size
+            return codebook(view, draws, size, self.symbols_per_atom, self.claim_draws)
         if view.support is not None:
             return finite_problem(view)
-        return gridded(view, self.points, self.max_points)
+        return gridded(view, self.box_draws, self.points, self.max_points)
 
     def _answer(
-        self, problem: FiniteProblem, view: View, beta: float, monitor: Monitor, done: int, of: int
-    ) -> tuple[TestChannel | Refusal, finite.Solution | None]:
-        """The channel at one slope, or why there is none; and the weights, where there are some."""
-        try:
-            discrete = problem.at(beta)
-        except grids.GridError as error:
-            return Refusal(beta, "unsupported", str(error)), None
-        solution = self._solve(discrete, beta, monitor, done / of, of, problem.held is not None)
-        return self._channel(solution, discrete, problem, beta, view), solution
+        self,
+        problem: FiniteProblem,
+        view: View,
+        beta: float,
+        effort: float,
+        go_on: Callable[[float], bool],
+    ) -> tuple[TestChannel, finite.Solution]:
+        """The channel at one slope, and the weights it is made of.
+
+        Args:
+            problem: the finite problem.
+            view: what it was made of.
+            beta: the slope.
+            effort: multiplies the iterations.
+            go_on: told the fraction of this slope that is done; on False the work ends.
+
+        Raises:
+            Unsupported: the problem at this slope is not supported.
+        """
+        discrete = problem.at(beta)
+        solution = self._solve(discrete, beta, effort, problem.claimed_on is not None, go_on)
+        atoms = weighted(discrete.points, solution.weights, view.device)
+        reason = (
+            ""
+            if solution.converged
+            else f"certified gap {solution.gap:.2g} nats after {solution.iterations} iterations"
+        )
+        if problem.claimed_on is not None:
+            # the symbols that chose the weights would flatter them
+            rate, d = exact_point(atoms, view.distortion, problem.claimed_on, beta)
+        else:
+            d = finite.distortion(discrete.kernel, discrete.p, solution.weights)
+            rate = finite.rate(discrete.kernel, discrete.p, solution.weights, beta)
+        if problem.error is not None:
+            error = problem.error(beta, discrete, solution)
+            stated = f"discretisation error {error.total:.2g} nats"
+            if error.total > self.largest_error:
+                limit = f"the limit is {self.largest_error:g}: it takes a finer grid"
+                raise Unsupported(f"{stated}; {limit}")
+            convergence = reason or f"certified gap {max(solution.gap, 0.0):.2g} nats"
+            reason = f"{convergence}; {stated}"
+        channel = TestChannel(
+            beta=beta,
+            marginal=atoms,
+            claim=Claim(rate, d, problem.side),
+            sample_conditional=conditional(atoms, view.distortion, beta),
+            status="ok" if solution.converged else "not_converged",
+            reason=reason,
+        )
+        return channel, solution
 
     def _solve(
         self,
-        discrete: grids.Discretised,
+        discrete: Discretised,
         beta: float,
-        monitor: Monitor,
-        done: float,
-        total: int,
+        effort: float,
         sampled: bool,
+        go_on: Callable[[float], bool],
     ) -> finite.Solution:
+        """The best weights of a finite problem; ``sampled`` tells that its symbols are draws."""
         kernel, p = discrete.kernel, discrete.p
         if beta == 0:
             # Every q is optimal; the limit from above is what start holds, mostly an atom.
@@ -238,111 +283,41 @@ class BlahutArimoto:
         if name == "interior_point" and not _newton_is_cheap(kernel):
             name = "squarem"
         in_2d = isinstance(kernel, SeparableKernel)
-        usual = _ITERATIONS_SAMPLED if sampled else (_ITERATIONS_2D if in_2d else _ITERATIONS)[name]
-        limit = self.iterations or usual
+        usual = _DEFAULTS_SAMPLED if sampled else (_DEFAULTS_2D if in_2d else _DEFAULTS)[name]
+        enough, limit = self.tolerance or usual[0], self.iterations or usual[1]
         if name != "interior_point":  # Newton's method takes few steps or does not converge
-            limit = max(1, math.ceil(limit * monitor.effort))
-        enough = _TOLERANCE_SAMPLED if sampled else (_TOLERANCE_2D if in_2d else _TOLERANCE)[name]
+            limit = max(1, math.ceil(limit * effort))
         # F moves by no more than ``most`` in all: at small beta an absolute gap says nothing.
         single, most = finite.single_letter(kernel, p, beta)
         scale = min(1.0, most)
-        tolerance = max((self.tolerance or enough) * scale, min(_ROUNDING, _LOOSEST * scale))
+        tolerance = max(enough * scale, min(_ROUNDING, _LOOSEST * scale))
         gap = max(finite.certified_gap(kernel, p, single), 0.0)
         if gap <= min(tolerance, _ONE_LETTER * scale):
             shift = float(np.sum(p * kernel.shift))
             return finite.Solution(single, shift + most, gap, 0, True)
-
-        def go_on(iteration: int) -> bool:
-            return monitor.advance(done + iteration / limit / total)
-
         solution = _SOLVERS[name](
             kernel,
             p,
             weights=discrete.start,
             tolerance=tolerance,
             iterations=limit,
-            go_on=go_on,
+            go_on=lambda iteration: go_on(iteration / limit),
         )
-        if (
-            name == "interior_point"
-            and not (solution.converged or solution.stopped)
-            and solution.iterations < limit
-        ):
-            # Rounding ended the Newton steps early: finish with the iteration that cannot fail.
-            polished = finite.squarem(
-                kernel,
-                p,
-                weights=np.maximum(solution.weights, _LEAST_WEIGHT),
-                tolerance=tolerance,
-                iterations=_POLISH,
-                go_on=lambda _: monitor.advance(done + 1.0 / total),
-            )
-            better = polished if polished.gap < solution.gap else solution
-            solution = replace(
-                better,
-                iterations=solution.iterations + polished.iterations,
-                stopped=polished.stopped,
-            )
-        return solution
-
-    def _channel(
-        self,
-        solution: finite.Solution,
-        discrete: grids.Discretised,
-        problem: FiniteProblem,
-        beta: float,
-        view: View,
-    ) -> TestChannel | Refusal:
-        atoms = weighted(discrete.points, solution.weights, view.device)
-        reason = (
-            ""
-            if solution.converged
-            else f"certified gap {solution.gap:.2g} nats after {solution.iterations} iterations"
+        ended = solution.converged or solution.stopped or solution.iterations >= limit
+        if ended or name != "interior_point":
+            return solution
+        # Rounding ended the Newton steps early: finish with the iteration that cannot fail.
+        polished = finite.squarem(
+            kernel,
+            p,
+            weights=np.maximum(solution.weights, _LEAST_WEIGHT),
+            tolerance=tolerance,
+            iterations=_POLISH,
+            go_on=lambda _: go_on(1.0),
         )
-        if problem.held is not None:
-            # the symbols that chose the weights would flatter them
-            rate, d = exact_point(atoms, view.distortion, problem.held, beta)
-            claim = Claim(rate, d, "upper" if view.n_train is None else "estimate")
-        else:
-            d = finite.distortion(discrete.kernel, discrete.p, solution.weights)
-            rate = finite.rate(discrete.kernel, discrete.p, solution.weights, beta)
-            claim = Claim(rate, d, "upper" if problem.error is None else "estimate")
-        if problem.error is not None:
-            error = problem.error(beta, discrete, solution)
-            stated = f"discretisation error {error.total:.2g} nats"
-            if error.total > grid_error.LIMIT:
-                limit = f"the limit is {grid_error.LIMIT:g}: it takes a finer grid"
-                return Refusal(beta, "unsupported", f"{stated}; {limit}")
-            convergence = reason or f"certified gap {max(solution.gap, 0.0):.2g} nats"
-            reason = f"{convergence}; {stated}"
-        return TestChannel(
-            beta=beta,
-            marginal=atoms,
-            claim=claim,
-            sample_conditional=conditional(atoms, view.distortion, beta),
-            status="ok" if solution.converged else "not_converged",
-            reason=reason,
-        )
-
-
-ESTIMATOR = BlahutArimoto
-
-
-class _Unlimited:
-    """The monitor of a call from outside a run: it never says stop."""
-
-    effort = 1.0
-
-    def advance(self, done: float) -> bool:
-        del done
-        return True
-
-    def checkpoint(self, build: object) -> bool:
-        del build
-        return True
-
-    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
-        del gradient_steps, parameters
+        iterations = solution.iterations + polished.iterations
+        better = polished if polished.gap < solution.gap else solution
+        return replace(better, iterations=iterations, stopped=polished.stopped)
 
 
 def _newton_is_cheap(kernel: Kernel) -> bool:
@@ -351,3 +326,6 @@ def _newton_is_cheap(kernel: Kernel) -> bool:
         smaller = min(n, m)
         return smaller <= _NEWTON_LIMIT and n * m * smaller <= _NEWTON_OPERATIONS
     return isinstance(kernel, HasFactor)
+
+
+ESTIMATOR = BlahutArimoto

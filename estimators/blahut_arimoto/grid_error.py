@@ -1,4 +1,4 @@
-"""What a grid costs, told apart from what the iteration on it has left to gain.
+"""The cost of a grid, told apart from the gap that the iteration on it leaves.
 
 A solver certifies its weights against all others *on the grid*. Two errors are left: the source is
 a sum over nodes, and reproduction points lie on the grid alone. Both are seen at half the step,
@@ -18,38 +18,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.estimators.blahut_arimoto import grids
-from rdbench.estimators.blahut_arimoto.boxes import OUTSIDE, Density
+from rdbench.estimators.blahut_arimoto.boxes import Density
+from rdbench.estimators.blahut_arimoto.grids import Discretised, gauss_cells, product, trimmed
 from rdbench.estimators.blahut_arimoto.jumps import cell_masses, inner_masses
+from rdbench.inference.finite import Solution
 from rdbench.inference.kernels import BandedKernel, SeparableKernel
 from rdbench.inference.scan_kernel import ScanKernel
-
-LIMIT = 1e-2
-"""The largest discretisation error, in nats, with which a rate is worth reporting."""
 
 _TINY = 1e-300
 _REPAIRS = 12
 _STRENGTH = 8.0  # the mean of c lies below its maximum, and too much costs nothing
 _FLAT = 1e-8
 
-Product = Callable[[ndarray], ndarray]
-
 
 @dataclass(frozen=True)
 class DiscretisationError:
-    """In nats of F; ``outside`` is the probability beyond the box, at most."""
+    """In nats of F, besides the probability of `boxes.OUTSIDE` beyond the box."""
 
     source: float
     """F(q) at half the step less F(q) on the grid: positive where the grid reports too little."""
     support: float
-    """What reproduction points between those of the grid could gain, at most."""
-    outside: float = OUTSIDE
+    """The most that reproduction points between those of the grid could gain."""
 
     @property
     def total(self) -> float:
@@ -58,57 +53,49 @@ class DiscretisationError:
 
 
 def discretisation_error(
-    density: Density,
-    distortion: str,
-    beta: float,
-    discrete: grids.Discretised,
-    weights: Float[ndarray, " m"],
-    lagrangian: float,
-    gap: float,
+    density: Density, distortion: str, beta: float, discrete: Discretised, best: Solution
 ) -> DiscretisationError:
-    """The error of the grid at these weights.
+    """The error of the grid at the weights of a solution.
 
     Args:
         density: of the source, (k, d) to (k,).
         distortion: "squared_error" or "absolute_error".
         beta: the slope.
         discrete: the problem on the grid.
-        weights: on its points.
-        lagrangian: F(q) on the grid, in nats.
-        gap: log max c on the grid, in nats.
+        best: weights on its points, F there and its certified gap.
     """
     if beta == 0:
         return DiscretisationError(0.0, 0.0)
-    finer = max(1, round((len(discrete.p) - 1) / (len(weights) - 1)))
-    refine = (_line if len(discrete.axes) == 1 else _plane)[distortion]
-    grid = Grid(discrete.axes, discrete.edges)
-    mass, w, forward, adjoint = refine(density, beta, grid, weights, finer)
-    p = mass / mass.sum()
-    z = np.maximum(forward(w), _TINY)
-    log_z = np.log(z)
-    source = float(-p @ log_z) - lagrangian
-    all_near = np.maximum(forward(np.ones_like(w)), _TINY)
-    log_lambda, best = -log_z, np.inf
+    squared = distortion == "squared_error"
+    if len(discrete.axes) == 2:
+        fine = _plane(density, beta, discrete, best.weights, squared)
+    else:
+        line = _squared_line if squared else _absolute_line
+        fine = line(density, beta, discrete, best.weights)
+    p = fine.mass / fine.mass.sum()
+    log_z = np.log(np.maximum(fine.forward(fine.weights), _TINY))
+    source = float(-p @ log_z) - best.lagrangian
+    all_near = np.maximum(fine.forward(np.ones_like(fine.weights)), _TINY)
+    log_lambda, bound = -log_z, np.inf
     for _ in range(_REPAIRS):
-        c = adjoint(p * np.exp(log_lambda))
+        c = fine.adjoint(p * np.exp(log_lambda))
         top = float(np.log(c.max()))
-        best = min(best, top - float(p @ (log_z + log_lambda)))
-        if top <= max(gap, abs(source), _FLAT):
+        bound = min(bound, top - float(p @ (log_z + log_lambda)))
+        if top <= max(best.gap, abs(source), _FLAT):
             break
-        nearby = np.maximum(forward(np.maximum(c, 1.0)) / all_near, 1.0)
+        nearby = np.maximum(fine.forward(np.maximum(c, 1.0)) / all_near, 1.0)
         log_lambda = log_lambda - _STRENGTH * np.log(nearby)
-    return DiscretisationError(source, max(0.0, best - gap))
+    return DiscretisationError(source, max(0.0, bound - best.gap))
 
 
-class Grid(NamedTuple):
-    """Axes of the reproduction grid, and the edges of a source that jumps."""
+@dataclass(frozen=True)
+class _Fine:
+    """The problem at half the step: source masses, the weights there, products with the kernel."""
 
-    axes: tuple[ndarray, ...]
-    edges: tuple[float, ...]
-
-
-Fine = tuple[ndarray, ndarray, Product, Product]
-"""Source masses, weights on the finer reproduction grid, and the two products."""
+    mass: Float[ndarray, " n"]
+    weights: Float[ndarray, " m"]
+    forward: Callable[[ndarray], ndarray]
+    adjoint: Callable[[ndarray], ndarray]
 
 
 def _finer(axis: ndarray, parts: int) -> tuple[ndarray, float, ndarray]:
@@ -124,59 +111,49 @@ def _spread(weights: ndarray, shape: tuple[int, ...], where: tuple[ndarray, ...]
     return w.ravel()
 
 
-def _squared_line(density: Density, beta: float, grid: Grid, weights: ndarray, finer: int) -> Fine:
-    x, step, _ = _finer(grid.axes[0], 2 * finer)
-    y, _, where = _finer(grid.axes[0], 2)
-    mass = cell_masses(density, x, grid.edges) if grid.edges else density(x[:, None]) * step
-    n = len(x)
+def _squared_line(density: Density, beta: float, on: Discretised, weights: ndarray) -> _Fine:
+    """The source is refined as often again as it was on the grid."""
+    finer = max(1, round((len(on.p) - 1) / (len(weights) - 1)))
+    x, step, _ = _finer(on.axes[0], 2 * finer)
+    y, _, where = _finer(on.axes[0], 2)
+    mass = cell_masses(density, x, on.edges) if on.edges else density(x[:, None]) * step
+    w, n = _spread(weights, (len(y),), (where,)), len(x)
     half = min(BandedKernel.half_width(step, beta), n - 1)
     if finer == 1 and 2 * half + 1 <= n:
         taps = np.exp(-beta * (step * np.arange(-half, half + 1.0)) ** 2)
 
-        def product(w: ndarray) -> ndarray:
+        def convolved(w: ndarray) -> ndarray:
             return np.convolve(w, taps, mode="same")
 
-        return mass, _spread(weights, (n,), (where,)), product, product
+        return _Fine(mass, w, convolved, convolved)
     k = np.exp(-beta * np.subtract.outer(x, y) ** 2)
-    w = _spread(weights, (len(y),), (where,))
-    return mass, w, lambda v: cast(ndarray, k @ v), lambda u: cast(ndarray, u @ k)
+    return _Fine(mass, w, lambda v: cast(ndarray, k @ v), lambda u: cast(ndarray, u @ k))
 
 
-def _absolute_line(
-    density: Density, beta: float, grid: Grid, weights: ndarray, _finer_source: int
-) -> Fine:
-    nodes, step, where = _finer(grid.axes[0], 2)
-    x, share, fractions = grids.gauss_cells(nodes, 3)
+def _absolute_line(density: Density, beta: float, on: Discretised, weights: ndarray) -> _Fine:
+    nodes, step, where = _finer(on.axes[0], 2)
+    x, share, fractions = gauss_cells(nodes, 3)
     kernel = ScanKernel(len(nodes), step, beta, fractions)
-    w = _spread(weights, (len(nodes),), (where,))
     mass = density(x[:, None]) * share
-    if grid.edges:
-        mass = inner_masses(density, nodes, fractions, grid.edges, mass)
-    return mass, w, kernel.forward, kernel.adjoint
+    if on.edges:
+        mass = inner_masses(density, nodes, fractions, on.edges, mass)
+    w = _spread(weights, (len(nodes),), (where,))
+    return _Fine(mass, w, kernel.forward, kernel.adjoint)
 
 
-def _squared_plane(
-    density: Density, beta: float, grid: Grid, weights: ndarray, _finer_source: int
-) -> Fine:
-    (y1, step1, at1), (y2, step2, at2) = (_finer(axis, 2) for axis in grid.axes)
-    rho1, rho2 = (np.subtract.outer(y, y) ** 2 for y in (y1, y2))
-    kernel = SeparableKernel.build(rho1, rho2, beta)
-    mass = grids.trimmed(density(grids.product(y1, y2)) * (step1 * step2))
-    w = _spread(weights, (len(y1), len(y2)), (at1, at2))
-    return mass, w, kernel.forward, kernel.adjoint
-
-
-def _absolute_plane(
-    density: Density, beta: float, grid: Grid, weights: ndarray, _finer_source: int
-) -> Fine:
-    (y1, _, at1), (y2, _, at2) = (_finer(axis, 2) for axis in grid.axes)
-    (x1, w1, _), (x2, w2, _) = grids.gauss_cells(y1, 2), grids.gauss_cells(y2, 2)
-    rho1, rho2 = (np.abs(np.subtract.outer(x, y)) for x, y in ((x1, y1), (x2, y2)))
-    kernel = SeparableKernel.build(rho1, rho2, beta)
-    mass = grids.trimmed(density(grids.product(x1, x2)) * np.outer(w1, w2).ravel())
-    w = _spread(weights, (len(y1), len(y2)), (at1, at2))
-    return mass, w, kernel.forward, kernel.adjoint
-
-
-_line = {"squared_error": _squared_line, "absolute_error": _absolute_line}
-_plane = {"squared_error": _squared_plane, "absolute_error": _absolute_plane}
+def _plane(
+    density: Density, beta: float, on: Discretised, weights: ndarray, squared: bool
+) -> _Fine:
+    nodes, widths, rho, shape, at = [], [], [], [], []
+    for axis in on.axes:
+        y, step, where = _finer(axis, 2)
+        x, width = (y, np.full(len(y), step)) if squared else gauss_cells(y, 2)[:2]
+        nodes.append(x)
+        widths.append(width)
+        rho.append(np.abs(np.subtract.outer(x, y)) ** (2 if squared else 1))
+        shape.append(len(y))
+        at.append(where)
+    kernel = SeparableKernel.build(rho[0], rho[1], beta)
+    mass = trimmed(density(product(nodes[0], nodes[1])) * np.outer(widths[0], widths[1]).ravel())
+    w = _spread(weights, tuple(shape), tuple(at))
+    return _Fine(mass, w, kernel.forward, kernel.adjoint)

@@ -24,6 +24,7 @@ from rdbench.estimators.blahut_arimoto.boxes import OUTSIDE, Box, Density
 from rdbench.estimators.blahut_arimoto.jumps import cell_masses, inner_masses
 from rdbench.inference.kernels import BandedKernel, DenseKernel, Kernel, SeparableKernel
 from rdbench.inference.scan_kernel import ScanKernel
+from rdbench.types import Unsupported
 
 MASS_GOAL, MASS_LIMIT = 1e-6, 1e-3
 """The sum of density times step must be one: within the first where points allow, within the
@@ -41,10 +42,6 @@ _TRIES = {
     ("squared_error", 2): (LEAST_2D, 2),
     ("absolute_error", 2): (LEAST_2D, 2),
 }
-
-
-class GridError(ValueError):
-    """The grid that was allowed cannot represent the problem; the message says what it takes."""
 
 
 @dataclass(frozen=True)
@@ -103,22 +100,12 @@ def _squared_1d(
         return mass, BandedKernel.build(n, step, beta), nodes[:, None]
     kept = np.arange(anchor % refine, n, refine)
     if n * len(kept) > _DENSE_ENTRIES:
-        raise GridError(f"{count} points at beta = {beta:g} need a dense matrix; take fewer points")
+        raise Unsupported(
+            f"{count} points at beta = {beta:g} need a dense matrix; take fewer points"
+        )
     # differences of indices, not of nodes: exact for a source far from the origin
     rho = (step * np.subtract.outer(np.arange(n), kept)) ** 2
     return mass, DenseKernel.build(rho, beta), nodes[kept, None]
-
-
-def _squared_2d(
-    density: Density, box: Box, counts: list[int], beta: float
-) -> tuple[ndarray, Kernel, ndarray]:
-    (y1, step1, _), (y2, step2, _) = (_axis(box, k, n) for k, n in enumerate(counts))
-    rho1, rho2 = (
-        (step * np.subtract.outer(np.arange(n), np.arange(n))) ** 2
-        for step, n in zip((step1, step2), counts, strict=True)
-    )
-    points = product(y1, y2)
-    return density(points) * (step1 * step2), SeparableKernel.build(rho1, rho2, beta), points
 
 
 def _absolute_1d(
@@ -132,14 +119,22 @@ def _absolute_1d(
     return mass, ScanKernel(count, step, beta, fractions), nodes[:, None]
 
 
-def _absolute_2d(
-    density: Density, box: Box, counts: list[int], beta: float
+def _plane(
+    density: Density, box: Box, counts: list[int], beta: float, squared: bool
 ) -> tuple[ndarray, Kernel, ndarray]:
-    y1, y2 = (_axis(box, k, n)[0] for k, n in enumerate(counts))
-    (x1, w1, _), (x2, w2, _) = gauss_cells(y1, 2), gauss_cells(y2, 2)
-    rho = [np.abs(np.subtract.outer(x, y)) for x, y in ((x1, y1), (x2, y2))]
-    mass = density(product(x1, x2)) * np.outer(w1, w2).ravel()
-    return mass, SeparableKernel.build(rho[0], rho[1], beta), product(y1, y2)
+    nodes, widths, rho, axes = [], [], [], []
+    for k, count in enumerate(counts):
+        y, step, _ = _axis(box, k, count)
+        x, width = (y, np.full(count, step)) if squared else gauss_cells(y, 2)[:2]
+        apart = np.abs(np.subtract.outer(x, y))
+        if squared:  # of indices, as in 1-D
+            apart = (step * np.subtract.outer(np.arange(count), np.arange(count))) ** 2
+        nodes.append(x)
+        widths.append(width)
+        rho.append(apart)
+        axes.append(y)
+    mass = density(product(nodes[0], nodes[1])) * np.outer(widths[0], widths[1]).ravel()
+    return mass, SeparableKernel.build(rho[0], rho[1], beta), product(axes[0], axes[1])
 
 
 def product(x: ndarray, y: ndarray) -> ndarray:
@@ -157,14 +152,14 @@ def _counts(
     """Numbers of points per axis to try, coarsest first.
 
     Raises:
-        GridError: no allowed number is fine enough for beta.
+        Unsupported: no allowed number is fine enough for beta.
     """
     finer = _FINER_AT_JUMPS if distortion == "squared_error" and box.jumps else 1
     limit = largest_step(distortion, beta) / finer
     need = [math.ceil(w / limit) + 2 for w in box.widths]
     have = max_points if points is None else points
     if max(need) > have:
-        raise GridError(
+        raise Unsupported(
             f"{have} points per axis give a step of {float(box.widths.max()) / (have - 2):.3g}, "
             f"too coarse for beta = {beta:.6g}: the limit is {limit:.3g}, "
             f"which takes {' x '.join(map(_readable, need))} points"
@@ -190,13 +185,13 @@ def discretise(
     """The finite problem at beta, with ``points`` per axis or as many as beta and source need.
 
     Raises:
-        GridError: the step that is allowed is too coarse for beta or for the source.
+        Unsupported: the step that is allowed is too coarse for beta or for the source.
     """
     squared, dim = distortion == "squared_error", len(box.lo)
 
     def build(counts: list[int], refine: int = 1) -> tuple[ndarray, Kernel, ndarray]:
         if dim == 2:
-            return (_squared_2d if squared else _absolute_2d)(density, box, counts, beta)
+            return _plane(density, box, counts, beta, squared)
         if squared:
             return _squared_1d(density, box, counts[0], beta, refine)
         return _absolute_1d(density, box, counts[0], beta)
@@ -209,7 +204,7 @@ def discretise(
         if abs(mass.sum() - 1.0) <= goal:
             break
     if not abs(mass.sum() - 1.0) <= MASS_LIMIT:
-        raise GridError(
+        raise Unsupported(
             f"{' x '.join(map(str, counts))} points miss the source: density times cell sums to "
             f"{mass.sum():.6g} instead of 1, so it takes a finer grid (or a normalised density)"
         )

@@ -11,17 +11,17 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from rdbench.estimators.blahut_arimoto import boxes, grids
+from rdbench.estimators.blahut_arimoto.boxes import find_box
 from rdbench.estimators.blahut_arimoto.grid_error import DiscretisationError, discretisation_error
+from rdbench.estimators.blahut_arimoto.grids import LEAST_2D, Discretised, discretise, largest_step
+from rdbench.fitting import Split
 from rdbench.inference import finite
 from rdbench.inference.kernels import DenseKernel, check_distortions
 from rdbench.inference.particles import starting_points
-from rdbench.types import RdbenchError, View, given_letters
+from rdbench.types import RdbenchError, Side, Unsupported, View, given_letters
 
 _MAX_POINTS = {1: 100_000, 2: 1_024}
 _DENSE_ENTRIES = 25_000_000
-_BOX_DRAWS = 20_000
-_SYMBOLS_PER_ATOM = 20
 _NEAR_ZERO = 1e-6
 
 
@@ -29,55 +29,60 @@ _NEAR_ZERO = 1e-6
 class FiniteProblem:
     """The problem at every slope, and what its discretisation costs."""
 
-    at: Callable[[float], grids.Discretised]
-    """Raises GridError where the problem at this slope is not supported."""
-    error: Callable[[float, grids.Discretised, finite.Solution], DiscretisationError] | None = None
+    at: Callable[[float], Discretised]
+    """Raises Unsupported where the problem at this slope is not supported."""
+    side: Side
+    """Of the claim."""
+    error: Callable[[float, Discretised, finite.Solution], DiscretisationError] | None = None
     """None where nothing was put on a grid."""
-    held: Float[Tensor, "n d"] | None = None
+    claimed_on: Float[Tensor, "n d"] | None = None
     """Where the source is a batch of draws: others, on which F(q) is taken at every slope."""
     least: float = 0.0
-    """E min_y rho(X, y) of a finite source: no channel spends less."""
+    """E min_y rho(X, y) of a finite source: no channel has less distortion."""
 
 
 def finite_problem(view: View) -> FiniteProblem:
     """A finite source, exactly; points of probability zero do not take part.
 
     Raises:
-        GridError: the matrix of distortions is too large, or there are no probabilities.
+        Unsupported: the matrix of distortions is too large, or there are no probabilities.
     """
     assert view.support is not None
     if view.pmf is None:
-        raise grids.GridError("a finite support without probabilities")
+        raise Unsupported("a finite support without probabilities")
     support, p = view.support.double(), view.pmf.double().cpu().numpy()
     alphabet = given_letters(view.distortion) if view.alphabet is None else view.alphabet
     points = support if alphabet is None else alphabet.to(support.device).double()
     n, m = int((p > 0).sum()), len(points)
     if n * m > _DENSE_ENTRIES:
-        raise grids.GridError(f"a {n} x {m} matrix of distortions; the limit is {_DENSE_ENTRIES}")
+        raise Unsupported(f"a {n} x {m} matrix of distortions; the limit is {_DENSE_ENTRIES}")
     kept = torch.from_numpy(np.flatnonzero(p > 0)).to(support.device)
     rho = view.distortion.pairwise(support[kept], points).double().cpu().numpy()
     p = p[p > 0] / p.sum()
     _check(rho)
     least = float(p @ rho.min(1))
-    return FiniteProblem(lambda beta: _dense(p, rho, beta, points.cpu().numpy()), least=least)
+    letters = points.cpu().numpy()
+    return FiniteProblem(lambda beta: _dense(p, rho, beta, letters), "upper", least=least)
 
 
-def gridded(view: View, points: int | None, max_points: int | None) -> FiniteProblem:
-    """A density on a grid; the draws that find its box are taken here, once.
+def gridded(view: View, draws: int, points: int | None, max_points: int | None) -> FiniteProblem:
+    """A density on a grid.
+
+    Args:
+        view: the problem, under squared or absolute error.
+        draws: how many find its box; they are taken here, once.
+        points: grid points per axis; None takes as many as beta and the source need.
+        max_points: the most that None may take; None for the default.
 
     Raises:
-        GridError: no grid can hold this problem, whatever beta is.
+        Unsupported: there is no density.
     """
     name, dim = view.distortion.name, view.dim
     if view.log_prob is None:
-        raise grids.GridError("Blahut-Arimoto needs a finite support or a density")
-    if name not in ("squared_error", "absolute_error"):
-        raise grids.GridError(f"a density under {name}: only squared and absolute error are")
-    if view.alphabet is not None:
-        raise grids.GridError("a density with a given reproduction alphabet is not supported")
-    draws = view.sample(_BOX_DRAWS).double().cpu().numpy()
+        raise Unsupported("Blahut-Arimoto needs a finite support or a density")
+    drawn = view.sample(draws).double().cpu().numpy()
     if dim > 2:
-        return FiniteProblem(_too_many_dimensions(draws, name))
+        return FiniteProblem(_too_many_dimensions(drawn, name), "estimate")
     log_prob = view.log_prob
 
     def density(x: ndarray) -> ndarray:
@@ -86,36 +91,45 @@ def gridded(view: View, points: int | None, max_points: int | None) -> FinitePro
             raise RdbenchError("the source's log density is not a number somewhere")
         return values
 
-    box = boxes.find_box(draws, density)
+    box = find_box(drawn, density)
     most = max_points or _MAX_POINTS[dim]
+
+    def error(beta: float, on: Discretised, best: finite.Solution) -> DiscretisationError:
+        return discretisation_error(density, name, beta, on, best)
+
     return FiniteProblem(
-        lambda beta: grids.discretise(density, box, name, beta, points=points, max_points=most),
-        lambda beta, discrete, solution: discretisation_error(
-            density, name, beta, discrete, solution.weights, solution.lagrangian, solution.gap
-        ),
+        lambda beta: discretise(density, box, name, beta, points=points, max_points=most),
+        "estimate",
+        error,
     )
 
 
-def codebook(view: View, size: int, claim_symbols: int) -> FiniteProblem:
-    """``size`` draws as reproduction points against 20 times as many symbols, in any dimension.
+def codebook(
+    view: View, draws: Split, size: int, symbols_per_atom: int, claim_draws: int
+) -> FiniteProblem:
+    """Draws as reproduction points, with weights optimised on other draws, in any dimension.
 
-    Under squared error most draws are shrunk first, until the noise of slope beta is out of their
-    covariance. With far fewer symbols per atom the weights would follow their noise.
-    ``claim_symbols`` more are held for the claims of all slopes.
+    Under squared error most points are shrunk first, until the noise of slope beta is out of their
+    covariance. With few symbols per atom the weights would follow their noise.
+
+    Args:
+        view: the problem.
+        draws: of its source.
+        size: how many reproduction points.
+        symbols_per_atom: symbols for every point.
+        claim_draws: other symbols, on which all slopes are claimed.
 
     Raises:
-        GridError: the reproduction alphabet is given, or the matrix of distortions is too large.
+        Unsupported: the matrix of distortions is too large.
     """
-    if view.alphabet is not None:
-        raise grids.GridError("a given reproduction alphabet leaves no codebook to draw")
-    n = min(_SYMBOLS_PER_ATOM * size, _DENSE_ENTRIES // size)
+    n = min(symbols_per_atom * size, _DENSE_ENTRIES // size)
     if n < size:
-        raise grids.GridError(f"{size} atoms are too many: {n} symbols would fit beside them")
-    drawn, symbols = view.sample(size).double(), view.sample(n).double()
-    held = view.sample(claim_symbols).double()
+        raise Unsupported(f"{size} atoms are too many: {n} symbols would fit beside them")
+    drawn, symbols = draws.sample(size).double(), draws.sample(n).double()
+    claimed_on = draws.claim(claim_draws).double()
     p = np.full(n, 1.0 / n)
 
-    def at(beta: float) -> grids.Discretised:
+    def at(beta: float) -> Discretised:
         atoms = drawn
         if view.distortion.name == "squared_error" and beta > 0:
             atoms = starting_points(drawn, symbols, 0.5 / beta)
@@ -124,17 +138,17 @@ def codebook(view: View, size: int, claim_symbols: int) -> FiniteProblem:
         _check(rho)
         return _dense(p, rho, beta, atoms.cpu().numpy())
 
-    return FiniteProblem(at, held=held)
+    return FiniteProblem(at, draws.side, claimed_on=claimed_on)
 
 
 def _check(rho: ndarray) -> None:
     try:
         check_distortions(rho)
     except ValueError as reason:
-        raise grids.GridError(str(reason)) from None
+        raise Unsupported(str(reason)) from None
 
 
-def _dense(p: ndarray, rho: ndarray, beta: float, points: ndarray) -> grids.Discretised:
+def _dense(p: ndarray, rho: ndarray, beta: float, points: ndarray) -> Discretised:
     m = len(points)
     start = np.full(m, 1.0 / m)
     if beta == 0:
@@ -143,18 +157,18 @@ def _dense(p: ndarray, rho: ndarray, beta: float, points: ndarray) -> grids.Disc
         if np.isinf(reach.min()):  # no letter serves all: the limit from above has a rate
             near_zero = _NEAR_ZERO / max(float(np.ptp(rho[np.isfinite(rho)])), 1e-300)
             start = finite.interior_point(DenseKernel.build(rho, near_zero), p).weights
-    return grids.Discretised(p, DenseKernel.build(rho, beta), points, start)
+    return Discretised(p, DenseKernel.build(rho, beta), points, start)
 
 
-def _too_many_dimensions(draws: ndarray, distortion: str) -> Callable[[float], grids.Discretised]:
+def _too_many_dimensions(draws: ndarray, distortion: str) -> Callable[[float], Discretised]:
     """The refusal of d >= 3, with the number of points that +-6.5 standard deviations take."""
     widths = 13.0 * draws.std(0)
 
-    def refuse(beta: float) -> grids.Discretised:
-        step = grids.largest_step(distortion, beta)
+    def refuse(beta: float) -> Discretised:
+        step = largest_step(distortion, beta)
         # at small beta the source itself asks for a step, as in two dimensions
-        digits = float(np.log10(np.maximum(widths / step, grids.LEAST_2D)).sum())
-        raise grids.GridError(
+        digits = float(np.log10(np.maximum(widths / step, LEAST_2D)).sum())
+        raise Unsupported(
             f"no grids in d = {draws.shape[1]}: at beta = {beta:.6g} the step may be at most "
             f"{step:.3g}, and it would take about 10^{digits:.1f} points (d = 1, 2 are supported; "
             "support=codebook takes any dimension)"

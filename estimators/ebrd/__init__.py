@@ -6,12 +6,12 @@ p(y|x) proportional to exp(-E(y) - beta rho(x, y)). The gradient of F(q) needs n
     grad F = E_{x, y ~ p(y|x)} grad E(y) - E_{y ~ q} grad E(y).
 
 ``algorithm="reference"`` (default) puts a Gaussian mixture under the network. Under squared error
-p_ref(y|x) is drawn exactly, so that the expectations of eq. (4) are weighted sums: see
-``_ebrd_reference.py``. Under absolute error with independent coordinates (always for d = 1) it
-needs no chains either, elsewhere Metropolis-adjusted Langevin steps: see ``_ebrd_absolute.py``.
-``algorithm="plain"`` does without the mixture: a weak fixed reference under the network.
+p_ref(y|x) is drawn exactly, so that the expectations of eq. (4) are weighted sums: see `reference`.
+Under absolute error with independent coordinates (always for d = 1) it needs no chains either,
+elsewhere it takes those of ``plain``: see `absolute`.
+``algorithm="plain"`` does without the mixture: a weak fixed quadratic under the network (`plain`).
 ``algorithm="printed"`` is the paper's Algorithm 1: fixed Langevin steps from N(0, I), afresh at
-every iteration.
+every iteration (`printed`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Generator
 
 from rdbench.estimators.ebrd.absolute import fit_absolute
 from rdbench.estimators.ebrd.plain import fit_plain
-from rdbench.estimators.ebrd.printed import PRINTED, fit_printed
+from rdbench.estimators.ebrd.printed import fit_printed
 from rdbench.estimators.ebrd.reference import fit_reference
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.types import EstimatorInfo, Monitor, Refusal, TestChannel, View
@@ -38,6 +38,9 @@ class EBRD(Settings):
         summary="energy-based model, one network for every slope",
         citation="Wu, Xu, Chen, Wu, Zhang: Estimating Rate-Distortion Functions Using the "
         "Energy-Based Model",
+        distortions=("squared_error", "absolute_error"),
+        alphabet=False,
+        slopes="positive",
         presets={
             "paper": {"algorithm": "printed", "hidden": 128, "learning_rate": 1e-3},
             "plain": {"algorithm": "plain", "iterations": 600},
@@ -60,18 +63,10 @@ class EBRD(Settings):
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
     ) -> Iterator[TestChannel | Refusal]:
-        """Train all slopes together, then yield a channel or a refusal for each."""
-        supported = view.distortion.name in PRINTED and view.alphabet is None
-        reason = "ebrd needs beta > 0, R^d as reproduction space and squared or absolute error"
-        positive = [beta for beta in betas if supported and beta > 0.0]
-        for beta in betas:
-            if beta not in positive:
-                yield Refusal(beta, "unsupported", reason)
-        if not positive:
-            return
+        """Train all slopes together, then yield a channel for each."""
         default = fit_reference if view.distortion.name == "squared_error" else fit_absolute
         run = {"reference": default, "plain": fit_plain, "printed": fit_printed}[self.algorithm]
-        yield from run(self, view, positive, generator, monitor)
+        return run(self, view, betas, generator, monitor)
 
 
 ESTIMATOR = EBRD

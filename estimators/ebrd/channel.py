@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,13 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.correction import log_mass, score
-from rdbench.inference.energies import Correction, ReferenceSampler
+from rdbench.estimators.ebrd.correction import ReferenceSampler, log_partition, score
+from rdbench.estimators.ebrd.network import Network
+from rdbench.fitting import NO_CLAIM
 from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.inference.reproduction import GoOn, always
-from rdbench.inference.scaling import Scaling
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Claim, Density, Encoder, Energy, Side, TestChannel
+from rdbench.types import Claim, Density, Energy, Side, TestChannel
 
 _CLAIM_DRAWS = 8
 _ROUNDS = 6
@@ -24,15 +23,14 @@ _ROUNDS = 6
 # network's weights have an effective share of .3 to .5 (cube-d20).
 _MARGINAL_JUMPS = 6
 _INTEGRABLE = 2  # dimensions in which an energy can be integrated by anyone
-_MASS_DRAWS = 3_000_000
-_MASS_ERROR = 1e-3  # nats: standard error of log Z up to which it is taken as known
-_LOOK_MASS_DRAWS = 20_000
-_LOOK_MASS_ERROR = 1e-2
+# Standard error in nats of log Z up to which it is taken as known, and draws to get there.
+_KNOWN, _KNOWN_DRAWS = 1e-3, 3_000_000
+_ROUGHLY, _ROUGHLY_DRAWS = 1e-2, 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class Claimed:
-    """What a finished channel is claimed on."""
+    """Draws on which a finished channel is claimed."""
 
     x: Float[Tensor, "n d"]
     """Draws that nothing was chosen by."""
@@ -45,44 +43,43 @@ class Claimed:
 
 @dataclass(frozen=True, eq=False)
 class Tilted:
-    """q proportional to p_ref exp(-share f) at one slope, in standard coordinates.
+    """q proportional to p_ref exp(-strength f) at one slope.
 
     ``network`` is f in float64; ``None`` leaves p_ref.
     """
 
     reference: GaussianMixture
-    network: Correction | None
-    share: float
+    network: Network | None
+    strength: float
     slope: float
 
     def tilt(self, y: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """share f(y)."""
+        """strength f(y)."""
         if self.network is None:
             return torch.zeros_like(y[:, 0])
-        out: Tensor = self.share * self.network(y[None])[0]
+        out: Tensor = self.strength * self.network(y[None])[0]
         return out
 
     @torch.no_grad()
     def value_and_grad(
         self, y: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
-        """E = -log p_ref + share f, and its gradient."""
+        """E = -log p_ref + strength f, and its gradient."""
         value, grad = self.reference.energy_and_grad(y)
         if self.network is None:
             return value, grad
         more, more_grad = self.network.value_and_grad(y[None])
-        return value + self.share * more[0], grad + self.share * more_grad[0]
+        return value + self.strength * more[0], grad + self.strength * more_grad[0]
 
     @torch.no_grad()
     def sample(self, n: int, g: Generator) -> Float[Tensor, "n d"]:
         """Draws of q."""
-        return self._settled(
-            lambda: self.reference.sample(n, g),
-            self.value_and_grad,
-            _factors(self)[0],
-            g,
-            _MARGINAL_JUMPS,
-        )
+        factor = self._sampler().factor[0].double()
+
+        def fresh() -> Tensor:
+            return self.reference.sample(n, g)
+
+        return self._settled(fresh, self.value_and_grad, factor, g, _MARGINAL_JUMPS)
 
     @torch.no_grad()
     def sample_conditional(
@@ -100,7 +97,11 @@ class Tilted:
             value = value + self.slope * apart.square().sum(1)
             return value, grad + 2.0 * self.slope * apart
 
-        return self._settled(fresh, potential, _factors(self)[1], g).reshape(len(x), k, -1)
+        factor = self._sampler().conditional_factor[0].double()
+        return self._settled(fresh, potential, factor, g).reshape(len(x), k, -1)
+
+    def _sampler(self) -> ReferenceSampler:
+        return ReferenceSampler([self.reference], [self.slope])
 
     def _settled(
         self,
@@ -129,102 +130,59 @@ class Tilted:
         return y
 
 
-def _factors(tilted: Tilted) -> tuple[Tensor, Tensor]:
-    """Preconditioners of the marginal and of the conditional chains (d, d)."""
-    slopes = torch.tensor([tilted.slope], dtype=torch.float64, device=tilted.reference.means.device)
-    both = ReferenceSampler([tilted.reference], slopes)
-    return both.factor[0].double(), both.conditional_factor[0].double()
-
-
-def channel(
-    beta: float,
-    scaling: Scaling,
-    tilted: Tilted,
-    claimed: Claimed | None,
-) -> TestChannel:
-    """The channel in source coordinates.
+def channel(tilted: Tilted, claimed: Claimed | None) -> TestChannel:
+    """The test channel of q.
 
     In up to two dimensions q is an energy, which a quadrature normalises better than any draws.
     Above it is a density where log Z of the network's part is known by importance sampling from
     p_ref; of the mixture alone it is zero.
 
     Args:
-        beta: the slope.
-        scaling: to standard coordinates.
-        tilted: q there.
-        claimed: what it is claimed on; ``None`` for a look in passing, whose log Z is rougher.
+        tilted: q.
+        claimed: what it is claimed on; ``None`` for a checkpoint, whose log Z is rougher.
     """
+    marginal: Density | Energy = Energy(tilted.sample, tilted.value_and_grad)
+    log_z = _log_z(tilted, claimed) if tilted.reference.dim > _INTEGRABLE else None
+    if log_z is not None:
+        constant = log_z
 
-    def sample(n: int, g: Generator) -> Tensor:
-        return scaling.backward(tilted.sample(n, g))
+        @torch.no_grad()
+        def log_prob(y: Tensor) -> Tensor:
+            return tilted.reference.log_prob(y) - tilted.tilt(y) - constant
 
-    def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
-        return scaling.backward(tilted.sample_conditional(scaling.forward(x), k, g))
-
-    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = tilted.value_and_grad(scaling.forward(y))
-        return value, grad / scaling.scale
-
-    dim = tilted.reference.dim
-    mass, known = _log_mass(tilted, claimed) if dim > _INTEGRABLE else (math.nan, False)
-    constant = mass + dim * math.log(scaling.scale)
-
-    @torch.no_grad()
-    def log_prob(y: Tensor) -> Tensor:
-        z = scaling.forward(y)
-        return tilted.reference.log_prob(z) - tilted.tilt(z) - constant
-
-    # Exact where q is p_ref; with the network's part it still is close.
-    inner = tilted.reference.proposal(tilted.slope)
-
-    def propose(x: Tensor, k: int, g: Generator) -> Tensor:
-        return scaling.backward(inner.sample(scaling.forward(x), k, g))
-
-    def proposed(y: Tensor, x: Tensor) -> Tensor:
-        inside = inner.log_prob(scaling.forward(y), scaling.forward(x))
-        return inside - dim * math.log(scaling.scale)
-
-    own = Encoder(propose, proposed)
+        # Exact where q is p_ref; with the network's part it still is close.
+        marginal = Density(tilted.sample, log_prob, tilted.reference.proposal(tilted.slope))
     return TestChannel(
-        beta=beta,
-        marginal=Density(sample, log_prob, own) if known else Energy(sample, value_and_grad),
-        claim=_claim(tilted, scaling, claimed),
-        sample_conditional=sample_conditional,
+        beta=tilted.slope,
+        marginal=marginal,
+        claim=NO_CLAIM if claimed is None else _claim(tilted, claimed),
+        sample_conditional=tilted.sample_conditional,
     )
 
 
-def _log_mass(tilted: Tilted, claimed: Claimed | None) -> tuple[float, bool]:
-    """log Z of the network's part, and whether it is known well enough for a density."""
+def _log_z(tilted: Tilted, claimed: Claimed | None) -> float | None:
+    """log Z of the network's part; None where it is not known well enough for a density."""
     if tilted.network is None:
-        return 0.0, True
-    if claimed is not None:
-        mass, error = log_mass(
-            tilted.tilt,
-            tilted.reference,
-            _MASS_ERROR,
-            _MASS_DRAWS,
-            claimed.generator,
-            claimed.go_on,
-        )
-        return mass, error <= _MASS_ERROR
-    # A look must not draw from the fit's generator.
-    own = Generator(tilted.reference.means.device).manual_seed(0)
-    mass, error = log_mass(tilted.tilt, tilted.reference, _LOOK_MASS_ERROR, _LOOK_MASS_DRAWS, own)
-    return mass, error <= _LOOK_MASS_ERROR
-
-
-def _claim(tilted: Tilted, scaling: Scaling, claimed: Claimed | None) -> Claim:
-    """(R, D) on the draws, on which F of a mixture alone is exact."""
+        return 0.0
     if claimed is None:
-        return Claim(math.nan, math.nan, "estimate")
-    x, generator = claimed.x, claimed.generator
+        # A checkpoint must not draw from the fit's generator.
+        own = Generator(tilted.reference.means.device).manual_seed(0)
+        wanted, most, asked = _ROUGHLY, _ROUGHLY_DRAWS, always
+    else:
+        own, wanted, most, asked = claimed.generator, _KNOWN, _KNOWN_DRAWS, claimed.go_on
+    found, error = log_partition(tilted.tilt, tilted.reference, wanted, most, own, asked)
+    return found if error <= wanted else None
+
+
+def _claim(tilted: Tilted, claimed: Claimed) -> Claim:
+    """(R, D) on the draws, on which F of a mixture alone is exact."""
+    x, reference, generator = claimed.x, tilted.reference, claimed.generator
     if tilted.network is None:
-        y = tilted.reference.sample_conditional(x, _CLAIM_DRAWS, tilted.slope, generator)
-        spent = float((y - x[:, None]).square().sum(-1).mean())
-        lagrangian = -float(tilted.reference.log_partition(x, tilted.slope).mean())
-        rate = lagrangian - tilted.slope * spent
-        return Claim(rate, scaling.distortion(spent), claimed.side)
-    found = score(tilted.network, tilted.reference, x, tilted.slope, (tilted.share,), generator)
-    spent = float(found.distortion[0])
-    rate = float(found.lagrangian[0]) - tilted.slope * spent
-    return Claim(rate, scaling.distortion(spent), "estimate")
+        y = reference.sample_conditional(x, _CLAIM_DRAWS, tilted.slope, generator)
+        distortion = float((y - x[:, None]).square().sum(-1).mean())
+        lagrangian = -float(reference.log_partition(x, tilted.slope).mean())
+        return Claim(lagrangian - tilted.slope * distortion, distortion, claimed.side)
+    found = score(tilted.network, reference, x, tilted.slope, (tilted.strength,), generator)
+    distortion = float(found.distortion[0])
+    rate = float(found.lagrangian[0]) - tilted.slope * distortion
+    return Claim(rate, distortion, "estimate")

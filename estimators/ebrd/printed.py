@@ -2,64 +2,83 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.estimators.ebrd.network import Network, lemma_1
 from rdbench.estimators.ebrd.settings import Settings
-from rdbench.inference.langevin import Potential, lemma_1, unadjusted
-from rdbench.inference.networks import BatchedMLP
+from rdbench.fitting import NO_CLAIM, split
+from rdbench.inference.langevin import Potential
 from rdbench.inference.plug_in import appendix_a
 from rdbench.types import Claim, Energy, Monitor, TestChannel, View
 
 PRINTED = {"squared_error": (50, 1.2e-2), "absolute_error": (80, 3.5e-2)}
 """K and epsilon by distortion."""
-_CLAIM_SYMBOLS = 2000
-_FEW_STEPS = 2  # Langevin steps between two looks at the budget
+_FEW_STEPS = 2  # Langevin steps between two questions to the budget
 
 
-@dataclass(frozen=True)
-class _PlainEnergy:
-    """MLP(y) + |y|^2 / 200: a network alone need not have a finite Z."""
+@torch.no_grad()
+def unadjusted(
+    potential: Potential,
+    y: Float[Tensor, "*b n d"],
+    steps: int,
+    epsilon: float,
+    generator: Generator,
+) -> Float[Tensor, "*b n d"]:
+    """y <- y - (epsilon^2 / 2) grad + epsilon z, ``steps`` times (the paper, Algorithm 1).
 
-    network: BatchedMLP
+    The total Langevin time is steps epsilon^2 / 2; exp(-U) is left invariant only as it is cut
+    into ever smaller steps.
 
-    def __call__(self, y: Tensor) -> Tensor:
-        out: Tensor = self.network(y) + 0.005 * y.square().sum(-1)
-        return out
-
-    def value_and_grad(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = self.network.value_and_grad(y)
-        return value + 0.005 * y.square().sum(-1), grad + 0.01 * y
+    Args:
+        potential: U and its gradient.
+        y: the states.
+        steps: how many transitions.
+        epsilon: their size.
+        generator: the source of randomness.
+    """
+    for _ in range(steps):
+        z = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+        y = y - 0.5 * epsilon**2 * potential(y)[1] + epsilon * z
+    return y
 
 
 def fit_printed(
     config: Settings, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
 ) -> Iterator[TestChannel]:
-    """Algorithm 1, all slopes as one batch."""
-    network = BatchedMLP(len(betas), view.dim, config.hidden, generator, output_scale=1.0)
-    energy = _PlainEnergy(network)
+    """Algorithm 1, all slopes as one batch, in the source's own coordinates.
+
+    Args:
+        config: the hyper-parameters.
+        view: the problem, under squared or absolute error.
+        betas: positive slopes.
+        generator: on ``view.device``.
+        monitor: the budget.
+    """
+    draws = split(view, generator)
+    eye = torch.eye(view.dim, device=view.device).expand(len(betas), -1, -1)
+    energy = Network(
+        eye, config.hidden, generator, curvature=config.curvature or 0.01, output_scale=1.0
+    )
     slopes = torch.tensor(betas, dtype=torch.float64, device=view.device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate or 1e-3)
-    monitor.count(parameters=sum(p.numel() for p in network.parameters()))
+    optimiser = torch.optim.Adam(energy.parameters(), lr=config.learning_rate or 1e-3)
+    monitor.count(parameters=sum(p.numel() for p in energy.parameters()))
     iterations = max(1, round(config.iterations * monitor.effort))
     shape = (len(betas), config.batch, view.dim)
 
     def channels(claimed: tuple[Tensor, Generator] | None) -> Iterator[TestChannel]:
         for i, beta in enumerate(betas):
-            one = _PlainEnergy(network.single(i).double())
-            yield _printed_channel(config, view, one, beta, claimed)
+            yield _channel(config, view, energy.single(i), beta, claimed)
 
     for iteration in range(iterations):
 
         def go_on(done: float = iteration / iterations) -> bool:
             return monitor.advance(done)
 
-        x = view.sample(config.batch).expand(shape)
+        x = draws.sample(config.batch).expand(shape)
         target = lemma_1(energy.value_and_grad, view.distortion, x, slopes)
         starts = torch.randn((2, *shape), generator=generator, device=view.device)
         conditional = _langevin(config, view, target, starts[0], generator, go_on)
@@ -70,7 +89,7 @@ def fit_printed(
         (energy(conditional).mean(1) - energy(marginal).mean(1)).sum().backward()
         optimiser.step()
         monitor.count(gradient_steps=1)
-    yield from channels((view.sample(_CLAIM_SYMBOLS), generator))
+    yield from channels((draws.claim(config.claim_draws or 2000), generator))
 
 
 def _langevin(
@@ -91,10 +110,10 @@ def _langevin(
     return y
 
 
-def _printed_channel(
+def _channel(
     config: Settings,
     view: View,
-    energy: _PlainEnergy,
+    energy: Network,
     beta: float,
     claimed: tuple[Float[Tensor, "n d"], Generator] | None,
 ) -> TestChannel:
@@ -113,18 +132,14 @@ def _printed_channel(
         y = _langevin(config, view, target, start(len(x) * k, g), g)
         return y.reshape(len(x), k, view.dim)
 
-    def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = energy.value_and_grad(y.double()[None])
-        return value[0], grad[0]
-
-    rate = spent = math.nan
+    claim = NO_CLAIM
     if claimed is not None:
-        held, generator = claimed
-        draws = sample(_CLAIM_SYMBOLS, generator)
-        rate, spent = appendix_a(view.distortion, held, draws, beta)
+        x, generator = claimed
+        drawn = sample(config.claim_draws or 2000, generator)
+        claim = Claim(*appendix_a(view.distortion, x, drawn, beta), "estimate")
     return TestChannel(
         beta=beta,
-        marginal=Energy(sample=sample, value_and_grad=value_and_grad),
-        claim=Claim(rate, spent, "estimate"),
+        marginal=Energy(sample, energy.of_one),
+        claim=claim,
         sample_conditional=sample_conditional,
     )

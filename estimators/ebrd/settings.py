@@ -1,17 +1,16 @@
-"""The hyper-parameters of EBRD, which its parts share."""
+"""The hyper-parameters of EBRD, which all of its parts read."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
-from rdbench.types import RdbenchError
+from rdbench.fitting import check_settings, tuned
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All of them; ``ebrd.py`` says what they mean together."""
+    """The package says what they mean together."""
 
     algorithm: Literal["reference", "plain", "printed"] = "reference"
     hidden: int = 64
@@ -25,8 +24,8 @@ class Settings:
     """Of the network; None: 1e-2 at the highest slope and 3e-3 at all of them under squared error,
     2e-3 under absolute error, 4e-3 in ``plain``."""
     reference_rate: float | None = None
-    """Of the reference under absolute error; None: 3e-2, as the weight of the atom that low rates
-    tend to has to be learned from a tenth."""
+    """Learning rate of the reference under absolute error; None: 3e-2, as the weight of the atom
+    that low rates tend to has to be learned from a tenth."""
     averaging: float = 0.99
     """Decay of the running mean of the weights that is returned."""
     components: int = 8
@@ -40,30 +39,44 @@ class Settings:
     polish: int = 30
     """Most EM iterations at every slope."""
     marginal_steps: int = 2
+    """Langevin steps of the marginal chains of ``plain`` between two gradient steps."""
     conditional_steps: int = 2
+    """Half the Langevin steps of its chains of p(y|x)."""
     langevin_steps: int | None = None
     """K of Algorithm 1; None: as printed for the distortion."""
     epsilon: float | None = None
     """Step size of Algorithm 1; None: as printed for the distortion."""
+    held_out_draws: int = tuned(20_000)
+    """Draws that choose the number of components under squared error."""
+    judging_draws: int = tuned(4000)
+    """Those of them that decide how much of the network is kept; under absolute error the draws
+    that judge whether coordinates are independent."""
+    claim_draws: int | None = tuned(None)
+    """Draws that R and D are claimed on; None: 4,000 under squared error over a reference, 2,000
+    elsewhere."""
+    component_gain: float = tuned(5e-4)
+    """Nats that more components have to gain under squared error."""
+    network_gain: float = tuned(1e-3)
+    """Nats that the network has to gain, besides three standard errors of the gain."""
+    floor: float = tuned(2e-3)
+    """d times the least variance of a component, in units of 1 / (2 beta). Half of it is the most
+    that it costs in nats: an energy needs a density, where the best q may be atoms."""
+    dependence: float = tuned(0.02)
+    """Nats of mutual information between coordinates that count as none under absolute error."""
+    effective_draws: float = tuned(24.0)
+    """Effective draws of q per symbol below which ``plain`` draws p(y|x) by chains."""
+    curvature: float | None = tuned(None)
+    """Of the quadratic under the network, where the source has unit variance; None: 0.1 in
+    ``plain``, 0.01 in ``printed``."""
 
     def __post_init__(self) -> None:
         counts = (
-            "hidden",
-            "iterations",
-            "batch",
-            "components",
-            "warm_draws",
-            "draws",
-            "polish",
-            "langevin_steps",
+            *("hidden", "iterations", "batch", "components", "warm_draws", "draws", "polish"),
+            *("marginal_steps", "conditional_steps", "langevin_steps"),
+            *("held_out_draws", "judging_draws", "claim_draws"),
         )
-        for name in (*counts, "marginal_steps", "conditional_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RdbenchError(f"ebrd: {name} must be at least 1, got {value}")
-        for name in ("learning_rate", "reference_rate", "epsilon"):
-            value = getattr(self, name)
-            if value is not None and not 0.0 < value < math.inf:
-                raise RdbenchError(f"ebrd: {name} must be positive, got {value}")
-        if not 0.0 <= self.averaging < 1.0:
-            raise RdbenchError(f"ebrd: averaging must lie in [0, 1), got {self.averaging}")
+        positive = (
+            *("learning_rate", "reference_rate", "epsilon", "component_gain", "network_gain"),
+            *("floor", "dependence", "effective_draws", "curvature"),
+        )
+        check_settings("ebrd", self, counts, positive, fractions=("averaging",))

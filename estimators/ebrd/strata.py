@@ -24,7 +24,7 @@ from torch import Generator, Tensor
 
 from rdbench.sources.mixture import GaussianMixture
 
-_DEFENCE = 0.5  # share of the strata that is spread equally over the components
+_DEFENCE = 0.5  # fraction of the strata that is spread equally over the components
 
 
 class Proposal:
@@ -34,15 +34,15 @@ class Proposal:
         weights = torch.stack([x.weights for x in mixtures])
         self._means = torch.stack([x.means[:, 0] for x in mixtures])
         self._stds = torch.stack([x.covs[:, 0, 0] for x in mixtures]).sqrt()
-        self._shares = (1.0 - _DEFENCE) * weights + _DEFENCE / weights.shape[1]
+        self._weights = (1.0 - _DEFENCE) * weights + _DEFENCE / weights.shape[1]
 
     def sample(self, m: int, generator: Generator) -> Float[Tensor, "B m"]:
         """One draw from each of ``m`` strata, ascending."""
-        shares = self._shares
-        ends = shares.cumsum(1) / shares.sum(1, keepdim=True)
-        u = _strata((len(shares), m), generator)
-        label = torch.searchsorted(ends, u).clamp(max=shares.shape[1] - 1)
-        within = 1.0 - (ends.gather(1, label) - u) / shares.gather(1, label)
+        weights = self._weights
+        ends = weights.cumsum(1) / weights.sum(1, keepdim=True)
+        u = _strata((len(weights), m), generator)
+        label = torch.searchsorted(ends, u).clamp(max=weights.shape[1] - 1)
+        within = 1.0 - (ends.gather(1, label) - u) / weights.gather(1, label)
         z = torch.special.ndtri(within.clamp(1e-12, 1.0 - 1e-12))
         y = self._means.gather(1, label) + self._stds.gather(1, label) * z
         ordered: Tensor = y.sort(1).values
@@ -52,7 +52,7 @@ class Proposal:
         """log g, row by row."""
         total = torch.full_like(y, -math.inf)
         for share, mean, std in zip(
-            self._shares.unbind(1), self._means.unbind(1), self._stds.unbind(1), strict=True
+            self._weights.unbind(1), self._means.unbind(1), self._stds.unbind(1), strict=True
         ):
             height = share.log() - std.log() - 0.5 * math.log(2.0 * math.pi)
             z = (y - mean[:, None]) / std[:, None]
@@ -66,7 +66,7 @@ def _strata(shape: tuple[int, ...], generator: Generator) -> Float[Tensor, "*b m
     return (torch.arange(shape[-1], device=u.device) + u) / shape[-1]
 
 
-def noise_strata(
+def _noise_strata(
     beta: Float[Tensor, " B"], n: int, count: int, generator: Generator
 ) -> Float[Tensor, "B n l"]:
     """Laplace(1 / beta) noise, one draw from each of ``count`` strata per row."""
@@ -93,7 +93,7 @@ def log_partition(
     return torch.logaddexp(left.gather(1, place) - b * x, right.gather(1, place) + b * x)
 
 
-def log_shares(
+def log_responsibilities(
     y: Float[Tensor, "B m"],
     log_w: Float[Tensor, "B m"],
     x: Float[Tensor, "B n"],
@@ -148,6 +148,6 @@ def candidates(
 ) -> Candidates:
     """Draw ``sizes`` = (m, l) points."""
     common = proposal.sample(sizes[0], generator)
-    near = x[..., None] + noise_strata(beta, x.shape[1], sizes[1], generator)
+    near = x[..., None] + _noise_strata(beta, x.shape[1], sizes[1], generator)
     log_near = proposal.log_prob(near.flatten(1)).reshape(near.shape)
     return Candidates(common, near, proposal.log_prob(common), log_near)

@@ -12,7 +12,7 @@ from rdbench.audit.normalisation import checked_mixture
 from rdbench.check.attempts import Attempt, stream
 from rdbench.check.bench import Bench
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
-from rdbench.check.forms import fault_of_channel
+from rdbench.check.forms import faults_of_channels
 from rdbench.check.invariance import BASE
 from rdbench.check.laws import fault_of_gradient, fault_on_line
 from rdbench.check.problems import Probe
@@ -42,29 +42,25 @@ def answers(bench: Bench) -> Outcome:
 def faults_of_answers(found: Attempt) -> list[str]:
     """Slopes that were left out, answered twice or never asked for."""
     faults = []
-    betas = found.probe.betas
-    times = dict.fromkeys(betas, 0)
+    times = dict.fromkeys(found.probe.betas, 0)
     for answer in found.answers:
         if not isinstance(answer, (TestChannel, Refusal)):
             faults.append(f"it yielded a {type(answer).__name__}, not a TestChannel or a Refusal")
             continue
         beta: Any = answer.beta
-        near = [b for b in betas if isinstance(beta, (int, float)) and _same(b, float(beta))]
-        if not near:
-            faults.append(f"it yielded beta = {beta!r}, which was not asked for")
-        else:
+        near = [b for b in times if isinstance(beta, (int, float)) and _same(b, float(beta))]
+        if near:
             times[near[0]] += 1
+        else:
+            faults.append(f"it yielded beta = {beta!r}, which was not asked for")
         if isinstance(answer, Refusal) and not answer.reason.strip():
             faults.append(f"it refuses beta = {beta!r} without a reason")
-    label = found.probe.label
     for beta, count in times.items():
+        where = f"beta = {beta:.4g} on {found.probe.label}"
         if count == 0:
-            faults.append(
-                f"no answer at beta = {beta:.4g} on {label}: yield a TestChannel or a Refusal for "
-                "every slope"
-            )
+            faults.append(f"no answer at {where}: yield a TestChannel or a Refusal for every slope")
         elif count > 1:
-            faults.append(f"{count} answers at beta = {beta:.4g} on {label}, where one is meant")
+            faults.append(f"{count} answers at {where}, where one is meant")
     return faults
 
 
@@ -74,12 +70,11 @@ def _same(a: float, b: float) -> bool:
 
 def shapes(bench: Bench) -> Outcome:
     """Channels have float64 draws, densities and atoms of the right shape, and finite numbers."""
-    faults = []
-    for probe in (bench.base, *_planes(bench)):
-        for channel in bench.fit(probe).channels:
-            fault = fault_of_channel(channel, probe)
-            if fault:
-                faults.append(f"{probe.label}, beta = {channel.beta:.4g}: {fault}")
+    faults = [
+        f"{probe.label}, {fault}"
+        for probe in (bench.base, *_planes(bench))
+        for fault in faults_of_channels(bench.fit(probe).channels, probe)
+    ]
     return judged(faults, "float64, finite, of the right shapes; weights sum to one")
 
 

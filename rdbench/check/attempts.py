@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from rdbench.check.findings import in_words
 from rdbench.check.listener import Listener, Look
 from rdbench.check.problems import Probe
 from rdbench.check.state import changed, explained, kept, snapshot
 from rdbench.fitting import uncovered
+from rdbench.outcomes import in_words
 from rdbench.run.seeds import seed_for
 from rdbench.run.views import apart, make_view
 from rdbench.types import Estimator, RdbenchError, Refusal, TestChannel, Unsupported, View

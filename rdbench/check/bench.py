@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 from rdbench.audit import AuditSize, audit
 from rdbench.check import problems
 from rdbench.check.attempts import Attempt, Options, attempt, deadline, stream
-from rdbench.check.findings import in_words
 from rdbench.check.forms import fault_of_channel
+from rdbench.check.listener import Look
 from rdbench.check.problems import Probe
+from rdbench.outcomes import in_words
 from rdbench.run.guarded import guarded
 from rdbench.types import Audited, Estimator, TestChannel, TruthPoint
 
@@ -132,13 +132,9 @@ class Bench:
         return Judged(probe, channel, truth, found)
 
 
-def _looked_at(probe: Probe) -> Any:
+def _looked_at(probe: Probe) -> Look:
     def look(channels: Sequence[TestChannel]) -> list[str]:
-        faults = []
-        for channel in channels:
-            fault = fault_of_channel(channel, probe, claimed=False)
-            if fault:
-                faults.append(f"a channel of a checkpoint: {fault}")
-        return faults
+        faults = (fault_of_channel(channel, probe, claimed=False) for channel in channels)
+        return [f"a channel of a checkpoint: {fault}" for fault in faults if fault]
 
     return look

@@ -17,7 +17,8 @@ from rdbench.check import (
     repeat,
 )
 from rdbench.check.bench import Bench
-from rdbench.check.findings import Finding, Outcome, failed, in_words, skipped
+from rdbench.check.findings import Finding, Outcome, failed, skipped
+from rdbench.outcomes import in_words
 from rdbench.types import EstimatorInfo, RdbenchError
 
 EFFORT = 0.1

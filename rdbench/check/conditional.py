@@ -15,9 +15,10 @@ from torch import Tensor
 
 from rdbench.check.attempts import stream
 from rdbench.check.bench import Bench, Judged
-from rdbench.check.findings import Outcome, in_words, judged, skipped
+from rdbench.check.findings import Outcome, judged, skipped
 from rdbench.check.invariance import BASE
 from rdbench.check.problems import Probe
+from rdbench.outcomes import in_words
 from rdbench.types import Atoms, Density, Marginal, Pushforward, TestChannel
 
 _SYMBOLS, _EACH = 200, 32

@@ -48,8 +48,3 @@ def judged(faults: list[str], fine: str, shown: int = 1) -> Outcome:
         return passed(fine)
     left = len(faults) - shown
     return failed("; ".join(faults[:shown]) + (f" (and {left} more)" if left > 0 else ""))
-
-
-def in_words(problem: BaseException) -> str:
-    """An exception in one line."""
-    return f"{type(problem).__name__}: {' '.join(str(problem).split())}".rstrip(": ")[:300]

@@ -9,7 +9,7 @@ from rdbench.check.attempts import Attempt, Options
 from rdbench.check.bench import Bench
 from rdbench.check.claims import fault_of_side
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
-from rdbench.check.forms import fault_of_channel
+from rdbench.check.forms import faults_of_channels
 from rdbench.check.points import CLAIM_TOLERANCE, FIVE, LAPLACIAN
 from rdbench.check.possible import impossibility
 from rdbench.check.problems import Probe, constant, letters, scalar
@@ -61,9 +61,8 @@ def budget(bench: Bench) -> Outcome:
             "answers; leave off when that is False, and yield what is there"
         )
     faults += [f for f in faults_of_answers(stopped) if not f.startswith("no answer")]
-    for channel in stopped.channels:
-        fault = fault_of_channel(channel, bench.base)
-        faults += [f"stopped early, beta = {channel.beta:.4g}: {fault}"] if fault else []
+    out_of_form = faults_of_channels(stopped.channels, bench.base)
+    faults += [f"stopped early, {fault}" for fault in out_of_form]
     done = f"{len(stopped.channels)} of {slopes} channels"
     return judged(faults, f"{listener.calls} calls of monitor.advance; told to stop it gave {done}")
 
@@ -192,9 +191,4 @@ def _faults_of(found: Attempt) -> list[str]:
     """Exceptions, slopes without an answer, channels out of form."""
     if found.error:
         return [f"fit raised {found.error}"]
-    faults = faults_of_answers(found)
-    for channel in found.channels:
-        fault = fault_of_channel(channel, found.probe)
-        if fault:
-            faults.append(f"beta = {channel.beta:.4g}: {fault}")
-    return faults
+    return faults_of_answers(found) + faults_of_channels(found.channels, found.probe)

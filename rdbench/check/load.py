@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import os
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rdbench import registry
-from rdbench.check.findings import Outcome, in_words, judged, skipped
+from rdbench.check.findings import Outcome, judged, skipped
 from rdbench.check.state import changed, explained, kept, snapshot
-from rdbench.types import RdbenchError
+from rdbench.outcomes import RdbenchError, in_words, unknown
+from rdbench.targets import class_in, import_module
 
 _SEED = 982451653  # one that no module is likely to set
 _SLOW = 5.0  # CPU seconds; large libraries that it needs take one or two
@@ -50,13 +47,9 @@ def load(target: str) -> Loaded:
     known = head in sys.modules
     with kept(_SEED):
         before, began = snapshot(), time.process_time()
-        module = _import(head)
+        module = import_module(head)
         took, touched = time.process_time() - began, changed(before, snapshot())
-    if not hasattr(module, tail):
-        classes = [name for name, value in vars(module).items() if isinstance(value, type)]
-        own = [n for n in classes if vars(module)[n].__module__ == module.__name__]
-        raise registry.unknown(f"class of {head}", tail, own)
-    cls = _made(target, getattr(module, tail))
+    cls = _made(target, class_in(module, head, tail))
     return Loaded(cls, "default", _imported(known, took, touched))
 
 
@@ -78,40 +71,8 @@ def _made(target: str, cls: Any) -> Any:
 def _registered(name: str, preset: str) -> Loaded:
     cls: Any = registry.load_estimator(name)
     if preset != "default" and preset not in cls.info.presets:
-        raise registry.unknown(f"preset of {name}", preset, ["default", *cls.info.presets])
+        raise unknown(f"preset of {name}", preset, ["default", *cls.info.presets])
     return Loaded(cls, preset, skipped("it is registered, and imported already"))
-
-
-def _import(name: str) -> Any:
-    try:
-        if name.endswith(".py"):
-            return _file(Path(name))
-        # `python -m rdbench` finds modules of the working directory; the command does too.
-        here = os.getcwd()
-        if here not in sys.path and "" not in sys.path:
-            sys.path.insert(0, here)
-        return importlib.import_module(name)
-    except RdbenchError:
-        raise
-    except ModuleNotFoundError as problem:
-        hint = " (is it installed, or on PYTHONPATH?)" if problem.name == name.split(".")[0] else ""
-        raise RdbenchError(f"cannot import {name}: {in_words(problem)}{hint}") from problem
-    except BaseException as problem:  # SystemExit too
-        if isinstance(problem, KeyboardInterrupt):
-            raise
-        raise RdbenchError(f"cannot import {name}: {in_words(problem)}") from problem
-
-
-def _file(path: Path) -> Any:
-    if not path.is_file():
-        raise RdbenchError(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise RdbenchError(f"{path} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # dataclasses look their module up by name
-    spec.loader.exec_module(module)
-    return module
 
 
 def _imported(known: bool, took: float, touched: list[str]) -> Outcome:

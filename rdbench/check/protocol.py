@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from rdbench import registry
-from rdbench.check.findings import Outcome, failed, in_words, judged
+from rdbench.check.findings import Outcome, failed, judged
+from rdbench.outcomes import in_words
 from rdbench.types import EstimatorInfo
 
 TRANSFORMS = ("shift", "scale", "rotation")

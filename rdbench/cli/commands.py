@@ -1,17 +1,21 @@
-"""The commands by name; each hands its options to a module that is imported only then."""
+"""The commands as typer has them, made from their options.
+
+``rdbench NAME`` gives its options to ``execute`` in ``rdbench/cli/NAME.py``, which is imported only
+then.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
+import importlib
 import inspect
-from collections.abc import Callable
+from dataclasses import MISSING, fields
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from rdbench.cli import options as o
 from rdbench.cli.messages import complain
+from rdbench.cli.options import COMMANDS
+from rdbench.version import __version__
 
 app = typer.Typer(
     name="rdbench",
@@ -24,122 +28,45 @@ app = typer.Typer(
 )
 
 
-def _command(carry_out: Callable[[Any], int]) -> None:
-    """Register a command: its options are the fields of the dataclass that it takes."""
-    kind = get_type_hints(carry_out)["options"]
-    types = get_type_hints(kind, include_extras=True)
-
-    @functools.wraps(carry_out)
-    def called(**given: Any) -> None:
-        try:
-            code = carry_out(kind(**given))
-        except KeyboardInterrupt:  # typer would end without a word
-            code = complain("interrupted", 130)
-        raise typer.Exit(code)
-
-    missing = dataclasses.MISSING
-    signature = inspect.Signature(
-        [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if field.default is missing else field.default,
-                annotation=types[field.name],
-            )
-            for field in dataclasses.fields(kind)
-        ]
-    )
-    vars(called).update(__signature__=signature)
-    called.__annotations__ = types
-    app.command(carry_out.__name__.rstrip("_"))(called)
-
-
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
     if version:
-        from rdbench.version import __version__
-
         print(__version__)
         raise typer.Exit
 
 
-@_command
-def run(options: o.RunOptions) -> int:
-    """Run estimators on suites; stored cells are not run again."""
-    from rdbench.cli.run import execute
+def _register(name: str, kind: type[Any]) -> None:
+    """Register a command whose parameters are the fields of its dataclass."""
 
-    return execute(options)
+    def carry_out(**given: Any) -> None:
+        try:
+            code = importlib.import_module(f"rdbench.cli.{name}").execute(kind(**given))
+        except KeyboardInterrupt:  # typer would end without a word
+            code = complain("interrupted", 130)
+        raise typer.Exit(code)
 
-
-@_command
-def list_(options: o.ListOptions) -> int:
-    """List suites and estimators, or the cases of all suites."""
-    from rdbench.cli.show import show_list
-
-    return show_list(options)
-
-
-@_command
-def info(options: o.InfoOptions) -> int:
-    """All about one suite, or about one estimator."""
-    from rdbench.cli.show import show_info
-
-    return show_info(options)
-
-
-@_command
-def export(options: o.ExportOptions) -> int:
-    """All results as tidy rows, in nats."""
-    from rdbench.cli.export import execute
-
-    return execute(options)
-
-
-@_command
-def table(options: o.TableOptions) -> int:
-    """One metric as a table for a paper, a page or a spreadsheet."""
-    from rdbench.cli.table import execute
-
-    return execute(options)
+    types = get_type_hints(kind)
+    parameters = []
+    for one in fields(kind):
+        told = one.metadata["typer"]
+        if one.metadata["flag"]:  # typer would add a --no- to it
+            told.param_decls = (f"--{one.name.replace('_', '-')}",)
+        parameters.append(
+            inspect.Parameter(
+                one.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if one.default is MISSING else one.default,
+                annotation=Annotated[types[one.name], told],
+            )
+        )
+    vars(carry_out).update(
+        __signature__=inspect.Signature(parameters),
+        __annotations__={one.name: one.annotation for one in parameters},
+    )
+    app.command(name, help=kind.__doc__)(carry_out)
 
 
-@_command
-def report(options: o.ReportOptions) -> int:
-    """One self-contained HTML page of all results; it needs no network."""
-    from rdbench.cli.report import execute
-
-    return execute(options)
-
-
-@_command
-def paper(options: o.PaperOptions) -> int:
-    """The EBRD paper, reproduced; runs what is missing."""
-    from rdbench.cli.paper import execute
-
-    return execute(options)
-
-
-@_command
-def certify(options: o.CertifyOptions) -> int:
-    """Compute the certified truth again, or check it."""
-    from rdbench.cli.certify import execute
-
-    return execute(options)
-
-
-@_command
-def check(options: o.CheckOptions) -> int:
-    """Check an estimator: exits with 1 and says what is wrong."""
-    from rdbench.cli.check import execute
-
-    return execute(options)
-
-
-@_command
-def merge(options: o.MergeOptions) -> int:
-    """Combine results folders; the newest row of a cell wins."""
-    from rdbench.cli.merge import execute
-
-    return execute(options)
+for _name, _kind in COMMANDS.items():
+    _register(_name, _kind)

@@ -1,22 +1,45 @@
-"""What every command takes: its options as a frozen dataclass, the shared ones written once.
+"""What every command takes: a frozen dataclass each, whose docstring is the command's help.
 
-A field is an option (or an argument), its default the option's default. Nothing heavy is imported
-here, so that ``--help`` is quick.
+A field is an option (an argument where it says so), its default the option's default. Nothing
+heavy is imported here, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from typer import Argument, Option
+import typer
 
 from rdbench import registry
 
 
-def _last_of(kinds: tuple[registry.Kind, ...]) -> Callable[[str], list[str]]:
+def _option(
+    default: Any,
+    help: str,
+    metavar: str | None = None,
+    *,
+    complete: Callable[[str], list[str]] | None = None,
+    argument: bool = False,
+) -> Any:
+    """A field that is an option; a flag where the default is False.
+
+    Args:
+        default: MISSING for an option that has to be given.
+        help: one or two sentences.
+        metavar: what stands for the value in the help.
+        complete: shell completion of what was typed so far.
+        argument: an argument instead of an option.
+    """
+    kind: Any = typer.Argument if argument else typer.Option
+    told = kind(help=help, metavar=metavar, autocompletion=complete)
+    return field(default=default, metadata={"typer": told, "flag": default is False})
+
+
+def _last_of(*kinds: registry.Kind) -> Callable[[str], list[str]]:
     """Shell completion of the last name in a comma-separated list."""
 
     def complete(incomplete: str) -> list[str]:
@@ -27,229 +50,203 @@ def _last_of(kinds: tuple[registry.Kind, ...]) -> Callable[[str], list[str]]:
     return complete
 
 
-_SUITES = _last_of(("suite",))
-_ESTIMATORS = _last_of(("estimator",))
-
-Results = Annotated[Path, Option(help="The results folder.", metavar="DIR")]
-Units = Annotated[str, Option(help="nats or bits, in what is printed and drawn.")]
-Suites = Annotated[
-    str,
-    Option(help="Suites, such as planar,scalar, or all.", metavar="NAMES", autocompletion=_SUITES),
-]
-Jobs = Annotated[int, Option(help="Cells that run at the same time.")]
-Threads = Annotated[int, Option(help="Threads of each cell.")]
-DryRun = Annotated[
-    bool, Option("--dry-run", help="Check everything and list the cells; run and write nothing.")
-]
-RESULTS = Path("rdbench-results")
+_suites = partial(
+    _option,
+    help="Suites, such as planar,scalar, or all.",
+    metavar="NAMES",
+    complete=_last_of("suite"),
+)
+_results = partial(_option, Path("rdbench-results"), "The results folder.", "DIR")
+_units = partial(_option, "nats", "nats or bits, in what is printed and drawn.")
+_jobs = partial(_option, 1, "Cells that run at the same time.")
+_threads = partial(_option, 1, "Threads of each cell.")
+_dry_run = partial(_option, False, "Check everything and list the cells; run and write nothing.")
+_verbose = partial(
+    _option, False, "All columns; otherwise a terminal shows those that fit, a line a row."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """The options of ``rdbench run``, as they were typed."""
+    """Run estimators on suites; stored cells are not run again."""
 
-    suite: Suites
-    dims: Annotated[
-        str | None, Option(help="Dimensions, such as 2,5,10 or 2-4.", metavar="LIST")
-    ] = None
-    estimators: Annotated[
-        str,
-        Option(
-            help="Such as 'ebrd,nerd:paper,wgd[particles=4000]' (in quotes), FILE.py:CLASS or all.",
-            metavar="SPECS",
-            autocompletion=_ESTIMATORS,
-        ),
-    ] = "all"
-    seeds: Annotated[str, Option(help="Such as 0,1,2 or 0-2.", metavar="LIST")] = "0"
-    rates: Annotated[
-        str | None, Option(help="Target rates in nats, instead of each case's own.", metavar="LIST")
-    ] = None
-    betas: Annotated[
-        str | None, Option(help="Slopes beta, instead of target rates.", metavar="LIST")
-    ] = None
-    budget: Annotated[
-        str, Option(help="quick, default or full: scales training steps and samples, not seconds.")
-    ] = "default"
-    cases: Annotated[
-        str | None, Option(help="Only cases with this name, or SUITE/NAME.", metavar="GLOB")
-    ] = None
-    n_train: Annotated[
-        int | None,
-        Option(help="Train on N fixed samples, instead of new ones at every step.", metavar="N"),
-    ] = None
-    jobs: Jobs = 1
-    threads: Threads = 1
-    timeout: Annotated[
-        float, Option(help="Seconds that the fit of a cell may take.", metavar="SECONDS")
-    ] = 3600.0
-    device: Annotated[str, Option(help="cpu or cuda.")] = "cpu"
-    results: Results = RESULTS
-    fresh: Annotated[bool, Option("--fresh", help="Re-run cells that already have results.")] = (
-        False
+    suite: str = _suites(MISSING)
+    dims: str | None = _option(None, "Dimensions, such as 2,5,10 or 2-4.", "LIST")
+    estimators: str = _option(
+        "all",
+        "Such as 'ebrd,nerd:paper,wgd[particles=4000]' (in quotes), FILE.py:CLASS or all.",
+        "SPECS",
+        complete=_last_of("estimator"),
     )
-    trace: Annotated[
-        bool,
-        Option(
-            "--trace",
-            help="Audit the checkpoints of every fit as well, with its clock stopped: accuracy "
-            "against time, shown by `rdbench export --what traces`.",
-        ),
-    ] = False
-    draws: Annotated[
-        int,
-        Option(
-            help="Keep N draws of every channel p(y|x), for pictures (dimensions 1 and 2).",
-            metavar="N",
-        ),
-    ] = 24
-    retry: Annotated[
-        bool,
-        Option(
-            "--retry",
-            help="Re-run cells with slopes that did not converge. (Timeouts, crashes and errors "
-            "are always re-run.)",
-        ),
-    ] = False
-    dry_run: DryRun = False
-    shard: Annotated[
-        str | None, Option(help="Run only the i-th of n parts of the cells.", metavar="i/n")
-    ] = None
-    units: Units = "nats"
+    seeds: str = _option("0", "Such as 0,1,2 or 0-2.", "LIST")
+    rates: str | None = _option(None, "Target rates in nats, instead of each case's own.", "LIST")
+    betas: str | None = _option(None, "Slopes beta, instead of target rates.", "LIST")
+    budget: str = _option(
+        "default", "quick, default or full: scales training steps and samples, not seconds."
+    )
+    cases: str | None = _option(None, "Only cases with this name, or SUITE/NAME.", "GLOB")
+    n_train: int | None = _option(
+        None, "Train on N fixed samples, instead of new ones at every step.", "N"
+    )
+    jobs: int = _jobs()
+    threads: int = _threads()
+    timeout: float = _option(3600.0, "Seconds that the fit of a cell may take.", "SECONDS")
+    device: str = _option("cpu", "cpu or cuda.")
+    results: Path = _results()
+    fresh: bool = _option(False, "Re-run cells that already have results.")
+    trace: bool = _option(
+        False,
+        "Audit the checkpoints of every fit as well, with its clock stopped: accuracy against "
+        "time, shown by `rdbench export --what traces`.",
+    )
+    draws: int = _option(
+        24, "Keep N draws of every channel p(y|x), for pictures (dimensions 1 and 2).", "N"
+    )
+    retry: bool = _option(
+        False,
+        "Re-run cells with slopes that did not converge. (Timeouts, crashes and errors are always "
+        "re-run.)",
+    )
+    dry_run: bool = _dry_run()
+    shard: str | None = _option(None, "Run only the i-th of n parts of the cells.", "i/n")
+    units: str = _units()
+    verbose: bool = _verbose()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListOptions:
-    """The argument of ``rdbench list``."""
+    """List suites and estimators, or the cases of all suites."""
 
-    what: Annotated[str, Argument(help="suites, estimators or cases.", metavar="[WHAT]")] = "all"
+    what: str = _option("all", "suites, estimators or cases.", "[WHAT]", argument=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfoOptions:
-    """The argument of ``rdbench info``."""
+    """All about one suite, or about one estimator."""
 
-    name: Annotated[
-        str,
-        Argument(
-            help="A suite or an estimator.",
-            metavar="NAME",
-            autocompletion=_last_of(("suite", "estimator")),
-        ),
-    ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """The options of ``rdbench export``, as they were typed."""
-
-    results: Results = RESULTS
-    format: Annotated[
-        str | None, Option(help="csv or parquet. Default: by the ending of --out, else csv.")
-    ] = None
-    what: Annotated[str, Option(help="points, blocks, traces, cells or draws.")] = "points"
-    out: Annotated[Path | None, Option(help="Default: CSV to standard output.", metavar="FILE")] = (
-        None
+    name: str = _option(
+        MISSING,
+        "A suite or an estimator.",
+        "NAME",
+        complete=_last_of("suite", "estimator"),
+        argument=True,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableOptions:
-    """The options of ``rdbench table``, as they were typed."""
+class ExportOptions:
+    """All results as tidy rows, in nats."""
 
-    results: Results = RESULTS
-    format: Annotated[
-        str | None, Option(help="md, latex, csv or html. Default: by the ending of --out, else md.")
-    ] = None
-    metric: Annotated[str, Option(help="gap, median_gap, good_to, cpu_s, ...")] = "gap"
-    by: Annotated[str, Option(help="The columns that tell the rows apart.")] = "case,estimator"
-    against: Annotated[
-        str | None,
-        Option(
-            help="Instead of a metric: each gap minus the gap of this estimator (such as "
-            "nerd:paper), paired on the same source symbols.",
-            metavar="NAME",
-        ),
-    ] = None
-    out: Annotated[Path | None, Option(help="Default: standard output.", metavar="FILE")] = None
-    units: Units = "nats"
+    results: Path = _results()
+    format: str | None = _option(None, "csv or parquet. Default: by the ending of --out, else csv.")
+    what: str = _option("points", "points, blocks, traces, cells or draws.")
+    out: Path | None = _option(None, "Default: CSV to standard output.", "FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """One metric as a table for a paper, a page or a spreadsheet."""
+
+    results: Path = _results()
+    format: str | None = _option(
+        None, "md, latex, csv or html. Default: by the ending of --out, else md."
+    )
+    metric: str = _option("gap", "gap, median_gap, good_to, cpu_s, ...")
+    by: str = _option("case,estimator", "The columns that tell the rows apart.")
+    against: str | None = _option(
+        None,
+        "Instead of a metric: each gap minus the gap of this estimator (such as nerd:paper), "
+        "paired on the same source symbols.",
+        "NAME",
+    )
+    out: Path | None = _option(None, "Default: standard output.", "FILE")
+    units: str = _units()
+    verbose: bool = _verbose()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
-    """The options of ``rdbench report``, as they were typed."""
+    """One self-contained HTML page of all results; it needs no network."""
 
-    out: Annotated[Path, Option(help="The page.", metavar="FILE")] = Path("report.html")
-    results: Results = RESULTS
-    title: Annotated[str | None, Option(help="The title of the page.")] = None
-    units: Units = "nats"
+    out: Path = _option(Path("report.html"), "The page.", "FILE")
+    results: Path = _results()
+    title: str | None = _option(None, "The title of the page.")
+    units: str = _units()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperOptions:
-    """The options of ``rdbench paper``, as they were typed."""
+    """A paper, reproduced: its figures, its numbers beside ours; runs what is missing."""
 
-    out: Annotated[Path, Option(help="The folder for figures, tables and findings.", metavar="DIR")]
-    results: Annotated[
-        Path | None,
-        Option(help="The results folder. Default: DIR/records, DIR as in --out.", metavar="DIR"),
-    ] = None
-    full: Annotated[
-        bool,
-        Option(
-            "--full",
-            help="Also show published settings and three seeds where they are stored; they take "
-            "hours and are not run here.",
-        ),
-    ] = False
-    jobs: Jobs = 1
-    threads: Threads = 1
-    dry_run: DryRun = False
-    units: Units = "nats"
+    name: str | None = _option(None, "A paper, or all. Default: all.", "[NAME]", argument=True)
+    out: Path | None = _option(
+        None,
+        "The folder for figures, tables and the page; of several papers each has one below it. "
+        "Without this option the papers are listed.",
+        "DIR",
+    )
+    results: Path | None = _option(
+        None, "The results folder. Default: DIR/records, DIR as in --out.", "DIR"
+    )
+    full: bool = _option(
+        False,
+        "Also show published settings and three seeds where they are stored; they take hours and "
+        "are not run here.",
+    )
+    jobs: int = _jobs()
+    threads: int = _threads()
+    dry_run: bool = _dry_run()
+    units: str = _units()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CertifyOptions:
-    """The options of ``rdbench certify``, as they were typed."""
+    """Compute the certified truth again, or check it."""
 
-    suite: Suites = "all"
-    cases: Annotated[str, Option(help="Only tables with this name.", metavar="GLOB")] = "*"
-    out: Annotated[Path | None, Option(help="The folder for the tables.", metavar="DIR")] = None
-    report: Annotated[
-        Path | None, Option(help="The folder for the readable summary.", metavar="DIR")
-    ] = None
-    check: Annotated[
-        bool, Option("--check", help="Compute shipped certificates again and compare.")
-    ] = False
-    sample: Annotated[
-        int | None,
-        Option(help="With --check: N certificates at random. Default: all.", metavar="N"),
-    ] = None
-    seconds: Annotated[float, Option(help="With --check: CPU seconds it may take.")] = float("inf")
-    seed: Annotated[int, Option(help="With --check: chooses the certificates.")] = 0
+    suite: str = _suites("all")
+    cases: str = _option("*", "Only tables with this name.", "GLOB")
+    out: Path | None = _option(None, "The folder for the tables.", "DIR")
+    report: Path | None = _option(None, "The folder for the readable summary.", "DIR")
+    check: bool = _option(False, "Compute shipped certificates again and compare.")
+    sample: int | None = _option(None, "With --check: N at random. Default: all.", "N")
+    seconds: float = _option(float("inf"), "With --check: CPU seconds it may take.")
+    seed: int = _option(0, "With --check: chooses the certificates.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """The argument and options of ``rdbench check``, as they were typed."""
+    """Check an estimator: exits with 1 and says what is wrong."""
 
-    target: Annotated[
-        str,
-        Argument(
-            help="MODULE:CLASS, FILE.py:CLASS, or a registered name or name:preset.",
-            metavar="MODULE:CLASS",
-            autocompletion=_ESTIMATORS,
-        ),
-    ]
-    seed: Annotated[int, Option(help="The seed of data, fits and audits.")] = 0
-    effort: Annotated[float, Option(help="Multiplies the work of the fits; 1 is a full fit.")] = 0.1
-    only: Annotated[
-        str | None, Option(help="Only these checks, such as units,budget.", metavar="LIST")
-    ] = None
+    target: str = _option(
+        MISSING,
+        "MODULE:CLASS, FILE.py:CLASS, or a registered name or name:preset.",
+        "MODULE:CLASS",
+        complete=_last_of("estimator"),
+        argument=True,
+    )
+    seed: int = _option(0, "The seed of data, fits and audits.")
+    effort: float = _option(0.1, "Multiplies the work of the fits; 1 is a full fit.")
+    only: str | None = _option(None, "Only these checks, such as units,budget.", "LIST")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MergeOptions:
-    """The arguments of ``rdbench merge``."""
+    """Combine results folders; the newest row of a cell wins."""
 
-    folders: Annotated[list[Path], Argument(help="Results folders.", metavar="DIR...")]
-    into: Annotated[Path, Option(help="The folder that receives their results.", metavar="DIR")]
+    folders: list[Path] = _option(MISSING, "Results folders.", "DIR...", argument=True)
+    into: Path = _option(MISSING, "The folder that receives their results.", "DIR")
+
+
+COMMANDS: dict[str, type] = {
+    "run": RunOptions,
+    "list": ListOptions,
+    "info": InfoOptions,
+    "export": ExportOptions,
+    "table": TableOptions,
+    "report": ReportOptions,
+    "paper": PaperOptions,
+    "certify": CertifyOptions,
+    "check": CheckOptions,
+    "merge": MergeOptions,
+}
+"""By name; ``execute`` in the module of that name carries a command out."""

@@ -83,7 +83,8 @@ def one_of(flag: str, value: str, valid: tuple[str, ...]) -> str:
         RdbenchError: another word.
     """
     if value not in valid:
-        raise RdbenchError(f"{flag} takes {' or '.join(valid)}, got {value!r}")
+        listed = " or ".join([", ".join(valid[:-1]), valid[-1]])
+        raise RdbenchError(f"{flag} takes {listed}, got {value!r}")
     return value
 
 

@@ -8,7 +8,8 @@ from rdbench.cli.messages import warn
 from rdbench.cli.options import ReportOptions
 from rdbench.cli.outputs import apart_from_records
 from rdbench.cli.truth import TruthSources
-from rdbench.report.page.render import render, writable, write
+from rdbench.report.files import writable
+from rdbench.report.page.render import render, write
 from rdbench.run.store import load
 
 

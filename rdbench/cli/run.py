@@ -157,7 +157,7 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
     try:
         from rdbench.report.tables import print_summary
 
-        print_summary(records, options.units, out)
+        print_summary(records, options.units, out, verbose=options.verbose)
     except Exception as problem:
         warn(f"no table: {type(problem).__name__}: {problem}")
     try:
@@ -187,7 +187,7 @@ def variants(options: RunOptions) -> dict[str, str]:
     found = {}
     for suite in registry.load_suites(options.suite):
         given = {
-            "dims": _listed(None if dims and tuple(dims) == suite.default_dims else dims),
+            "dims": _listed(dims if suite.default_dims not in (None, tuple(dims or ())) else None),
             "cases": options.cases,
             "estimators": options.estimators if options.estimators != "all" else None,
             "rates": _listed(_numbers("--rates", options.rates)),

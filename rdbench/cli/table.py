@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+
 from rdbench.cli.messages import note
 from rdbench.cli.options import TableOptions
 from rdbench.cli.outputs import apart_from_records, format_for, write_text
 from rdbench.cli.stored import stored
 from rdbench.outcomes import RdbenchError
+from rdbench.report.markup import Fitted, left_out_note
 
 _ENDINGS = {".md": "md", ".tex": "latex", ".csv": "csv", ".html": "html"}
 
@@ -19,24 +23,34 @@ def execute(options: TableOptions) -> int:
     """
     apart_from_records(options.out, options.results)
     format = format_for(options.out, options.format, _ENDINGS, "md")
+    by, units, width = options.by, options.units, _width(options)
+    found: Fitted
+    notes: list[str] = []
     if options.against is not None:
         from rdbench.report.against import against_table
 
         if options.metric != "gap":
             raise RdbenchError(f"--against compares gaps: drop --metric {options.metric}")
         records = stored(options.results)
-        found = against_table(records, options.against, options.by, format, options.units)
-        text, notes = found.text, found.notes
+        found = against = against_table(records, options.against, by, format, units, width)
+        notes += against.notes
     else:
-        from rdbench.report.tables import metric_table
+        from rdbench.report.tables import fitted_table
 
-        records = stored(options.results)
-        text = metric_table(records, options.metric, options.by, format, options.units)
-        notes = ()
+        found = fitted_table(stored(options.results), options.metric, by, format, units, width)
     if options.out is None:
-        print(text.rstrip("\n"))
+        print(found.text.rstrip("\n"))
     else:
-        write_text(text.rstrip("\n") + "\n", options.out)
+        write_text(found.text.rstrip("\n") + "\n", options.out)
+    if found.left_out:
+        notes.append(left_out_note(found.left_out, width))
     for line in notes:
         note(line)
     return 0
+
+
+def _width(options: TableOptions) -> int | None:
+    """The characters of a line where the table goes to a terminal; None: all columns."""
+    if options.verbose or options.out is not None or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns

@@ -44,8 +44,9 @@ class Split:
         def of(draw: Callable[[int], Tensor]) -> Callable[[int], Tensor]:
             return lambda n: change(draw(n))
 
-        draws = map(of, (self.sample, self.once, self.held_out, self.claim))
-        return Split(*draws, self.side, self.fixed)
+        return Split(
+            of(self.sample), of(self.once), of(self.held_out), of(self.claim), self.side, self.fixed
+        )
 
 
 def split(view: View, generator: Generator, ahead: tuple[int, int, int] | None = None) -> Split:
@@ -84,7 +85,8 @@ def _of_points(points: Float[Tensor, "n d"], generator: Generator) -> Split:
     held_out, claim, fit = points.split([tenth, tenth, len(points) - 2 * tenth])
 
     def sample(n: int) -> Tensor:
-        return fit[torch.randint(len(fit), (n,), generator=generator, device=fit.device)]
+        rows = torch.randint(len(fit), (n,), generator=generator, device=fit.device)
+        return torch.index_select(fit, 0, rows)
 
     def first(part: Tensor) -> Callable[[int], Tensor]:
         return lambda n: part[:n]

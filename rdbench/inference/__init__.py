@@ -1,1 +1,1 @@
-"""What several estimators and the audit share: mixtures, Langevin samplers, networks."""
+"""Numerical parts with two users or more: solvers, mixtures, Langevin samplers, networks."""

@@ -49,7 +49,7 @@ class Choice:
 
 def choose_observed(
     x: Float[Tensor, "n d"],
-    held: Float[Tensor, "m d"],
+    held_out: Float[Tensor, "m d"],
     least: float,
     largest: int,
     generator: Generator,
@@ -57,7 +57,7 @@ def choose_observed(
     margin: float = 0.002,
     go_on: GoOn = always,
 ) -> Choice:
-    """The observed mixture that is most likely on ``held``, fitted to ``x``.
+    """The observed mixture that is most likely on ``held_out``, fitted to ``x``.
 
     A larger one has to gain ``margin`` nats, and two standard errors of the gain; two sizes in a
     row without a gain end the search. The result is a start: more draws and more iterations at
@@ -65,7 +65,7 @@ def choose_observed(
 
     Args:
         x: draws to fit; their order must be random.
-        held: other draws.
+        held_out: other draws.
         least: the least eigenvalue of a covariance, v = 1 / (2 beta) or a little more.
         largest: the most components.
         generator: picks the seeds of the partitions.
@@ -74,7 +74,7 @@ def choose_observed(
     """
     dim = x.shape[1]
     choice = Choice(gaussian(moments(x), least), tied=False)
-    score, failures = choice.mixture.log_prob(held), 0
+    score, failures = choice.mixture.log_prob(held_out), 0
     for size in (s for s in _SIZES if s <= largest):
         # What is fitted with fewer draws per further parameter says nothing about other draws.
         most = parameters(1, dim, False) + len(x) / _PER_PARAMETER
@@ -90,7 +90,7 @@ def choose_observed(
             mixture = fit_observed(
                 x, start, least, tied=tied, iterations=40, tolerance=tolerance, go_on=go_on
             )
-            found = mixture.log_prob(held)
+            found = mixture.log_prob(held_out)
             gain, error = _mean(found - score)
             if gain > max(margin, 2.0 * error):
                 choice, score, failures = Choice(mixture, tied), found, 0
@@ -139,10 +139,10 @@ def _partitions(x: Float[Tensor, "n d"], size: int, generator: Generator) -> Bat
         sums = (member.reshape(len(x), -1).T @ x).reshape_as(centres)
         means = sums / counts.clamp(min=1.0)[..., None]
         centres = torch.where(counts[..., None] > 0.0, means, centres)
-    shares = (counts + 1e-6) / (counts + 1e-6).sum(-1, keepdim=True)
+    weights = (counts + 1e-6) / (counts + 1e-6).sum(-1, keepdim=True)
     apart = centres - overall.mean
-    within = overall.cov - torch.einsum("bk,bki,bkj->bij", shares, apart, apart)
+    within = overall.cov - torch.einsum("bk,bki,bkj->bij", weights, apart, apart)
     # An empty cluster takes more out than there is; what is negative is raised in the fit.
     order = within.diagonal(dim1=-2, dim2=-1).sum(-1).argsort()
     covs = within[:, None].expand(_RESTARTS, size, dim, dim)
-    return Batch(shares[order], centres[order], covs[order])
+    return Batch(weights[order], centres[order], covs[order])

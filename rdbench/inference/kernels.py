@@ -45,7 +45,7 @@ class Kernel(Protocol):
 
     @property
     def shift(self) -> Float[ndarray, " n"] | float:
-        """What was divided out, beta min_j rho_ij: -log Z_i = shift_i - log (K w)_i."""
+        """The exponent divided out, beta min_j rho_ij: -log Z_i = shift_i - log (K w)_i."""
 
     def forward(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
         """K w."""
@@ -75,28 +75,33 @@ class HasFactor(Protocol):
 
 def banded_cholesky(lower: ndarray) -> Solve:
     """Cholesky of a symmetric band in lower form; jitter where it fails."""
-    diagonal = lower[0].copy()
-    for jitter in _JITTER:
-        lower[0] = diagonal * (1.0 + jitter)
-        try:
-            factor = cholesky_banded(lower, lower=True, check_finite=False)
-        except np.linalg.LinAlgError:
-            continue
+
+    def solver() -> Solve:
+        factor = cholesky_banded(lower, lower=True, check_finite=False)
         return lambda r: cast(ndarray, cho_solve_banded((factor, True), r, check_finite=False))
-    raise np.linalg.LinAlgError("the Newton matrix is not positive definite")
+
+    return _jittered(lower[0], solver)
 
 
 def _cholesky(a: ndarray) -> Solve:
     """Cholesky of the lower triangle of ``a``; a last digit's worth of jitter where it fails."""
-    diagonal = a.diagonal().copy()
+
+    def solver() -> Solve:
+        factor = cho_factor(a, lower=True, check_finite=False)
+        return lambda r: cast(ndarray, cho_solve(factor, r, check_finite=False))
+
+    return _jittered(np.einsum("ii->i", a), solver)
+
+
+def _jittered(diagonal: ndarray, solver: Callable[[], Solve]) -> Solve:
+    """The first solver that exists as the matrix's ``diagonal``, a view of it, is raised."""
+    given = diagonal.copy()
     for jitter in _JITTER:
-        if jitter:
-            np.fill_diagonal(a, diagonal * (1.0 + jitter))
+        diagonal[:] = given * (1.0 + jitter)
         try:
-            factor = cho_factor(a, lower=True, check_finite=False)
+            return solver()
         except np.linalg.LinAlgError:
             continue
-        return lambda r: cast(ndarray, cho_solve(factor, r, check_finite=False))
     raise np.linalg.LinAlgError("the Newton matrix is not positive definite")
 
 

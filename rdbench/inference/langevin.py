@@ -1,4 +1,4 @@
-"""Langevin samplers, batched: Metropolis-adjusted with a preconditioner, and unadjusted.
+"""Metropolis-adjusted Langevin steps with a preconditioner, batched.
 
 From y with potential U, gradient g and preconditioner C C^T, propose
 
@@ -15,8 +15,6 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
-
-from rdbench.types import Distortion
 
 Potential = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Maps y (..., d) to U (...,) and its gradient (..., d)."""
@@ -73,42 +71,3 @@ def adapted(
 ) -> Float[Tensor, "*b"]:
     """Move log tau towards the acceptance that suits MALA (0.57; Roberts and Rosenthal 1998)."""
     return (step_size * torch.exp(gain * (acceptance - TARGET_ACCEPTANCE))).clamp(1e-5, 3.0)
-
-
-@torch.no_grad()
-def unadjusted(
-    potential: Potential,
-    y: Float[Tensor, "*b n d"],
-    steps: int,
-    epsilon: float,
-    generator: Generator,
-) -> Float[Tensor, "*b n d"]:
-    """y <- y - (epsilon^2 / 2) grad + epsilon z, ``steps`` times (the paper, Algorithm 1).
-
-    The total Langevin time is steps epsilon^2 / 2; exp(-U) is left invariant only as it is cut
-    into ever smaller steps.
-    """
-    for _ in range(steps):
-        z = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
-        y = y - 0.5 * epsilon**2 * potential(y)[1] + epsilon * z
-    return y
-
-
-def lemma_1(
-    marginal: Potential,
-    distortion: Distortion,
-    x: Float[Tensor, "B n d"],
-    slopes: Float[Tensor, " B"],
-) -> Potential:
-    """E(y) + beta rho(x, y), whose Boltzmann law is p(y|x), batched over slopes (Lemma 1).
-
-    beta rho is formed in float64 whatever the energy's type.
-    """
-
-    def potential(y: Tensor) -> tuple[Tensor, Tensor]:
-        value, grad = marginal(y)
-        rho, slope = distortion.value_and_grad(x, y)
-        value = value + (slopes[:, None] * rho).to(value.dtype)
-        return value, grad + (slopes[:, None, None] * slope).to(value.dtype)
-
-    return potential

@@ -1,8 +1,7 @@
 """Reproduction marginals on points, q = sum_j w_j delta(y_j): starts, sums and conditionals.
 
 With Z(x) = sum_j w_j exp(-beta rho(x, y_j)) the test channel of Lemma 1 is categorical,
-p(y_j|x) = w_j exp(-beta rho(x, y_j)) / Z(x), and its rate never exceeds log m for m points. All
-arithmetic here is in float64.
+p(y_j|x) = w_j exp(-beta rho(x, y_j)) / Z(x), and its rate never exceeds log m for m points.
 """
 
 from __future__ import annotations
@@ -22,6 +21,9 @@ from rdbench.types import Atoms, Distortion
 _PRUNED_MASS = 1e-13
 _CHUNK = 1 << 22  # entries of a matrix of logits held at once
 _LEAST_VARIANCE = 1e-3  # of the deconvolved spread, over the largest
+# Entries of P held at once: what fits the cache of a core, and what fills an accelerator.
+_CPU_ENTRIES, _DEVICE_ENTRIES = 500_000, 50_000_000
+_SINGLE_ERROR = 1e-3  # of a logit, in nats
 
 
 def weighted(
@@ -61,13 +63,13 @@ def exact_point(
 
     On symbols that took no part in choosing the atoms, the mean of R + beta D is F(q) >= F*.
     """
-    lagrangian = spent = 0.0
+    lagrangian = total = 0.0
     for rho in blocks(distortion, x, atoms.points):
         logits = atoms.log_weights - tilt(rho, beta)
         lagrangian -= float(torch.logsumexp(logits, 1).sum())
-        spent += float(mean_distortion(torch.softmax(logits, 1), rho).sum())
+        total += float(mean_distortion(torch.softmax(logits, 1), rho).sum())
     # Rounding can make a rate negative; in this order max keeps NaN.
-    return max(lagrangian - beta * spent, 0.0) / len(x), spent / len(x)
+    return max(lagrangian - beta * total, 0.0) / len(x), total / len(x)
 
 
 def deconvolved_draws(
@@ -101,3 +103,54 @@ def starting_points(
     """
     plain = len(draws) // 4
     return torch.cat([draws[:plain], deconvolved_draws(draws[plain:], like, noise)])
+
+
+def posterior_sums(
+    x: Float[Tensor, "b d"],
+    y: Float[Tensor, "n d"],
+    log_w: Float[Tensor, " n"],
+    beta: float,
+    squared: bool,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"], Float[Tensor, " d"]]:
+    """Sums over a batch of P_ij = p(y_j|x_i), of which the gradient of F(q) in the y_j is made.
+
+    mean_i P_ij; mean_i P_ij x_i, or of P_ij sign(x_i - y_j) under absolute error; and E|x - Y| per
+    coordinate, which is computed for absolute error alone.
+
+    Args:
+        x: the batch, in coordinates that are centred and of about unit scale.
+        y: the points.
+        log_w: their log weights in nats.
+        beta: the slope in nats per unit of distortion.
+        squared: whether rho is squared error; else absolute error.
+    """
+    c, m, width = torch.zeros_like(log_w), torch.zeros_like(y), torch.zeros_like(y[0])
+    rows = max(1, (_CPU_ENTRIES if x.device.type == "cpu" else _DEVICE_ENTRIES) // len(y))
+    if not squared:
+        for part in x.split(rows):
+            p = torch.softmax(log_w - beta * torch.cdist(part, y, p=1.0), 1)
+            c += p.sum(0)
+            for k in range(y.shape[1]):
+                r = part[:, k, None] - y[:, k]
+                m[:, k] += (p * r.sign()).sum(0)
+                width[k] += (p * r.abs_()).sum()
+        return c / len(x), m / len(x), width / len(x)
+    # One product with the symbols and a column of ones gives both sums. |x|^2 is common to a
+    # row of P and drops out; the factors that are left are centred and of unit scale.
+    ones = torch.cat([x, torch.ones_like(x[:, :1])], 1)
+    both = y.new_zeros(x.shape[1] + 1, len(y))
+    bias = log_w - beta * y.square().sum(1)
+    buffer = y.new_empty(rows, len(y))
+    for part in ones.split(rows):
+        p = buffer[: len(part)]
+        torch.addmm(bias, part[:, :-1], y.T, alpha=2.0 * beta, out=p)
+        torch.softmax(p, 1, out=p)
+        both.addmm_(part.T, p)
+    return both[-1] / len(x), both[:-1].T / len(x), width
+
+
+def working_type(x: Float[Tensor, "b d"], beta: float, squared: bool) -> torch.dtype:
+    """float32 where the logits, up to 2 beta max |x|^2, keep three digits behind the point."""
+    largest = float(x.square().sum(1).max()) if squared else float(x.abs().sum(1).max())
+    error = 2.0 * beta * largest * torch.finfo(torch.float32).eps
+    return torch.float32 if error < _SINGLE_ERROR else torch.float64

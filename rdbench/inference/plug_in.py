@@ -49,11 +49,11 @@ def appendix_a(
     F = -mean_i log mean_j exp(-beta rho(x_i, y_j)); D weights rho by the same exponentials;
     R = F - beta D, which never exceeds log m: at higher rates it saturates silently.
     """
-    lagrangian = spent = 0.0
+    lagrangian = total = 0.0
     for rho in blocks(distortion, x, y):
         exponent = -tilt(rho, beta)
         log_z = torch.logsumexp(exponent, 1)
         lagrangian += float((math.log(len(y)) - log_z).sum())
-        spent += float(mean_distortion(torch.softmax(exponent, 1), rho).sum())
+        total += float(mean_distortion(torch.softmax(exponent, 1), rho).sum())
     n = len(x)
-    return (lagrangian - beta * spent) / n, spent / n
+    return (lagrangian - beta * total) / n, total / n

@@ -246,8 +246,8 @@ def _expected(
         seen = _features(part - overall.mean, tied)
         joint = (seen @ columns).reshape(len(part), count, size)
         total = torch.logsumexp(joint, -1)
-        shares = (joint - total[..., None]).exp_().reshape(len(part), -1)
-        statistics += (shares.T @ seen).reshape_as(natural)
+        responsibilities = (joint - total[..., None]).exp_().reshape(len(part), -1)
+        statistics += (responsibilities.T @ seen).reshape_as(natural)
         likelihood += total.sum(0)
         if not go_on():
             return None
@@ -259,16 +259,16 @@ def _maximised(
 ) -> Batch:
     """The M-step: weights, means, and covariances with their eigenvalues raised."""
     dim = batch.means.shape[2]
-    shares = statistics[..., 0].clamp(min=_EMPTY)
-    weights = shares / shares.sum(-1, keepdim=True)
-    means = statistics[..., 1 : dim + 1] / shares[..., None]
+    mass = statistics[..., 0].clamp(min=_EMPTY)
+    weights = mass / mass.sum(-1, keepdim=True)
+    means = statistics[..., 1 : dim + 1] / mass[..., None]
     if tied:
         between = torch.einsum("bk,bki,bkj->bij", weights, means, means)
         covs = raised(overall.cov - between, least)[:, None].expand_as(batch.covs)
         return Batch(weights, means + overall.mean, covs)
     row, column = torch.triu_indices(dim, dim, device=means.device)
     second = torch.empty_like(batch.covs)
-    second[..., row, column] = statistics[..., dim + 1 :] / shares[..., None]
+    second[..., row, column] = statistics[..., dim + 1 :] / mass[..., None]
     second[..., column, row] = second[..., row, column]
     covs = raised(second - means[..., :, None] * means[..., None, :], least)
     return Batch(weights, means + overall.mean, covs)

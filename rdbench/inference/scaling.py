@@ -26,9 +26,9 @@ class Scaling:
         """The slope in standard coordinates."""
         return beta * self.scale**self.power
 
-    def distortion(self, spent: float) -> float:
+    def distortion(self, standard: float) -> float:
         """A distortion in standard coordinates, back in the source's."""
-        return spent * self.scale**self.power
+        return standard * self.scale**self.power
 
     def forward(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
         """To standard coordinates."""

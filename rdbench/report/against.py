@@ -9,15 +9,15 @@ from rdbench.outcomes import RdbenchError
 from rdbench.report.grouping import (
     SETTINGS,
     TEXT_COLUMNS,
+    Cell,
     case_namer,
-    column_value,
     grouped,
     number,
     parse_by,
     text_of,
     varying,
 )
-from rdbench.report.markup import fitted
+from rdbench.report.markup import Fitted, fitted
 from rdbench.report.paired import Difference, Member, difference
 from rdbench.report.style import estimator_label
 from rdbench.report.units import nats_per
@@ -42,13 +42,10 @@ UNPAIRED = (
 
 
 @dataclass(frozen=True)
-class Against:
-    """The table as text, and what a reader should know of its rows, one line each."""
+class Against(Fitted):
+    """The table, and what a reader should know of its rows, one line each."""
 
-    text: str
-    notes: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
-    """The titles of the columns that did not fit."""
+    notes: tuple[str, ...] = ()
 
 
 def against_table(
@@ -85,24 +82,19 @@ def against_table(
     columns = parse_by(by, "gap", of_points=True)
     columns += [] if "estimator" in columns else ["estimator"]
     columns += [one for one in varying(records, SETTINGS) if one not in columns]
-    others = [record for record in records if estimator_label(record) != name]
     case_name = case_namer(records)
-    # Those that the rows have in common with the estimator they are held against.
+    # The columns that the rows have in common with the estimator they are held against.
     shared = [one for one in columns if one not in (*SELVES, *CELL_ALIKE)]
-    reference: dict[tuple[object, ...], list[Member]] = {}
-    for record in records:
-        if estimator_label(record) == name:
-            for point in record.points:
-                key = tuple(column_value(one, record, point, case_name) for one in shared)
-                reference.setdefault(key, []).append((record, point))
+    mine = [record for record in records if estimator_label(record) == name]
+    reference = dict(grouped(mine, shared, case_name, of_points=True))
+    others = [record for record in records if estimator_label(record) != name]
 
     rows, found = [], []
     for key, members in grouped(others, columns, case_name, of_points=True):
-        pairs = [(record, point) for record, point in members if point is not None]
         here = tuple(key[columns.index(one)] for one in shared)
-        one = difference(pairs, reference.get(here, []))
+        one = difference(_pairs(members), _pairs(reference.get(here, [])))
         found += [] if one is None else [one]
-        rows.append([*map(text_of, key), *_texts(one, scale, fmt), str(len(pairs))])
+        rows.append([*map(text_of, key), *_texts(one, scale, fmt), str(len(members))])
     header = [
         *columns, f"gap - gap of {name} ({units})", "diff_lo", "diff_hi", "holds", "better",
         "worse", "paired", "n", "of",
@@ -110,11 +102,15 @@ def against_table(
     numeric = [title not in TEXT_COLUMNS and title != "holds" for title in header]
     droppable = [("of",), ("paired", "n"), ("better", "worse"), ("holds",)] if fmt == "md" else []
     table = fitted(header, rows, numeric, fmt, droppable=droppable, width=width)
-    return Against(table.text, tuple(_notes(found)), table.left_out)
+    return Against(table.text, table.left_out, tuple(_notes(found)))
 
 
 CELL_ALIKE = ("n_train", "commit", "threads", "jobs", "status", "side", "audit_method")
 """Columns in which the two that are compared may differ: on the same symbols all the same."""
+
+
+def _pairs(members: Sequence[Cell]) -> list[Member]:
+    return [(record, point) for record, point in members if point is not None]
 
 
 def _texts(found: Difference | None, scale: float, fmt: str) -> list[str]:

@@ -25,6 +25,7 @@ from rdbench.report.claim_limits import (
     small,
 )
 from rdbench.report.claim_limits import tolerance as tolerance
+from rdbench.report.scores import mean
 from rdbench.run.records import CellRecord, PointRecord
 
 Verdict = Literal[
@@ -270,7 +271,7 @@ def summarise_claims(points: Iterable[tuple[CellRecord, PointRecord]]) -> ClaimS
     excess = [value for _, point in pairs if (value := claim_excess(point)) is not None]
     counts = Counter(verdict_in(record, point) for record, point in pairs)
     return ClaimSummary(
-        mean_gap=math.fsum(gaps) / len(gaps) if gaps else None,
+        mean_gap=mean(gaps),
         worst_gap=max(gaps, default=None),
         excess=max(excess, key=abs, default=None),
         verdicts=tuple((name, counts[name]) for name in VERDICTS if counts[name]),

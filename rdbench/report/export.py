@@ -7,10 +7,9 @@ empty (NaN or NA). The columns are those of `rdbench.columns`.
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +19,7 @@ import pandas as pd
 from rdbench.columns import AUDIT_S, TABLES, Column, Part
 from rdbench.outcomes import RdbenchError
 from rdbench.report.claims import claim_excess, claimed_gap, verdict_in
+from rdbench.report.files import write_whole
 from rdbench.report.protocol import log_draws, saturated
 from rdbench.report.scores import good_to
 from rdbench.run.records import CellRecord, PointRecord, TracePoint
@@ -177,27 +177,10 @@ def write(table: pd.DataFrame, format: str, out: Path | None = None) -> None:
             raise RdbenchError("parquet is binary and needs a file: give --out FILE")
         table.to_csv(sys.stdout, index=False)
         return
-    try:
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    except OSError as error:
-        raise RdbenchError(f"cannot write {out}: {error.strerror}") from error
-    part = Path(name)
-    try:
-        os.close(handle)
-        if format == "csv":
-            table.to_csv(part, index=False)
-        else:
-            table.to_parquet(part, index=False, engine="pyarrow")
-        part.chmod(0o666 & ~_umask())
-        part.replace(out)
-    except OSError as error:
-        raise RdbenchError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's file mask, which can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+    if format == "csv":
+        raw = table.to_csv(index=False).encode()
+    else:
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, index=False, engine="pyarrow")
+        raw = buffer.getvalue()
+    write_whole(raw, out)

@@ -10,19 +10,28 @@ from typing import Any
 import numpy as np
 from matplotlib import rcParams
 from matplotlib.axes import Axes
+from matplotlib.path import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from matplotlib.transforms import offset_copy
 
 from rdbench.report.curves import CEILING_LINE
-from rdbench.report.intervals import draw_interval
 from rdbench.report.labels import Ending
 from rdbench.report.protocol import summarise_protocol
 from rdbench.report.scales import Axis, gap_scale, rate_axis
-from rdbench.report.scores import SCORED, abscissa, drawn_gap, is_scored
+from rdbench.report.scores import SCORED, abscissa, drawn_gap, ends, is_one_sided, is_scored
 from rdbench.report.series import Panel, Series, joined, missing
 from rdbench.report.style import NOTE_COLOUR, NOTE_SIZE, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.ticks import MOST_TICKS, decades, power_label, tick_logarithmically
+from rdbench.run.records import PointRecord
 
+_LENGTH = 1.9
+"""Of the arrow, in marker sizes."""
+_MOVE, _LINE = Path.MOVETO, Path.LINETO
+ARROW_DOWN = Path(
+    [(0.0, 0.0), (0.0, -0.5), (-0.15, -0.3), (0.0, -0.5), (0.15, -0.3)],
+    [_MOVE, _LINE, _MOVE, _LINE, _LINE],
+)
+"""A marker that hangs below its point."""
 MOST_NOTES = 6
 PROTOCOL_LINE: dict[str, Any] = {
     "color": NOTE_COLOUR, "linewidth": 1.0, "linestyle": (0, (4, 1, 1, 1)), "gid": "protocol",
@@ -188,7 +197,7 @@ def _draw_series(
     look: dict[str, Any] = {"color": style.colour, "transform": moved, "zorder": 3}
     if scored:
         for at, point, _ in scored:
-            draw_interval(axes, at, point, scale, alpha=0.75, **look)
+            _draw_interval(axes, at, point, scale, alpha=0.75, **look)
         means = [(rate / scale, gap / scale) for rate, gap in joined(series.points)]
         axes.plot(*zip(*means, strict=True), linestyle=style.line, linewidth=0.7, alpha=0.5, **look)
         axes.plot(
@@ -207,4 +216,25 @@ def _draw_series(
         axes.plot(
             missing, [RUG] * len(missing), linestyle="none", marker="x", markersize=4,
             markeredgewidth=1.0, color=style.colour, transform=strip, zorder=3,
+        )  # fmt: skip
+
+
+def _draw_interval(axes: Axes, x: float, point: PointRecord, scale: float, **look: Any) -> None:
+    """The interval of a gap at ``x``; from an upper bound an arrow says that it may be less.
+
+    Args:
+        axes: where to draw.
+        x: in data coordinates.
+        point: the point, which has a gap.
+        scale: nats per unit.
+        look: colour, transform and such.
+    """
+    lo, hi = (end / scale for end in ends(point))
+    if lo < hi:
+        axes.plot([x, x], [lo, hi], linewidth=0.9, **look)
+    if is_one_sided(point) and point.gap is not None:
+        size = 2.0 * _LENGTH * float(rcParams["lines.markersize"])
+        axes.plot(
+            [x], [drawn_gap(point) / scale], linestyle="none", marker=ARROW_DOWN, markersize=size,
+            markerfacecolor="none", markeredgewidth=0.9, gid="one-sided", **look,
         )  # fmt: skip

@@ -23,8 +23,6 @@ _LATEX = {
 
 
 _LEADING_MINUS = re.compile(r"^-(?=\d)")
-_RIGHT = ' style="text-align:right"'
-
 
 Bold = AbstractSet[tuple[int, int]]
 
@@ -48,19 +46,21 @@ def render(
     Raises:
         RdbenchError: the format is unknown.
     """
-    match fmt:
-        case "md":
-            return _markdown(header, rows, numeric, bold)
-        case "latex":
-            return _latex(header, rows, numeric, bold)
-        case "csv":
-            text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows([header, *rows])
-            return text.getvalue()
-        case "html":
-            return _html(header, rows, numeric, bold)
-        case _:
-            raise RdbenchError(f"unknown format {fmt!r}; choose from {', '.join(FORMATS)}")
+    if fmt == "csv":
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([header, *rows])
+        return text.getvalue()
+    if fmt not in _MARKUPS:
+        raise RdbenchError(f"unknown format {fmt!r}; choose from {', '.join(FORMATS)}")
+    escape, strong, lay_out = _MARKUPS[fmt]
+
+    def cell(text: str, row: int, column: int) -> str:
+        if fmt == "latex" and numeric[column]:
+            text = _LEADING_MINUS.sub("−", text)
+        return strong.format(escape(text)) if (row, column) in bold else escape(text)
+
+    body = [[cell(text, i, j) for j, text in enumerate(row)] for i, row in enumerate(rows)]
+    return "\n".join(lay_out([escape(title) for title in header], body, numeric)) + "\n"
 
 
 @dataclass(frozen=True)
@@ -105,92 +105,56 @@ def fitted(
     return Fitted(text, tuple(left_out))
 
 
+def left_out_note(titles: Sequence[str], width: int | None) -> str:
+    """Which columns did not fit into ``width`` characters, and how to see them."""
+    return f"not shown in {width} columns: {', '.join(titles)}; --verbose shows them"
+
+
 def escape_latex(text: str) -> str:
     """``text`` with everything that LaTeX would interpret made literal."""
     # Brackets too: after ``\\`` or ``\midrule`` they would open an optional argument.
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def _markdown(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    numeric: Sequence[bool],
-    bold: Bold,
-) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cells) + " |"
-
-    def escape(text: str) -> str:
-        # GitHub splits a row at every bar, even within code. Brackets and underscores within
-        # words are literal there, and the text stays readable as it is.
-        for character in "\\|*<`":
-            text = text.replace(character, "\\" + character)
-        return text.replace("\n", " ")
-
-    rule = line(["---:" if right else ":---" for right in numeric])
-    body = [
-        line([f"**{escape(t)}**" if (i, j) in bold else escape(t) for j, t in enumerate(row)])
-        for i, row in enumerate(rows)
-    ]
-    return "\n".join([line([escape(title) for title in header]), rule, *body]) + "\n"
+def _escape_markdown(text: str) -> str:
+    # GitHub splits a row at every bar, even within code. Brackets and underscores within words are
+    # literal there, and the text stays readable as it is.
+    for character in "\\|*<`":
+        text = text.replace(character, "\\" + character)
+    return text.replace("\n", " ")
 
 
-def _latex(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    numeric: Sequence[bool],
-    bold: Bold,
-) -> str:
-    def line(cells: Sequence[str], row: int | None = None) -> str:
-        texts = [
-            escape_latex(_LEADING_MINUS.sub("−", cell) if right else cell)
-            for cell, right in zip(cells, numeric, strict=True)
-        ]
-        texts = [rf"\textbf{{{t}}}" if (row, j) in bold else t for j, t in enumerate(texts)]
-        return "  " + " & ".join(texts) + r" \\"
+Cells = Sequence[Sequence[str]]
 
+
+def _markdown(header: Sequence[str], rows: Cells, numeric: Sequence[bool]) -> list[str]:
+    rule = ["---:" if right else ":---" for right in numeric]
+    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
+
+
+def _latex(header: Sequence[str], rows: Cells, numeric: Sequence[bool]) -> list[str]:
     columns = "".join("r" if right else "l" for right in numeric)
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"  \toprule",
-            line(header),
-            r"  \midrule",
-            *(line(row, i) for i, row in enumerate(rows)),
-            r"  \bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
-    )
+    first, *others = (rf"  {' & '.join(cells)} \\" for cells in (header, *rows))
+    return [
+        rf"\begin{{tabular}}{{{columns}}}", r"  \toprule", first, r"  \midrule", *others,
+        r"  \bottomrule", r"\end{tabular}",
+    ]  # fmt: skip
 
 
-def _html(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    numeric: Sequence[bool],
-    bold: Bold,
-) -> str:
-    def line(tag: str, cells: Sequence[str], row: int | None = None) -> str:
-        texts = [
-            f"<strong>{html.escape(cell)}</strong>" if (row, j) in bold else html.escape(cell)
-            for j, cell in enumerate(cells)
-        ]
-        inner = "".join(
-            f"<{tag}{_RIGHT if right else ''}>{text}</{tag}>"
-            for text, right in zip(texts, numeric, strict=True)
-        )
-        return f"  <tr>{inner}</tr>"
+def _html(header: Sequence[str], rows: Cells, numeric: Sequence[bool]) -> list[str]:
+    def line(tag: str, cells: Sequence[str]) -> str:
+        styles = (' style="text-align:right"' if right else "" for right in numeric)
+        inner = (f"<{tag}{style}>{text}</{tag}>" for text, style in zip(cells, styles, strict=True))
+        return f"  <tr>{''.join(inner)}</tr>"
 
-    return "\n".join(
-        [
-            "<table>",
-            "<thead>",
-            line("th", header),
-            "</thead>",
-            "<tbody>",
-            *(line("td", row, i) for i, row in enumerate(rows)),
-            "</tbody>",
-            "</table>",
-            "",
-        ]
-    )
+    body = [line("td", row) for row in rows]
+    head = ["<table>", "<thead>", line("th", header), "</thead>"]
+    return [*head, "<tbody>", *body, "</tbody>", "</table>"]
+
+
+_MARKUPS = {
+    "md": (_escape_markdown, "**{}**", _markdown),
+    "latex": (escape_latex, r"\textbf{{{}}}", _latex),
+    "html": (html.escape, "<strong>{}</strong>", _html),
+}
+"""How a cell is escaped, how it is made bold, and how the lines are laid out."""

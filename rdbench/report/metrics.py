@@ -163,12 +163,8 @@ def _rates(record: CellRecord) -> list[float]:
 
 def _mean_rate_error(known: Sequence[PointRecord]) -> Reduced:
     """The means of R - R(D) and of both ends, valid however the errors of the points depend."""
-    columns = (
-        [point.rate_error for point in known],
-        [point.rate_error_lo for point in known],
-        [point.rate_error_hi for point in known],
-    )
-    return Reduced(tuple(mean(column) for column in columns), len(known))
+    names = ("rate_error", "rate_error_lo", "rate_error_hi")
+    return Reduced(tuple(mean(getattr(p, name) for p in known) for name in names), len(known))
 
 
 def _mean_lagrangian(answered: Sequence[PointRecord]) -> Reduced:

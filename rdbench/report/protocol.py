@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rdbench.report.scores import mean
 from rdbench.run.records import PointRecord
 
 
@@ -48,9 +49,8 @@ def summarise_protocol(points: Iterable[PointRecord]) -> Protocol | None:
     known = [point for point in points if point.n_paper_protocol]
     if not known:
         return None
-    gaps = [p.gap_paper_protocol for p in known if p.gap_paper_protocol is not None]
     return Protocol(
-        mean_gap=math.fsum(gaps) / len(gaps) if gaps else None,
+        mean_gap=mean(point.gap_paper_protocol for point in known),
         draws=min(point.n_paper_protocol or 0 for point in known),
         beyond=sum(bool(saturated(point)) for point in known),
         points=len(known),

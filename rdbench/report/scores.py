@@ -107,7 +107,16 @@ def ends(point: PointRecord) -> tuple[float, float]:
 def mean(values: Iterable[float | None]) -> float | None:
     """The mean of the values that are known, None where none is."""
     known = [float(value) for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None
+    try:
+        return math.fsum(known) / len(known) if known else None
+    except OverflowError:  # of the sum, not of the mean
+        return math.fsum(value / len(known) for value in known)
+
+
+def mean_of_all(values: Iterable[float | None]) -> float | None:
+    """The mean, None where any is unknown: means over different points are not comparable."""
+    known = list(values)
+    return None if None in known else mean(known)
 
 
 def mean_gap(scored: Sequence[PointRecord]) -> Interval:
@@ -119,16 +128,10 @@ def mean_gap(scored: Sequence[PointRecord]) -> Interval:
     points are independent it is wider than need be. One point that is only bounded from above
     (side ``upper``, or no gap_lo) leaves the mean without a lower end.
     """
-    if not scored:
-        return Interval(None, None, None)
-    gaps = [point.gap for point in scored if point.gap is not None]
-    los = [point.gap_lo for point in scored if point.gap_lo is not None and point.side != "upper"]
-    his = [point.gap_hi for point in scored if point.gap_hi is not None]
-    n = len(scored)
     return Interval(
-        mean=math.fsum(gaps) / n,
-        lo=math.fsum(los) / n if len(los) == n else None,
-        hi=math.fsum(his) / n if len(his) == n else None,
+        mean=mean(point.gap for point in scored),
+        lo=mean_of_all(None if point.side == "upper" else point.gap_lo for point in scored),
+        hi=mean_of_all(point.gap_hi for point in scored),
     )
 
 

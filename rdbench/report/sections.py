@@ -62,11 +62,11 @@ def _worst(found: Summary, scale: float) -> str:
 
 
 def _worst_at(found: Summary, scale: float) -> str:
-    return number(found.worst and found.worst.rate, scale)
+    return "-" if found.worst is None else number(found.worst.rate, scale)
 
 
 def _protocol_gap(found: Summary, scale: float) -> str:
-    return number(found.protocol and found.protocol.mean_gap, scale)
+    return "-" if found.protocol is None else number(found.protocol.mean_gap, scale)
 
 
 def _protocol_ceiling(found: Summary, scale: float) -> str:

@@ -66,22 +66,18 @@ def panels_of(records: Sequence[CellRecord], sources: Sources | None = None) -> 
         records: finished cells of one suite.
         sources: where more is known of the truth than the records say.
     """
-    settings = varying(records, SETTINGS)
-    cells: dict[tuple[int, str], list[CellRecord]] = {}
     # By seed rather than in the order in which they finished: equal records, equal picture.
-    for record in sorted(records, key=lambda record: (record.seed, record.cell)):
-        cells.setdefault((record.dim, record.case), []).append(record)
-    return [
-        Panel(
-            case=case,
-            dim=dim,
-            distortion=members[0].distortion,
-            truth=truth_of([point for record in members for point in record.points]),
-            line=line_of(members, sources),
-            series=_series(members, settings),
-        )
-        for (dim, case), members in sorted(cells.items(), key=lambda item: item[0])
-    ]
+    ordered = sorted(records, key=lambda record: (record.seed, record.cell))
+    cells: dict[tuple[int, str], list[tuple[CellRecord, str]]] = {}
+    for record, label in zip(ordered, series_labels(ordered), strict=True):
+        cells.setdefault((record.dim, record.case), []).append((record, label))
+    panels = []
+    for (dim, case), members in sorted(cells.items(), key=lambda item: item[0]):
+        own = [record for record, _ in members]
+        truth = truth_of([point for record in own for point in record.points])
+        line = line_of(own, sources)
+        panels.append(Panel(case, dim, own[0].distortion, truth, line, _series(members)))
+    return panels
 
 
 def line_of(records: Sequence[CellRecord], sources: Sources | None = None) -> TruthLine:
@@ -100,12 +96,19 @@ def line_of(records: Sequence[CellRecord], sources: Sources | None = None) -> Tr
     return truth_line(rungs, sources and sources(records), span, top)
 
 
-def _series(records: Sequence[CellRecord], settings: Sequence[str]) -> tuple[Series, ...]:
+def series_labels(records: Sequence[CellRecord]) -> list[str]:
+    """The series of every cell: its estimator, with the settings in which ``records`` differ."""
+    settings = varying(records, SETTINGS)
+    return [
+        ", ".join([estimator_label(r), *(f"{n} {text_of(CELL_COLUMNS[n](r))}" for n in settings)])
+        for r in records
+    ]
+
+
+def _series(members: Sequence[tuple[CellRecord, str]]) -> tuple[Series, ...]:
     points: dict[tuple[str, str], list[PointRecord]] = {}
-    for record in records:
-        hidden = [f"{name} {text_of(CELL_COLUMNS[name](record))}" for name in settings]
-        key = (record.estimator, ", ".join([estimator_label(record), *hidden]))
-        points.setdefault(key, []).extend(record.points)
+    for record, label in members:
+        points.setdefault((record.estimator, label), []).extend(record.points)
     return tuple(
         Series(name, label, tuple(found)) for (name, label), found in sorted(points.items())
     )
@@ -124,13 +127,14 @@ def joined(points: Sequence[PointRecord]) -> list[tuple[float, float]]:
     return [(rate, mean(gaps[rate]) or 0.0) for rate in sorted(gaps)]
 
 
+def state(point: PointRecord) -> str:
+    """The status of a point, or "no gap" where it is fine but there is none."""
+    return "no gap" if point.status in SCORED and point.gap is None else point.status
+
+
 def missing(series: Series) -> list[str]:
     """What of a series has no gap, in words."""
-    counts = Counter(
-        point.status if point.status not in SCORED else "no gap"
-        for point in series.points
-        if not is_scored(point)
-    )
+    counts = Counter(state(point) for point in series.points if not is_scored(point))
     total = len(series.points)
     return [
         f"{series.label}: {'all' if count == total else f'{count} of {total}'} "

@@ -11,7 +11,6 @@ long as there are some left, no two variants of one a line style, and grey print
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ PALETTE = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "*", "X", "<", "p", ">", "h")
 """Shapes that the page knows, too."""
-_MOST_LOOKS = 10_000
 RESERVED = 6
 """How many looks at the head of the palette come last: they are those of the built-in estimators,
 whose company may be in another picture."""
@@ -104,9 +102,9 @@ def series_styles(
 
     Returns:
         Styles by label, whatever the order of ``series``. What is registered is kept. The others
-        take the free looks of the palette in order of their names: no two estimators of the figure
-        look alike, with 12 looks or with a thousand. A variant keeps its line, whatever else is
-        drawn, unless the places of two clash.
+        take the free looks of the palette in order of their names: no two of up to 144 estimators
+        of a figure look alike. A variant keeps its line, whatever else is drawn, unless the places
+        of two clash.
     """
     given = looks or {}
     variants: dict[str, list[str]] = {}
@@ -124,44 +122,34 @@ def series_styles(
 
 
 def _looks(asked: Mapping[str, Look]) -> dict[str, tuple[str, str]]:
-    """The colour and marker of every name, no pair twice but where two registrations are alike."""
+    """The colour and marker of every name, no pair twice but where two registrations are alike.
+
+    Of the looks that are free the first that is new in both is taken, else in one, else in neither.
+    """
+    order = [*range(RESERVED, len(PALETTE)), *range(RESERVED)]
+    # A round later every colour meets the next marker.
+    palette = [
+        (PALETTE[k], MARKERS[(k + turn) % len(MARKERS)])
+        for turn in range(len(MARKERS))
+        for k in order
+    ]
     chosen = {
         name: (look.colour, look.marker)
         for name, look in asked.items()
         if look.colour is not None and look.marker is not None
     }
-    taken = {(colour.upper(), marker) for colour, marker in chosen.values()}
     for name in sorted(set(asked) - set(chosen)):
         look = asked[name]
-        wanted = (
-            (look.colour or colour, look.marker or marker)
-            # A registration may leave no choice that is free.
-            for colour, marker in itertools.islice(_free(taken), _MOST_LOOKS)
-        )
-        first, others = itertools.tee(wanted)
-        free = (one for one in others if (one[0].upper(), one[1]) not in taken)
-        chosen[name] = next(free, None) or next(first)
-        taken.add((chosen[name][0].upper(), chosen[name][1]))
+        taken = {(colour.upper(), marker) for colour, marker in chosen.values()}
+        colours, markers = {colour for colour, _ in taken}, {marker for _, marker in taken}
+
+        wanted = [(look.colour or colour, look.marker or marker) for colour, marker in palette]
+        costs = [
+            ((colour.upper(), marker) in taken, (colour.upper() in colours) + (marker in markers))
+            for colour, marker in wanted
+        ]
+        chosen[name] = wanted[costs.index(min(costs))]
     return chosen
-
-
-def _free(taken: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Looks in the order in which they are given away: new in both, in one, then in neither."""
-    order = [*range(RESERVED, len(PALETTE)), *range(RESERVED)]
-    colours, markers = {colour for colour, _ in taken}, {marker for _, marker in taken}
-    # A round later every colour meets the next marker.
-    pairs = [
-        (PALETTE[k], MARKERS[(k + turn) % len(MARKERS)])
-        for turn in range(len(MARKERS))
-        for k in order
-    ]
-    new = [(pair[0] not in colours) + (pair[1] not in markers) for pair in pairs]
-    ranked = sorted(range(len(pairs)), key=lambda place: -new[place])
-    yield from (pairs[place] for place in ranked)
-    # More estimators than looks: shades that no registration asks for.
-    for shade in itertools.count(1):
-        for colour, marker in pairs:
-            yield f"#{(int(colour[1:], 16) + 0x0B0D07 * shade) % 0x1000000:06X}", marker
 
 
 def _lines(rests: Sequence[str]) -> dict[str, tuple[bool, Line]]:
@@ -193,7 +181,10 @@ def rc_parameters(size: float = SCREEN_SIZE) -> dict[str, Any]:
     """The settings behind ``house_style``."""
     import seaborn as sns  # here: it loads pyplot, and takes a second
 
+    ticks = {"labelsize": 0.875 * size, "major.size": 3.0, "minor.size": 1.8, "major.width": 0.7,
+             "minor.width": 0.5}  # fmt: skip
     return sns.axes_style("ticks") | {
+        **{f"{axis}tick.{name}": value for axis in "xy" for name, value in ticks.items()},
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"],
         "font.size": size,
@@ -202,16 +193,6 @@ def rc_parameters(size: float = SCREEN_SIZE) -> dict[str, Any]:
         "figure.labelsize": size,
         "axes.titlesize": size,
         "axes.labelsize": size,
-        "xtick.labelsize": 0.875 * size,
-        "ytick.labelsize": 0.875 * size,
-        "xtick.major.size": 3.0,
-        "ytick.major.size": 3.0,
-        "xtick.minor.size": 1.8,
-        "ytick.minor.size": 1.8,
-        "xtick.major.width": 0.7,
-        "ytick.major.width": 0.7,
-        "xtick.minor.width": 0.5,
-        "ytick.minor.width": 0.5,
         "legend.fontsize": 0.9 * size,
         "legend.frameon": False,
         "lines.markersize": 0.5 * size,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rdbench.report.claims import ClaimSummary, summarise_claims
-from rdbench.report.conditionals import Conditional, summarise_conditionals
 from rdbench.report.protocol import Protocol, summarise_protocol
 from rdbench.report.scores import SCORED as SCORED
 from rdbench.report.scores import (
@@ -20,6 +19,7 @@ from rdbench.report.scores import (
     all_good_to,
     half_truth,
     mean,
+    mean_of_all,
     median_gap,
     shown_mean,
     worst_gap,
@@ -31,6 +31,37 @@ from rdbench.report.scores import is_scored as is_scored
 from rdbench.report.scores import mean_gap as mean_gap
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord, PointRecord
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Errors of the conditional over several points; None where nothing is known.
+
+    ``error`` in [``lo``, ``hi``] and ``floor``, what exact draws would score, are means over the
+    points; ``mode_mass`` is the largest error of the mass of a mode.
+    """
+
+    error: float | None
+    lo: float | None
+    hi: float | None
+    floor: float | None
+    mode_mass: float | None
+
+
+def summarise_conditionals(points: Iterable[PointRecord]) -> Conditional | None:
+    """The errors of the points that have one; None where no point has any."""
+    known = [p for p in points if p.conditional_error is not None or p.mode_mass_error is not None]
+    if not known:
+        return None
+    errors = [p for p in known if p.conditional_error is not None]
+    masses = [p.mode_mass_error for p in known if p.mode_mass_error is not None]
+    return Conditional(
+        error=mean_of_all(p.conditional_error for p in errors),
+        lo=mean_of_all(p.conditional_lo for p in errors),
+        hi=mean_of_all(p.conditional_hi for p in errors),
+        floor=mean_of_all(p.conditional_floor for p in errors),
+        mode_mass=max(masses, default=None),
+    )
 
 
 @dataclass(frozen=True)

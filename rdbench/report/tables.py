@@ -20,17 +20,15 @@ from rdbench.report.grouping import (
     TIMING_SETTINGS,
     CaseName,
     Cell,
-    SortKey,
     Value,
     case_namer,
     grouped,
     number,
     parse_by,
-    sort_key,
     text_of,
     varying,
 )
-from rdbench.report.markup import Fitted, fitted
+from rdbench.report.markup import Fitted, fitted, left_out_note
 from rdbench.report.metrics import METRICS, Reduced, reduce
 from rdbench.report.paired import Entrant, standing
 from rdbench.report.sections import SECTIONS, Section, Shown
@@ -66,14 +64,9 @@ def print_summary(
         return
     case_name = case_namer(records)
     settings = varying(records, SETTINGS)
-    groups: dict[tuple[Value, ...], list[CellRecord]] = {}
-    order: dict[tuple[Value, ...], SortKey] = {}
-    for record in records:
-        hidden = [CELL_COLUMNS[name](record) for name in settings]
-        key = (case_name(record), estimator_label(record), *hidden)
-        groups.setdefault(key, []).append(record)
-        order[key] = sort_key((record.suite, record.dim, *key))
-    rows = [(key, summarise(groups[key])) for key in sorted(groups, key=order.__getitem__)]
+    keys = ["case", "estimator", *settings]
+    groups = grouped(records, keys, case_name, of_points=False)
+    rows = [(key, summarise([record for record, _ in members])) for key, members in groups]
     width = console.width if console.is_terminal and not verbose else None
     left_out: list[str] = []
     printed = False
@@ -95,11 +88,6 @@ def print_summary(
         console.print(note, soft_wrap=True, highlight=False)
     if left_out:
         console.print(left_out_note(left_out, console.width), soft_wrap=True, highlight=False)
-
-
-def left_out_note(titles: Sequence[str], width: int) -> str:
-    """Which columns did not fit into ``width`` characters, and how to see them."""
-    return f"not shown in {width} columns: {', '.join(titles)}; --verbose shows them"
 
 
 def _width(table: Table, console: Console) -> int:

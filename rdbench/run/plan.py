@@ -50,6 +50,8 @@ class Cell:
     target_rates: tuple[float | None, ...]
     n_train: int | None
     device: str
+    estimator_file: str | None = None
+    """The file of an estimator that was given as FILE.py:CLASS; no part of the identity."""
 
     @property
     def slopes(self) -> tuple[float, ...]:
@@ -96,7 +98,7 @@ def make_plan(
     Args:
         suites: the suites.
         choices: the estimators.
-        dims: dimensions instead of each suite's own.
+        dims: dimensions, for the suites that take any, instead of each suite's own.
         cases: a glob over case names or over ``suite/case``.
         seeds: one cell each.
         rates: target rates in nats instead of each case's ladder.
@@ -111,8 +113,13 @@ def make_plan(
     notes: list[str] = []
     cells: list[Cell] = []
     found: list[str] = []
-    for suite in suites:
-        for build_dim, case in _cases(suite, dims):
+    takes_dims = [suite.default_dims is not None for suite in suites]
+    if dims is not None and any(takes_dims) and not all(takes_dims):
+        others = [suite.name for suite, takes in zip(suites, takes_dims, strict=True) if not takes]
+        notes.append(f"--dims does not apply to {', '.join(others)}: run without")
+    for suite, takes in zip(suites, takes_dims, strict=True):
+        # Where no suite takes dimensions, the first one refuses them.
+        for build_dim, case in _cases(suite, dims if takes or not any(takes_dims) else None):
             found.append(f"{suite.name}/{case.name}")
             if cases is not None and not _matches(cases, suite, case):
                 continue
@@ -287,6 +294,7 @@ def _cell(
         target_rates=ladder.target_rates,
         n_train=n_train,
         device=device,
+        estimator_file=choice.file,
     )
 
 

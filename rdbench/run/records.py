@@ -135,6 +135,8 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The overrides given on the command line."""
     fields: dict[str, Any]
     """Every hyper-parameter as it was used."""
+    estimator_file: str | None = None
+    """The file of an estimator that was given as FILE.py:CLASS."""
     seed: int
     budget: str
     n_train: int | None = None

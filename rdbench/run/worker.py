@@ -94,7 +94,7 @@ def _solve(job: Job, spool: SpoolWriter, audit: AuditFunction, sizes: Any) -> En
     }
     for row in rows.values():
         spool.write(Expected(row), sync=False)
-    estimator = registry.rebuild(cell.estimator, cell.fields)
+    estimator = registry.rebuild(cell.estimator, cell.fields, cell.estimator_file)
     return _CellRun(job, case, rows, spool, audit, sizes, untouched).fit(estimator)
 
 

@@ -70,7 +70,7 @@ def test_exact_audits_have_finer_floors():
     assert accuracy.floored(0.0, "blahut_arimoto", CASE.name) == 1e-5
     assert accuracy.floored(0.0, "blahut_arimoto", "random-500") == 1e-9
     assert all(name in _measured.CASE_NAMES for name in accuracy.FINITE)
-    assert all(name in _measured.ESTIMATORS for name in accuracy.FINER)
+    assert all(name in ESTIMATORS for name in accuracy.FINER)
 
 
 @pytest.mark.parametrize("status", ["error", "unsupported", "timeout"])
@@ -163,7 +163,7 @@ def test_the_run_goes_on_after_a_case_that_fails(monkeypatch):
     assert [name for name, _ in ran] == [case.name for case in CASES]
     assert tuple(name for name, traced in ran if traced) == _measured.TRACED
     assert found["failures"] == {CASE.name: "it broke"}
-    assert found["estimators"] == list(_measured.ESTIMATORS)
+    assert found["estimators"] == list(ESTIMATORS)
     assert found["traces"] == [{"what": "traces"}]
 
 

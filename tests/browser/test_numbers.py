@@ -131,5 +131,5 @@ def test_a_cell_shows_its_points_to_six_digits(open_page, records):
     shown = reading.rows(tab.locator(f"#cell-{record.cell} table"))
     assert len(shown) == len(record.points)
     for row, point in zip(shown, record.points, strict=True):
-        for title, number in (("gap lo", point.gap_lo), ("rate", point.rate), ("beta", point.beta)):
+        for title, number in (("gap lo", point.gap_lo), ("rate", point.rate), ("β", point.beta)):
             assert reading.value(row[title]) == reading.rounded(number, 6)

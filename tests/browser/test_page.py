@@ -289,7 +289,7 @@ def test_ten_thousand_points_can_be_leafed_sorted_and_filtered(open_page, cell, 
 
 
 def test_the_truth_is_drawn_through_the_points_that_python_sent(open_page, realistic):
-    (first,) = (one for one in page_data(realistic)["curves"] if one["case"] == "ramp-d2")
+    (first,) = (one for one in page_data(realistic)["cases"] if one["case"] == "ramp-d2")
     tab = open_page(realistic)
     tab.locator("#cases").scroll_into_view_if_needed()
     path = tab.locator("figure.plot path.truth").first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import signal
 import sys
 from pathlib import Path
@@ -73,3 +74,13 @@ def test_an_unknown_check_or_preset():
         check_estimator(Planted, only=("unit",))
     with pytest.raises(RdbenchError, match="unknown preset 'papr'"):
         check_estimator(Planted, "papr")
+
+
+def test_an_exception_names_the_file_and_line_of_the_estimator():
+    (found,) = check_estimator(Planted("raises on a constant"), only=("bad input",))[1:]
+    line = 1 + _source().index('            raise ValueError("a singular covariance")')
+    assert re.search(rf"a singular covariance \(\S*planted\.py:{line}\)", found.message)
+
+
+def _source() -> list[str]:
+    return (Path(__file__).parent / "plants" / "planted.py").read_text().splitlines()

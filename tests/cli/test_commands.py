@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import typer
 
 import rdbench
 from rdbench.cli import app, main, parse
+from rdbench.cli.options import COMMANDS
 from rdbench.types import RdbenchError
 from rdbench.version import __version__
 
@@ -64,6 +67,13 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], name:
     assert short.startswith(f"Usage: rdbench {name}")
     assert main([name, "--help"]) == 0
     assert capsys.readouterr().out == short
+
+
+@pytest.mark.parametrize(("name", "kind"), COMMANDS.items())
+def test_the_module_of_a_command_takes_its_options(name: str, kind: type) -> None:
+    module = importlib.import_module(f"rdbench.cli.{name}")
+    types = typing.get_type_hints(module.execute)
+    assert (types["options"], types["return"]) == (kind, int)
 
 
 def test_help_shows_brackets(capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,12 +155,11 @@ def test_bad_words_get_one_line_and_exit_code_two(
 
 
 def test_an_unknown_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rdbench.cli import show
 
     def broken(_: object) -> None:
         raise ZeroDivisionError("a bug of ours")
 
-    monkeypatch.setattr(show, "show_list", broken)
+    monkeypatch.setattr("rdbench.cli.list.execute", broken)
     with pytest.raises(ZeroDivisionError):
         main(["list"])
 
@@ -193,12 +202,11 @@ def test_a_record_that_cannot_be_kept_and_an_early_ctrl_c(
     code: int,
     says: str,
 ) -> None:
-    from rdbench.cli import run
     from rdbench.run.store import StoreError
 
     def fails(_: object) -> int:
         raise KeyboardInterrupt if problem is None else StoreError(problem)
 
-    monkeypatch.setattr(run, "execute", fails)
+    monkeypatch.setattr("rdbench.cli.run.execute", fails)
     assert main(["run", "--suite", "scalar"]) == code
     assert capsys.readouterr().err == says

@@ -32,3 +32,7 @@ def test_the_options_that_change_the_picture_are_in_its_name(changes, name):
 def test_every_suite_has_its_own():
     both = variants(replace(OPTIONS, suite="vector_gaussian,scalar", budget="quick"))
     assert both == dict.fromkeys(("vector_gaussian", "scalar"), "budget=quick")
+    assert variants(replace(OPTIONS, suite="vector_gaussian,scalar", dims="3")) == {
+        "vector_gaussian": "dims=3",
+        "scalar": "",  # it takes none
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 from numpy import ndarray
 from scipy.optimize import linprog, minimize
 from scipy.special import entr
-from torch import Generator
 
 from rdbench.audit import SIZES, audit
 from rdbench.distortions import Hamming, SquaredError, TableDistortion
@@ -21,33 +19,14 @@ from rdbench.references.certified import Certified
 from rdbench.run.views import make_view
 from rdbench.sources.finite import FiniteSource, bernoulli
 from rdbench.sources.gaussian import scalar_gaussian
-from rdbench.types import Problem, RdbenchError, Refusal, TestChannel, View
+from rdbench.types import Problem, RdbenchError, TestChannel, View
+from tests.estimators.conftest import channels_of, seeded
 
-CPU = torch.device("cpu")
 INF = math.inf
 
 
-class Watch:
-    """A monitor that never says stop."""
-
-    effort = 1.0
-
-    def advance(self, done: float) -> bool:
-        return True
-
-    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:
-        return True
-
-    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
-        pass
-
-
-def seeded(seed: int = 0) -> Generator:
-    return Generator().manual_seed(seed)
-
-
 def shown(problem: Problem) -> View:
-    return make_view(problem, BlahutArimoto.info.needs, seeded(), CPU)[0]
+    return make_view(problem, BlahutArimoto.info.needs, seeded(0), torch.device("cpu"))[0]
 
 
 def table(rho: Any, p: Any) -> Problem:
@@ -56,9 +35,7 @@ def table(rho: Any, p: Any) -> Problem:
 
 
 def solve(problem: Problem, *betas: float, **fields: Any) -> list[TestChannel]:
-    found = list(BlahutArimoto(**fields).fit(shown(problem), betas, seeded(), Watch()))
-    assert not [one for one in found if isinstance(one, Refusal)]
-    return [one for one in found if isinstance(one, TestChannel)]
+    return channels_of(BlahutArimoto(**fields), shown(problem), betas)
 
 
 def h(p: float) -> float:
@@ -101,7 +78,7 @@ def test_the_iterations_are_within_what_they_state(solver: str) -> None:
 
 
 def test_from_uniform_weights_a_small_slope_is_not_done() -> None:
-    """What the absolute tolerance took for an answer: F is within 1e-9, D is not."""
+    """An absolute tolerance would take them for an answer: F is within 1e-9, D is not."""
     rho = np.array([[0.0, 1.0, 1.0], [0.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
     for solver in ("interior_point", "squarem", "ba"):
         (channel,) = solve(table(rho, [0.4, 0.4, 0.2]), 1e-9, solver=solver)

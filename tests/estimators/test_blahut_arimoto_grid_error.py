@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,10 +39,7 @@ def found(
     discrete = grids.discretise(density, box, name, beta, points=points, max_points=4000)
     solve = finite.interior_point if len(box.lo) == 1 else finite.squarem
     best = solve(discrete.kernel, discrete.p, weights=discrete.start, tolerance=1e-8)
-    error = discretisation_error(
-        density, name, beta, discrete, best.weights, best.lagrangian, best.gap
-    )
-    return best.lagrangian, error
+    return best.lagrangian, discretisation_error(density, name, beta, discrete, best)
 
 
 def draws(kind: str, dim: int = 1) -> ndarray:
@@ -112,10 +110,8 @@ def test_products_in_the_plane_add_up(name: str) -> None:
     discrete = grids.discretise(
         source, find_box(draws(kind), source), name, beta, points=210, max_points=4000
     )
-    w = finite.interior_point(discrete.kernel, discrete.p, tolerance=1e-8).weights
+    one = finite.interior_point(discrete.kernel, discrete.p, tolerance=1e-8)
     (axis,) = discrete.axes
-    one = finite.certified_gap(discrete.kernel, discrete.p, w)
-    f = finite.interior_point(discrete.kernel, discrete.p, tolerance=1e-8).lagrangian
     plane = grids.Discretised(
         np.ones(len(discrete.p) ** 2),
         discrete.kernel,
@@ -123,7 +119,13 @@ def test_products_in_the_plane_add_up(name: str) -> None:
         np.outer(discrete.start, discrete.start).ravel(),
         (axis, axis),
     )
-    error = discretisation_error(source, name, beta, plane, np.outer(w, w).ravel(), 2 * f, 2 * one)
+    both = replace(
+        one,
+        weights=np.outer(one.weights, one.weights).ravel(),
+        lagrangian=2 * one.lagrangian,
+        gap=2 * one.gap,
+    )
+    error = discretisation_error(source, name, beta, plane, both)
     assert error.source == pytest.approx(2 * line.source, abs=1e-6)
     # the two bounds need not be equally tight
     assert line.support - 2e-5 < error.support < 6 * line.support + 2e-5
@@ -133,5 +135,6 @@ def test_slope_zero_has_none() -> None:
     discrete = grids.discretise(
         normal, find_box(draws("normal"), normal), "squared_error", 0.0, points=200, max_points=300
     )
-    error = discretisation_error(normal, "squared_error", 0.0, discrete, discrete.start, 0.0, 0.0)
+    best = finite.Solution(discrete.start, 0.0, 0.0, 0, True)
+    error = discretisation_error(normal, "squared_error", 0.0, discrete, best)
     assert error.total == 0.0

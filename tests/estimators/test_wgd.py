@@ -12,8 +12,13 @@ from scipy.optimize import minimize_scalar
 from torch import Generator, Tensor
 
 from rdbench.distortions import AbsoluteError, SquaredError
-from rdbench.estimators.wgd import ESTIMATOR, WGD, Averaged, Flow, working_type
-from rdbench.inference.particles import deconvolved_draws, exact_point
+from rdbench.estimators.wgd import ESTIMATOR, WGD, Flow
+from rdbench.inference.particles import (
+    deconvolved_draws,
+    exact_point,
+    posterior_sums,
+    working_type,
+)
 from rdbench.sources.gaussian import scalar_gaussian
 from rdbench.types import Atoms, Distortion, RdbenchError, Refusal, TestChannel, View
 from tests.estimators.conftest import FakeMonitor, seeded, view_of
@@ -72,9 +77,7 @@ def test_sums_give_the_gradient_of_the_rate_functional(distortion: Distortion) -
     rho = difference.square().sum(-1) if squared else difference.abs().sum(-1)
     (-torch.logsumexp(log_w - beta * rho, 1).mean()).backward()  # type: ignore[no-untyped-call]
     assert y.grad is not None
-    flow = Flow(y.detach(), beta, squared)
-    flow.log_w = log_w
-    c, m, width = flow.sums(x)
+    c, m, width = posterior_sums(x, y.detach(), log_w, beta, squared)
     ours = 2 * beta * (c[:, None] * y.detach() - m) if squared else -beta * m
     assert torch.allclose(ours, y.grad, atol=1e-12)
     assert float(c.sum()) == pytest.approx(1.0, abs=1e-12)
@@ -87,11 +90,11 @@ def test_sums_give_the_gradient_of_the_rate_functional(distortion: Distortion) -
 def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     g = seeded()
     x, y = (torch.randn(n, 2, generator=g, dtype=F64) for n in (50, 9))
+    log_w = torch.full((9,), -math.log(9), dtype=F64)
     for squared in (True, False):
-        flow = Flow(y, 2.0, squared)
-        whole = flow.sums(x)
-        monkeypatch.setattr("rdbench.estimators.wgd._CPU_ENTRIES", 64)
-        for a, b in zip(whole, flow.sums(x), strict=True):
+        whole = posterior_sums(x, y, log_w, 2.0, squared)
+        monkeypatch.setattr("rdbench.inference.particles._CPU_ENTRIES", 64)
+        for a, b in zip(whole, posterior_sums(x, y, log_w, 2.0, squared), strict=True):
             assert torch.allclose(a, b, atol=1e-13)
         monkeypatch.undo()
 
@@ -185,12 +188,12 @@ def test_a_tenth_of_the_particles_goes_to_draws_that_none_serves() -> None:
     near = torch.randn(1000, 1, generator=seeded(), dtype=F64)
     far = 30.0 + torch.randn(3, 1, generator=seeded(2), dtype=F64)
     for squared in (True, False):
-        flow = Averaged(near[:50].clone(), 5.0, squared, updated=True)
+        flow = Flow(near[:50].clone(), 5.0, squared, updated=True)
         flow.cover(torch.cat([near, far, near]))
         at_far = (flow.y[:, None] == far).any(1)[:, 0]
         assert int(at_far.sum()) == 3
         assert int((flow.y == near[:50]).sum()) >= 45
-        flow = Averaged(near[:50].clone(), 0.1, squared, updated=True)
+        flow = Flow(near[:50].clone(), 0.1, squared, updated=True)
         flow.cover(near)  # at a low slope all draws are served
         assert torch.equal(flow.y, near[:50])
 

@@ -73,16 +73,16 @@ def test_one_iteration_is_the_textbook_step(tied: bool, generator: Generator) ->
         ],
         1,
     )
-    shares = joint / joint.sum(1, keepdims=True)
+    responsibilities = joint / joint.sum(1, keepdims=True)
     covs = []
     for k in range(3):
-        r = shares[:, k]
+        r = responsibilities[:, k]
         mean = (r @ data) / r.sum()
         covs.append(((data - mean).T * r) @ (data - mean) / r.sum())
         assert float(found.weights[k]) == pytest.approx(r.mean(), abs=1e-12)
         assert np.allclose(found.means[k].numpy(), mean, atol=1e-12)
     if tied:
-        covs = [sum(w * c for w, c in zip(shares.mean(0), covs, strict=True))] * 3
+        covs = [sum(w * c for w, c in zip(responsibilities.mean(0), covs, strict=True))] * 3
     assert np.allclose(found.covs.numpy(), np.stack(covs), atol=1e-12)
     least = float(np.median(np.linalg.eigvalsh(found.covs[0].numpy())))
     values, vectors = np.linalg.eigh(np.stack(covs))

@@ -1,4 +1,4 @@
-"""Langevin chains, mixtures fitted by EM, networks and energies against what they stand for."""
+"""Langevin chains, mixtures fitted by EM and networks against what they stand for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.distortions import AbsoluteError, SquaredError
-from rdbench.inference.em import fit_gaussian, fit_mixture, refined, select_mixture
-from rdbench.inference.energies import ReferencedEnergy, ReferenceSampler, cosine, widened
+from rdbench.inference.em import fit_gaussian, fit_mixture, refined, select_mixture, widened
 from rdbench.inference.langevin import adapted, mala
 from rdbench.inference.networks import BatchedMLP
 from rdbench.inference.plug_in import appendix_a
@@ -140,57 +139,6 @@ def test_network_gradient_and_single(generator: Generator) -> None:
     assert torch.allclose(network.single(1)(y[1:2]), network(y)[1:2], atol=1e-6)
 
 
-def _energy(generator: Generator) -> ReferencedEnergy:
-    mixtures = [paper_mixture().deconvolved(0.1), paper_mixture().deconvolved(0.5)]
-    energy = ReferencedEnergy(mixtures, 16, generator)
-    with torch.no_grad():
-        for p in energy.parameters():
-            p.add_(0.05 * torch.randn(p.shape, generator=generator))
-    return energy
-
-
-def test_untrained_energy_is_its_reference(generator: Generator) -> None:
-    """With the network's last layer at zero, exp(-E) is the mixture's density, normalised."""
-    mixture = paper_mixture()
-    energy = ReferencedEnergy([mixture], 16, generator)
-    with torch.no_grad():
-        energy.network.w3.zero_()
-    y = mixture.sample(100, generator)
-    got = energy.single(0).value_and_grad(y[None])[0][0]
-    assert torch.allclose(got, -mixture.log_prob(y), atol=1e-4)
-
-
-def test_energy_gradient_and_mixtures(generator: Generator) -> None:
-    energy = _energy(generator)
-    y = paper_mixture().sample(50, generator).float().expand(2, 50, 2).clone().requires_grad_()
-    (expected,) = torch.autograd.grad(energy(y).sum(), y)
-    value, grad = energy.value_and_grad(y.detach())
-    assert torch.allclose(value, energy(y).detach(), atol=1e-4)
-    assert torch.allclose(grad, expected, atol=1e-3)
-    for b, mixture in enumerate(energy.mixtures()):
-        reference = -mixture.log_prob(y[b].detach().double())
-        assert torch.allclose(
-            reference + energy.correction(y)[b].detach().double(), value[b].double(), atol=1e-3
-        )
-
-
-def test_reference_sampler_is_conjugate(generator: Generator) -> None:
-    """Its batched draws of p_ref(y|x) have the moments of the mixture's own."""
-    mixtures = _energy(generator).mixtures()
-    betas = torch.tensor([2.0, 0.3], dtype=torch.float64)
-    sampler = ReferenceSampler(mixtures, betas)
-    x = torch.tensor([[2.0, 1.0]])
-    wide = x.expand(2, 20_000, 2)
-    y = sampler.sample_conditional(wide, generator).double()
-    for b, mixture in enumerate(mixtures):
-        exact = mixture.sample_conditional(x.double(), 20_000, float(betas[b]), generator)[0]
-        assert torch.allclose(y[b].mean(0), exact.mean(0), atol=0.06)
-        assert torch.allclose(torch.cov(y[b].T), torch.cov(exact.T), atol=0.06, rtol=0.06)
-        draws = sampler.sample(20_000, generator)[b].double()
-        expected = (mixture.weights[:, None] * mixture.means).sum(0)
-        assert torch.allclose(draws.mean(0), expected, atol=0.15)
-
-
 def test_widened_keeps_the_mean_and_adds_tails() -> None:
     mixture = isotropic_mixture(torch.tensor([[1.0], [3.0]]).double())
     wide = widened(mixture)
@@ -198,13 +146,6 @@ def test_widened_keeps_the_mean_and_adds_tails() -> None:
     assert mean == pytest.approx(2.0)
     far = torch.tensor([[12.0]]).double()
     assert float(wide.log_prob(far)) > float(mixture.log_prob(far))
-
-
-def test_cosine_falls_from_one() -> None:
-    values = [cosine(i / 10) for i in range(11)]
-    assert values[0] == values[3] == 1.0
-    assert values == sorted(values, reverse=True)
-    assert values[-1] == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("rho", [SquaredError(), AbsoluteError()])
@@ -215,10 +156,10 @@ def test_scaling_round_trip(rho: SquaredError | AbsoluteError, generator: Genera
     assert torch.allclose(scaling.backward(z), x)
     assert scaling.scale == pytest.approx(3.0, rel=0.05)
     # beta rho is the same number in both coordinates
-    spent = rho.pairwise(x[:1], x[1:2])
+    distortion = rho.pairwise(x[:1], x[1:2])
     there = rho.pairwise(z[:1], z[1:2])
-    assert float(2.0 * spent) == pytest.approx(scaling.beta(2.0) * float(there))
-    assert scaling.distortion(float(there)) == pytest.approx(float(spent))
+    assert float(2.0 * distortion) == pytest.approx(scaling.beta(2.0) * float(there))
+    assert scaling.distortion(float(there)) == pytest.approx(float(distortion))
 
 
 def test_scaling_of_a_constant() -> None:

@@ -17,8 +17,8 @@ from rdbench.report.claims import (
     verdict_in,
     verdict_texts,
 )
-from rdbench.report.conditionals import summarise_conditionals
 from rdbench.report.protocol import log_draws, saturated, summarise_protocol
+from rdbench.report.summary import summarise_conditionals
 
 RATE, BETA, DISTORTION = math.log(2.0), 2.0, 0.25
 FSTAR = RATE + BETA * DISTORTION

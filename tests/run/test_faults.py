@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -13,30 +14,45 @@ from rdbench.run.store import load
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
-MODES = (
-    "segfault", "good", "sleep", "hang", "raise", "nan", "die_after_three", "raise_after_three",
-    "exit_zero", "hog", "garbage", "foreign_beta", "twice", "silent", "refuse", "unconverged",
-    "polite",
-)  # fmt: skip
+WAYS = {
+    # mode: (status of the cell, statuses of its slopes, words of the first reason that there is)
+    "segfault": ("crashed", ["crashed"] * 4, "SIGSEGV"),
+    "exit_zero": ("crashed", ["crashed"] * 4, "exit code 0"),
+    "sleep": ("timeout", ["timeout"] * 4, "killed after"),
+    "hang": ("timeout", ["timeout"] * 4, "killed after"),  # it holds the interpreter lock
+    # it listens to its monitor and yields what it has at each slope, after the budget was spent
+    "polite": ("timeout", ["timeout"] * 4, "budget"),
+    "raise": ("error", ["error"] * 4, "RuntimeError: a planted fault"),
+    "nan": ("error", ["error"] * 4, "nan"),
+    # what was yielded before the end is kept
+    "die_after_three": ("crashed", ["ok", "ok", "ok", "crashed"], "SIGSEGV"),
+    "raise_after_three": ("error", ["ok", "ok", "ok", "error"], "had enough"),
+    "hog": ("out_of_memory", ["out_of_memory"] * 4, ""),
+    "garbage": ("error", ["ok", "error", "ok", "ok"], "yielded a dict"),
+    "foreign_beta": ("error", ["ok", "error", "ok", "ok"], "not among the slopes"),
+    "twice": ("error", ["ok", "error", "ok", "ok"], "twice"),
+    "silent": ("error", ["ok", "ok", "ok", "error"], "no result at this slope"),
+    # refusals are results
+    "refuse": ("unsupported", ["unsupported"] * 4, "no coins"),
+    "unconverged": ("ok", ["not_converged", "ok", "ok", "ok"], "too shy"),
+    "good": ("ok", ["ok"] * 4, ""),
+}
 
 
+@dataclass
 class Faults:
     """One run of all of them."""
 
-    def __init__(self, code: int, out: str, err: str, records: dict[str, CellRecord]) -> None:
-        self.code, self.out, self.err, self.records = code, out, err, records
-
-    def __getitem__(self, mode: str) -> CellRecord:
-        return self.records[mode]
-
-    def statuses(self, mode: str) -> list[str]:
-        return [point.status for point in self[mode].points]
+    code: int
+    out: str
+    err: str
+    records: dict[str, CellRecord]
 
 
 @pytest.fixture(scope="module")
 def faults(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Faults:
     results = tmp_path_factory.mktemp("faults")
-    specs = ",".join(f"toy[mode={mode}]" for mode in MODES)
+    specs = ",".join(f"toy[mode={mode}]" for mode in WAYS)
     process = start(
         "run", "--suite", "toy_coin", "--estimators", specs, "--results", str(results),
         "--timeout", "1", "--jobs", "2", "--budget", "quick",
@@ -49,9 +65,23 @@ def faults(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Faults:
 
 
 def test_every_cell_leaves_a_record_and_the_run_says_that_some_failed(faults: Faults) -> None:
-    assert set(faults.records) == set(MODES)
+    assert set(faults.records) == set(WAYS)
     assert faults.code == 1
-    assert f"[{len(MODES)}/{len(MODES)}]" in faults.out
+    assert f"[{len(WAYS)}/{len(WAYS)}]" in faults.out
+    assert "Traceback" not in faults.err
+
+
+@pytest.mark.parametrize("mode", WAYS)
+def test_what_went_wrong_is_told(faults: Faults, mode: str) -> None:
+    status, statuses, words = WAYS[mode]
+    record = faults.records[mode]
+    assert record.status == status
+    assert [point.status for point in record.points] == statuses
+    reasons = [record.reason, *(point.reason for point in record.points)]
+    assert words in next((reason for reason in reasons if reason), "")
+    for point in record.points:
+        audited = point.status == "ok" or mode == "polite"
+        assert audited <= (point.gap is not None)
 
 
 def test_every_slope_has_its_row_with_the_truth_filled_in(faults: Faults) -> None:
@@ -66,9 +96,7 @@ def test_every_slope_has_its_row_with_the_truth_filled_in(faults: Faults) -> Non
 
 
 def test_the_good_one_is_untouched_by_its_neighbours(faults: Faults) -> None:
-    good = faults["good"]
-    assert good.status == "ok"
-    assert faults.statuses("good") == ["ok"] * 4
+    good = faults.records["good"]
     for point in good.points:
         assert point.gap == pytest.approx(0.0, abs=1e-9)
         assert point.claimed_rate == pytest.approx(point.target_rate, abs=1e-9)
@@ -81,91 +109,11 @@ def test_the_good_one_is_untouched_by_its_neighbours(faults: Faults) -> None:
     assert good.provenance.versions["torch"]
 
 
-def test_a_segfault_is_a_crash(faults: Faults) -> None:
-    assert faults["segfault"].status == "crashed"
-    assert "SIGSEGV" in faults["segfault"].reason
-    assert faults.statuses("segfault") == ["crashed"] * 4
-
-
-def test_an_exit_with_code_zero_is_a_crash_too(faults: Faults) -> None:
-    assert faults["exit_zero"].status == "crashed"
-    assert "exit code 0" in faults["exit_zero"].reason
-
-
-@pytest.mark.parametrize("mode", ["sleep", "hang"])
-def test_a_hang_is_killed_even_while_it_holds_the_interpreter_lock(
-    faults: Faults, mode: str
-) -> None:
-    assert faults["sleep"].status == "timeout"
-    assert faults.statuses(mode) == ["timeout"] * 4
-    assert faults[mode].cost.wall_s == 1.0
-
-
-def test_a_fit_that_listens_to_its_monitor_ends_by_itself(faults: Faults) -> None:
-    # it yields what it has at each slope, all after the budget was spent
-    assert faults.statuses("polite") == ["timeout"] * 4
-    assert "budget" in faults["polite"].reason
-    assert all(p.gap is not None for p in faults["polite"].points)
-
-
-def test_an_exception_keeps_its_traceback(faults: Faults) -> None:
-    record = faults["raise"]
-    assert record.status == "error"
-    assert record.reason == "RuntimeError: a planted fault"
-    assert record.traceback is not None
-    assert "in before" in record.traceback
-    assert faults.statuses("raise") == ["error"] * 4
-
-
-def test_nan_is_an_error(faults: Faults) -> None:
-    assert faults.statuses("nan") == ["error"] * 4
-    assert all("nan" in p.reason for p in faults["nan"].points)
-
-
-@pytest.mark.parametrize(
-    ("mode", "last"), [("die_after_three", "crashed"), ("raise_after_three", "error")]
-)
-def test_what_was_yielded_before_the_end_is_kept(faults: Faults, mode: str, last: str) -> None:
-    assert faults.statuses(mode) == ["ok", "ok", "ok", last]
-    assert faults[mode].status == last
-    assert [p.gap is not None for p in faults[mode].points] == [True, True, True, False]
-    assert faults[mode].cost.wall_s is not None
-
-
-def test_running_out_of_memory_is_told_apart(faults: Faults) -> None:
-    assert faults["hog"].status == "out_of_memory"
-    assert faults.statuses("hog") == ["out_of_memory"] * 4
-    assert faults["hog"].traceback is not None
-
-
-def test_garbage_is_named_and_the_rest_kept(faults: Faults) -> None:
-    assert faults["garbage"].status == "error"
-    assert "yielded a dict" in faults["garbage"].reason
-    assert faults.statuses("garbage") == ["ok", "error", "ok", "ok"]
-
-
-def test_a_slope_nobody_asked_for_is_named(faults: Faults) -> None:
-    assert "not among the slopes" in faults["foreign_beta"].reason
-    assert faults.statuses("foreign_beta") == ["ok", "error", "ok", "ok"]
-
-
-def test_a_slope_yielded_twice_is_an_error(faults: Faults) -> None:
-    assert faults.statuses("twice") == ["ok", "error", "ok", "ok"]
-    assert "twice" in faults["twice"].points[1].reason
-
-
-def test_a_slope_never_yielded_is_an_error(faults: Faults) -> None:
-    assert faults.statuses("silent") == ["ok", "ok", "ok", "error"]
-    assert faults["silent"].points[3].reason == "no result at this slope"
-
-
-def test_refusals_are_results(faults: Faults) -> None:
-    assert faults["refuse"].status == "unsupported"
-    assert faults.statuses("refuse") == ["unsupported"] * 4
-    assert faults["refuse"].points[0].reason == "no coins"
-    assert faults["unconverged"].status == "ok"
-    assert faults.statuses("unconverged") == ["not_converged", "ok", "ok", "ok"]
-
-
-def test_nothing_is_said_on_stderr_but_warnings(faults: Faults) -> None:
-    assert "Traceback" not in faults.err
+def test_the_record_of_a_failure_keeps_its_traceback_and_its_cost(faults: Faults) -> None:
+    for mode in ("raise", "hog"):
+        assert faults.records[mode].traceback is not None
+    assert "in before" in str(faults.records["raise"].traceback)
+    for mode in ("sleep", "hang"):
+        assert faults.records[mode].cost.wall_s == 1.0
+    for mode in ("die_after_three", "raise_after_three"):
+        assert faults.records[mode].cost.wall_s is not None

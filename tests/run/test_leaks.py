@@ -161,42 +161,33 @@ def atoms(beta: float, distortion: Any) -> TestChannel:
     return TestChannel(beta, Atoms(points, weights), Claim(0.5, 0.1, "estimate"), draw)
 
 
-def pushed(beta: float, spoils: bool) -> TestChannel:
-    """N(0, 1/2 I) as a pushforward; it may write into whatever it is handed."""
+def pushed(beta: float, spoils: bool, as_density: bool = False) -> TestChannel:
+    """N(0, 1/2 I) as a pushforward or a density; it may write into whatever it is handed."""
+
+    def done_with(tensor: Tensor) -> None:
+        if spoils:
+            tensor.detach().mul_(0.0)
 
     def decode(z: Tensor) -> Tensor:
         y = z * math.sqrt(0.5)
-        if spoils:
-            z.detach().mul_(0.0)
+        done_with(z)
         return y
-
-    def draw(x: Tensor, k: int, g: Generator) -> Tensor:
-        y = x[:, None] + torch.randn(len(x), k, x.shape[1], generator=g, dtype=torch.float64)
-        if spoils:
-            x.mul_(0.0)
-        return y
-
-    return TestChannel(beta, Pushforward(decode, 2), Claim(0.5, 0.1, "estimate"), draw)
-
-
-def normal(beta: float, spoils: bool) -> TestChannel:
-    """The same law as a density."""
 
     def sample(n: int, g: Generator) -> Tensor:
         return torch.randn(n, 2, generator=g, dtype=torch.float64) * math.sqrt(0.5)
 
     def log_prob(y: Tensor) -> Tensor:
-        value = -y.square().sum(1) - float(np.log(np.pi))
-        if spoils:
-            y.mul_(0.0)
+        value = -y.square().sum(1) - math.log(math.pi)
+        done_with(y)
         return value
 
-    return TestChannel(
-        beta,
-        Density(sample, log_prob),
-        Claim(0.5, 0.1, "estimate"),
-        pushed(beta, spoils).sample_conditional,
-    )
+    def draw(x: Tensor, k: int, g: Generator) -> Tensor:
+        y = x[:, None] + torch.randn(len(x), k, x.shape[1], generator=g, dtype=torch.float64)
+        done_with(x)
+        return y
+
+    marginal = Density(sample, log_prob) if as_density else Pushforward(decode, 2)
+    return TestChannel(beta, marginal, Claim(0.5, 0.1, "estimate"), draw)
 
 
 @dataclass(frozen=True)
@@ -227,17 +218,15 @@ class Fit:
             yield from self.answer(view, beta)
 
     def answer(self, view: View, beta: float) -> Iterator[TestChannel]:
-        spoils = self.kind == "writes into arguments"
+        spoils = self.kind.endswith("writes into arguments")
         if view.dim == 1:
             yield atoms(beta, view.distortion)
-        elif self.kind in ("as a density", "a density that writes into arguments"):
-            yield normal(beta, self.kind != "as a density")
         elif self.kind == "without gradients":
             with torch.no_grad():
                 yield pushed(beta, spoils)
                 assert not torch.is_grad_enabled()
         else:
-            yield pushed(beta, spoils)
+            yield pushed(beta, spoils, "density" in self.kind)
         if self.kind == "switches everything":
             assert torch.get_default_dtype() is torch.bfloat16
             assert torch.get_default_device().type == "meta"
@@ -301,17 +290,25 @@ def test_a_halved_table_moves_no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert torch.equal(problem.distortion.table, HAMMING)  # type: ignore[attr-defined]
 
 
-@pytest.mark.usefixtures("plugged")
-def test_what_a_fit_switches_moves_no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def plane() -> Case:
     source = vector_gaussian(2)
-    case = Case("plane", Problem(source, SquaredError()), WaterFilling(source), (1.0,))
-    betas = (2.0,)
-    honest = numbers(rows("honest", case, betas, tmp_path, monkeypatch))
-    for kind in ("switches everything", "without gradients", "writes into arguments"):
-        assert numbers(rows(kind, case, betas, tmp_path, monkeypatch)) == honest
-    density = numbers(rows("as a density", case, betas, tmp_path, monkeypatch))
-    spoilt = rows("a density that writes into arguments", case, betas, tmp_path, monkeypatch)
-    assert numbers(spoilt) == density
+    return Case("plane", Problem(source, SquaredError()), WaterFilling(source), (1.0,))
+
+
+@pytest.mark.usefixtures("plugged")
+@pytest.mark.parametrize(
+    ("honest", "kinds"),
+    [
+        ("honest", ("switches everything", "without gradients", "writes into arguments")),
+        ("as a density", ("a density that writes into arguments",)),
+    ],
+)
+def test_what_a_fit_switches_moves_no_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: str, kinds: tuple[str, ...]
+) -> None:
+    right = numbers(rows(honest, plane(), (2.0,), tmp_path, monkeypatch))
+    for kind in kinds:
+        assert numbers(rows(kind, plane(), (2.0,), tmp_path, monkeypatch)) == right
 
 
 @pytest.mark.usefixtures("plugged")
@@ -319,8 +316,6 @@ def test_what_a_fit_switches_moves_no_gap(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_audit_runs_in_the_state_that_the_worker_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    source = vector_gaussian(2)
-    case = Case("plane", Problem(source, SquaredError()), WaterFilling(source), (1.0,))
     seen = []
 
     def auditor(*_: Any, **__: Any) -> Any:
@@ -328,7 +323,7 @@ def test_the_audit_runs_in_the_state_that_the_worker_had(
         raise ArithmeticError("seen")
 
     before = ambient()
-    found = rows(kind, case, (2.0, 3.0), tmp_path, monkeypatch, auditor)
+    found = rows(kind, plane(), (2.0, 3.0), tmp_path, monkeypatch, auditor)
     assert [row.reason for row in found] == ["audit: ArithmeticError: seen"] * 2
     for state in seen:
         for name in ("dtype", "device", "threads", "grad", "deterministic", "precision"):
@@ -338,7 +333,7 @@ def test_the_audit_runs_in_the_state_that_the_worker_had(
 
 
 def test_a_guarded_channel_is_the_same_channel() -> None:
-    for channel in (pushed(2.0, False), normal(2.0, False)):
+    for channel in (pushed(2.0, False), pushed(2.0, False, as_density=True)):
         stream = generator(1)
         kept = guarded(channel, stream)
         x = torch.randn(5, 2, generator=generator(), dtype=torch.float64)

@@ -49,7 +49,7 @@ TOY = ["run", "--suite", "toy_coin", "--estimators", "toy"]
         (["--betas", "1", "--rates", "1"], "not both"),
         (["--rates", "0"], "--rates takes positive finite numbers"),
         (["--rates", "5"], "its reference knows no slope"),
-        (["--budget", "huge"], "quick or default or full"),
+        (["--budget", "huge"], "quick, default or full"),
         (["--units", "bans"], "nats or bits"),
         (["--jobs", "0"], "--jobs takes an integer from 1 up"),
         (["--threads", "0"], "--threads takes an integer from 1 up"),
@@ -101,6 +101,18 @@ def test_a_dry_run_lists_the_cells_and_creates_nothing(
         f"toy_coin/fair toy seed {seed}" for seed in (0, 1, 2)
     ]
     assert not results.parent.exists()
+
+
+@pytest.mark.usefixtures("plugged")
+def test_dimensions_are_for_the_suites_that_take_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = [*TOY, "--suite", "vector_gaussian,toy_coin", "--dims", "3", "--dry-run"]
+    assert main([*args, "--results", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert said.err == "rdbench: note: --dims does not apply to toy_coin: run without\n"
+    cells = [line.split("  ")[2] for line in said.out.splitlines()[1:]]
+    assert cells == ["vector_gaussian/ramp-d3 toy seed 0", "toy_coin/fair toy seed 0"]
 
 
 @pytest.mark.usefixtures("plugged")

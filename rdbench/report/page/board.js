@@ -1,7 +1,6 @@
 // The leaderboard: one table per suite, one row per estimator and case.
 function boardColumns(axis) {
-  const upper = (row, value) =>
-    (row.upper && value !== null ? "≤ " : "") + rates(value, 3);
+  const upper = (row, value) => (row.is_upper && value !== null ? "≤ " : "") + rates(value, 3);
   return [
     {
       title: "case",
@@ -29,10 +28,10 @@ function boardColumns(axis) {
       sort: (r) => r.shown,
       cell: (r) =>
         el(
-          r.best ? "strong" : "span",
+          r.leader ? "strong" : "span",
           {},
           upper(r, r.shown),
-          r.doubt === null || r.gap === null ? "" : ` ± ${rates(r.doubt, 3)}`,
+          r.truth_doubt === null || r.step === null ? "" : ` ± ${rates(r.truth_doubt, 3)}`,
           r.scored !== 0 && r.scored !== r.ok ? ` (of ${r.scored})` : "",
         ),
     },
@@ -40,44 +39,43 @@ function boardColumns(axis) {
     {
       title: "95% interval",
       hint: "[mean of the lower ends, mean of the upper ends]; sorted by the upper end",
-      sort: (r) => r.hi,
-      cell: (r) => (r.gap === null ? ABSENT : interval(r.lo, r.hi, 3)),
+      sort: (r) => r.gap.hi,
+      cell: (r) => (r.step === null ? ABSENT : interval(r.gap.lo, r.gap.hi, 3)),
     },
     {
       title: "behind the best",
       hint:
         "the gap less that of the best, in pairs on the same symbols, with its 95% interval; over " +
-        "the slopes that both have, whatever the filters. Of audited values: what is only bounded " +
+        "the slopes that both have. Of audited values: what is only bounded " +
         "from above may be better than it looks",
-      sort: (r) => r.place?.behind ?? null,
+      sort: (r) => r.behind?.value,
       cell: behindCell,
     },
     {
       title: "good to R*",
       hint:
         "the highest rate up to which every gap is good, by its upper end at most 0.05 nats; ≥ " +
-        "where the ladder ends there; over the whole ladder, whatever the filters",
-      sort: (r) => r.goodTo?.rate ?? null,
-      cell: (r) =>
-        r.goodTo === null ? ABSENT : (r.goodTo.top ? "≥ " : "") + rates(r.goodTo.rate, 3),
+        "where the ladder ends there",
+      sort: (r) => r.good_to?.rate,
+      cell: (r) => (r.good_to?.is_top ? "≥ " : "") + rates(r.good_to?.rate, 3),
     },
     {
       title: "median gap",
       hint: "which no single rate rules; of upper bounds by their upper ends",
-      sort: (r) => r.median,
-      cell: (r) => upper(r, r.median),
+      sort: (r) => r.median?.gap,
+      cell: (r) => upper(r, r.median?.gap ?? null),
     },
     {
       title: "claimed",
       hint: "mean gap by the estimator's own formula",
-      sort: (r) => r.claimed,
-      cell: (r) => rates(r.claimed, 3),
+      sort: (r) => r.claims.mean_gap,
+      cell: (r) => rates(r.claims.mean_gap, 3),
     },
     {
       title: "claim",
       text: true,
       hint: "the most alarming verdict on a claim, and on how many points",
-      sort: (r) => (r.verdicts.length ? DATA.verdicts.indexOf(r.verdicts[0][0]) : null),
+      sort: (r) => (r.claims.verdicts.length ? DATA.verdicts.indexOf(r.claims.verdicts[0][0]) : null),
       cell: verdictCell,
     },
     {
@@ -89,8 +87,8 @@ function boardColumns(axis) {
     {
       title: "at R*",
       hint: "the true rate at which the gap is largest",
-      sort: (r) => r.worst?.at,
-      cell: (r) => rates(r.worst?.at ?? null, 3),
+      sort: (r) => r.worst?.rate,
+      cell: (r) => rates(r.worst?.rate, 3),
     },
     {
       title: "side",
@@ -117,29 +115,29 @@ function boardColumns(axis) {
 }
 
 function behindCell(r) {
-  if (r.place === null || r.place.behind === null) return ABSENT;
-  if (r.place.best) return "best";
-  const holds = r.place.holds === "exact" ? "" : ` (${r.place.holds})`;
-  return `${rates(r.place.behind, 3)} ${interval(r.place.lo, r.place.hi, 3)}${holds}`;
+  if (r.best) return "best";
+  if (r.behind === null) return ABSENT;
+  const { value, lo, hi, holds } = r.behind;
+  return `${rates(value, 3)} ${interval(lo, hi, 3)}${holds === "exact" ? "" : ` (${holds})`}`;
 }
 
 function verdictCell(r) {
-  if (!r.verdicts.length) return ABSENT;
-  const total = r.verdicts.reduce((n, [, k]) => n + k, 0);
-  const [name, n] = r.verdicts[0];
-  const all = r.verdicts.map(([word, k]) => `${word} ${k}/${total}`).join(", ");
-  const calm = ["agrees", "within noise", "conservative"].includes(name);
+  const { verdicts } = r.claims;
+  if (!verdicts.length) return ABSENT;
+  const total = verdicts.reduce((n, [, k]) => n + k, 0);
+  const [name, n] = verdicts[0];
+  const all = verdicts.map(([word, k]) => `${word} ${k}/${total}`).join(", ");
   return el(
     "span",
-    { title: all, class: calm ? null : "alarm" },
-    calm && n === total ? name : `${name} ${n}/${total}`,
+    { title: all, class: r.calm ? null : "alarm" },
+    r.calm && n === total ? name : `${name} ${n}/${total}`,
   );
 }
 
 // A small picture of the mean gap and its interval; of a mean that may be less, one end of it, and
 // an arrow, as in the large pictures.
 function whisker(r, axis) {
-  if (r.gap === null || axis === null) return "";
+  if (r.shown === null) return "";
   const width = 130,
     room = 14, // for an arrow
     at = (value) => room + (width - room - 4) * within(axis.at(value));
@@ -156,31 +154,28 @@ function whisker(r, axis) {
       class: "interval",
       stroke: look.colour,
       d:
-        `M${at(r.lo ?? r.gap)},8H${at(r.hi ?? r.gap)}` +
-        (r.upper ? `M${at(r.gap)},8${ARROW_LEFT}` : ""),
+        `M${at(r.gap.lo ?? r.shown)},8H${at(r.gap.hi ?? r.shown)}` +
+        (r.is_upper ? `M${at(r.shown)},8${ARROW_LEFT}` : ""),
     }),
   );
-  picture.append(mark(look, at(r.gap), 8, 3.4));
+  picture.append(mark(look, at(r.shown), 8, 3.4));
   return picture;
 }
 
+// The rows are of whole ladders; filters hide those of which no point passes.
 function showBoards(found) {
-  const groups = groupBy(found, ({ cell }) => cell.place);
-  const standing = cases
-    .filter((one) => groups.has(one.place))
-    .map((one) => ({ one, rows: standings(groups.get(one.place)) }));
-  const suites = new Map();
-  for (const { one, rows } of standing)
-    suites.set(one.suite, [...(suites.get(one.suite) ?? []), ...rows]);
-  const boards = [...suites].map(([suite, rows]) => {
-    const known = rows.filter((r) => r.gap !== null);
-    const axis = known.length
-      ? gapScale(
-          known.map((r) => ({ gap: inUnits(r.gap), lo: inUnits(r.lo), hi: inUnits(r.hi) })),
-          true,
-        )
-      : null;
-    const scale = axis && { zero: axis.kind === "symlog", at: (v) => axis.at(inUnits(v)) };
+  const keyOf = (place, k) => `${place} ${k}`;
+  const present = new Set(found.map(({ cell }) => keyOf(cell.place, cell.series)));
+  const rows = DATA.rows
+    .filter((r) => present.has(keyOf(r.case, r.series)))
+    .map((r) => ({ ...r, cell: cells[r.cells[0]] }));
+  const standing = [...groupBy(rows, (r) => r.case)].map(([place, mine]) => ({
+    one: cases[place],
+    rows: mine,
+  }));
+  const boards = [...groupBy(rows, (r) => cases[r.case].suite)].map(([suite, rows]) => {
+    const axis = scaleOf(DATA.boards[suite], "rate", 4);
+    const scale = { zero: axis.kind === "symlog", at: (v) => axis.at(inUnits(v)) };
     const columns = boardColumns(scale);
     const table = sortable(
       columns,

@@ -30,21 +30,19 @@ function drawEverything() {
   for (const node of [...pending.keys()]) drawNow(node);
 }
 
-function plotFigure(title, make, members, all, one) {
+function plotFigure(title, make, members, one) {
   const canvas = el("div", { class: "canvas" });
   later(canvas, () => {
-    const picture = make(members, all, one);
+    const picture = make(members, one);
     canvas.replaceChildren(picture ?? el("p", { class: "nothing" }, "nothing to draw"));
   });
   return el("figure", { class: "plot" }, el("figcaption", {}, title), canvas);
 }
 
 function caseBlock(one, members) {
-  // The truth of the whole ladder stays in sight when points are filtered away.
-  const all = one.cells.map((k) => ({ cell: cells[k], points: indices(cells[k]) }));
   const traced = traces.cell.some((k) => members.some(({ cell }) => cells[k] === cell));
   const figures = PLOTS.filter(([, make]) => make !== drawTraces || traced).map(([title, make]) =>
-    plotFigure(title, make, members, all, one),
+    plotFigure(title, make, members, one),
   );
   const legend = el(
     "p",
@@ -65,7 +63,7 @@ function caseBlock(one, members) {
       el(
         "span",
         { class: "about" },
-        `d = ${one.dim}, ${words(one.distortion)}, ${truthKinds(all)}`,
+        `d = ${one.dim}, ${words(one.distortion)}, ${one.truth}`,
       ),
     ),
     legend,
@@ -103,15 +101,6 @@ function caseBlock(one, members) {
     );
   }
   return box;
-}
-
-function truthKinds(all) {
-  const kinds = new Set(
-    pointsOf(all, () => true)
-      .map((i) => point.truth_kind[i])
-      .filter(Boolean),
-  );
-  return kinds.size ? `truth: ${[...kinds].join(", ")}` : "truth not known";
 }
 
 const truthSwatch = () =>

@@ -1,47 +1,4 @@
 // One block per cell, filled when it is opened, with every field of its record.
-const ALL_COLUMNS = [
-  ["beta", digits],
-  ["target_rate", rates],
-  ["status"],
-  ["claim"],
-  ["gap", rates],
-  ["gap_lo", rates],
-  ["gap_hi", rates],
-  ["side"],
-  ["claimed_gap", rates],
-  ["claim_excess", rates],
-  ["rate", rates],
-  ["distortion", digits],
-  ["lagrangian", rates],
-  ["claimed_rate", rates],
-  ["claimed_distortion", digits],
-  ["claimed_side"],
-  ["rate_half", rates],
-  ["distortion_half", digits],
-  ["rate_error", rates],
-  ["rate_error_lo", rates],
-  ["rate_error_hi", rates],
-  ["gap_common_se", rates],
-  ["truth_lo", rates],
-  ["truth_hi", rates],
-  ["truth_kind"],
-  ["rate_lo", rates],
-  ["rate_hi", rates],
-  ["dist_lo", digits],
-  ["dist_hi", digits],
-  ["conditional_kind"],
-  ["conditional_error", digits],
-  ["conditional_lo", digits],
-  ["conditional_hi", digits],
-  ["conditional_floor", digits],
-  ["mode_mass_error", digits],
-  ["gap_paper_protocol", rates],
-  ["n_paper_protocol"],
-  ["audit_method"],
-  ["ess", digits],
-  ["audit_s", digits],
-  ["reason"],
-];
 const blocks = [];
 
 const shown = (value) =>
@@ -64,11 +21,14 @@ const facts = (pairs) =>
 
 function cellContent(cell) {
   const made = DATA.environments[cell.environment];
-  const known = ALL_COLUMNS.filter(([key]) =>
-    indices(cell).some((i) => point[key][i] !== null && point[key][i] !== ""),
+  const known = DATA.columns.filter(({ name }) =>
+    indices(cell).some((i) => point[name][i] !== null && point[name][i] !== ""),
   );
-  const value = ([key, as], i) =>
-    as && point[key][i] !== null ? as(point[key][i], 6) : shown(point[key][i]);
+  const value = ({ name, unit, kind }, i) => {
+    const found = point[name][i];
+    if (kind !== "number" || found === null) return shown(found);
+    return unit === "nats" ? rates(found, 6) : digits(found, 6);
+  };
   const table =
     cell.points === 0
       ? el("p", {}, "It has no points.")
@@ -84,8 +44,8 @@ function cellContent(cell) {
               el(
                 "tr",
                 {},
-                known.map(([key, as]) =>
-                  el("th", { scope: "col", class: as ? null : "text" }, words(key)),
+                known.map(({ title, kind }) =>
+                  el("th", { scope: "col", class: kind === "text" ? "text" : null }, title),
                 ),
               ),
             ),
@@ -96,7 +56,7 @@ function cellContent(cell) {
                 el(
                   "tr",
                   {},
-                  known.map((one) => el("td", { class: one[1] ? null : "text" }, value(one, i))),
+                  known.map((one) => el("td", { class: one.kind === "text" ? "text" : null }, value(one, i))),
                 ),
               ),
             ),

@@ -1,12 +1,9 @@
 // What is claimed against what the audit finds.
-function drawClaims(members, _, one) {
+function drawClaims(members, one) {
   const known = pointsOf(members, (i) => scored(i) && point.claimed_gap[i] !== null);
   if (!known.length) return null;
-  const both = known
-    .flatMap((i) => [point.gap[i], point.claimed_gap[i]])
-    .map((v) => ({ gap: inUnits(v), lo: null, hi: null }));
-  const scale = gapScale([...both, ...known.map(spread)]);
-  const slack = inUnits(cells[point.cell[known[0]]].tolerance);
+  const scale = scaleOf(one.axes.claims, "rate");
+  const slack = inUnits(one.tolerance);
   const plot = frame(
     scale,
     scale,

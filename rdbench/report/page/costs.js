@@ -1,53 +1,42 @@
 const MOST_TAGS = 8; // names beside marks; the legend has them anyway
 
 // Accuracy against CPU seconds: of whole ladders, and of checkpoints where a run kept them.
-function drawCosts(members, _, one) {
-  const ladders = members
-    .map(({ cell, points }) => ({ cell, points, ...meanGap(points.filter(scored)) }))
-    .filter((r) => r.gap !== null && r.cell.cpu_s > 0);
+function drawCosts(members, one) {
+  const ladders = members.filter(({ cell }) => cell.mean !== null && cell.cpu_s > 0);
   if (!ladders.length) return null;
-  const items = ladders.map((r) => ({ gap: inUnits(r.gap), lo: inUnits(r.lo), hi: inUnits(r.hi) }));
-  const seconds = ladders.map((r) => r.cell.cpu_s);
-  const x = logScale(Math.min(...seconds) / 1.6, Math.max(...seconds) * 1.6);
-  const distinct = (list) => new Set(list).size;
-  const without =
-    distinct(members.map(({ cell }) => cell.series)) - distinct(ladders.map((r) => r.cell.series));
+  const distinct = (list) => new Set(list.map(({ cell }) => cell.series)).size;
+  const without = distinct(members) - distinct(ladders);
   const notes = without ? [`${plural(without, "estimator")} without a gap`] : [];
-  if (distinct(ladders.map((r) => r.points.map((i) => point.beta[i]).join())) > 1)
-    notes.push("ladders of different rates");
+  if (!one.one_ladder) notes.push("ladders of different rates");
   const plot = frame(
-    x,
-    gapScale(items),
+    scaleOf(one.axes.seconds),
+    scaleOf(one.axes.mean_gap, "rate"),
     "CPU seconds of the ladder",
     `mean gap, ${state.units}`,
     `gap against CPU seconds, ${one.case}`,
     { notes },
   );
   const labels = [];
-  ladders.forEach((r, n) => {
-    const look = series[r.cell.series],
-      at = plot.X(r.cell.cpu_s),
-      height = plot.Y(items[n].gap);
+  ladders.forEach(({ cell }) => {
+    const look = series[cell.series],
+      { gap, lo, hi, is_upper } = cell.mean,
+      [drawn, low, high] = [gap, lo, hi].map(inUnits),
+      at = plot.X(cell.cpu_s),
+      height = plot.Y(drawn);
     plot.ink.append(
       draw(
         "g",
-        { "data-series": r.cell.series },
+        { "data-series": cell.series },
         linked(
-          r.cell,
-          `${look.label}, seed ${r.cell.seed}\nmean gap ${rates(r.gap, 4)} ${interval(r.lo, r.hi, 4)}\n${digits(r.cell.cpu_s, 4)} CPU s, ${plural(r.points.length, "point")}`,
-          bar(
-            plot,
-            at,
-            items[n],
-            r.points.some((i) => scored(i) && point.side[i] === "upper"),
-            look.colour,
-          ),
+          cell,
+          `${look.label}, seed ${cell.seed}\nmean gap ${is_upper ? "≤ " : ""}${rates(gap, 4)} ${interval(lo, hi, 4)}\n${digits(cell.cpu_s, 4)} CPU s, ${plural(cell.points, "point")}`,
+          bar(plot, at, { gap: drawn, lo: low, hi: high }, is_upper, look.colour),
           mark(look, at, height, 5),
         ),
       ),
     );
-    if (!labels.some((label) => label.k === r.cell.series))
-      labels.push({ k: r.cell.series, at, height });
+    if (!labels.some((label) => label.k === cell.series))
+      labels.push({ k: cell.series, at, height });
   });
   if (labels.length <= MOST_TAGS) tag(plot, labels);
   return plot.picture;
@@ -77,7 +66,7 @@ function tag(plot, labels) {
   }
 }
 
-function drawTraces(members, _, one) {
+function drawTraces(members, one) {
   const inside = new Set(members.map(({ cell }) => cell));
   const lines = groupBy(
     traces.cell
@@ -88,13 +77,9 @@ function drawTraces(members, _, one) {
     (k) => `${traces.cell[k]} ${traces.beta[k]}`,
   );
   if (!lines.size) return null;
-  const all = [...lines.values()].flat();
-  const items = all.map((k) => ({ gap: inUnits(traces.gap[k]), lo: null, hi: null }));
-  const seconds = all.map((k) => traces.cpu_s[k]);
-  const x = logScale(Math.min(...seconds) / 1.2, Math.max(...seconds) * 1.2);
   const plot = frame(
-    x,
-    gapScale(items),
+    scaleOf(one.axes.trace_seconds),
+    scaleOf(one.axes.trace_gap, "rate"),
     "CPU seconds since the fit began",
     `gap, ${state.units}`,
     `time to accuracy, ${one.case}`,

@@ -1,29 +1,6 @@
-// The audited points over the true curve with its bracket.
-const HEADROOM = 1.35; // the rate axis ends at this multiple of the largest true rate
-
-// The true curve at the slopes of the records: it gives the axes their size.
-function truthOf(members) {
-  const seen = new Map();
-  for (const i of pointsOf(members, () => true)) {
-    if (
-      [point.rate_lo[i], point.rate_hi[i], point.dist_lo[i], point.dist_hi[i]].every(
-        (v) => v !== null,
-      )
-    )
-      seen.set(point.beta[i], i);
-  }
-  return [...seen]
-    .sort((a, b) => b[0] - a[0])
-    .map(([, i]) => ({
-      rate: [point.rate_lo[i], point.rate_hi[i]].map((v) => tame(inUnits(v))),
-      dist: [point.dist_lo[i], point.dist_hi[i]].map(tame),
-    }));
-}
-
-// R(D) as the figures draw it: lines of points (D, R), and bands (D, lower, upper) where it is not
-// known closely. The points are made to be joined by strokes; nothing is interpolated here.
-const curves = new Map(DATA.curves.map((one) => [JSON.stringify([one.suite, one.case]), one]));
-const NO_CURVE = { lines: [], bands: [] };
+// The audited points over the true curve with its bracket. R(D) comes as the figures draw it: lines
+// of points (D, R), and bands (D, lower, upper) where it is not known closely. They are made to be
+// joined by strokes; nothing is interpolated here.
 
 // The parts of a line or a band within the axes.
 function inside(points, x, top) {
@@ -37,15 +14,14 @@ function inside(points, x, top) {
 }
 
 function drawTruth(plot, one, x, top) {
-  const { lines, bands } = curves.get(one.key) ?? NO_CURVE;
-  for (const part of bands.flatMap((band) => inside(band, x, Infinity))) {
+  for (const part of one.bands.flatMap((band) => inside(band, x, Infinity))) {
     const edge = [
       ...part.map(([d, lo]) => [d, lo]),
       ...part.map(([d, , hi]) => [d, Math.min(hi, top)]).reverse(),
     ];
     plot.ink.append(draw("path", { class: "band", d: `${path(plot, edge)}Z` }));
   }
-  for (const part of lines.flatMap((line) => inside(line, x, top)))
+  for (const part of one.lines.flatMap((line) => inside(line, x, top)))
     plot.ink.append(
       draw("path", { class: part.length > 1 ? "truth" : "truth dot", d: path(plot, part.length > 1 ? part : [part[0], part[0]]) }),
     );
@@ -64,25 +40,19 @@ function crossBars(plot, i, look) {
   });
 }
 
-function drawCurve(members, truths, one) {
-  const truth = truthOf(truths);
+function drawCurve(members, one) {
+  const { distortion, rate } = one.axes;
+  if (distortion === null) return null;
   const audited = (i) => answered(i) && point.rate[i] !== null && point.distortion[i] !== null;
   const placed = (i) => audited(i) && !point.impossible[i];
   const untrue = pointsOf(members, (i) => audited(i) && point.impossible[i]).length;
   const known = pointsOf(members, placed);
-  if (!known.length && !truth.length) return null;
-  const x = positiveScale([
-    ...known.map((i) => point.distortion[i]),
-    ...truth.flatMap((t) => t.dist),
-  ]);
-  const largest = Math.max(0, ...known.map((i) => inUnits(point.rate[i])));
-  const highest = Math.max(0, ...truth.map((t) => t.rate[1]));
-  const top =
-    1.08 * (truth.length ? Math.min(Math.max(largest, highest), HEADROOM * highest) : largest) || 1;
+  const x = scaleOf(distortion);
+  const top = inUnits(rate.hi);
   const beyond = known.filter((i) => inUnits(point.rate[i]) > top).length;
   const plot = frame(
     x,
-    linearScale(0, top, 5),
+    scaleOf(rate, "rate", 5),
     `distortion D, ${words(one.distortion)}`,
     `rate R, ${state.units}`,
     `R(D) curve of ${one.case}`,

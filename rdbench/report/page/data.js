@@ -1,11 +1,17 @@
 // The records as columns: `point.gap[i]` is the gap of point i, `cells[point.cell[i]]` its cell.
+// What is a statistic (means, ranks, verdicts, limits of axes) has been computed in Python.
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const { cells, series, traces } = DATA;
+const { cells, series, traces, cases } = DATA;
 const scoredStatuses = new Set(DATA.scored);
 
+cases.forEach((one, k) => {
+  one.place = k;
+  one.key = JSON.stringify([one.suite, one.case]);
+  one.anchor = `case-${k}`;
+  for (const cell of one.cells) cells[cell].place = k;
+});
 const point = unpack();
 const count = point.cell.length;
-const cases = groupCases();
 
 function column(packed, n) {
   if (packed === null) return new Array(n).fill(null);
@@ -26,42 +32,11 @@ function unpack() {
     cell.first = found.cell.length;
     for (let i = 0; i < cell.points; i++) found.cell.push(k);
   });
-  // Where a point stands: the true rate at its slope, else the one aimed at, else the one found.
-  found.at = found.truth.map((_, i) =>
-    found.rate_lo[i] !== null && found.rate_hi[i] !== null
-      ? 0.5 * found.rate_lo[i] + 0.5 * found.rate_hi[i]
-      : (found.target_rate[i] ?? found.rate[i]),
-  );
   return found;
-}
-
-function groupCases() {
-  const found = new Map();
-  cells.forEach((cell, k) => {
-    const key = JSON.stringify([cell.suite, cell.case]);
-    if (!found.has(key)) {
-      found.set(key, {
-        key,
-        anchor: `case-${found.size}`,
-        place: found.size,
-        suite: cell.suite,
-        case: cell.case,
-        dim: cell.dim,
-        distortion: cell.distortion,
-        cells: [],
-      });
-    }
-    found.get(key).cells.push(k);
-    cell.place = found.get(key).place;
-  });
-  return [...found.values()];
 }
 
 const indices = (cell) => Array.from({ length: cell.points }, (_, i) => cell.first + i);
 const answered = (i) => scoredStatuses.has(point.status[i]);
 const scored = (i) => answered(i) && point.gap[i] !== null;
-// Of a gap bounded from above the mark stands at the bound: the estimate below it says little.
-const drawnGap = (i) =>
-  point.side[i] === "upper" && point.gap_hi[i] !== null ? point.gap_hi[i] : point.gap[i];
-// Of a gap bounded from above only, the lower end is not meant.
-const gapLo = (i) => (point.side[i] === "upper" ? null : point.gap_lo[i]);
+// The mark stands at the gap as it is printed: of one that is bounded from above, at the bound.
+const drawnGap = (i) => point.shown[i] ?? point.gap[i];

@@ -10,10 +10,6 @@ const state = {
 };
 const listeners = [];
 const onChange = (listener) => listeners.push(listener);
-const NO_GAP = "no gap";
-
-const statusOf = (i) => (answered(i) && point.gap[i] === null ? NO_GAP : point.status[i]);
-
 function shows(cell) {
   return (
     (state.suite === "" || cell.suite === state.suite) &&
@@ -23,7 +19,7 @@ function shows(cell) {
 }
 
 function chosen(i) {
-  if (state.status !== "" && statusOf(i) !== state.status) return false;
+  if (state.status !== "" && point.state[i] !== state.status) return false;
   const at = inUnits(point.at[i]);
   if (state.from !== null && !(at !== null && at >= state.from)) return false;
   return state.to === null || (at !== null && at <= state.to);
@@ -91,7 +87,7 @@ function setUpFilters() {
   };
   const suites = [...new Set(cells.map((cell) => cell.suite))];
   const statuses = [
-    ...new Set([...point.status.map((_, i) => statusOf(i)), ...cells.map((cell) => cell.status)]),
+    ...new Set([...point.state, ...cells.map((cell) => cell.status)]),
   ].sort();
   const one = select("case", "case", []);
   const listCases = () => {

@@ -81,7 +81,7 @@ const who = (i) =>
 
 const tell = (i) =>
   `${who(i)}\nR* ${rates(point.at[i], 4)} ${state.units}, β ${digits(point.beta[i], 4)}\n` +
-  `gap ${point.side[i] === "upper" ? "≤ " : ""}${rates(shownGap(i), 4)}, interval ${interval(gapLo(i), point.gap_hi[i], 4)}\n` +
+  `gap ${point.side[i] === "upper" ? "≤ " : ""}${rates(point.shown[i], 4)}, interval ${interval(point.lower[i], point.gap_hi[i], 4)}\n` +
   `claimed ${rates(point.claimed_gap[i], 4)}: ${point.claim[i]}`;
 
 const ARROW_LEFT = "h-11m3.5,-2.5l-3.5,2.5l3.5,2.5";
@@ -114,6 +114,6 @@ const path = (plot, pairs) =>
 
 const spread = (i) => ({
   gap: inUnits(drawnGap(i)),
-  lo: inUnits(gapLo(i)),
+  lo: inUnits(point.lower[i]),
   hi: inUnits(point.gap_hi[i]),
 });

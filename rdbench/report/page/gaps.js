@@ -1,11 +1,11 @@
 // The gap with its interval against the rate, and what has no gap.
-function drawGaps(members, _, one) {
+function drawGaps(members, one) {
   const placed = pointsOf(members, (i) => point.at[i] !== null);
   if (!placed.length) return null;
   const present = bySeries(members),
-    notes = gapNotes(present);
-  const y = gapScale(placed.filter(scored).map(spread));
-  const x = positiveScale(placed.map((i) => inUnits(point.at[i])));
+    notes = gapNotes(present, one);
+  const y = scaleOf(one.axes.gap, "rate");
+  const x = scaleOf(one.axes.true_rate, "rate");
   const plot = frame(
     x,
     y,
@@ -20,17 +20,14 @@ function drawGaps(members, _, one) {
     const inside = pointsOf(mine, (i) => point.at[i] !== null).sort(
       (a, b) => point.at[a] - point.at[b],
     );
-    const good = inside.filter(scored);
-    const means = [...groupBy(good, (i) => point.at[i])].map(([at, same]) => [
-      inUnits(at),
-      inUnits(mean(same.map(drawnGap))),
-    ]);
+    const here = new Set(inside.filter(scored).map((i) => point.at[i]));
+    const means = one.joined[k].filter(([at]) => here.has(at));
     group.append(
       draw("path", {
         class: "join",
         stroke: look.colour,
         "stroke-dasharray": DASHES[look.line],
-        d: path(plot, means),
+        d: path(plot, means.map((pair) => pair.map(inUnits))),
       }),
     );
     for (const i of inside) {
@@ -65,7 +62,7 @@ function drawGaps(members, _, one) {
         group.append(
           linked(
             cell,
-            `${tell(i)}\n${words(statusOf(i))}: ${point.reason[i]}`,
+            `${tell(i)}\n${words(point.state[i])}: ${point.reason[i]}`,
             mark({ marker: "x", colour: look.colour }, at, plot.bottom - 7, 3.4),
           ),
         );
@@ -77,16 +74,7 @@ function drawGaps(members, _, one) {
 }
 
 // What of each series has no gap, in words.
-function gapNotes(present) {
-  const notes = present.flatMap(({ look, members }) => {
-    const all = pointsOf(members, () => true),
-      missing = all.filter((i) => !scored(i));
-    const kinds = [...new Set(missing.map(statusOf))].map(words).join(", ");
-    return missing.length
-      ? [
-          `${look.label}: ${missing.length === all.length ? "all" : `${missing.length} of ${all.length}`} ${kinds}`,
-        ]
-      : [];
-  });
+function gapNotes(present, one) {
+  const notes = present.flatMap(({ k }) => one.missing[k]);
   return notes.length > 5 ? [...notes.slice(0, 4), `and ${notes.length - 4} more`] : notes;
 }

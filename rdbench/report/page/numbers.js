@@ -33,21 +33,3 @@ function interval(lo, hi, n, as = rates) {
 }
 
 const words = (name) => name.replaceAll("_", " ");
-
-// A sum that keeps what rounding loses, as the tables' fsum does.
-function sum(values) {
-  let total = 0,
-    lost = 0;
-  for (const value of values) {
-    const next = total + value;
-    lost += Math.abs(total) >= Math.abs(value) ? total - next + value : value - next + total;
-    total = next;
-  }
-  return total + lost;
-}
-function mean(values) {
-  if (!values.length) return null;
-  const found = sum(values) / values.length;
-  if (Number.isFinite(found)) return found;
-  return finite(2 * sum(values.map((value) => finite(value) / (2 * values.length))));
-}

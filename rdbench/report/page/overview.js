@@ -1,31 +1,18 @@
 // All cases at a glance: a row per case, a column per estimator, the mean gap in each field.
-const STEPS = [1e-3, 1e-2, 1e-1, 1]; // nats; each is a darker field
-
-const step = (gap) => STEPS.filter((least) => gap > least).length;
-const veiled = (r) => r.gap !== null && step(r.hi ?? r.gap) > step((r.hi ?? r.gap) - r.slack);
-
+// How dark a field is, Python says.
 function overview(standing) {
   const present = series
     .map((_, k) => k)
     .filter((k) => standing.some(({ rows }) => rows.some((r) => r.series === k)));
   const field = (r) => {
     if (!r) return el("td");
-    // Only what is known of the gap is painted: of what the truth's own bracket may add, nothing.
-    const high = (r.hi ?? r.gap) - r.slack;
-    const place = r.gap === null ? "none" : `step-${step(high)}${veiled(r) ? " veiled" : ""}`;
+    const place = r.step === null ? "none" : `step-${r.step}${r.veiled ? " veiled" : ""}`;
     const why =
-      r.gap === null
-        ? [
-            ...new Set([
-              ...r.members.flatMap((m) => m.points).map(statusOf),
-              ...(r.points ? [] : [r.cell.status]),
-            ]),
-          ]
-            .map(words)
-            .join(", ")
-        : (r.upper && r.shown !== null ? "≤ " : "") + rates(r.shown, 2);
+      r.step === null
+        ? r.states.map(words).join(", ")
+        : (r.is_upper && r.shown !== null ? "≤ " : "") + rates(r.shown, 2);
     const short =
-      r.scored < r.points && r.gap !== null
+      r.scored < r.points && r.step !== null
         ? el("sup", { title: `${r.scored} of ${r.points} points have a gap` }, "*")
         : null;
     return el(
@@ -33,10 +20,10 @@ function overview(standing) {
       {
         class: place,
         title:
-          `${series[r.series].label}: ${interval(r.lo, r.hi, 3)}` +
-          (veiled(r) ? `, of which ${rates(r.slack, 2)} is the width of what is known of F*` : ""),
+          `${series[r.series].label}: ${interval(r.gap.lo, r.gap.hi, 3)}` +
+          (r.veiled ? `, of which ${rates(r.truth_width, 2)} is the width of what is known of F*` : ""),
       },
-      el(r.best ? "strong" : "span", {}, why),
+      el(r.leader ? "strong" : "span", {}, why),
       short,
     );
   };

@@ -10,6 +10,9 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+LARGEST = 1e150
+"""Where a picture ends."""
+
 
 class Pool:
     """Values that occur often, each kept once; what refers to them keeps an index."""
@@ -43,6 +46,18 @@ def numbers(values: Sequence[float | None]) -> list[float | int | None] | None:
     if all(value is None for value in values):
         return None
     return [value if value is None or math.isfinite(value) else None for value in values]
+
+
+def finite(value: Any) -> Any:
+    """The value with None for numbers that are not finite, at any depth."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def clipped(value: float) -> float:
+    """The value within +-``LARGEST``, where sums, products and ratios stay numbers."""
+    return min(max(value, -LARGEST), LARGEST)
 
 
 def script_json(value: Any) -> str:

@@ -46,19 +46,19 @@ const pointColumns = [
     sort: (i) => point.beta[i],
     cell: (i) => digits(point.beta[i], 4),
   },
-  { title: "status", text: true, sort: statusOf, cell: (i) => words(statusOf(i)) },
+  { title: "status", text: true, sort: (i) => point.state[i], cell: (i) => words(point.state[i]) },
   {
     title: "gap",
     hint: "audited F(q) − F*",
-    sort: shownGap,
+    sort: (i) => point.shown[i],
     cell: (i) =>
-      (point.side[i] === "upper" && shownGap(i) !== null ? "≤ " : "") + rates(shownGap(i), 4),
+      (point.side[i] === "upper" && point.shown[i] !== null ? "≤ " : "") + rates(point.shown[i], 4),
   },
   {
     title: "95% interval",
     hint: "sorted by its upper end",
     sort: (i) => point.gap_hi[i],
-    cell: (i) => interval(gapLo(i), point.gap_hi[i], 4),
+    cell: (i) => interval(point.lower[i], point.gap_hi[i], 4),
   },
   { title: "side", text: true, sort: (i) => point.side[i], cell: (i) => point.side[i] ?? ABSENT },
   {

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import stat
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 import jinja2
 
-from rdbench.outcomes import RdbenchError
+from rdbench.report.files import write_whole
 from rdbench.report.page.content import page_data
 from rdbench.report.page.facts import facts
 from rdbench.report.page.pack import script_json
@@ -24,7 +21,7 @@ from rdbench.run.records import CellRecord
 from rdbench.version import __version__
 
 SCRIPTS = (
-    "dom", "numbers", "data", "filters", "summary", "overview", "board", "points", "scales",
+    "dom", "numbers", "data", "filters", "overview", "board", "points", "scales",
     "marks", "frame", "curve", "gaps", "claims", "costs", "samples", "cases", "failures",
     "cells", "main",
 )  # fmt: skip
@@ -72,57 +69,15 @@ def render(
     )
 
 
-def writable(out: Path) -> None:
-    """Make sure that a file can be written at ``out``, leaving nothing behind.
-
-    Raises:
-        RdbenchError: it cannot.
-    """
-    try:
-        with tempfile.TemporaryFile(dir=_target(out).parent):
-            pass
-    except OSError as problem:
-        raise RdbenchError(f"cannot write {out}: {problem.strerror or problem}") from problem
-
-
 def write(page: str, out: Path) -> int:
     """Write the page whole or not at all, and return its size in bytes.
-
-    A symbolic link stays, and what it leads to is replaced.
 
     Raises:
         RdbenchError: it cannot be written.
     """
     raw = page.encode("utf-8", "replace")  # half a surrogate pair is no UTF-8
-    try:
-        target = _target(out)
-        part = target.with_name(f".rdbench.{os.getpid()}.part")
-        try:
-            part.write_bytes(raw)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as problem:
-        raise RdbenchError(f"cannot write {out}: {problem.strerror or problem}") from problem
+    write_whole(raw, out)
     return len(raw)
-
-
-def _target(out: Path) -> Path:
-    """The regular file, there or not, that ``out`` leads to through symbolic links.
-
-    Raises:
-        RdbenchError: it leads to something else: a device is not to be replaced by a page.
-        OSError: it leads nowhere.
-    """
-    try:
-        kind = out.stat().st_mode
-    except FileNotFoundError:
-        return Path(os.path.realpath(out))
-    if stat.S_ISDIR(kind):
-        raise RdbenchError(f"cannot write {out}: it is a folder; give a file by --out")
-    if not stat.S_ISREG(kind):
-        raise RdbenchError(f"cannot write {out}: it is no regular file; give a file by --out")
-    return Path(os.path.realpath(out))
 
 
 def _script() -> str:

@@ -10,19 +10,13 @@ const samplesOf = (members) => {
   );
 };
 
-function fit(all) {
-  const values = all.map(tame);
-  const lo = Math.min(...values),
-    hi = Math.max(...values),
-    pad = 0.05 * (hi - lo || 1);
-  return (v) => 6 + (SIDE - 12) * within((v - lo + pad) / (hi - lo + 2 * pad));
-}
+// A coordinate within the axis [lo, hi] that Python chose.
+const fit = ([lo, hi]) => (v) => 6 + (SIDE - 12) * within((v - lo) / (hi - lo));
 
 function drawPlane(kept, base) {
-  const all = [...base.source, ...base.x, ...kept.y.flat(), ...kept.reproduction];
-  const X = fit(all.map((v) => v[0])),
-    flip = fit(all.map((v) => -v[1])),
-    Y = (v) => flip(-v);
+  const X = fit(kept.axes[0]),
+    up = fit(kept.axes[1]),
+    Y = (v) => SIDE - up(v);
   const picture = draw("svg", {
     viewBox: `0 0 ${SIDE} ${SIDE}`,
     role: "img",
@@ -64,9 +58,7 @@ function drawPlane(kept, base) {
 }
 
 function drawLine(kept, base) {
-  const X = fit(
-    [...base.source, ...base.x, ...kept.y.flat(), ...kept.reproduction].map((v) => v[0]),
-  );
+  const X = fit(kept.axes[0]);
   const picture = draw("svg", {
     viewBox: `0 0 ${SIDE} ${SIDE - 10}`,
     role: "img",
@@ -92,21 +84,20 @@ function drawLine(kept, base) {
   });
   const below = 16 + 27 * base.x.length;
   [
-    ["source", base.source, "source"],
-    ["Y", kept.reproduction, "image"],
-  ].forEach(([label, values, kind], k) => {
+    ["source", kept.source_bars, "source"],
+    ["Y", kept.bars, "image"],
+  ].forEach(([label, bars, kind], k) => {
     const floor = below + 30 * k + 18,
-      bins = new Array(24).fill(0);
-    for (const v of values) bins[Math.min(23, Math.max(0, Math.floor((24 * X(v[0])) / SIDE)))] += 1;
-    const most = Math.max(...bins);
-    bins.forEach(
+      most = Math.max(...bars),
+      width = (SIDE - 12) / bars.length;
+    bars.forEach(
       (n, b) =>
         n &&
         picture.append(
           draw("rect", {
             class: kind,
-            x: (b * SIDE) / 24 + 0.5,
-            width: SIDE / 24 - 1,
+            x: 6 + b * width + 0.5,
+            width: width - 1,
             y: floor - (22 * n) / most,
             height: (22 * n) / most,
           }),

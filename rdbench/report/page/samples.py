@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rdbench.report.page.pack import Pool
+import numpy as np
+
+from rdbench.report.page.pack import Pool, clipped
 from rdbench.report.summary import abscissa
 from rdbench.run.records import CellRecord, Draws, PointRecord
 
@@ -16,15 +18,19 @@ MOST_BYTES = 700_000
 """All draws together, as JSON."""
 DIGITS = 3
 """Of every coordinate; the picture is 300 pixels wide."""
+BINS = 24
+"""Of the histograms of draws on the line."""
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """The points with draws of one cell: its place in the list of cells, and theirs in it."""
+class _Kept:
+    """A point with draws: its case, the place of its cell on the page, and its own in the cell."""
 
-    cell: int
     case: tuple[str, str]
-    points: tuple[tuple[int, PointRecord], ...]
+    cell: int
+    place: int
+    point: PointRecord
+    draws: Draws
 
 
 def samples(records: Sequence[CellRecord], labels: Sequence[int]) -> dict[str, Any]:
@@ -39,70 +45,53 @@ def samples(records: Sequence[CellRecord], labels: Sequence[int]) -> dict[str, A
 
     Returns:
         ``bases``: symbols and source draws, which the points of a case share; ``points``: cell,
-        index in the cell, base, draws of p(y|x) and of the reproduction; ``of`` and ``shown``:
-        how many points have draws and how many are here.
+        index in the cell, base, draws of p(y|x) and of the reproduction, axes, on the line bars
+        of histograms; ``of`` and ``shown``: how many points have draws and how many are here.
     """
-    ladders = _ladders(records, labels)
-    total = sum(point.draws is not None for record in records for point in record.points)
-    found: dict[str, Any] = {"bases": [], "points": [], "of": total, "shown": 0}
-    for each in (3, 2, 1):
-        found = _packed(ladders, each)
+    kept: dict[tuple[str, str, int], list[_Kept]] = {}
+    for cell, (record, label) in enumerate(zip(records, labels, strict=True)):
+        case = (record.suite, record.case)
+        drawn = [
+            _Kept(case, cell, place, point, point.draws)
+            for place, point in enumerate(record.points)
+            if point.draws is not None
+        ]
+        if drawn:
+            kept.setdefault((*case, label), drawn)
+    points = [one for ladder in kept.values() for one in ladder]
+    cases = list(dict.fromkeys(one.case for one in points))
+    attempts = [(each, len(cases)) for each in (3, 2, 1)]
+    attempts += [(1, count) for count in reversed(range(len(cases)))]
+    for each, count in attempts:
+        found = _packed([one for one in points if one.case in cases[:count]], each)
         if len(json.dumps(found, separators=(",", ":"))) <= MOST_BYTES:
             break
-    else:
-        while len(json.dumps(found, separators=(",", ":"))) > MOST_BYTES:
-            last = ladders[-1].case
-            ladders = [ladder for ladder in ladders if ladder.case != last]
-            found = _packed(ladders, 1)
+    total = sum(point.draws is not None for record in records for point in record.points)
     return found | {"of": total, "shown": len(found["points"])}
 
 
-def _ladders(records: Sequence[CellRecord], labels: Sequence[int]) -> list[Ladder]:
-    first: dict[tuple[str, str, int], int] = {}
-    for index, (record, label) in enumerate(zip(records, labels, strict=True)):
-        if any(point.draws is not None for point in record.points):
-            first.setdefault((record.suite, record.case, label), index)
-    return [
-        Ladder(
-            index,
-            (suite, case),
-            tuple(
-                (place, point)
-                for place, point in enumerate(records[index].points)
-                if point.draws is not None
-            ),
-        )
-        for (suite, case, _), index in first.items()
-    ]
-
-
-def _packed(ladders: Sequence[Ladder], each: int) -> dict[str, Any]:
+def _packed(points: Sequence[_Kept], each: int) -> dict[str, Any]:
     bases = Pool()
     # The same slopes for every series of a case, or they could not be compared.
     slopes: dict[tuple[str, str], dict[float, float]] = {}
-    for ladder in ladders:
-        for _, point in ladder.points:
-            rate = abscissa(point)
-            slopes.setdefault(ladder.case, {})[point.beta] = point.beta if rate is None else rate
+    for one in points:
+        rate, beta = abscissa(one.point), one.point.beta
+        slopes.setdefault(one.case, {})[beta] = beta if rate is None else rate
     chosen = {case: _spread(found, each) for case, found in slopes.items()}
-    points = [
+    rows = [
         {
-            "cell": ladder.cell,
-            "point": place,
-            "base": _base(bases, draws),
-            "y": _rounded(draws.y),
-            "reproduction": _rounded(draws.reproduction),
+            "cell": one.cell,
+            "point": one.place,
+            "base": _base(bases, one.draws),
+            "y": _rounded(one.draws.y),
+            "reproduction": _rounded(one.draws.reproduction),
+            "axes": _axes(one.draws),
+            **_bars(one.draws),
         }
-        for ladder in ladders
-        for place, draws in _kept(ladder, chosen[ladder.case])
+        for one in points
+        if one.point.beta in chosen[one.case]
     ]
-    return {"bases": bases.values, "points": points}
-
-
-def _kept(ladder: Ladder, slopes: set[float]) -> Iterator[tuple[int, Draws]]:
-    for place, point in ladder.points:
-        if point.draws is not None and point.beta in slopes:
-            yield place, point.draws
+    return {"bases": bases.values, "points": rows}
 
 
 def _spread(rates: Mapping[float, float], each: int) -> set[float]:
@@ -111,6 +100,31 @@ def _spread(rates: Mapping[float, float], each: int) -> set[float]:
     if len(ordered) <= each:
         return set(ordered)
     return {ordered[round((k + 0.5) * len(ordered) / each - 0.5)] for k in range(each)}
+
+
+def _axes(draws: Draws) -> list[list[float]]:
+    """[lo, hi] of every coordinate, with a margin."""
+    everything = [*draws.x, *draws.source, *draws.reproduction, *(y for ys in draws.y for y in ys)]
+    axes = []
+    for values in zip(*everything, strict=True):
+        lo, hi = clipped(min(values)), clipped(max(values))
+        pad = 0.05 * (hi - lo or abs(hi) or 1.0)
+        axes.append([float(f"{end:.6g}") for end in (lo - pad, hi + pad)])
+    return axes
+
+
+def _bars(draws: Draws) -> dict[str, list[int]]:
+    """On the line, how many draws of the source and of Y are in each of ``BINS`` equal bins."""
+    axes = _axes(draws)
+    if len(axes) != 1:
+        return {}
+    lo, hi = axes[0]
+    found = {}
+    for name, drawn in (("source_bars", draws.source), ("bars", draws.reproduction)):
+        part = (np.clip(np.ravel(drawn), lo, hi) - lo) / (hi - lo)
+        bins = np.minimum((BINS * part).astype(int), BINS - 1)
+        found[name] = np.bincount(bins, minlength=BINS).tolist()
+    return found
 
 
 def _base(bases: Pool, draws: Draws) -> int:

@@ -12,7 +12,6 @@ const SUPERSCRIPT = {
   8: "⁸",
   9: "⁹",
 };
-const LOG_SPAN = 30; // from this ratio on an axis is logarithmic
 const LARGEST = 1e150; // a picture ends here, so that sums, products and ratios stay numbers
 
 const tame = (value) => Math.min(Math.max(value, -LARGEST), LARGEST);
@@ -98,41 +97,11 @@ function symlogScale(lo, hi, linear, most = 6) {
   };
 }
 
-const positiveScale = (values) => {
-  const lo = tame(Math.min(...values)),
-    hi = tame(Math.max(...values));
-  if (lo > 0 && hi / lo > LOG_SPAN) {
-    const pad = (hi / lo) ** 0.05;
-    return logScale(lo / pad, hi * pad);
-  }
-  const pad = 0.06 * (hi - lo || hi || 1);
-  return linearScale(Math.max(0, lo - pad), hi + pad);
-};
-
-const decade = (value) => 10 ** Math.floor(Math.log10(value));
-
-// An axis for gaps {gap, lo, hi} over many decades: logarithmic where no interval reaches zero,
-// else linear up to the decade of the typical noise: what cannot be told from zero looks so.
-function gapScale(items, across = false) {
-  const ends = items.map(({ gap, lo, hi }) => [Math.min(lo ?? gap, gap), Math.max(hi ?? gap, gap)]);
-  const values = ends.flat().map(tame);
-  if (!values.length) return symlogScale(-0.01, 1, 0.01);
-  const smallest = Math.min(...values),
-    largest = Math.max(...values),
-    most = across ? 4 : 6;
-  if (smallest > 0) return logScale(decade(smallest), 10 * decade(largest), most);
-  const reach = ends
-    .filter(([lo, hi]) => lo <= 0 && hi >= 0 && (lo < 0 || hi > 0))
-    .map(([lo, hi]) => Math.max(-lo, hi));
-  for (const { gap } of items) if (gap < 0) reach.push(-gap);
-  reach.sort((a, b) => a - b);
-  const some = values.filter((v) => v !== 0).map(Math.abs);
-  const noise = reach.length ? reach[reach.length >> 1] : some.length ? Math.min(...some) : 0.01;
-  const linear = Math.min(Math.max(decade(noise), 1e-9), 0.1);
-  return symlogScale(
-    Math.min(1.5 * smallest, -linear),
-    Math.max(2 * largest, 4 * linear),
-    linear,
-    most,
-  );
+// The scale of an axis that Python computed in nats; `of` says what it is of: rates are converted.
+function scaleOf(axis, of, most = 6) {
+  const [lo, hi] = of === "rate" ? [inUnits(axis.lo), inUnits(axis.hi)] : [axis.lo, axis.hi];
+  if (axis.kind === "log") return logScale(lo, hi, most);
+  if (axis.kind === "linear") return linearScale(lo, hi, most);
+  // A round number in whatever unit, as in the figures.
+  return symlogScale(lo, hi, 10 ** Math.round(Math.log10(inUnits(axis.linear))), most);
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import asdict
 
 import msgspec
 import numpy as np
@@ -14,8 +15,11 @@ from rdbench.report.export import frame
 from rdbench.report.page.content import LONGEST_TRACEBACK, page_data
 from rdbench.report.page.facts import facts
 from rdbench.report.page.pack import script_json
+from rdbench.report.page.render import SCRIPTS, _source
+from rdbench.report.scales import curve_axes, gap_scale
 from rdbench.report.series import panels_of
 from rdbench.report.style import Look
+from rdbench.report.summary import summarise
 from rdbench.run.records import PointRecord, TracePoint
 
 RENAMED = {"distortion": "distortion_value"}
@@ -95,22 +99,40 @@ def test_standings_are_the_paired_comparison(cell, point):
         return cell(cell=name, estimator=name, points=points, **changes)
 
     data = page_data([one("a", 0.0), one("b", 0.05), one("c", 9.0, case="other")])
-    rows = {data["cells"][row["cell"]]["cell"]: row for row in data["standings"]}
-    assert set(rows) == {"a", "b"}  # nobody to compare c with
-    assert (rows["a"]["best"], rows["a"]["leader"], rows["a"]["behind"]) == (True, True, 0.0)
+    rows = {data["cells"][row["cells"][0]]["cell"]: row for row in data["rows"]}
+    assert rows["c"]["behind"] is None  # nobody to compare it with
+    assert not rows["c"]["leader"]
+    assert (rows["a"]["best"], rows["a"]["leader"]) == (True, True)
     assert (rows["b"]["best"], rows["b"]["leader"]) == (False, False)
     half = 1.959964 * 0.001 * math.sqrt(2.0)
-    found = [rows["b"][name] for name in ("lo", "behind", "hi")]
+    found = [rows["b"]["behind"][name] for name in ("lo", "value", "hi")]
     assert np.allclose(found, [0.05 - half, 0.05, 0.05 + half], atol=1e-8)
-    assert data["stretch"] == [1.0]
+    assert [data["cells"][row["cells"][0]]["cell"] for row in data["rows"]] == ["c", "a", "b"]
 
 
-def test_how_far_a_ladder_is_good_is_on_the_page(cell, point):
-    low, high = (point(beta=b, rate_lo=b, rate_hi=b, gap_hi=0.05 * b) for b in (1.0, 2.0))
-    cells = page_data([cell(cell="a", points=[low, high]), cell(cell="b", points=[low]),
-                       cell(cell="c", points=[high])])["cells"]  # fmt: skip
-    found = {c["cell"]: (c["good_to"], c["good_throughout"]) for c in cells}
-    assert found == {"a": (1.0, False), "b": (1.0, True), "c": (None, False)}
+def test_the_leaderboard_and_the_axes_are_those_of_the_tables_and_figures(realistic):
+    data = json.loads(script_json(page_data(realistic)))
+    assert len(data["rows"]) == 6
+    for row in data["rows"]:
+        case, label = data["cases"][row["case"]], data["series"][row["series"]]["label"]
+        mine = [r for r in realistic if (r.case, r.estimator) == (case["case"], label)]
+        found = summarise(mine)
+        assert row["shown"] == found.shown_gap
+        assert {name: row[name] for name in asdict(found)} == json.loads(json.dumps(asdict(found)))
+    for panel, one in zip(panels_of(realistic), data["cases"], strict=True):
+        points = [point for series in panel.series for point in series.points]
+        axis, end = gap_scale(points), curve_axes(panel)
+        sent = one["axes"]["gap"]
+        assert (sent["kind"], sent["lo"], sent["hi"]) == (axis.kind, axis.lo, axis.hi)
+        assert end is not None
+        assert (one["axes"]["distortion"]["hi"], one["axes"]["rate"]["hi"]) == (end[0].hi, end[1])
+    # Of one case the rows come best first, what has no gap last.
+    assert [row["shown"] is None for row in data["rows"]] == [False] * 3 + [True, False, True]
+
+
+def test_scripts_compute_no_statistics():
+    scripts = "".join(_source(f"{name}.js") for name in SCRIPTS)
+    assert not re.search(r"\b(mean|median|quantile|summarise|gapScale)\w* ?\(", scripts)
 
 
 def test_anchors_are_words_and_differ_whatever_cells_are_called(cell):
@@ -166,14 +188,14 @@ def test_facts_count_what_there_is(realistic):
 def test_the_page_has_the_curves_of_the_figures_point_by_point(realistic):
     data = json.loads(script_json(page_data(realistic)))
     panels = {panel.case: panel for panel in panels_of(realistic)}
-    assert len(data["curves"]) == len(panels) == 3
-    for one in data["curves"]:
+    assert len(data["cases"]) == len(panels) == 3
+    for one in data["cases"]:
         line = panels[one["case"]].line
         for name, drawn in (("lines", line.lines), ("bands", line.bands)):
             assert len(one[name]) == len(drawn)
             for sent, known in zip(one[name], drawn, strict=True):
                 np.testing.assert_allclose(sent, known, rtol=1e-6, atol=1e-9)
-    assert any(one["lines"] for one in data["curves"])
+    assert any(one["lines"] for one in data["cases"])
 
 
 def test_points_that_no_channel_reaches_are_marked(cell, point):

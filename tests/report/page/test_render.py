@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from rdbench.report.files import writable
 from rdbench.report.page import render, write
-from rdbench.report.page.render import writable
 from rdbench.run.records import Draws
 from rdbench.types import RdbenchError
 

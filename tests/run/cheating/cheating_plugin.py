@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
+from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Atoms,
     Claim,
@@ -38,56 +39,22 @@ NOISE = 4000
 PLUG_IN = 1000
 
 
-def normal(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
+def fitted(x: Tensor, beta: float) -> GaussianMixture:
+    """The Gaussian of the draws less the noise of slope beta."""
+    values, vectors = torch.linalg.eigh(torch.cov(x.T))
+    kept = (values - 0.5 / beta).clamp(min=1e-6)
+    one = torch.ones(1, dtype=torch.float64)
+    return GaussianMixture(one, x.mean(0)[None], ((vectors * kept) @ vectors.T)[None])
 
 
-def factor(cov: Tensor) -> Tensor:
-    lower: Tensor = torch.linalg.cholesky(cov)
-    return lower
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """q = N(mean, cov), and its test channel at slope beta under squared error in closed form."""
-
-    mean: Tensor
-    cov: Tensor
-    beta: float
-
-    @classmethod
-    def fitted(cls, x: Tensor, beta: float) -> Gaussian:
-        values, vectors = torch.linalg.eigh(torch.cov(x.T))
-        kept = (values - 0.5 / beta).clamp(min=1e-6)
-        return cls(x.mean(0), vectors @ torch.diag(kept) @ vectors.T, beta)
-
-    @property
-    def gain(self) -> Tensor:
-        """Of the posterior mean."""
-        noise = torch.eye(len(self.mean), dtype=torch.float64) / (2 * self.beta)
-        gain: Tensor = torch.linalg.solve(self.cov + noise, self.cov)
-        return gain
-
-    def law(self) -> torch.distributions.MultivariateNormal:
-        return torch.distributions.MultivariateNormal(self.mean, self.cov)
-
-    def draw(self, n: int, generator: Generator) -> Tensor:
-        return self.mean + normal((n, len(self.mean)), generator) @ factor(self.cov).T
-
-    def conditional(self, x: Tensor, k: int, generator: Generator) -> Tensor:
-        noise = factor(self.gain / (2 * self.beta))
-        z = normal((len(x), k, x.shape[1]), generator)
-        return (self.mean + (x - self.mean) @ self.gain)[:, None] + z @ noise.T
-
-    def point(self, x: Tensor) -> tuple[float, float]:
-        """R and D on the symbols x."""
-        spread = torch.eye(x.shape[1], dtype=torch.float64) + 2 * self.beta * self.cov
-        centred = x - self.mean
-        inner = (centred * torch.linalg.solve(spread, centred.T).T).sum(1)
-        lagrangian = float(self.beta * inner.mean() + 0.5 * torch.logdet(spread))
-        left = centred - centred @ self.gain
-        d = float(left.square().sum(1).mean() + torch.trace(self.gain) / (2 * self.beta))
-        return lagrangian - self.beta * d, d
+def point(q: GaussianMixture, x: Tensor, beta: float) -> tuple[float, float]:
+    """R and D of the Gaussian q on the symbols x, under squared error."""
+    noise = 0.5 / beta * torch.eye(q.dim, dtype=torch.float64)
+    gain = torch.linalg.solve(q.covs[0] + noise, q.covs[0])
+    centred = x - q.means[0]
+    left = centred - centred @ gain
+    d = float(left.square().sum(1).mean() + torch.trace(noise @ gain))
+    return -float(q.log_partition(x, beta).mean()) - beta * d, d
 
 
 def plug_in(view: View, x: Tensor, y: Tensor, beta: float) -> tuple[float, float]:
@@ -126,16 +93,20 @@ class Cheat:
     ) -> Iterator[TestChannel]:
         train, held = view.sample(TRAIN), view.sample(HELD)
         for beta in betas:
-            yield self.answer(view, Gaussian.fitted(train, beta), train, held, generator)
+            yield self.answer(view, beta, train, held, generator)
             monitor.advance(0.0)
 
     def answer(
-        self, view: View, q: Gaussian, train: Tensor, held: Tensor, generator: Generator
+        self, view: View, beta: float, train: Tensor, held: Tensor, generator: Generator
     ) -> TestChannel:
-        beta = q.beta
-        density = Density(q.draw, q.law().log_prob)
-        rate, distortion = q.point(held)
-        honest = TestChannel(beta, density, Claim(rate, distortion, "estimate"), q.conditional)
+        q = fitted(train, beta)
+
+        def conditional(x: Tensor, k: int, g: Generator) -> Tensor:
+            return q.sample_conditional(x, k, beta, g)
+
+        density = Density(q.sample, q.log_prob)
+        rate, distortion = point(q, held, beta)
+        honest = TestChannel(beta, density, Claim(rate, distortion, "estimate"), conditional)
         match self.kind:
             case "honest":
                 return honest
@@ -148,27 +119,27 @@ class Cheat:
                 return claiming(honest, rate + 0.95 * beta * distortion, 0.05 * distortion)
             case "worthless_bound":
                 claim = Claim(rate + 100.0, distortion, "upper")
-                return TestChannel(beta, density, claim, q.conditional)
+                return TestChannel(beta, density, claim, conditional)
             case "plug_in":
-                draws = q.draw(PLUG_IN, generator)
+                draws = q.sample(PLUG_IN, generator)
                 return claiming(honest, *plug_in(view, held, draws, beta))
             case "training_set":
                 # Each symbol finds itself among the atoms.
                 points = train[:MEMORY]
                 claim = Claim(*plug_in(view, points, points, beta), "estimate")
                 weights = torch.full((MEMORY,), -math.log(MEMORY), dtype=torch.float64)
-                return TestChannel(beta, Atoms(points, weights), claim, q.conditional)
+                return TestChannel(beta, Atoms(points, weights), claim, conditional)
             case "constant":
-                spent = float((held - q.mean).square().sum(1).mean())
-                atom = Atoms(q.mean[None], torch.zeros(1, dtype=torch.float64))
-                claim = Claim(0.0, spent, "estimate")
-                return TestChannel(beta, atom, claim, lambda x, k, _: q.mean.expand(len(x), k, -1))
+                variance = float((held - q.means).square().sum(1).mean())
+                atom = Atoms(q.means, torch.zeros(1, dtype=torch.float64))
+                claim = Claim(0.0, variance, "estimate")
+                return TestChannel(beta, atom, claim, lambda x, k, _: q.means.expand(len(x), k, -1))
             case "memorised_noise":
-                noise = normal((NOISE, view.dim), generator)
-                images = q.draw(NOISE, generator)
+                noise = torch.randn(NOISE, view.dim, generator=generator, dtype=torch.float64)
+                images = q.sample(NOISE, generator)
                 claim = Claim(*plug_in(view, held, images, beta), "estimate")
-                pushed = Pushforward(Memory(noise, images, q.mean), view.dim)
-                return TestChannel(beta, pushed, claim, q.conditional)
+                pushed = Pushforward(Memory(noise, images, q.means[0]), view.dim)
+                return TestChannel(beta, pushed, claim, conditional)
 
 
 def claiming(honest: TestChannel, rate: float, distortion: float) -> TestChannel:

@@ -1,0 +1,356 @@
+"""Published numbers beside ours: each with an interval, and a verdict by the two intervals.
+
+``published.toml`` holds one ``[[number]]`` for every number or statement of a paper that can be
+held against records: see `Number`. Ours is the 95% interval of the audit at the same slopes, or the
+bracket of the true curve.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from rdbench import registry
+from rdbench.references.refined import refined_rate
+from rdbench.report.style import estimator_label
+from rdbench.report.summary import SCORED, abscissa
+from rdbench.report.units import nats_per
+from rdbench.reproduce.paper import Found, Paper
+from rdbench.reproduce.sheet import Sheet, number, plain, span
+from rdbench.run.plan import find_case
+from rdbench.run.records import CellRecord, PointRecord
+from rdbench.types import Bracket, OutOfRange, RdbenchError
+
+Quantity = Literal[
+    "gap", "gap_paper_protocol", "rate", "distortion", "conditional_error", "mode_mass_error"
+]
+Verdict = Literal["agrees", "does not agree", "not decided", "not run"]
+TRUTH = "truth"
+"""The name that stands for the true curve where an estimator is expected."""
+_NAMES: dict[Quantity, str] = {
+    "gap_paper_protocol": "gap by Appendix A",
+    "conditional_error": "error of p(y|x)",
+    "mode_mass_error": "error of a mode's mass",
+}
+_IN_UNITS = ("gap", "gap_paper_protocol", "rate")
+_SAME = 1e-3
+"""Relative: two rates or slopes this close are the same rung of a ladder."""
+
+
+class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A published number, or a statement read as one, about some cases and estimators.
+
+    It is ``value`` plus or minus ``within``, or ``at_most``, or ``at_least``. It holds where
+    ``beta`` (a slope), ``rates`` (a range of true rates, in nats) or ``distortion`` says; without
+    any of them at every slope of the part. A rate at a ``distortion`` lies on the convex curve
+    through the points of the estimator, between its tangents and its chords.
+    """
+
+    where: str
+    """``Figure 2``, ``Table 1``, ``section IV-B``, ``equation (5)``, with the page."""
+    says: str
+    """The paper's words."""
+    read: str
+    """How the number was read: printed, off a curve, or our reading of a word."""
+    part: str
+    cases: list[str]
+    estimators: list[str]
+    """Labels as on the command line; ``truth`` is the true curve."""
+    quantity: Quantity
+    """``gap`` is F(q) - F*; ``gap_paper_protocol`` the same by the plug-in of N draws of q."""
+    value: float | None = None
+    within: float = 0.0
+    at_most: float | None = None
+    at_least: float | None = None
+    unit: Literal["nats", "bits", ""] = ""
+    beta: float | None = None
+    rates: tuple[float, float] | None = None
+    distortion: float | None = None
+    not_if: str = ""
+    """A point whose reason begins so answers another question, and decides nothing."""
+
+    @property
+    def ends(self) -> Ends:
+        """The interval that the paper states, in nats where the quantity has a unit."""
+        scale = nats_per(self.unit) if self.unit else 1.0
+        if self.value is not None:
+            return Ends((self.value - self.within) * scale, (self.value + self.within) * scale)
+        lo = -math.inf if self.at_least is None else self.at_least * scale
+        return Ends(lo, math.inf if self.at_most is None else self.at_most * scale)
+
+
+class Ends(NamedTuple):
+    """An interval; an end that is not known is infinite."""
+
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One published number for one case and estimator, ours beside it."""
+
+    number: Number
+    case: str
+    estimator: str
+    verdict: Verdict
+    ours: Ends | None = None
+    """At the slope that is farthest from what is published."""
+    rate: float | None = None
+    """The true rate at that slope, nats."""
+    note: str = ""
+
+
+def read(path: Path) -> list[Number]:
+    """The published numbers of a paper; none where there is no file.
+
+    Raises:
+        RdbenchError: the file is not what it should be.
+    """
+    if not path.is_file():
+        return []
+    try:
+        found = msgspec.toml.decode(path.read_bytes(), type=dict[str, list[Number]])
+    except msgspec.MsgspecError as problem:
+        raise RdbenchError(f"{path}: {problem}") from problem
+    for one in found.get("number", []):
+        stated = [one.value, one.at_most, one.at_least]
+        if all(value is None for value in stated):
+            raise RdbenchError(f"{path}: {one.where}: give value, at_most or at_least")
+    return found.get("number", [])
+
+
+def compare(paper: Paper, found: Sequence[Found]) -> list[Beside]:
+    """Every published number beside ours, case by case and estimator by estimator.
+
+    Ours *agrees* where its interval lies within the published one at every slope, and *does not
+    agree* where the two have nothing in common at some slope. A slope without an answer, or with
+    one that decides nothing, leaves the question open.
+
+    Raises:
+        RdbenchError: the file of the numbers is not what it should be, or names a part, a case or
+            an estimator that the paper does not have.
+    """
+    parts = (*paper.parts, *paper.stored)
+    records = {one.part.name: one.records for one in found}
+    out = []
+    for one in read(paper.published):
+        mine = [part for part in parts if part.name == one.part]
+        if not mine:
+            raise registry.unknown("part", one.part, dict.fromkeys(part.name for part in parts))
+        cases = [case for part in mine for case in part.cases]
+        labels = [TRUTH, *(label for part in mine for label in part.estimators)]
+        for case, estimator in itertools.product(one.cases, one.estimators):
+            if case not in cases:
+                raise registry.unknown(f"case of part {one.part}", case, dict.fromkeys(cases))
+            if estimator not in labels:
+                what = f"estimator of part {one.part}"
+                raise registry.unknown(what, estimator, dict.fromkeys(labels))
+            if estimator == TRUTH:
+                out.append(_of_the_truth(one, mine[0].suite, case))
+            elif one.part not in records:
+                out.append(Beside(one, case, estimator, "not run", note="shown with --full"))
+            else:
+                out.append(_of_records(one, records[one.part], case, estimator))
+    return out
+
+
+def _of_the_truth(one: Number, suite: str, case: str) -> Beside:
+    reference = find_case(registry.load_suite(suite), case, None).reference
+    try:
+        if one.quantity == "rate" and one.distortion is not None:
+            found, rate = refined_rate(reference, one.distortion), None
+        elif one.quantity in ("rate", "distortion"):
+            beta = one.beta if one.rates is None else reference.slope(one.rates[0])
+            if beta is None:
+                raise RdbenchError(f"{one.where}: the truth is asked at no slope and no rate")
+            point = reference.point(beta)
+            found, rate = getattr(point, one.quantity), point.rate.mid
+        else:
+            raise RdbenchError(f"{one.where}: the true curve has a rate and a distortion alone")
+    except OutOfRange as problem:
+        return Beside(one, case, TRUTH, "not decided", note=f"the truth is not known: {problem}")
+    ours = _ends(found)
+    return Beside(one, case, TRUTH, _verdict(one.ends, [ours], 0), ours, rate)
+
+
+def _ends(bracket: Bracket) -> Ends:
+    return Ends(bracket.lo, bracket.hi)
+
+
+def _of_records(one: Number, records: Sequence[CellRecord], case: str, estimator: str) -> Beside:
+    mine = [r for r in records if r.case == case and estimator_label(r) == estimator]
+    if not mine:
+        return Beside(one, case, estimator, "not run")
+    asked = [point for record in mine for point in record.points if _is_asked(one, point)]
+    other = [p for p in asked if one.not_if and (p.reason or "").startswith(one.not_if)]
+    used = [point for point in asked if point not in other]
+    found = _intervals(one, used)
+    # A curve through points answers where some of them are missing; slope by slope none may be.
+    unanswered = 0 if one.distortion is not None else len(used) - len(found)
+    verdict = _verdict(one.ends, [ends for ends, _ in found], unanswered)
+    shown = found or _intervals(one, other)
+    ours, rate = max(shown, key=lambda pair: _beyond(one.ends, pair[0]), default=(None, None))
+    note = f"at {len(other)} of {len(asked)} points {one.not_if}" if other else ""
+    return Beside(one, case, estimator, verdict, ours, rate, note)
+
+
+def _intervals(
+    one: Number, points: Sequence[PointRecord]
+) -> list[tuple[Ends, float | None]]:
+    """The intervals of the points that have one, each with its true rate in nats."""
+    if one.quantity == "rate" and one.distortion is not None:
+        return [(ends, None) for ends in _rates_at(points, one.distortion)]
+    pairs = ((_interval(point, one.quantity), abscissa(point)) for point in points)
+    return [(ends, rate) for ends, rate in pairs if ends is not None]
+
+
+def _is_asked(one: Number, point: PointRecord) -> bool:
+    """Whether a published number is about the slope of a point."""
+    if one.beta is not None:
+        return math.isclose(point.beta, one.beta, rel_tol=_SAME)
+    if one.rates is None:
+        return True
+    rate = abscissa(point)
+    return rate is not None and one.rates[0] * (1 - _SAME) <= rate <= one.rates[1] * (1 + _SAME)
+
+
+def _interval(point: PointRecord, quantity: Quantity) -> Ends | None:
+    """The 95% interval of a quantity at one point; None where the point has none."""
+    if point.status not in SCORED:
+        return None
+    lo: float | None
+    hi: float | None
+    match quantity:
+        case "gap":
+            lo, hi = (None if point.side == "upper" else point.gap_lo), point.gap_hi
+        case "conditional_error":
+            lo, hi = point.conditional_lo, point.conditional_hi
+        case "rate":
+            return _around(point.rate, point.rate_half)
+        case "distortion":
+            return _around(point.distortion, point.distortion_half)
+        case _:
+            return _around(getattr(point, quantity), 0.0)
+    if lo is None and hi is None:
+        return None
+    return Ends(-math.inf if lo is None else lo, math.inf if hi is None else hi)
+
+
+def _around(value: float | None, half: float | None) -> Ends | None:
+    return None if value is None else Ends(value - (half or 0.0), value + (half or 0.0))
+
+
+def _rates_at(points: Sequence[PointRecord], distortion: float) -> list[Ends]:
+    """R at a distortion on the convex curve through the points, none where they do not reach."""
+    known = [
+        (p.distortion, p.rate, p.rate_half or 0.0, p.beta)
+        for p in sorted(points, key=lambda p: p.beta)
+        if p.status in SCORED and p.distortion is not None and p.rate is not None
+    ]
+    right = [one for one in known if one[0] >= distortion]
+    left = [one for one in known if one[0] <= distortion]
+    if not right or not left:
+        return []
+    (d1, r1, h1, _), (d0, r0, h0, _) = min(right), max(left)
+    part = (distortion - d0) / (d1 - d0) if d1 > d0 else 0.0
+    chord = (1.0 - part) * (r0 + h0) + part * (r1 + h1)
+    tangent = max(rate - half - beta * (distortion - d) for d, rate, half, beta in known)
+    return [Ends(min(tangent, chord), chord)]
+
+
+def _verdict(theirs: Ends, ours: Sequence[Ends], unanswered: int) -> Verdict:
+    if any(one.hi < theirs.lo or one.lo > theirs.hi for one in ours):
+        return "does not agree"
+    within = all(theirs.lo <= one.lo and one.hi <= theirs.hi for one in ours)
+    # An estimate that is only bounded from one side is within a range that is open on the other.
+    return "agrees" if ours and within and not unanswered else "not decided"
+
+
+def _beyond(theirs: Ends, ours: Ends) -> float:
+    """By how much ours reaches out of what is published; negative where it does not."""
+    reach = [theirs.lo - ours.lo, ours.hi - theirs.hi]
+    known = [value for value in reach if math.isfinite(value)]
+    return max(known, default=-math.inf)
+
+
+def sheet(rows: Sequence[Beside], units: str) -> Sheet:
+    """The table of all published numbers.
+
+    Args:
+        rows: ours beside theirs.
+        units: ``nats`` or ``bits``, for rates and gaps.
+
+    Raises:
+        RdbenchError: an unknown unit.
+    """
+    scale = nats_per(units)
+    texts, values = [], []
+    for i, row in enumerate(rows):
+        one = row.number
+        per, unit = (scale, units) if one.quantity in _IN_UNITS else (1.0, "")
+        head = (one.where, one.says)
+        shown = ("", "") if i and rows[i - 1].number is one else head
+        what = f"{_NAMES.get(one.quantity, one.quantity)} {_place(one)}".rstrip()
+        ours = "-" if row.ours is None else _text(row.ours, per, unit)
+        if row.rate is not None:
+            ours += f" (R = {number(row.rate, scale)})"
+        verdict = row.verdict + (f" ({row.note})" if row.note else "")
+        theirs = _text(one.ends, per, unit)
+        texts.append((*shown, row.case, row.estimator, what, theirs, ours, verdict))
+        ends = (*one.ends, *(row.ours or (None, None)))
+        values.append((
+            *head, one.read, row.case, row.estimator, one.quantity, _place(one),
+            *(_plain_end(end, per) for end in ends), unit, plain(row.rate, scale), row.verdict,
+            row.note,
+        ))  # fmt: skip
+    return Sheet(
+        name="published",
+        title="Published numbers and ours",
+        header=("where", "published", "case", "estimator", "number", "theirs", "ours [95%]",
+                "verdict"),
+        rows=tuple(texts),
+        numeric=(False,) * 8,
+        csv_header=("where", "says", "read", "case", "estimator", "quantity", "at", "theirs_lo",
+                    "theirs_hi", "ours_lo", "ours_hi", "unit", f"at_rate_{units}", "verdict",
+                    "note"),
+        csv_rows=tuple(values),
+        notes=(
+            "Theirs is what the paper prints, up to its digits, or our reading of its words. Ours "
+            "is the 95% interval at the slope that is farthest from it. *Agrees*: ours lies within "
+            "theirs at every slope. *Does not agree*: the two have nothing in common at some "
+            "slope. *Not decided*: the interval is too wide, or a slope has no answer.",
+        ),
+    )  # fmt: skip
+
+
+def _place(one: Number) -> str:
+    """Where on the curve a published number stands; empty for all slopes."""
+    if one.distortion is not None:
+        return f"at D = {one.distortion:g}"
+    if one.beta is not None:
+        return f"at β = {one.beta:g}"
+    if one.rates is None:
+        return ""
+    lo, hi = one.rates
+    return f"at R = {lo:g} nats" if lo == hi else f"for R from {lo:g} to {hi:g} nats"
+
+
+def _text(ends: Ends, scale: float, unit: str) -> str:
+    """``[lo, hi]``, ``≤ hi`` or ``≥ lo``, with the unit."""
+    lo, hi = (end if math.isfinite(end) else None for end in ends)
+    if lo is None or hi is None:
+        text = span(lo, hi, scale)[1:-1]
+    else:
+        text = number(lo, scale) if number(lo, scale) == number(hi, scale) else span(lo, hi, scale)
+    return f"{text} {unit}".rstrip()
+
+
+def _plain_end(end: float | None, scale: float) -> str:
+    return plain(end if end is not None and math.isfinite(end) else None, scale)

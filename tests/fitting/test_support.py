@@ -1,0 +1,106 @@
+"""What an estimator does not declare is refused before its fit, in one wording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Generator
+
+from rdbench import registry
+from rdbench.distortions import AbsoluteError, Hamming, SquaredError
+from rdbench.fitting import answers
+from rdbench.fitting.support import described
+from rdbench.types import EstimatorInfo, Monitor, Refusal, Unsupported, View
+from tests.estimators.conftest import FakeMonitor, reasons_of, seeded, view_of
+
+LETTERS = torch.zeros(2, 1, dtype=torch.float64)
+NORMAL = view_of(lambda n: torch.randn(n, 1, generator=seeded(n), dtype=torch.float64))
+INFOS = {name: registry.load_estimator(name).info for name in registry.names("estimator")}
+SAMPLED = [name for name, info in INFOS.items() if info.distortions and not info.needs]
+
+
+@dataclass(frozen=True)
+class Declares:
+    info: ClassVar[EstimatorInfo] = EstimatorInfo(
+        summary="declares",
+        citation="none",
+        needs=frozenset({"support"}),
+        distortions=("squared_error", "absolute_error"),
+        alphabet=False,
+        max_dim=2,
+        slopes="positive",
+        variants={
+            "kind=wide": {"max_dim": None},
+            "kind=narrow": {"distortions": ("squared_error",)},
+        },
+    )
+    kind: str = "plain"
+
+    def fit(
+        self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
+    ) -> Iterator[Any]:
+        yield Refusal(betas[0], "not_converged", "reached")
+        raise Unsupported("only its draws tell")
+
+
+def reasons(view: View, betas: Sequence[float] = (1.0,), kind: str = "plain") -> list[str]:
+    found = answers(Declares(kind), view, betas, seeded(), FakeMonitor())
+    return [answer.reason for answer in found]
+
+
+def wide(dim: int) -> View:
+    return replace(NORMAL, dim=dim)
+
+
+@pytest.mark.parametrize(
+    ("view", "kind", "reason"),
+    [
+        (NORMAL, "plain", "reached"),
+        (replace(NORMAL, distortion=AbsoluteError()), "plain", "reached"),
+        (
+            replace(NORMAL, distortion=Hamming()),
+            "plain",
+            "needs squared error or absolute error (not hamming)",
+        ),
+        (replace(NORMAL, distortion=AbsoluteError()), "narrow", "needs squared error (not abs"),
+        (replace(NORMAL, alphabet=LETTERS), "plain", "needs R^d as reproduction space (not a "),
+        (wide(3), "plain", "needs at most 2 dimensions (not 3)"),
+        (wide(3), "wide", "reached"),
+        (replace(wide(3), support=LETTERS, pmf=LETTERS[:, 0]), "plain", "reached"),
+    ],
+)
+def test_limits_on_the_problem(view: View, kind: str, reason: str) -> None:
+    assert reasons(view, kind=kind)[0].startswith(reason)
+
+
+def test_slopes_are_refused_one_by_one() -> None:
+    assert reasons(NORMAL, [0.0, 1.0, 2.0]) == ["needs beta > 0", "reached", "only its draws tell"]
+    assert reasons(NORMAL, []) == []
+
+
+def test_the_limits_are_told_in_a_line() -> None:
+    told = "squared error or absolute error, R^d as reproduction space, at most 2 dimensions, "
+    assert described(Declares.info) == told + "beta > 0"
+    assert described(EstimatorInfo("", "")) == ""
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_estimators_that_see_draws_refuse_what_they_cannot_do(name: str) -> None:
+    """Letters, an alphabet, beta = 0, a constant source and too few points, whatever the method."""
+    estimator = registry.choose(name).estimator
+    flat = view_of(lambda n: torch.full((n, 2), 3.0, dtype=torch.float64), SquaredError())
+    assert "(not hamming)" in reasons_of(estimator, replace(NORMAL, distortion=Hamming()), [1])[0]
+    assert "R^d" in reasons_of(estimator, replace(NORMAL, alphabet=LETTERS), [1.0])[0]
+    assert reasons_of(estimator, flat, [0.0, 1.0]) == ["needs beta > 0", "the source is constant"]
+    few = replace(NORMAL, training=torch.randn(4, 1, generator=seeded(), dtype=torch.float64))
+    assert "at least 6 training points" in reasons_of(estimator, few, [1.0])[0]
+
+
+def test_what_a_setting_changes_is_declared_too() -> None:
+    absolute = replace(NORMAL, distortion=AbsoluteError())
+    estimator = registry.choose("nerd[objective=importance]").estimator
+    assert "not absolute error" in reasons_of(estimator, absolute, [1.0])[0]
