@@ -283,7 +283,7 @@ class Certified(Bounded):
         if self.method.form != "shells":
             return log_w - beta * self.problem.distortion.pairwise(x, points)
         s, r = x.double().norm(dim=1)[:, None], points[:, 0]
-        angular = log_mean_exp_cosine(x.shape[1], (2.0 * beta * s * r).cpu().numpy(), scaled=True)
+        angular = log_mean_exp_cosine(x.shape[1], (2.0 * beta * s * r).cpu().numpy())
         joint: Tensor = log_w - beta * (s - r).square() + torch.from_numpy(angular).to(x.device)
         return joint
 
