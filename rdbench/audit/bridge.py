@@ -79,6 +79,13 @@ def mismatch(
     Places are the levels of D and the ``groups`` of draws: name, members among the draws of p,
     members among those of g. A difference counts from ``sigmas`` standard errors on, beyond what
     an offset of .01 nats explains.
+
+    Args:
+        at_p: D at draws of p (n,).
+        at_g: D at draws of g (m, k).
+        parts: what each column of ``at_g`` stands for (k,).
+        groups: name, members among the draws of p (n,), among those of g (m,).
+        sigmas: standard errors from which a difference counts.
     """
     at_p, at_g = at_p.double(), at_g.double()
     worst: Mismatch | None = None

@@ -85,6 +85,12 @@ def certify(
     Every bracket holds, so that the result is their intersection, with the q of the lowest upper
     end.
 
+    Args:
+        method: the solver of the problem.
+        beta: the slope >= 0.
+        tolerance: the width asked for, in nats.
+        start: a certificate at a slope nearby.
+
     Raises:
         ValueError: a slope that the solver cannot do, or brackets that contradict each other.
     """
