@@ -163,8 +163,8 @@ class TableDistortion(_OnLetters):
         """Refuse a source or an alphabet that the table does not fit.
 
         Raises:
-            RdbenchError: the letters are no scalars; a point is no letter; a finite source has not
-                one letter for every row.
+            RdbenchError: the letters are not scalars; a point is not a letter; a finite source
+                has not one letter for every row.
         """
         rows, columns = self.table.shape
         if dim != 1:
@@ -184,7 +184,7 @@ class TableDistortion(_OnLetters):
         """table[x_i, y_j].
 
         Raises:
-            ValueError: a point is no letter of the table.
+            ValueError: a point is not a letter of the table.
         """
         rows = self._letters(x, self.table.shape[0], "source")
         columns = self._letters(y, self.table.shape[1], "reproduction")
@@ -198,7 +198,7 @@ class TableDistortion(_OnLetters):
         if not bool(exact.all()):
             wrong = float(values[~exact][0])
             raise ValueError(
-                f"{wrong:g} is no letter of the table: its {side} letters are 0 to {size - 1}"
+                f"{wrong:g} is not a letter of the table: its {side} letters are 0 to {size - 1}"
             )
         return letters
 

@@ -207,7 +207,7 @@ class HasLetters(Protocol):
         """Refuse a source or an alphabet that the letters do not fit.
 
         Raises:
-            RdbenchError: a point that is no letter, or another number of source letters.
+            RdbenchError: a point that is not a letter, or another number of source letters.
         """
 
 
@@ -234,8 +234,8 @@ class Problem:
     one: all columns of a table.
 
     Raises:
-        RdbenchError: an alphabet that is no array of finite points of the source's dimension, or
-            that a table does not fit.
+        RdbenchError: an alphabet that is not an array of finite points of the source's dimension,
+            or that a table does not fit.
     """
 
     source: Source

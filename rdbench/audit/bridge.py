@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 _ROUNDS = 100
-_FEW = 50.0  # effective draws: fewer are no good measure of their own error
+_FEW = 50.0  # effective draws: fewer are not a good measure of their own error
 _SIGMAS = 5.0
 _SLACK = 0.01  # nats
 _LEVELS = (-4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0)  # of D, between the phi

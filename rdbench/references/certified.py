@@ -103,7 +103,7 @@ class Bounded(Certificates):
         """The certificate at beta, whether or not it reached the tolerance.
 
         Raises:
-            OutOfRange: beta is no slope that the solver covers.
+            OutOfRange: the solver does not cover beta.
         """
         if 0.0 < beta < math.inf and self._reduced is not None:
             reduced, offset = self._reduced
@@ -114,7 +114,7 @@ class Bounded(Certificates):
         """A fresh certificate, from no table and no cache.
 
         Raises:
-            OutOfRange: beta is no slope that the solver covers.
+            OutOfRange: the solver does not cover beta.
         """
         if self._reduced is not None:
             reduced, offset = self._reduced
