@@ -36,7 +36,7 @@ NOTES = (
     "estimate of D. Its interval contains the noise of both and the width of the truth; records "
     "of before schema 3 have none, and no number here.",
 )
-"""What holds for the tables of all figures."""
+"""Notes to the tables of all figures."""
 _GAP = 4  # the column that is set bold
 _CSV = (
     "case", "estimator", "seeds", "points", "ok", "scored", "gap_mean", "gap_lo", "gap_hi", "side",
@@ -62,7 +62,7 @@ class Row:
 
     @property
     def state(self) -> str:
-        """What to say where a row has no number: ``not run``, or how its points ended."""
+        """The words for a row without a number: ``not run``, or how its points ended."""
         ended = Counter(point.status for record in self.records for point in record.points)
         if not ended:
             return self.records[0].status.replace("_", " ") if self.records else "not run"
@@ -203,6 +203,6 @@ def _samples(row: Row) -> float | None:
 
 
 def stale_notes(found: Sequence[Found]) -> list[str]:
-    """What is shown by records of earlier code."""
+    """One note that names the cells answered by earlier code, or none."""
     titles = list(dict.fromkeys(title for one in found for title in one.stale))
     return [f"By earlier code: {'; '.join(titles)}."] if titles else []

@@ -1,4 +1,4 @@
-"""What the tables say is what the records say, and bold is what the intervals separate."""
+"""The tables say what the records say, and bold is what the intervals separate."""
 
 from __future__ import annotations
 
