@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rdbench.report.paired import Entrant, standing
+from rdbench.report.scores import Worst
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, Summary, Worst, summarise
+from rdbench.report.summary import SCORED, Summary, summarise
 from rdbench.report.units import nats_per
 from rdbench.reproduce.paper import Found
 from rdbench.reproduce.sheet import Sheet, number, plain, with_span
@@ -143,12 +144,12 @@ def _texts(row: Row, scale: float) -> list[str]:
         f"{found.ok}/{found.points}",
         gap_text(row, scale),
         _worst_text(found.worst, scale),
-        number(found.worst and found.worst.rate, scale),
+        number(None if found.worst is None else found.worst.rate, scale),
         ", ".join(found.sides) or "-",
         with_span(found.rate_error.mean, found.rate_error.lo, found.rate_error.hi, scale),
         "-" if known is None else with_span(known.error, known.lo, known.hi),
-        number(known and known.floor),
-        number(known and known.mode_mass),
+        number(None if known is None else known.floor),
+        number(None if known is None else known.mode_mass),
         number(found.cpu_s if answered else None),  # a refusal costs nothing
         "-" if drawn is None or not answered else f"{drawn:,.0f}".replace(",", " "),
     ]
