@@ -77,7 +77,7 @@ def _dense_2000() -> Kernel:
 
 @prepares
 def _banded() -> Kernel:
-    from rdbench.inference.kernels import BandedKernel
+    from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel
 
     x, p = _gaussian(1501, 6.0)
     count = 40
@@ -87,7 +87,7 @@ def _banded() -> Kernel:
 
 @prepares
 def _separable() -> Kernel:
-    from rdbench.inference.kernels import SeparableKernel
+    from rdbench.estimators.blahut_arimoto.grid_kernels import SeparableKernel
 
     # From uniform weights the iteration on a product source is the product of two iterations.
     (x, p), (y, r) = _gaussian(97, 5.0), _gaussian(97, 2.5, 0.5)

@@ -112,7 +112,7 @@ def test_a_prior_with_state_or_a_false_tail_is_refused() -> None:
     )
     calls = itertools.count()
     state = Density(prior.sample, lambda z: prior.log_prob(z) + 0.5 * (next(calls) >= 9))
-    with pytest.raises(ValueError, match=r"is no function of its points|is not the log density"):
+    with pytest.raises(ValueError, match=r"is not a function of its points|is not the log density"):
         _audit(None, prior=state)
     junk = GaussianMixture(prior.weights, prior.means + 40.0, prior.covs)
     far = Density(
@@ -147,5 +147,5 @@ def test_a_decoder_with_state_is_refused() -> None:
     calls = itertools.count()
     marginal = Pushforward(lambda z: z @ ROOT.T + 0.3 * (next(calls) >= 6), DIM)
     generator = Generator().manual_seed(1)
-    with pytest.raises(ValueError, match="decode is no function of its points"):
+    with pytest.raises(ValueError, match="decode is not a function of its points"):
         pushforward(marginal, SquaredError(), X, None, BETA, SIZES["default"], generator)

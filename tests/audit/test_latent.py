@@ -143,7 +143,7 @@ def test_the_proposal_of_a_linear_decoder_is_the_posterior() -> None:
     ],
     ids=["no gradient", "absolute error"],
 )
-def test_what_is_left_is_the_plug_in(
+def test_the_plug_in_is_the_fallback(
     decode: Callable[[Tensor], Tensor], distortion: SquaredError | AbsoluteError, evaluate: Any
 ) -> None:
     x = torch.linspace(-2.0, 2.0, 20, dtype=torch.float64)[:, None]

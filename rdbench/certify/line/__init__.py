@@ -19,7 +19,7 @@ _FINEST = 1e-10
 
 
 def certify_line(
-    density: LineDensity, beta: float, tolerance: float, *, start: Certificate | None = None
+    density: LineDensity, beta: float, tolerance: float, start: Certificate | None = None
 ) -> Certificate:
     """F*(beta) = min_q -E log E_q exp(-beta (X - Y)^2) for a density on the line, in nats.
 

@@ -236,7 +236,7 @@ def _lower(density: LineDensity, s: _Cells) -> tuple[float, float]:
 
 
 def certify_line_absolute(
-    density: LineDensity, beta: float, tolerance: float, *, start: Certificate | None = None
+    density: LineDensity, beta: float, tolerance: float, start: Certificate | None = None
 ) -> Certificate:
     """F*(beta) = min_q -E log E_q exp(-beta |X - Y|) for a density on the line, in nats.
 
