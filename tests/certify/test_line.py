@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from scipy.integrate import quad
 
 from rdbench.certify.line import bracket as line_bracket
@@ -21,16 +20,10 @@ from rdbench.inference.kernels import DenseKernel
 from rdbench.references.gaussian import WaterFilling
 from rdbench.references.shannon import TightShannonBound
 from rdbench.sources.gaussian import scalar_gaussian
-from rdbench.sources.mixture import GaussianMixture
+from rdbench.sources.mixture import two_modes
 
 MODES = d.mixture(np.array([0.5, 0.5]), np.array([-3.0, 3.0]), np.ones(2))
 STUDENT = d.student(5.0)
-
-
-def two_modes():
-    half = torch.tensor([0.5, 0.5], dtype=torch.float64)
-    means = torch.tensor([[-3.0], [3.0]], dtype=torch.float64)
-    return GaussianMixture(half, means, torch.ones(2, 1, 1, dtype=torch.float64))
 
 
 def f_by_quad(density, certificate):
