@@ -114,9 +114,9 @@ def test_every_parameter_is_listed_with_its_default_and_every_preset(
 def test_what_a_field_says_of_itself_is_shown(hooks: ModuleType) -> None:
     table = {
         name: hooks.GENERATED["parameters"](name)
-        for name in ("blahut_arimoto", "ebrd", "wgd")  # a section Args, an ancestor, the class
+        for name in ("mixture_em", "ebrd", "wgd")  # a section Args, an ancestor, the class
     }
-    assert "| the number of atoms of a codebook. |" in table["blahut_arimoto"]
+    assert "| the most components; held-out likelihood chooses, at" in table["mixture_em"]
     assert "| Most EM iterations at every slope. |" in table["ebrd"]
     assert "| n, the number of atoms. |" in table["wgd"]
 

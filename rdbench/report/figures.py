@@ -163,7 +163,7 @@ def legend_entries(
         labels = sorted({one.label for panel in panels for one in panel.series})
         names += labels
         handles += [handle(styles[label]) for label in labels]
-    if {p.status for panel in panels for s in panel.series for p in s.points} - set(SCORED):
+    if {point.status for panel in panels for point in panel.points} - set(SCORED):
         handles.append(missing_handle())
         names.append("no result at this rate")
     if any(map(protocol_ceiling, panels)):

@@ -1,4 +1,4 @@
-"""What the gaps of several points amount to: mean, median, worst, and how far up the ladder.
+"""Statistics of the gaps of several points: mean, median, worst, and how far up a ladder is good.
 
 Gaps are in nats. The audit's side decides what may be said: of a point of side ``upper`` only the
 upper end of the interval is meant, so that end stands wherever one number is asked for. The

@@ -1,4 +1,4 @@
-"""What a figure shows: panels (one per case), the truth in them, and one series per estimator."""
+"""The contents of a figure: panels (one per case), the truth, and one series per estimator."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ class Panel:
     truth: Truth
     line: TruthLine
     series: tuple[Series, ...]
+
+    @property
+    def points(self) -> list[PointRecord]:
+        """Those of all series."""
+        return [point for series in self.series for point in series.points]
 
 
 def panels_of(records: Sequence[CellRecord], sources: Sources | None = None) -> list[Panel]:
@@ -133,7 +138,7 @@ def state(point: PointRecord) -> str:
 
 
 def missing(series: Series) -> list[str]:
-    """What of a series has no gap, in words."""
+    """How many points of a series have no gap and why, in words."""
     counts = Counter(state(point) for point in series.points if not is_scored(point))
     total = len(series.points)
     return [

@@ -66,7 +66,7 @@ def summarise_conditionals(points: Iterable[PointRecord]) -> Conditional | None:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the cells of one case and estimator (all seeds) amount to."""
+    """The statistics of one estimator on one case, over all seeds."""
 
     seeds: int
     points: int

@@ -1,4 +1,4 @@
-"""What an estimator can reach, write into or switch changes no number of its audit."""
+"""Nothing that an estimator can reach, write into or switch changes a number of its audit."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def letters() -> Problem:
 
 
 def reachable(thing: Any) -> list[Any]:
-    """What is one attribute or one reference away."""
+    """Everything that is one attribute or one reference away."""
     found = [getattr(thing, name, None) for name in dir(thing)]
     return found + gc.get_referents(thing)
 

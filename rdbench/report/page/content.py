@@ -1,4 +1,4 @@
-"""What the page is told: series with their looks, cases, cells, points as columns, troubles.
+"""The data of the page: series with their looks, cases, cells, points as columns, failures.
 
 Every statistic is computed here, in Python; the scripts of the page filter, sort and draw.
 """
