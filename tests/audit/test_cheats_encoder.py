@@ -30,7 +30,7 @@ Look = Callable[..., tuple[Evaluation, float]]
 
 
 @pytest.fixture
-def encoder(posterior: Any) -> Callable[..., Encoder]:
+def encoder(posterior: Callable[..., Encoder]) -> Callable[..., Encoder]:
     """p(z|x), its log density changed by a fault (z, x) -> (n, k), or by a number."""
 
     def made(fault: Any = 0.0) -> Encoder:
