@@ -22,7 +22,7 @@ DIMENSIONS = {"2", "5", "10"}
 
 
 def problems(rows: list[dict[str, str]]) -> list[str]:
-    """What is wrong with the exported points, one line each."""
+    """Faults in the exported points, one line each."""
     found = []
     for name in WORST_GAP:
         missing = DIMENSIONS - {row["dim"] for row in rows if row["estimator"] == name}

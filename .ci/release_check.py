@@ -32,7 +32,7 @@ def stated_version(root: Path) -> str:
 
 
 def version_problems(root: Path, version: str) -> list[str]:
-    """What disagrees with the version, or states it a second time."""
+    """Places that disagree with the version, or state it a second time."""
     found = []
     if not _VERSION.fullmatch(version):
         found.append(f"rdbench/version.py: {version!r} is no version such as 0.2.0 or 0.2.0rc1")
@@ -61,7 +61,7 @@ def sections(text: str) -> dict[str, tuple[str | None, list[str]]]:
 
 
 def changelog_problems(text: str) -> list[str]:
-    """What is wrong with the form of the changelog at any time."""
+    """Faults in the form of the changelog, at any time."""
     found = [
         f"CHANGELOG.md: {line!r} is neither '## [Unreleased]' nor '## [X.Y.Z] - YYYY-MM-DD'"
         for line in text.splitlines()
@@ -86,7 +86,7 @@ def changelog_problems(text: str) -> list[str]:
 
 
 def release_problems(text: str, version: str) -> list[str]:
-    """What the changelog lacks for a release of this version."""
+    """Entries that the changelog lacks for a release of this version."""
     found = []
     date, lines = sections(text).get(version, (None, []))
     if date is None:

@@ -1,4 +1,4 @@
-"""What asv and the gate watch: a few cases, three rates each, through the command line.
+"""The cases that asv and the gate watch: three rates each, through the command line.
 
 The command line is the one interface that all commits share, so that the same measurement can be
 made of an old commit and of a new one. Nothing of rdbench is imported here.
@@ -41,7 +41,7 @@ class Case:
     rates: tuple[float, float, float]
     """Nats per symbol: low, middle, high."""
     dim: int | None = None
-    """What ``--dims`` has to be given, if anything."""
+    """The value of ``--dims``, for suites that take it."""
     finite: bool = False
     """Whether the source is finite: run only by the estimators that `ONLY` names for it."""
 
@@ -82,7 +82,7 @@ def pin() -> None:
 def call(
     python: str, arguments: Sequence[str], folder: Path, environ: Mapping[str, str] | None = None
 ) -> str:
-    """What ``python -P -m rdbench ARGUMENTS`` prints, run in ``folder``."""
+    """The output of ``python -P -m rdbench ARGUMENTS``, run in ``folder``."""
     done = subprocess.run(
         [python, "-P", "-m", "rdbench", *arguments],
         cwd=folder,

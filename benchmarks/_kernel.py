@@ -1,4 +1,4 @@
-"""What a kernel is, and what all of them need: nothing here is measured."""
+"""A kernel, and the tools that all of them need: nothing here is measured."""
 
 from __future__ import annotations
 

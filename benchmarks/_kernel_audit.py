@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,15 @@ def _closed_form() -> tuple[float, float]:
     )
 
 
-def _audited(marginal: Any, symbols: int, widest: float, above: float = 0.0) -> Kernel:
+def _audited(kind: str, symbols: int, widest: float, above: float = 0.0) -> Kernel:
     """The audit of q with few symbols.
 
-    ``widest`` is the largest distance in nats from the gap to the end of its interval that shows
-    the method at work; ``above`` is by how much it may lie too high in expectation.
+    Args:
+        kind: the form of q.
+        symbols: how many.
+        widest: the largest distance in nats from the gap to the end of its interval that shows the
+            method at work.
+        above: by how many nats the gap may lie too high in expectation.
     """
     import torch
 
@@ -51,7 +56,7 @@ def _audited(marginal: Any, symbols: int, widest: float, above: float = 0.0) -> 
     size = dataclasses.replace(
         SIZES["quick"], symbols=symbols, plug_in_draws=1000, paper_draws=0, conditional_symbols=0
     )
-    channel = TestChannel(_BETA, marginal, Claim(0.0, 0.0, "estimate"), _no_draws)
+    channel = TestChannel(_BETA, _marginal(kind), Claim(0.0, 0.0, "estimate"), _no_draws)
     generator = torch.Generator()
 
     def work() -> Any:
@@ -89,43 +94,28 @@ def _energy(y: Any) -> tuple[Any, Any]:
     return 0.5 * y.square().sum(1) / _VARIANCE, y / _VARIANCE
 
 
-@prepares
-def _atoms() -> Kernel:
+def _marginal(kind: str) -> Any:
+    """q as atoms, an energy, a density or a pushforward."""
     import torch
 
-    from rdbench.types import Atoms
+    from rdbench.types import Atoms, Density, Energy, Pushforward
 
-    y = np.linspace(-4.0, 4.0, 201)
-    log_w = -0.5 * y**2 / _VARIANCE
-    log_w -= np.logaddexp.reduce(log_w)
-    return _audited(Atoms(torch.from_numpy(y[:, None]), torch.from_numpy(log_w)), 4000, 0.005)
-
-
-@prepares
-def _quadrature() -> Kernel:
-    from rdbench.types import Energy
-
-    return _audited(Energy(_sample, _energy), 4000, 0.005)
-
-
-@prepares
-def _importance() -> Kernel:
-    from rdbench.types import Density
-
-    constant = 0.5 * math.log(2.0 * math.pi * _VARIANCE)
-    return _audited(Density(_sample, lambda y: -_energy(y)[0] - constant), 500, 0.02, 0.003)
-
-
-@prepares
-def _latent() -> Kernel:
-    from rdbench.types import Pushforward
-
-    return _audited(Pushforward(lambda z: math.sqrt(_VARIANCE) * z, 1), 500, 0.02, 0.003)
+    if kind == "atoms":
+        y = np.linspace(-4.0, 4.0, 201)
+        log_w = -0.5 * y**2 / _VARIANCE
+        log_w -= np.logaddexp.reduce(log_w)
+        return Atoms(torch.from_numpy(y[:, None]), torch.from_numpy(log_w))
+    if kind == "energy":
+        return Energy(_sample, _energy)
+    if kind == "density":
+        constant = 0.5 * math.log(2.0 * math.pi * _VARIANCE)
+        return Density(_sample, lambda y: -_energy(y)[0] - constant)
+    return Pushforward(lambda z: math.sqrt(_VARIANCE) * z, 1)
 
 
 AUDITS: dict[str, Prepare] = {
-    "audit_atoms": _atoms,
-    "audit_quadrature": _quadrature,
-    "audit_importance": _importance,
-    "audit_latent": _latent,
+    "audit_atoms": prepares(partial(_audited, "atoms", 4000, 0.005)),
+    "audit_quadrature": prepares(partial(_audited, "energy", 4000, 0.005)),
+    "audit_importance": prepares(partial(_audited, "density", 500, 0.02, 0.003)),
+    "audit_latent": prepares(partial(_audited, "pushforward", 500, 0.02, 0.003)),
 }

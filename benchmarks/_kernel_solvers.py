@@ -7,6 +7,7 @@ the closed form of the Gaussian.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,6 @@ def _gaussian(nodes: int, reach: float, std: float = 1.0) -> tuple[ndarray, ndar
 
 def _squares(x: ndarray) -> ndarray:
     return np.asarray(np.subtract.outer(x, x) ** 2)
-
-
-def _optimum(beta: float) -> float:
-    """F* of N(0, 1) under squared error: R = log(2 beta) / 2 and beta D = 1/2, in nats."""
-    return 0.5 * math.log(2.0 * beta) + 0.5
 
 
 def _by_hand(p: ndarray, rho: ndarray, beta: float, iterations: int) -> ndarray:
@@ -81,7 +77,7 @@ def _dense_2000() -> Kernel:
 
 @prepares
 def _banded() -> Kernel:
-    from rdbench.inference.kernels import BandedKernel
+    from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel
 
     x, p = _gaussian(1501, 6.0)
     count = 40
@@ -91,7 +87,7 @@ def _banded() -> Kernel:
 
 @prepares
 def _separable() -> Kernel:
-    from rdbench.inference.kernels import SeparableKernel
+    from rdbench.estimators.blahut_arimoto.grid_kernels import SeparableKernel
 
     # From uniform weights the iteration on a product source is the product of two iterations.
     (x, p), (y, r) = _gaussian(97, 5.0), _gaussian(97, 2.5, 0.5)
@@ -120,42 +116,24 @@ def _scan() -> Kernel:
     return _iterations(operator, p, count, lambda: _by_hand(p, rho, beta, count))
 
 
-def _solved(found: Any, beta: float, tolerance: float) -> None:
-    """The certificate is reached, brackets the closed form, and belongs to the weights."""
-    assert found.converged, f"the gap is {found.gap:g} nats"
-    assert found.gap < tolerance, f"the gap is {found.gap:g} nats"
-    optimum = _optimum(beta)
-    assert found.lagrangian >= optimum - _GRID_ERROR, "F lies below F*"
-    assert found.lagrangian - found.gap <= optimum + _GRID_ERROR, "the lower bound lies above F*"
-    assert_allclose(found.weights.sum(), 1.0, rtol=1e-9, equal_nan=False)
-
-
-@prepares
-def _squarem() -> Kernel:
-    from rdbench.inference.finite import squarem
+def _solver(name: str, nodes: int, tolerance: float) -> Kernel:
+    """A solver on a Gaussian's grid: its certificate brackets the closed form."""
+    from rdbench.inference import finite
     from rdbench.inference.kernels import DenseKernel
 
-    x, p = _gaussian(801, 8.0)
-    beta, tolerance = 4.0, 1e-5
-    operator = DenseKernel.build(_squares(x), beta)
-    return Kernel(
-        lambda: squarem(operator, p, tolerance=tolerance),
-        lambda found: _solved(found, beta, tolerance),
-    )
+    x, p = _gaussian(nodes, 8.0)
+    beta = 4.0
+    operator, solve = DenseKernel.build(_squares(x), beta), getattr(finite, name)
 
+    def check(found: Any) -> None:
+        assert found.converged, f"the gap is {found.gap:g} nats"
+        assert found.gap < tolerance, f"the gap is {found.gap:g} nats"
+        optimum = 0.5 * math.log(2.0 * beta) + 0.5  # R = log(2 beta) / 2 and beta D = 1/2
+        assert found.lagrangian >= optimum - _GRID_ERROR, "F lies below F*"
+        assert found.lagrangian - found.gap <= optimum + _GRID_ERROR, "the bound lies above F*"
+        assert_allclose(found.weights.sum(), 1.0, rtol=1e-9, equal_nan=False)
 
-@prepares
-def _interior_point() -> Kernel:
-    from rdbench.inference.finite import interior_point
-    from rdbench.inference.kernels import DenseKernel
-
-    x, p = _gaussian(251, 8.0)
-    beta, tolerance = 4.0, 1e-7
-    operator = DenseKernel.build(_squares(x), beta)
-    return Kernel(
-        lambda: interior_point(operator, p, tolerance=tolerance),
-        lambda found: _solved(found, beta, tolerance),
-    )
+    return Kernel(lambda: solve(operator, p, tolerance=tolerance), check)
 
 
 SOLVERS: dict[str, Prepare] = {
@@ -164,6 +142,6 @@ SOLVERS: dict[str, Prepare] = {
     "ba_banded_1501": _banded,
     "ba_separable_97x97": _separable,
     "ba_scan_801": _scan,
-    "squarem_solve": _squarem,
-    "interior_point_solve": _interior_point,
+    "squarem_solve": prepares(partial(_solver, "squarem", 801, 1e-5)),
+    "interior_point_solve": prepares(partial(_solver, "interior_point", 251, 1e-7)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -14,55 +15,30 @@ Metric = Literal["sqeuclidean", "cityblock", "hamming"]
 """By SciPy's names."""
 
 
-def _distances(measure: Any, x: ndarray, y: ndarray, metric: Metric, scale: float = 1.0) -> Kernel:
-    """All pairs, against SciPy's loops in C."""
+def _distances(measure: str, metric: Metric, dim: int, seed: int) -> Kernel:
+    """All pairs of 2000 and 1000 points, against SciPy's loops in C."""
     import torch
 
-    a, b = torch.from_numpy(x), torch.from_numpy(y)
+    from rdbench import distortions
+
+    if metric == "hamming":
+        rng = np.random.default_rng(seed)
+        x, y = (rng.integers(0, 4, (n, dim)).astype(float) for n in (2000, 1000))
+    else:
+        # d = 20 far from the origin, where an expanded square would cancel if it were not centred
+        x, y = (
+            np.random.default_rng(s).standard_normal((n, dim)) + 100.0 * (dim == 20)
+            for n, s in ((2000, seed), (1000, seed + 1))
+        )
+    a, b, rho = torch.from_numpy(x), torch.from_numpy(y), getattr(distortions, measure)()
 
     def check(found: Any) -> None:
         from scipy.spatial.distance import cdist
 
-        expected = scale * cdist(x, y, metric)
+        expected = (dim if metric == "hamming" else 1) * cdist(x, y, metric)
         assert_allclose(found.numpy(), expected, rtol=1e-10, atol=1e-10, equal_nan=False)
 
-    return Kernel(lambda: measure.pairwise(a, b), check)
-
-
-def _normal(rows: int, dim: int, seed: int) -> ndarray:
-    return np.random.default_rng(seed).standard_normal((rows, dim))
-
-
-@prepares
-def _squared_plane() -> Kernel:
-    from rdbench.distortions import SquaredError
-
-    return _distances(SquaredError(), _normal(2000, 2, 1), _normal(1000, 2, 2), "sqeuclidean")
-
-
-@prepares
-def _squared_20() -> Kernel:
-    from rdbench.distortions import SquaredError
-
-    # Far from the origin, where an expanded square would cancel if it were not centred.
-    x, y = _normal(2000, 20, 3) + 100.0, _normal(1000, 20, 4) + 100.0
-    return _distances(SquaredError(), x, y, "sqeuclidean")
-
-
-@prepares
-def _absolute() -> Kernel:
-    from rdbench.distortions import AbsoluteError
-
-    return _distances(AbsoluteError(), _normal(2000, 5, 5), _normal(1000, 5, 6), "cityblock")
-
-
-@prepares
-def _hamming() -> Kernel:
-    from rdbench.distortions import Hamming
-
-    rng = np.random.default_rng(7)
-    x, y = (rng.integers(0, 4, (n, 5)).astype(float) for n in (2000, 1000))
-    return _distances(Hamming(), x, y, "hamming", scale=5.0)
+    return Kernel(lambda: rho.pairwise(a, b), check)
 
 
 def _em_by_hand(
@@ -75,11 +51,11 @@ def _em_by_hand(
         [np.log(w[k]) + multivariate_normal(means[k], covs[k]).logpdf(x) for k in range(len(w))],
         1,
     )
-    share = np.exp(joint - np.logaddexp.reduce(joint, 1)[:, None])
-    total = share.sum(0)
-    new_means = share.T @ x / total[:, None]
+    responsibilities = np.exp(joint - np.logaddexp.reduce(joint, 1)[:, None])
+    total = responsibilities.sum(0)
+    new_means = responsibilities.T @ x / total[:, None]
     new_covs = []
-    for weights in share.T:
+    for weights in responsibilities.T:
         values, vectors = np.linalg.eigh(np.cov(x.T, aweights=weights, ddof=0))
         new_covs.append(vectors * np.maximum(values, least) @ vectors.T)
     return total / len(x), new_means, np.stack(new_covs)
@@ -115,9 +91,9 @@ def _em() -> Kernel:
 
 
 SUMS: dict[str, Prepare] = {
-    "distances_squared_d2": _squared_plane,
-    "distances_squared_d20": _squared_20,
-    "distances_absolute_d5": _absolute,
-    "distances_hamming_d5": _hamming,
+    "distances_squared_d2": prepares(partial(_distances, "SquaredError", "sqeuclidean", 2, 1)),
+    "distances_squared_d20": prepares(partial(_distances, "SquaredError", "sqeuclidean", 20, 3)),
+    "distances_absolute_d5": prepares(partial(_distances, "AbsoluteError", "cityblock", 5, 5)),
+    "distances_hamming_d5": prepares(partial(_distances, "Hamming", "hamming", 5, 7)),
     "em_step": _em,
 }

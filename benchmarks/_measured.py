@@ -1,4 +1,4 @@
-"""One measured run of every case: what the suites of accuracy, cost and memory read.
+"""One measured run of every case, which the suites of accuracy, cost and memory read.
 
 asv calls ``measured`` once per commit, in the commit's own environment, and hands its answer to
 every benchmark of the modules that name it ``setup_cache`` (asv knows a set-up by the module and
@@ -59,7 +59,7 @@ measured.timeout = 3600  # type: ignore[attr-defined]  # seconds; asv looks for 
 
 
 class PerCase:
-    """What the suites that read the measured run have in common."""
+    """The common part of the suites that read the measured run."""
 
     params: tuple[tuple[object, ...], ...] = (ESTIMATORS, CASE_NAMES)
     param_names: tuple[str, ...] = ("estimator", "case")
@@ -113,7 +113,7 @@ def number(row: Row, column: str) -> float:
 
 
 def cost(have: Measured, estimator: str, case: str, column: str) -> float:
-    """What the fit of a case consumed; one that missed a rate is not cheap, it is a failure.
+    """The cost of the fit of a case; one that missed a rate is not cheap, it is a failure.
 
     Raises:
         CaseFailed: there is no such cell, or a rate of it has no gap.

@@ -1,4 +1,4 @@
-"""What a fit costs: seconds of the whole ladder, and CPU seconds until the gap is small."""
+"""The cost of a fit: seconds of the whole ladder, and CPU seconds until the gap is small."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ REACHED = frozenset(
         *((name, "ramp-d5", target) for name in _SMOOTH for target in TARGETS),
     }
 )
-"""What the quick budget reached at all three rates with room to spare when this was written. The
-rest is n/a: a target that is met by luck would come and go."""
+"""The targets that the quick budget reached at all three rates with room to spare when this was
+written. The rest is n/a: a target that is met by luck would come and go."""
 
 
 class ToGap(PerCase):

@@ -162,9 +162,10 @@ ESTIMATOR = MixtureEM
 
 
 def _blocks(task: Task, count: int, go_on: Progress) -> Iterator[Float[Tensor, "n d"]]:
-    """The training draws: the first ones, then fresh ones where there are any."""
-    yield task.warm
-    left = 0 if task.draws.fixed else count - len(task.warm)
+    """The training draws: the first ones and fresh ones, or all fixed points."""
+    fixed = task.draws.fixed
+    yield task.draws.once(fixed) if fixed else task.warm
+    left = 0 if fixed else count - len(task.warm)
     while left > 0 and go_on():
         rows = min(left, max(1, _BLOCK // task.dim))
         yield task.draws.sample(rows)

@@ -32,8 +32,8 @@ def array(value: Array, what: str, ndim: int, *, finite: bool = True) -> Tensor:
     """``value`` as a float64 tensor of ``ndim`` dimensions; a float64 tensor comes back as it is.
 
     Raises:
-        RdbenchError: it is no array of real numbers, has another number of dimensions, is empty,
-            or, with ``finite``, holds NaN or infinite numbers.
+        RdbenchError: it is not an array of real numbers, has another number of dimensions, is
+            empty, or, with ``finite``, holds NaN or infinite numbers.
     """
     found = _tensor(value, what)
     if found.ndim != ndim or found.numel() == 0:

@@ -66,7 +66,7 @@ HEAD = (
     Column("budget", "cell", "text", "the budget of the run"),
     Column("n_train", "cell", "whole", "the size of the training set; empty for fresh draws"),
 )
-"""What every row says: the problem, and what was run on it."""
+"""Of every row: the problem, and the estimator that was run on it."""
 
 POINT = (
     Column("beta", "point", "number", "the slope β = −dR/dD", "nats per rho", label="β"),
@@ -128,7 +128,7 @@ POINT = (
     Column("mode_mass_error", "point", "number", "the largest error of the probability of a mode",
            "fraction"),
 )  # fmt: skip
-"""One slope: what was claimed, what the audit found, what is true."""
+"""Of one slope: the claim, the audit and the truth."""
 
 AUDIT_S = Column("audit_s", "point", "number", "seconds of the audit of the point", "s")
 """In a table of cells: of all its points."""

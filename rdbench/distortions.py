@@ -90,8 +90,28 @@ class AbsoluteError:
         return dim * math.log(2.0 / beta)
 
 
+class _OnLetters:
+    """A distortion without a gradient, and with no noise on R^d."""
+
+    name: ClassVar[str]
+
+    def value_and_grad(
+        self, x: Float[Tensor, "*b d"], y: Float[Tensor, "*b d"]
+    ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b d"]]:
+        """Not differentiable: raises NotImplementedError."""
+        raise NotImplementedError(f"{self.name} distortion has no gradient")
+
+    def noise(self, beta: float, n: int, dim: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """No such noise on R^d: raises NotImplementedError."""
+        raise NotImplementedError(f"{self.name} distortion has no noise density on R^d")
+
+    def log_noise_mass(self, beta: float, dim: int) -> float:
+        """Infinite on R^d: raises NotImplementedError."""
+        raise NotImplementedError(f"exp(-beta rho) of {self.name} distortion has no mass on R^d")
+
+
 @dataclass(frozen=True)
-class Hamming:
+class Hamming(_OnLetters):
     """rho(x, y) = number of coordinates in which x and y differ."""
 
     name: ClassVar[str] = "hamming"
@@ -103,24 +123,10 @@ class Hamming:
             total += x[:, i, None] != y[:, i]
         return total
 
-    def value_and_grad(
-        self, x: Float[Tensor, "*b d"], y: Float[Tensor, "*b d"]
-    ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b d"]]:
-        """Not differentiable: raises NotImplementedError."""
-        raise NotImplementedError("Hamming distortion has no gradient")
-
-    def noise(self, beta: float, n: int, dim: int, generator: Generator) -> Float[Tensor, "n d"]:
-        """No such noise on R^d: raises NotImplementedError."""
-        raise NotImplementedError("Hamming distortion has no noise density on R^d")
-
-    def log_noise_mass(self, beta: float, dim: int) -> float:
-        """Infinite on R^d: raises NotImplementedError."""
-        raise NotImplementedError("exp(-beta rho) of Hamming distortion has infinite mass on R^d")
-
 
 @converts
 @dataclass(frozen=True, eq=False)
-class TableDistortion:
+class TableDistortion(_OnLetters):
     """rho(i, j) = table_ij for letters that are the numbers 0, 1, ..., as points of dimension 1.
 
     Row i is the source letter i, column j the reproduction letter j. Entries may be negative, and
@@ -157,8 +163,8 @@ class TableDistortion:
         """Refuse a source or an alphabet that the table does not fit.
 
         Raises:
-            RdbenchError: the letters are no scalars; a point is no letter; a finite source has not
-                one letter for every row.
+            RdbenchError: the letters are not scalars; a point is not a letter; a finite source
+                has not one letter for every row.
         """
         rows, columns = self.table.shape
         if dim != 1:
@@ -178,7 +184,7 @@ class TableDistortion:
         """table[x_i, y_j].
 
         Raises:
-            ValueError: a point is no letter of the table.
+            ValueError: a point is not a letter of the table.
         """
         rows = self._letters(x, self.table.shape[0], "source")
         columns = self._letters(y, self.table.shape[1], "reproduction")
@@ -192,23 +198,9 @@ class TableDistortion:
         if not bool(exact.all()):
             wrong = float(values[~exact][0])
             raise ValueError(
-                f"{wrong:g} is no letter of the table: its {side} letters are 0 to {size - 1}"
+                f"{wrong:g} is not a letter of the table: its {side} letters are 0 to {size - 1}"
             )
         return letters
-
-    def value_and_grad(
-        self, x: Float[Tensor, "*b d"], y: Float[Tensor, "*b d"]
-    ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b d"]]:
-        """Not differentiable: raises NotImplementedError."""
-        raise NotImplementedError("a table of distortions has no gradient")
-
-    def noise(self, beta: float, n: int, dim: int, generator: Generator) -> Float[Tensor, "n d"]:
-        """No such noise on R^d: raises NotImplementedError."""
-        raise NotImplementedError("a table of distortions has no noise density on R^d")
-
-    def log_noise_mass(self, beta: float, dim: int) -> float:
-        """No mass on R^d: raises NotImplementedError."""
-        raise NotImplementedError("a table of distortions has no noise density on R^d")
 
 
 def _fitting(letters: Callable[[Tensor, int, str], Tensor], *of: Any) -> Tensor:

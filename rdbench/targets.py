@@ -37,7 +37,7 @@ def import_module(head: str) -> ModuleType:
 
 
 def class_in(module: ModuleType, head: str, name: str) -> Any:
-    """What the module calls by that name.
+    """The class of that name.
 
     Args:
         module: as `import_module` gave it.
@@ -60,7 +60,8 @@ def class_in(module: ModuleType, head: str, name: str) -> Any:
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise RdbenchError(f"there is no file {path}")
-    name, path = path.stem, path.resolve()
+    path = path.resolve()
+    name = path.parent.name if path.stem == "__init__" else path.stem
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) != str(path):
         raise RdbenchError(f"{path.name} has the name of another module, {name}: rename the file")

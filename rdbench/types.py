@@ -179,6 +179,12 @@ class Distortion(Protocol):
     def noise(self, beta: float, n: int, dim: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draws of the noise with density proportional to exp(-beta rho(0, z)).
 
+        Args:
+            beta: the slope > 0.
+            n: how many.
+            dim: d.
+            generator: of all draws.
+
         Raises:
             NotImplementedError: this distortion has no such noise on R^d.
         """
@@ -201,7 +207,7 @@ class HasLetters(Protocol):
         """Refuse a source or an alphabet that the letters do not fit.
 
         Raises:
-            RdbenchError: a point that is no letter, or another number of source letters.
+            RdbenchError: a point that is not a letter, or another number of source letters.
         """
 
 
@@ -228,8 +234,8 @@ class Problem:
     one: all columns of a table.
 
     Raises:
-        RdbenchError: an alphabet that is no array of finite points of the source's dimension, or
-            that a table does not fit.
+        RdbenchError: an alphabet that is not an array of finite points of the source's dimension,
+            or that a table does not fit.
     """
 
     source: Source
@@ -412,7 +418,14 @@ class HasConditional(Protocol):
     def sample_conditional(
         self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator
     ) -> Float[Tensor, "n k d"]:
-        """k draws of p*(y|x) for every row of x."""
+        """k draws of p*(y|x) for every row of x.
+
+        Args:
+            x: the symbols (n, d).
+            k: draws for each of them.
+            beta: the slope, nats per unit of distortion.
+            generator: of all draws.
+        """
 
 
 @dataclass(frozen=True)
@@ -666,7 +679,14 @@ class Estimator(Protocol):
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
     ) -> Iterator[TestChannel | Refusal]:
-        """Estimate the optimal reproduction marginal at every slope of ``betas``."""
+        """Estimate the optimal reproduction marginal at every slope of ``betas``.
+
+        Args:
+            view: all that is shown of the problem.
+            betas: the slopes, nats per unit of distortion.
+            generator: of all draws.
+            monitor: takes progress and checkpoints; may end the fit.
+        """
 
 
 # --------------------------------------------------------------------------------------------

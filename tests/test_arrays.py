@@ -178,7 +178,7 @@ BAD = [
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("name", EVERY)
-def test_what_is_no_such_array_is_refused_in_one_line(name: str, bad: Any) -> None:
+def test_anything_but_such_an_array_is_refused_in_one_line(name: str, bad: Any) -> None:
     make, arguments = EVERY[name]
     for position, argument in enumerate(arguments):
         if isinstance(argument, str) or (bad is None and make is Problem):
@@ -251,7 +251,7 @@ def test_float64_probabilities_keep_their_digits() -> None:
         [1, 1],
     ],
 )
-def test_what_does_not_sum_to_one_in_its_own_type_is_refused(p: Any) -> None:
+def test_sums_other_than_one_in_their_own_type_are_refused(p: Any) -> None:
     with pytest.raises(RdbenchError, match="non-negative and sum to one"):
         FiniteSource("x", torch.arange(len(p))[:, None], p)
 

@@ -156,9 +156,9 @@ def test_the_page_of_an_estimator_has_its_parameters_and_presets(
 def test_a_parameter_is_shown_with_its_docstring(hooks: ModuleType) -> None:
     table = {
         name: hooks.GENERATED["parameters"](name)
-        for name in ("blahut_arimoto", "ebrd", "wgd")  # a section Args, an ancestor, the class
+        for name in ("mixture_em", "ebrd", "wgd")  # a section Args, an ancestor, the class
     }
-    assert "| the number of atoms of a codebook. |" in table["blahut_arimoto"]
+    assert "| the most components; held-out likelihood chooses, at" in table["mixture_em"]
     assert "| Most EM iterations at every slope. |" in table["ebrd"]
     assert "| n, the number of atoms. |" in table["wgd"]
 

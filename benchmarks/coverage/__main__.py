@@ -34,7 +34,7 @@ from benchmarks.coverage.cases import exact_cases, heavy_cases, upper_cases
 from benchmarks.coverage.rates import rates
 from benchmarks.coverage.tables import Work, bias, energies, mixtures, repeated
 
-TABLES: Mapping[str, Callable[[], Work]] = {
+TABLES: dict[str, Callable[[], Work]] = {
     "heavy": partial(repeated, heavy_cases, False),
     "coverage": partial(repeated, exact_cases, False),
     "energies": energies,

@@ -43,7 +43,6 @@ from rdbench.types import (
     Density,
     Encoder,
     Energy,
-    Marginal,
     Problem,
     Pushforward,
     TestChannel,
@@ -109,51 +108,24 @@ def exact_cases() -> list[Case]:
     def atoms_gap() -> float:
         return _on_the_line(gaussian, water, atoms, beta)
 
+    def plane_gap(potential: Callable[[Tensor], Tensor]) -> Callable[[], float]:
+        return lambda: _in_the_plane(mixture, shannon, potential, 0.8)
+
     return [
-        Case(
-            "Gaussian energy, quadrature d=1",
-            channel(beta, energy_of(q), q),
-            problem,
-            water,
-            lambda: inflated_gap(gaussian, beta, 1.3),
-            1,
-        ),
+        Case("Gaussian energy, quadrature d=1", channel(beta, energy_of(q), q), problem, water,
+             lambda: inflated_gap(gaussian, beta, 1.3), 1),
         Case("24 atoms, d=1", channel(beta, atoms), problem, water, atoms_gap, 2),
-        Case(
-            "24 atoms, d=1, potential unknown",
-            channel(beta, atoms),
-            problem,
-            unpaired,
-            atoms_gap,
-            3,
-        ),
-        Case(
-            "mixture energy, quadrature d=2",
-            channel(0.8, energy_of(wide), wide),
-            planar,
-            shannon,
-            lambda: _in_the_plane(mixture, shannon, lambda x: -wide.log_partition(x, 0.8), 0.8),
-            4,
-            dataclasses.replace(_SMALL, symbols=250),
-        ),
-        Case(
-            "200 random atoms, d=2",
-            channel(0.8, codebook),
-            planar,
-            shannon,
-            lambda: _in_the_plane(mixture, shannon, atom_potential(codebook, 0.8), 0.8),
-            5,
-        ),
-        Case(
-            "Laplacian energy, absolute error, d=1",
-            channel(4.0, _laplacian_energy(3.0, 1.7)),
-            Problem(laplacian, AbsoluteError()),
-            LaplacianAbsolute(laplacian),
-            lambda: _laplacian_gap(4.0, 1.7, 2.0),
-            6,
-            dataclasses.replace(_SMALL, symbols=100),
-        ),
-    ]
+        Case("24 atoms, d=1, potential unknown", channel(beta, atoms), problem, unpaired,
+             atoms_gap, 3),
+        Case("mixture energy, quadrature d=2", channel(0.8, energy_of(wide), wide), planar, shannon,
+             plane_gap(lambda x: -wide.log_partition(x, 0.8)), 4,
+             dataclasses.replace(_SMALL, symbols=250)),
+        Case("200 random atoms, d=2", channel(0.8, codebook), planar, shannon,
+             plane_gap(atom_potential(codebook, 0.8)), 5),
+        Case("Laplacian energy, absolute error, d=1", channel(4.0, _laplacian_energy(3.0, 1.7)),
+             Problem(laplacian, AbsoluteError()), LaplacianAbsolute(laplacian),
+             lambda: _laplacian_gap(4.0, 1.7, 2.0), 6, dataclasses.replace(_SMALL, symbols=100)),
+    ]  # fmt: skip
 
 
 def upper_cases() -> list[Case]:
@@ -162,23 +134,18 @@ def upper_cases() -> list[Case]:
     eight = eight_modes(10)
     shannon = TightShannonBound(eight)
     steep = shannon.slope(10.0)
-    absolute: tuple[tuple[str, Marginal, int], ...] = (
-        ("plug-in, pushforward", Pushforward(lambda z: _laplacian_of(z, 3.0, 1.7), 1), 4000),
-        ("density", Density(narrow.sample, narrow.log_prob), 1000),
-    )
+    problem, known = Problem(laplacian, AbsoluteError()), LaplacianAbsolute(laplacian)
+    pushed = Pushforward(lambda z: _laplacian_of(z, 3.0, 1.7), 1)
+    as_density = Density(narrow.sample, narrow.log_prob)
+
+    def gap() -> float:
+        return _laplacian_gap(4.0, 1.7, 2.0)
+
     return [
-        *(
-            Case(
-                f"{kind}, absolute error, d=1",
-                channel(4.0, marginal),
-                Problem(laplacian, AbsoluteError()),
-                LaplacianAbsolute(laplacian),
-                lambda: _laplacian_gap(4.0, 1.7, 2.0),
-                stream,
-                repetitions=repetitions,
-            )
-            for stream, (kind, marginal, repetitions) in enumerate(absolute, 11)
-        ),
+        Case("plug-in, pushforward, absolute error, d=1", channel(4.0, pushed), problem, known,
+             gap, 11),
+        Case("density, absolute error, d=1", channel(4.0, as_density), problem, known, gap, 12,
+             repetitions=1000),
         _gaussian_case(1, 1.0, "pushforward", 14),
         _gaussian_case(2, 4.0, "pushforward", 15),
         _gaussian_case(10, 10.0, "pushforward", 16),
@@ -188,16 +155,10 @@ def upper_cases() -> list[Case]:
         _gaussian_case(2, 4.0, "density", 20),
         _gaussian_case(5, 5.0, "density", 21),
         _gaussian_case(10, 20.0, "density", 22),
-        Case(
-            "density, eight modes, d=10, R=10",
-            channel(steep, density_of(shannon.reproduction(steep))),
-            Problem(eight, SquaredError()),
-            shannon,
-            lambda: 0.0,
-            13,
-            repetitions=1000,
-        ),
-    ]
+        Case("density, eight modes, d=10, R=10",
+             channel(steep, density_of(shannon.reproduction(steep))),
+             Problem(eight, SquaredError()), shannon, lambda: 0.0, 13, repetitions=1000),
+    ]  # fmt: skip
 
 
 def _gaussian_case(dim: int, rate: float, kind: str, stream: int) -> Case:
@@ -276,26 +237,13 @@ def heavy_cases() -> list[Case]:
         _line("t5: 120 atoms on ±8, R=2", t5, known, 2.0, _even(120, 8.0), 63),
         _line("t5: 40 atoms on ±5, R=0.85", t5, known, 0.8498, _even(40, 5.0), 64),
         _line("Laplacian: 40 atoms on ±6, R=1.8", laplacian, smooth, 1.8, _even(40, 6.0), 65),
-        _line(
-            "Gaussian: 400 atoms on ±4, R=3",
-            gaussian,
-            WaterFilling(gaussian),
-            3.0,
-            _even(400, 4.0, shaped=True),
-            66,
-        ),
+        _line("Gaussian: 400 atoms on ±4, R=3", gaussian, WaterFilling(gaussian), 3.0,
+              _even(400, 4.0, shaped=True), 66),
         _grid_in_the_plane(),
-        _heavy(
-            "t5 in d=10: one atom",
-            beta,
-            next(one_atom),
-            ten.problem.source,
-            ten.reference,
-            lambda: gap,
-            71,
-        ),
+        _heavy("t5 in d=10: one atom", beta, next(one_atom), ten.problem.source, ten.reference,
+               lambda: gap, 71),
         _heavy("t5 x t5 x t5: one atom", 1.0, next(one_atom), product, zero, lambda: 5.0, 72),
-    ]
+    ]  # fmt: skip
 
 
 def _heavy(

@@ -1,4 +1,4 @@
-"""In what each side runs: this interpreter where its pins allow it, else an environment of its own.
+"""The interpreter of each side: the one at hand where its pins allow it, else one of its own.
 
 A change of a pin changes what is measured as much as a change of code does; but only the pins of
 what rdbench needs at run time count, not those of the tools for documentation or tests.
@@ -29,7 +29,7 @@ PROBE = Path(__file__).with_name("probe.py")
 
 @dataclass(frozen=True)
 class Needs:
-    """What a side declares that it runs with."""
+    """The packages that a side declares it runs with."""
 
     dependencies: tuple[str, ...]
     pins: tuple[str, ...]

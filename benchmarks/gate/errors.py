@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class BadInput(ValueError):
-    """What was asked for does not exist; one line that says what is valid. Exit code 2."""
+    """Something that does not exist was asked for; one line says what is valid. Exit code 2."""
 
 
 class Broken(RuntimeError):

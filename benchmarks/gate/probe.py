@@ -12,7 +12,7 @@ import platform
 import sys
 
 MODULES = ("rdbench", "rdbench.cli", "rdbench.cli.run", "rdbench.cli_run")
-"""What ``rdbench run`` needs before it asks for an estimator; commits have one of the last two."""
+"""Imported by ``rdbench run`` before any estimator; commits have one of the last two."""
 
 
 def packages() -> dict[str, str]:

@@ -64,7 +64,7 @@ class Side:
 
 
 def git(root: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
-    """What git prints, without the last newline; `BadInput` where it complains."""
+    """The output of git, without the last newline; `BadInput` where it complains."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments],

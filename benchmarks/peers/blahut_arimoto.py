@@ -205,26 +205,25 @@ class Contest:
         return weights
 
     def _classical(self, aim: str, target: float, k: int, count: int, needed: int | None) -> Timing:
-        p, found = self.problem.p, []
-
-        def work() -> None:
-            kernel = DenseKernel.build(self.problem.rho, self.problem.beta)
-            found.append(finite.ba(kernel, p, tolerance=-math.inf, iterations=count))
-
-        cpu = cpu_seconds(work)
-        return self._row(aim, target, "classical", k, count, cpu, found[0].weights, False, needed)
+        cpu, got = self._ours(finite.ba, tolerance=-math.inf, iterations=count)
+        return self._row(aim, target, "classical", k, count, cpu, got.weights, False, needed)
 
     def _default(self, aim: str, target: float, k: int) -> Timing:
         """The interior point, which goes on until the target is certified."""
-        p, found = self.problem.p, []
+        cpu, got = self._ours(finite.interior_point, tolerance=target, iterations=80)
+        return self._row(aim, target, "default", k, got.iterations, cpu, got.weights, False, 0)
+
+    def _ours(
+        self, solver: Callable[..., finite.Solution], **how: float
+    ) -> tuple[float, finite.Solution]:
+        """CPU seconds of a solver of ours with the kernel's set-up, and what it found."""
+        found: list[finite.Solution] = []
 
         def work() -> None:
             kernel = DenseKernel.build(self.problem.rho, self.problem.beta)
-            found.append(finite.interior_point(kernel, p, tolerance=target, iterations=80))
+            found.append(solver(kernel, self.problem.p, **how))
 
-        cpu = cpu_seconds(work)
-        got = found[0]
-        return self._row(aim, target, "default", k, got.iterations, cpu, got.weights, False, 0)
+        return cpu_seconds(work), found[0]
 
     def _judge(self, weights: ndarray) -> tuple[float, float]:
         """F(w) - F* and log max c(w), by none of the contenders."""
@@ -234,35 +233,26 @@ class Contest:
         return float(-self.problem.p @ np.log(z)) - self.optimum, float(np.log(c.max()))
 
     def _row(
-        self,
-        aim: str,
-        target: float,
-        contender: str,
-        k: int,
-        iterations: int,
-        cpu: float,
-        weights: ndarray | None,
-        scaled: bool,
-        needed: int | None,
-    ) -> Timing:
-        """A row; what was really run has to be as good as is said.
+        self, aim: str, target: float, contender: str, k: int, iterations: int, cpu: float,
+        weights: ndarray | None, scaled: bool, needed: int | None,
+    ) -> Timing:  # fmt: skip
+        """A row; a contender that was really run has to be as good as is said.
 
         Raises:
             RuntimeError: it is not.
         """
-        problem, reached = self.problem, needed is not None
         excess, gap = (math.nan, math.nan) if weights is None else self._judge(weights)
-        judged = gap if aim == "certified" else excess
+        judged, reached = gap if aim == "certified" else excess, needed is not None
         if weights is not None and reached and judged > target * 1.001 + 1e-12:
             raise RuntimeError(f"{self.name}, {aim} {target:g}: {contender} reached {judged:g}")
         return Timing(
-            self.name, problem.n, problem.beta, aim, target, contender, k, iterations,
+            self.name, self.problem.n, self.problem.beta, aim, target, contender, k, iterations,
             cpu, excess, gap, scaled, reached, versions(),
         )  # fmt: skip
 
 
 def versions() -> str:
-    """What was compared, and with which NumPy."""
+    """The versions of dit and NumPy."""
     return " ".join(f"{name}={importlib.metadata.version(name)}" for name in ("dit", "numpy"))
 
 

@@ -39,7 +39,7 @@ class Look:
     """Of the 95% interval; nan where only the upper end is meant."""
     gap_hi: float
     last: bool
-    """What the fit ended with, audited with more symbols than the others."""
+    """Whether it is the end of the fit, audited with more symbols than the others."""
     steps: int
     """Gradient steps of the whole fit."""
     status: str

@@ -37,7 +37,7 @@ class Match:
     seconds: int
     """Wall seconds after which the authors' settings are stopped; ours end by themselves."""
     dim: int | None = None
-    """What ``--dims`` has to be given, if anything."""
+    """The value of ``--dims``, for suites that take it."""
 
     @property
     def name(self) -> str:

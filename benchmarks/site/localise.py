@@ -31,7 +31,7 @@ class NotLocal(Exception):
 
 @dataclass(frozen=True)
 class Asset:
-    """What is served in place of an address."""
+    """The file that is served in place of an address."""
 
     url: str
     integrity: str
@@ -109,7 +109,7 @@ def _data(folder: Path) -> str:
 
 
 class _Loads(HTMLParser):
-    """What a page loads: everything with an address but links to follow."""
+    """Everything that a page loads: all tags with an address but links to follow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class _Loads(HTMLParser):
 
 
 def _remote(folder: Path) -> list[tuple[Path, str]]:
-    """What the pages and style sheets would still load from elsewhere."""
+    """Addresses elsewhere that the pages and style sheets would still load."""
     found = []
     for path in sorted(folder.rglob("*.html")):
         loads = _Loads()

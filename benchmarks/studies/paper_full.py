@@ -41,7 +41,7 @@ def is_dear(plan: Planned) -> bool:
 
 
 def missing_cells(plans: list[Planned], store: Store) -> list[tuple[int, list[Cell]]]:
-    """What is to run, in order, each list with the draws that its cells have to keep."""
+    """The cells to run, in order, each list with the draws that its cells have to keep."""
     seen: set[str] = set()
     out = []
     for plan in plans:

@@ -26,6 +26,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from rdbench.estimators.beta_vae.flow import Flow
+from rdbench.inference.em import matrix_root, mixture_moments
 from rdbench.inference.networks import single
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density, Distortion
@@ -135,19 +136,19 @@ class MixtureVAE(torch.nn.Module):
         super().__init__()
         batch, size, dim = len(priors), fitted.size, fitted.dim
         device = generator.device
-        centre, overall = _moments(fitted)
-        prior_overall = torch.stack([_moments(p)[1] for p in priors])
+        centre, overall = mixture_moments(fitted)
+        prior_overall = torch.stack([mixture_moments(p)[1] for p in priors])
         values = {
             "means0": torch.stack([p.means for p in priors]),
             "log_weights0": torch.stack([p.weights for p in priors]).log(),
-            "factor0": torch.stack([_root(p.covs) for p in priors]),
-            "unit": _root(fitted.covs).expand(batch, size, dim, dim),
+            "factor0": torch.stack([matrix_root(p.covs) for p in priors]),
+            "unit": matrix_root(fitted.covs).expand(batch, size, dim, dim),
             "noise": noise.double(),
             "slopes": slopes.double(),
             "centre": centre.expand(batch, 1, dim),
             "whiten_x": _whitening(overall).expand(batch, dim, dim),
             "whiten_z": _whitening(prior_overall),
-            "spread": _root(overall).expand(batch, dim, dim),
+            "spread": matrix_root(overall).expand(batch, dim, dim),
         }
         for name, value in values.items():
             self.register_buffer(name, value.to(device).clone())
@@ -234,7 +235,14 @@ class MixtureVAE(torch.nn.Module):
     def latent(
         self, posterior: Posterior, linear: Linear, labels: Int[Tensor, "B n"], generator: Generator
     ) -> Float[Tensor, "B n d"]:
-        """One draw of e_k(z|x) for every symbol, k its label."""
+        """One draw of e_k(z|x) for every symbol, k its label.
+
+        Args:
+            posterior: of n symbols.
+            linear: of the same parameters.
+            labels: k, (B, n).
+            generator: the source of randomness.
+        """
         (batch, size, n, dim), device = posterior.mean.shape, labels.device
         e = torch.randn(batch, n, dim, generator=generator, device=device, dtype=torch.float64)
         pick = labels[:, None, :, None].expand(batch, 1, n, dim)
@@ -331,20 +339,6 @@ def _mean_absolute(mean: Tensor, std: Tensor) -> Tensor:
     ratio = mean / std
     density = (-0.5 * ratio.square()).exp() * math.sqrt(2.0 / math.pi)
     return std * density + mean * torch.erf(ratio / math.sqrt(2.0))
-
-
-def _moments(mixture: GaussianMixture) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and covariance (d, d)."""
-    centre = mixture.weights @ mixture.means
-    spread = mixture.means - centre
-    within = (mixture.weights[:, None, None] * mixture.covs).sum(0)
-    return centre, within + (mixture.weights[:, None] * spread).T @ spread
-
-
-def _root(covs: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(covs)
-    root: Tensor = vectors * values.clamp(min=0.0).sqrt()[..., None, :]
-    return root
 
 
 def _whitening(cov: Tensor) -> Tensor:

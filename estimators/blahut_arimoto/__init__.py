@@ -13,8 +13,12 @@ from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
 from torch import Generator
 
+from rdbench.estimators.blahut_arimoto.grid_kernels import SeparableKernel
 from rdbench.estimators.blahut_arimoto.grids import Discretised
 from rdbench.estimators.blahut_arimoto.problem import (
     FiniteProblem,
@@ -25,9 +29,10 @@ from rdbench.estimators.blahut_arimoto.problem import (
 from rdbench.estimators.blahut_arimoto.target import at_distortion
 from rdbench.fitting import check_settings, split, tuned
 from rdbench.inference import finite
-from rdbench.inference.kernels import DenseKernel, HasFactor, Kernel, SeparableKernel
-from rdbench.inference.particles import conditional, exact_point, weighted
+from rdbench.inference.kernels import DenseKernel, HasFactor, Kernel
+from rdbench.inference.particles import conditional, exact_point
 from rdbench.types import (
+    Atoms,
     Claim,
     EstimatorInfo,
     Monitor,
@@ -58,6 +63,7 @@ _ONE_LETTER = 1e-8
 # Relative error of D at a target distortion: of a finite source, and where D itself is uncertain.
 _EXACT_TARGET, _TARGET = 1e-9, 1e-6
 _POLISH = 300
+_PRUNED = 1e-13  # weight of the atoms that are dropped, in all
 
 
 @dataclass(frozen=True)
@@ -236,7 +242,7 @@ class BlahutArimoto:
         """
         discrete = problem.at(beta)
         solution = self._solve(discrete, beta, effort, problem.claimed_on is not None, go_on)
-        atoms = weighted(discrete.points, solution.weights, view.device)
+        atoms = _atoms(discrete.points, solution.weights, view.device)
         reason = (
             ""
             if solution.converged
@@ -326,6 +332,19 @@ def _newton_is_cheap(kernel: Kernel) -> bool:
         smaller = min(n, m)
         return smaller <= _NEWTON_LIMIT and n * m * smaller <= _NEWTON_OPERATIONS
     return isinstance(kernel, HasFactor)
+
+
+def _atoms(
+    points: Float[ndarray, "m d"], weights: Float[ndarray, " m"], device: torch.device
+) -> Atoms:
+    """Atoms of these weights, less the lightest of 1e-13 in all (F moves by about as much)."""
+    order = np.argsort(weights)
+    kept = np.sort(order[np.searchsorted(np.cumsum(weights[order]), _PRUNED) :])
+    w = weights[kept] / weights[kept].sum()
+    return Atoms(
+        torch.from_numpy(np.ascontiguousarray(points[kept], dtype=np.float64)).to(device),
+        torch.from_numpy(np.log(w)).to(device),
+    )
 
 
 ESTIMATOR = BlahutArimoto

@@ -25,11 +25,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.estimators.blahut_arimoto.boxes import Density
-from rdbench.estimators.blahut_arimoto.grids import Discretised, gauss_cells, product, trimmed
-from rdbench.estimators.blahut_arimoto.jumps import cell_masses, inner_masses
+from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel
+from rdbench.estimators.blahut_arimoto.grids import Discretised, absolute_line, plane, trimmed
+from rdbench.estimators.blahut_arimoto.jumps import cell_masses
 from rdbench.inference.finite import Solution
-from rdbench.inference.kernels import BandedKernel, SeparableKernel
-from rdbench.inference.scan_kernel import ScanKernel
 
 _TINY = 1e-300
 _REPAIRS = 12
@@ -67,11 +66,10 @@ def discretisation_error(
     if beta == 0:
         return DiscretisationError(0.0, 0.0)
     squared = distortion == "squared_error"
-    if len(discrete.axes) == 2:
-        fine = _plane(density, beta, discrete, best.weights, squared)
+    if squared and len(discrete.axes) == 1:
+        fine = _squared_line(density, beta, discrete, best.weights)
     else:
-        line = _squared_line if squared else _absolute_line
-        fine = line(density, beta, discrete, best.weights)
+        fine = _half_step(density, beta, discrete, best.weights, squared)
     p = fine.mass / fine.mass.sum()
     log_z = np.log(np.maximum(fine.forward(fine.weights), _TINY))
     source = float(-p @ log_z) - best.lagrangian
@@ -130,30 +128,15 @@ def _squared_line(density: Density, beta: float, on: Discretised, weights: ndarr
     return _Fine(mass, w, lambda v: cast(ndarray, k @ v), lambda u: cast(ndarray, u @ k))
 
 
-def _absolute_line(density: Density, beta: float, on: Discretised, weights: ndarray) -> _Fine:
-    nodes, step, where = _finer(on.axes[0], 2)
-    x, share, fractions = gauss_cells(nodes, 3)
-    kernel = ScanKernel(len(nodes), step, beta, fractions)
-    mass = density(x[:, None]) * share
-    if on.edges:
-        mass = inner_masses(density, nodes, fractions, on.edges, mass)
-    w = _spread(weights, (len(nodes),), (where,))
-    return _Fine(mass, w, kernel.forward, kernel.adjoint)
-
-
-def _plane(
+def _half_step(
     density: Density, beta: float, on: Discretised, weights: ndarray, squared: bool
 ) -> _Fine:
-    nodes, widths, rho, shape, at = [], [], [], [], []
-    for axis in on.axes:
-        y, step, where = _finer(axis, 2)
-        x, width = (y, np.full(len(y), step)) if squared else gauss_cells(y, 2)[:2]
-        nodes.append(x)
-        widths.append(width)
-        rho.append(np.abs(np.subtract.outer(x, y)) ** (2 if squared else 1))
-        shape.append(len(y))
-        at.append(where)
-    kernel = SeparableKernel.build(rho[0], rho[1], beta)
-    mass = trimmed(density(product(nodes[0], nodes[1])) * np.outer(widths[0], widths[1]).ravel())
-    w = _spread(weights, tuple(shape), tuple(at))
-    return _Fine(mass, w, kernel.forward, kernel.adjoint)
+    """The grid's own rule at half the step."""
+    finer = [_finer(axis, 2) for axis in on.axes]
+    axes = [(y, step) for y, step, _ in finer]
+    w = _spread(weights, tuple(len(y) for y, _ in axes), tuple(where for *_, where in finer))
+    if len(axes) == 1:
+        mass, line = absolute_line(density, *axes[0], on.edges, beta)
+        return _Fine(mass, w, line.forward, line.adjoint)
+    mass, product = plane(density, axes, beta, squared)
+    return _Fine(trimmed(mass), w, product.forward, product.adjoint)

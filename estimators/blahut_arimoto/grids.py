@@ -14,6 +14,7 @@ NumPy only; ``density`` maps (k, d) to (k,).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.estimators.blahut_arimoto.boxes import OUTSIDE, Box, Density
+from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel, SeparableKernel
 from rdbench.estimators.blahut_arimoto.jumps import cell_masses, inner_masses
-from rdbench.inference.kernels import BandedKernel, DenseKernel, Kernel, SeparableKernel
+from rdbench.inference.kernels import DenseKernel, Kernel
 from rdbench.inference.scan_kernel import ScanKernel
 from rdbench.types import Unsupported
 
@@ -86,7 +88,7 @@ def gauss_cells(edges: ndarray, order: int) -> tuple[ndarray, ndarray, ndarray]:
     return nodes, np.tile(step * w, len(edges) - 1), t
 
 
-def _squared_1d(
+def _squared_line(
     density: Density, box: Box, count: int, beta: float, refine: int
 ) -> tuple[ndarray, Kernel, ndarray]:
     """Source masses, kernel and reproduction nodes, ``refine`` source nodes to each of those.
@@ -108,33 +110,51 @@ def _squared_1d(
     return mass, DenseKernel.build(rho, beta), nodes[kept, None]
 
 
-def _absolute_1d(
-    density: Density, box: Box, count: int, beta: float
-) -> tuple[ndarray, Kernel, ndarray]:
-    nodes, step, _ = _axis(box, 0, count)
+def absolute_line(
+    density: Density, nodes: ndarray, step: float, edges: tuple[float, ...], beta: float
+) -> tuple[ndarray, ScanKernel]:
+    """Masses of three source nodes in every cell of the reproduction grid, and the kernel.
+
+    Args:
+        density: of d = 1, (k, 1) to (k,).
+        nodes: of the reproduction grid, uniform.
+        step: between them.
+        edges: the ends of the source with the jumps between them; empty without jumps.
+        beta: the slope.
+    """
     x, weights, fractions = gauss_cells(nodes, 3)
     mass = density(x[:, None]) * weights
-    if box.jumps:
-        mass = inner_masses(density, nodes, fractions, box.edges, mass)
-    return mass, ScanKernel(count, step, beta, fractions), nodes[:, None]
+    if edges:
+        mass = inner_masses(density, nodes, fractions, edges, mass)
+    return mass, ScanKernel(len(nodes), step, beta, fractions)
 
 
-def _plane(
-    density: Density, box: Box, counts: list[int], beta: float, squared: bool
-) -> tuple[ndarray, Kernel, ndarray]:
-    nodes, widths, rho, axes = [], [], [], []
-    for k, count in enumerate(counts):
-        y, step, _ = _axis(box, k, count)
-        x, width = (y, np.full(count, step)) if squared else gauss_cells(y, 2)[:2]
-        apart = np.abs(np.subtract.outer(x, y))
-        if squared:  # of indices, as in 1-D
-            apart = (step * np.subtract.outer(np.arange(count), np.arange(count))) ** 2
-        nodes.append(x)
-        widths.append(width)
-        rho.append(apart)
-        axes.append(y)
+def plane(
+    density: Density, axes: Sequence[tuple[ndarray, float]], beta: float, squared: bool
+) -> tuple[ndarray, SeparableKernel]:
+    """Source masses and the kernel on a product grid.
+
+    Args:
+        density: of d = 2, (k, 2) to (k,).
+        axes: nodes of the reproduction grid, uniform, and their step, along both coordinates.
+        beta: the slope.
+        squared: whether errors are squared, and source nodes those of the reproduction grid; else
+            there are two by two in every cell.
+    """
+    nodes, widths, rho = [], [], []
+    for y, step in axes:
+        k = np.arange(len(y))
+        if squared:  # differences of indices, as in 1-D
+            nodes.append(y)
+            widths.append(np.full(len(y), step))
+            rho.append((step * np.subtract.outer(k, k)) ** 2)
+        else:
+            x, width, _ = gauss_cells(y, 2)
+            nodes.append(x)
+            widths.append(width)
+            rho.append(np.abs(np.subtract.outer(x, y)))
     mass = density(product(nodes[0], nodes[1])) * np.outer(widths[0], widths[1]).ravel()
-    return mass, SeparableKernel.build(rho[0], rho[1], beta), product(axes[0], axes[1])
+    return mass, SeparableKernel.build(rho[0], rho[1], beta)
 
 
 def product(x: ndarray, y: ndarray) -> ndarray:
@@ -184,17 +204,27 @@ def discretise(
 ) -> Discretised:
     """The finite problem at beta, with ``points`` per axis or as many as beta and source need.
 
+    Args:
+        density: of the source, (k, d) to (k,).
+        box: that holds it, d = 1 or 2.
+        distortion: "squared_error" or "absolute_error".
+        beta: the slope.
+        points: per axis; None for as many as it takes.
+        max_points: the most per axis that None takes.
+
     Raises:
         Unsupported: the step that is allowed is too coarse for beta or for the source.
     """
     squared, dim = distortion == "squared_error", len(box.lo)
 
     def build(counts: list[int], refine: int = 1) -> tuple[ndarray, Kernel, ndarray]:
+        if squared and dim == 1:
+            return _squared_line(density, box, counts[0], beta, refine)
+        axes = [_axis(box, k, count)[:2] for k, count in enumerate(counts)]
         if dim == 2:
-            return _plane(density, box, counts, beta, squared)
-        if squared:
-            return _squared_1d(density, box, counts[0], beta, refine)
-        return _absolute_1d(density, box, counts[0], beta)
+            points = product(axes[0][0], axes[1][0])
+            return *plane(density, axes, beta, squared), points
+        return *absolute_line(density, *axes[0], box.edges, beta), axes[0][0][:, None]
 
     # In 1-D the source nodes can be refined alone, so that there a rough sum is enough at first.
     refinable = squared and dim == 1 and points is None

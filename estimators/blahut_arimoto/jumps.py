@@ -114,7 +114,15 @@ def inner_masses(
     edges: tuple[float, ...],
     mass: Float[ndarray, " k"],
 ) -> Float[ndarray, " k"]:
-    """``mass`` of source nodes at ``fractions`` of every cell, put right in cells with an edge."""
+    """The masses of source nodes inside the cells, put right in cells with an edge.
+
+    Args:
+        density: of d = 1, (k, 1) to (k,).
+        nodes: the ends of the cells, uniform.
+        fractions: where the source nodes lie in every cell, from 0 to 1.
+        edges: the ends of the source with the jumps between them, in order.
+        mass: of the source nodes where nothing jumps, cell by cell.
+    """
     step = float(nodes[-1] - nodes[0]) / (len(nodes) - 1)
     out = mass.reshape(len(nodes) - 1, len(fractions)).copy()
     for cell in {int((e - nodes[0]) / step) for e in edges if nodes[0] <= e < nodes[-1]}:

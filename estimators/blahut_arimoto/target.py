@@ -1,4 +1,4 @@
-"""The slope at which a test channel spends a given distortion."""
+"""The slope at which a test channel has a given distortion."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import torch
+from scipy.optimize import brentq
 from torch import Generator, Tensor
 
 from rdbench.types import Atoms, Claim, RdbenchError, TestChannel
@@ -22,23 +23,20 @@ def at_distortion(
     target: float,
     guess: float,
     tolerance: float = 1e-6,
-    solves: int = 100,
     least: float = 0.0,
 ) -> TestChannel:
     """The channel whose claimed distortion is ``target``, by a root search over beta.
 
     D(beta) = dF*/dbeta never increases. A bracket is widened from ``guess`` by factors of 4 and
-    closed by false position on log (D - least) against log beta, with one end's value halved where
-    it stays (Illinois) and every third step a bisection, so that it closes whatever D is like.
-    Where D jumps over the target, R(D) is straight between the two ends of the jump, and their
-    time-sharing comes back (`time_sharing`).
+    closed by Brent's method on log (D - least) against log beta. Where D jumps over the target,
+    R(D) is straight between the two ends of the jump, and their time-sharing comes back
+    (`time_sharing`).
 
     Args:
         solve: the channel at a slope.
         target: distortion, in the source's units.
         guess: a positive slope to start from.
         tolerance: relative error of D - least at which to stop.
-        solves: the most channels to compute after the bracket is found.
         least: E min_y rho(X, y), which no channel goes below; it may be negative.
 
     Raises:
@@ -50,49 +48,39 @@ def at_distortion(
     free = solve(0.0)
     if free.claim.distortion <= target:
         return free  # no rate is needed
+    found: dict[float, TestChannel] = {}
 
-    def excess(channel: TestChannel) -> float:
-        above = max(channel.claim.distortion - least, _LEAST)
-        return math.log(above) - math.log(target - least)
+    def excess(log_beta: float) -> float:
+        """log (D - least) over its target: positive where D is too large, zero where it is met."""
+        channel = found[log_beta] = found.get(log_beta) or solve(math.exp(log_beta))
+        above = channel.claim.distortion - least
+        if abs(above - (target - least)) <= tolerance * (target - least):
+            return 0.0
+        return math.log(max(above, _LEAST)) - math.log(target - least)
 
-    def met(channel: TestChannel) -> bool:
-        return abs(channel.claim.distortion - target) <= tolerance * (target - least)
-
-    first = solve(guess)
-    upwards = excess(first) > 0.0
-    more = less = first  # the ends: one spends more than the target, the other not
+    here = math.log(guess)
+    step = math.copysign(math.log(_WIDEN), excess(here))
     for _ in range(_WIDENINGS):
-        last = less if upwards else more
-        if met(last):
-            return last
-        if (excess(last) > 0.0) != upwards:
+        there = here + step
+        if excess(here) == 0.0 or excess(here) * excess(there) <= 0.0:
             break
-        there = solve(last.beta * (_WIDEN if upwards else 1.0 / _WIDEN))
-        more, less = (last, there) if upwards else (there, last)
+        here = there
     else:
+        last = found[here]
         raise RdbenchError(
-            f"a distortion of {target:g} is not reached: at beta = {less.beta:.3g} it is still "
-            f"{less.claim.distortion:.6g}"
+            f"a distortion of {target:g} is not reached: at beta = {last.beta:.3g} it is still "
+            f"{last.claim.distortion:.6g}"
         )
-    above, below, stayed = excess(more), excess(less), 0
-    for step in range(solves):
-        a, b = math.log(more.beta), math.log(less.beta)
-        if b - a < _CLOSED:
-            return time_sharing(more, less, target)
-        t = 0.5 if step % 3 == 2 else min(max(above / (above - below), 0.01), 0.99)
-        there = solve(math.exp(a + t * (b - a)))
-        value = excess(there)
-        if met(there):
-            return there
-        if value > 0.0:
-            more, above = there, value
-            below *= 0.5 if stayed == 1 else 1.0
-            stayed = 1
-        else:
-            less, below = there, value
-            above *= 0.5 if stayed == -1 else 1.0
-            stayed = -1
-    return less
+    ends = sorted((here, there))
+    root = (
+        brentq(excess, ends[0], ends[1], xtol=_CLOSED, rtol=1e-15, disp=False)
+        if excess(here)
+        else here
+    )
+    if excess(root) == 0.0:
+        return found[root]
+    more = max(t for t in found if excess(t) > 0.0)
+    return time_sharing(found[more], found[min(t for t in found if t > more)], target)
 
 
 def time_sharing(more: TestChannel, less: TestChannel, target: float) -> TestChannel:

@@ -66,7 +66,7 @@ class EBRD(Settings):
         """Train all slopes together, then yield a channel for each."""
         default = fit_reference if view.distortion.name == "squared_error" else fit_absolute
         run = {"reference": default, "plain": fit_plain, "printed": fit_printed}[self.algorithm]
-        return run(self, view, betas, generator, monitor)
+        return run(self, view, betas, generator, monitor) if betas else iter(())
 
 
 ESTIMATOR = EBRD

@@ -28,7 +28,7 @@ from rdbench.estimators.ebrd.plain import plain_channels
 from rdbench.estimators.ebrd.scalar import ScalarChannel, ScalarEnergies, product
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.estimators.ebrd.strata import Proposal, candidates, log_responsibilities
-from rdbench.fitting import NO_CLAIM, RunningMean, Task, cosine, iterate, standardised
+from rdbench.fitting import NO_CLAIM, RunningMean, Task, cosine, iterate, standardised, stopped
 from rdbench.inference.em import select_mixture, widened
 from rdbench.inference.scaling import Scaling, fit_scaling
 from rdbench.sources.mixture import GaussianMixture
@@ -172,14 +172,15 @@ def _product_channels(
         energies = ScalarEnergies(starts * len(rows.betas), config.hidden, generator)
         size = sum(p[0].numel() for p in energies.parameters())
         task.monitor.count(parameters=size * count)
-        trained = _train(rows, energies, (index, len(groups)))
+        trained, done = _train(rows, energies, (index, len(groups)))
         wanted = config.claim_draws or max(500, 2000 // task.dim)
         claimed_on = coordinates.forward(task.draws.claim(wanted))
         for i, beta in enumerate(rows.betas):
             parts = rows.parts(trained, i)
             claims = [p.claim(z, generator) for p, z in zip(parts, claimed_on, strict=True)]
             claim = Claim(sum(c[0] for c in claims), sum(c[1] for c in claims), "estimate")
-            yield product(beta, parts, claim)
+            made = product(beta, parts, claim)
+            yield made if done else stopped(made)
 
 
 def _padded(mixtures: Sequence[GaussianMixture]) -> list[GaussianMixture]:
@@ -208,8 +209,10 @@ def _is_fine(rows: Rows) -> list[bool]:
     return out
 
 
-def _train(rows: Rows, energies: ScalarEnergies, part: tuple[int, int]) -> ScalarEnergies:
-    """Descend eq. (4); return the running mean of the energies."""
+def _train(
+    rows: Rows, energies: ScalarEnergies, part: tuple[int, int]
+) -> tuple[ScalarEnergies, bool]:
+    """Descend eq. (4); return the running mean of the energies, and whether the budget lasted."""
     config, task = rows.config, rows.task
     groups = [
         {"params": energies.reference_parameters, "lr": config.reference_rate or _REFERENCE_RATE},
@@ -234,8 +237,7 @@ def _train(rows: Rows, energies: ScalarEnergies, part: tuple[int, int]) -> Scala
     def channels() -> list[TestChannel]:
         return [product(b, rows.parts(average.mean, i), NO_CLAIM) for i, b in enumerate(rows.betas)]
 
-    iterate(task.monitor, iterations, step, channels, part=part)
-    return average.mean
+    return average.mean, iterate(task.monitor, iterations, step, channels, part=part)
 
 
 def objective(rows: Rows, energies: ScalarEnergies) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Generator, Tensor
 from rdbench.estimators.ebrd.network import Network
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import RunningMean, cosine
+from rdbench.inference.em import matrix_root
 from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
 
@@ -51,16 +52,16 @@ class ReferenceSampler:
         noisy = covs + eye / (2.0 * slopes)[:, None, None, None]
         gain = covs @ torch.linalg.inv(noisy)
         posterior = gain / (2.0 * slopes)[:, None, None, None]
-        self.root = _root(covs).float()
+        self.root = matrix_root(covs).float()
         self.gain = gain.float()
-        self.posterior_root = _root(0.5 * (posterior + posterior.transpose(-1, -2))).float()
+        self.posterior_root = matrix_root(0.5 * (posterior + posterior.transpose(-1, -2))).float()
         self.noisy_inverse_root = torch.linalg.inv(torch.linalg.cholesky(noisy)).float()
         self.noisy_log_det = torch.linalg.slogdet(noisy).logabsdet.float()
         pooled = (self.weights.double()[..., None, None] * covs).sum(1)
         precision = torch.linalg.inv(pooled) + 2.0 * slopes[:, None, None] * eye
-        self.factor = _root(pooled).float()
+        self.factor = matrix_root(pooled).float()
         """Preconditioner of marginal chains (B, d, d)."""
-        self.conditional_factor = _root(torch.linalg.inv(precision)).float()
+        self.conditional_factor = matrix_root(torch.linalg.inv(precision)).float()
         """Preconditioner of conditional chains (B, d, d)."""
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "B n d"]:
@@ -109,13 +110,6 @@ def _apply(
         product = z @ matrices[:, k].transpose(-1, -2)
         out = torch.where((labels == k)[..., None], product, out)
     return out
-
-
-def _root(covs: Tensor) -> Tensor:
-    """A square root V diag(sqrt(values)) that also exists for singular covariances."""
-    values, vectors = torch.linalg.eigh(covs)
-    root: Tensor = vectors * values.clamp(min=0.0).sqrt()[..., None, :]
-    return root
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from torch import Generator, Tensor
 
 from rdbench.estimators.ebrd.network import Network, lemma_1
 from rdbench.estimators.ebrd.settings import Settings
-from rdbench.fitting import NO_CLAIM, RunningMean, Task, cosine, iterate, standardised
+from rdbench.fitting import NO_CLAIM, RunningMean, Task, cosine, iterate, standardised, stopped
 from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.inference.plug_in import appendix_a
 from rdbench.types import Claim, Energy, Monitor, Refusal, TestChannel, View
@@ -88,13 +88,14 @@ def plain_channels(config: Settings, task: Task) -> Iterator[TestChannel]:
         )
         size = sum(p[0].numel() for p in energy.parameters())
         task.monitor.count(parameters=size * len(slopes))
-        mean, states = _train(group, energy, (index, len(groups)))
+        mean, states, done = _train(group, energy, (index, len(groups)))
         x = task.draws.claim(config.claim_draws or 2000)
         for i in range(len(group.slopes)):
             made = _channel(group, mean, states, i)
             drawn = made.marginal.sample(config.claim_draws or 2000, task.generator)
             claim = Claim(*appendix_a(task.distortion, x, drawn, made.beta), "estimate")
-            yield replace(made, claim=claim)
+            made = replace(made, claim=claim)
+            yield made if done else stopped(made)
 
 
 def _covariance(z: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
@@ -118,8 +119,12 @@ def _needs_chains(group: _Group, z: Float[Tensor, "n d"]) -> list[bool]:
 
 def _train(
     group: _Group, energy: Network, part: tuple[int, int]
-) -> tuple[Network, Float[Tensor, "B n d"]]:
-    """Descend eq. (4); return the running mean of the energies and the states of their chains."""
+) -> tuple[Network, Float[Tensor, "B n d"], bool]:
+    """Descend eq. (4).
+
+    Returns:
+        The running mean of the energies, the states of their chains, and whether the budget lasted.
+    """
     config, task, n, batch = group.config, group.task, group.config.batch, len(group.slopes)
     generator, warm = task.generator, task.warm
     rate = config.learning_rate or _LEARNING_RATE
@@ -161,8 +166,8 @@ def _train(
     def channels() -> list[TestChannel]:
         return [_channel(group, average.mean, marginal.clone(), i) for i in range(batch)]
 
-    iterate(task.monitor, iterations, step, channels, part=part)
-    return average.mean, marginal
+    done = iterate(task.monitor, iterations, step, channels, part=part)
+    return average.mean, marginal, done
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from rdbench.estimators.ebrd.network import Network, lemma_1
 from rdbench.estimators.ebrd.settings import Settings
-from rdbench.fitting import NO_CLAIM, split
+from rdbench.fitting import NO_CLAIM, split, stopped
 from rdbench.inference.langevin import Potential
 from rdbench.inference.plug_in import appendix_a
 from rdbench.types import Claim, Energy, Monitor, TestChannel, View
@@ -73,6 +73,7 @@ def fit_printed(
         for i, beta in enumerate(betas):
             yield _channel(config, view, energy.single(i), beta, claimed)
 
+    going = True
     for iteration in range(iterations):
 
         def go_on(done: float = iteration / iterations) -> bool:
@@ -83,13 +84,15 @@ def fit_printed(
         starts = torch.randn((2, *shape), generator=generator, device=view.device)
         conditional = _langevin(config, view, target, starts[0], generator, go_on)
         marginal = _langevin(config, view, energy.value_and_grad, starts[1], generator, go_on)
-        if not monitor.checkpoint(lambda: list(channels(None))):
+        going = monitor.checkpoint(lambda: list(channels(None)))
+        if not going:
             break  # chains that were cut short must not teach
         optimiser.zero_grad()
         (energy(conditional).mean(1) - energy(marginal).mean(1)).sum().backward()
         optimiser.step()
         monitor.count(gradient_steps=1)
-    yield from channels((draws.claim(config.claim_draws or 2000), generator))
+    made = channels((draws.claim(config.claim_draws or 2000), generator))
+    yield from made if going else map(stopped, made)
 
 
 def _langevin(

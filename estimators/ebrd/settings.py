@@ -18,8 +18,9 @@ class Settings:
     iterations: int = 300
     """Under squared error six times as many at the highest slope, before those at all of them."""
     batch: int = 512
-    """Symbols per step and slope: twice as many at the highest slope under squared error; chains
-    in ``plain``; a quarter of the symbols and half of the strata under absolute error in 1-D."""
+    """Symbols per step and slope under squared error, twice as many at the highest slope; the
+    number of chains in ``plain`` and ``printed``. Under absolute error with independent coordinates
+    four times as many symbols and twice as many strata."""
     learning_rate: float | None = None
     """Of the network; None: 1e-2 at the highest slope and 3e-3 at all of them under squared error,
     2e-3 under absolute error, 4e-3 in ``plain``."""
@@ -32,10 +33,11 @@ class Settings:
     """Largest number of reference components, four times as many under squared error in up to two
     dimensions; held-out likelihood chooses."""
     warm_draws: int = 20_000
-    """Draws to which the reference is fitted before training, otherwise than in ``draws``."""
+    """Draws to which centre, scale and the first reference are fitted under absolute error and in
+    ``plain``."""
     draws: int = 50_000
-    """Draws to which the references are fitted under squared error, if not 100 for every
-    parameter of a Gaussian, up to 150,000, are more."""
+    """Draws to which the references are fitted under squared error; 100 for every parameter of a
+    Gaussian, up to 150,000, where that is more."""
     polish: int = 30
     """Most EM iterations at every slope."""
     marginal_steps: int = 2
@@ -53,7 +55,7 @@ class Settings:
     that judge whether coordinates are independent."""
     claim_draws: int | None = tuned(None)
     """Draws that R and D are claimed on; None: 4,000 under squared error over a reference, 2,000
-    elsewhere."""
+    elsewhere (over d, at least 500, where coordinates are independent)."""
     component_gain: float = tuned(5e-4)
     """Nats that more components have to gain under squared error."""
     network_gain: float = tuned(1e-3)

@@ -84,6 +84,12 @@ def log_partition(
 
     Points to the left of x enter through sum_j w_j e^{beta y_j} alone and those to the right
     through sum_j w_j e^{-beta y_j}: two running sums, as logarithms, serve every x.
+
+    Args:
+        y: points, ascending in every row.
+        log_w: log w_j.
+        x: symbols.
+        beta: the slope of every row.
     """
     b = beta[:, None]
     none = torch.full_like(y[:, :1], -math.inf)
@@ -99,7 +105,14 @@ def log_responsibilities(
     x: Float[Tensor, "B n"],
     beta: Float[Tensor, " B"],
 ) -> Float[Tensor, "B m"]:
-    """log mean_i p(y_j|x_i) for ascending y and x."""
+    """log mean_i p(y_j|x_i), p(y_j|x) proportional to w_j exp(-beta |x - y_j|).
+
+    Args:
+        y: points, ascending in every row.
+        log_w: log w_j.
+        x: symbols, ascending in every row.
+        beta: the slope of every row.
+    """
     log_z = log_partition(y, log_w, x, beta)
     return log_w + log_partition(x, -log_z - math.log(x.shape[1]), y, beta)
 
@@ -123,6 +136,12 @@ class Candidates:
         """Log weights whose sum over m + l estimates the integral of exp(-E - beta |x - y|) dy.
 
         Each is exp(-E - beta rho) / (m g + l r), r(y|x) = (beta / 2) exp(-beta rho) the noise.
+
+        Args:
+            energy: E at the common points.
+            energy_near: E at those near each x.
+            x: symbols.
+            beta: the slope of every row.
         """
         b = beta[:, None, None]
         count = math.log(self.common.shape[1]), math.log(self.near.shape[2])
@@ -146,7 +165,15 @@ def candidates(
     sizes: tuple[int, int],
     generator: Generator,
 ) -> Candidates:
-    """Draw ``sizes`` = (m, l) points."""
+    """Draw points for p(y|x).
+
+    Args:
+        proposal: g.
+        x: symbols.
+        beta: the slope of every row.
+        sizes: m strata of g, and l points around every x.
+        generator: the source of randomness.
+    """
     common = proposal.sample(sizes[0], generator)
     near = x[..., None] + _noise_strata(beta, x.shape[1], sizes[1], generator)
     log_near = proposal.log_prob(near.flatten(1)).reshape(near.shape)

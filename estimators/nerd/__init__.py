@@ -27,14 +27,13 @@ from rdbench.estimators.nerd.channel import Finished, channel, finished, lagrang
 from rdbench.estimators.nerd.generator import (
     ResidualGenerator,
     affine_start,
-    moments,
     symmetric_root,
 )
 from rdbench.estimators.nerd.published import fit_published
 from rdbench.estimators.nerd.settings import Settings
 from rdbench.estimators.nerd.training import Objective, train
 from rdbench.fitting import NO_CLAIM, Progress, Task, standardised, stopped
-from rdbench.inference.em import refined, select_mixture
+from rdbench.inference.em import mixture_moments, refined, select_mixture
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Claim, EstimatorInfo, Monitor, Refusal, TestChannel, View
 
@@ -90,7 +89,9 @@ class NERD(Settings):
         choose_on = task.warm[: self.selection_draws]
         source = select_mixture(choose_on, self.components, task.generator, go_on=go_on)
         source = refined(source, task.warm, go_on=go_on)
-        net = ResidualGenerator(symmetric_root(moments(source)[1]), self.hidden, task.generator)
+        net = ResidualGenerator(
+            symmetric_root(mixture_moments(source)[1]), self.hidden, task.generator
+        )
         claimed_on = task.draws.claim(self.claim_draws)
         fit, fitted = _Fit(self, task, source, net, held_out, go_on), 0
         go_on()

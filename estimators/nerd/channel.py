@@ -98,7 +98,14 @@ class Finished:
 def finished(
     net: ResidualGenerator, prior: GaussianMixture, distortion: Distortion, beta: float
 ) -> Finished:
-    """A frozen copy of ``net`` in float64."""
+    """A frozen copy of a generator in float64.
+
+    Args:
+        net: the generator.
+        prior: the law of its latents.
+        distortion: rho.
+        beta: the slope in nats per unit of distortion.
+    """
     frozen = copy.deepcopy(net).double()
     frozen.requires_grad_(False)
     return Finished(frozen, prior, distortion, beta)
@@ -144,9 +151,15 @@ def lagrangians(
 ) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
     """-log Z^(x) and E[rho | x] on symbols, by either estimate of Z(x).
 
-    Both are unbiased estimates of Z, so the first lies above f(x) in expectation. ``few``: with
-    a quarter of the draws, for comparisons. ``go_on`` is asked between blocks of symbols; on False
-    those so far are returned.
+    Both are unbiased estimates of Z, so the first lies above f(x) in expectation, in nats.
+
+    Args:
+        result: the generator at one slope.
+        x: symbols, (n, d).
+        objective: how the inner expectation is taken.
+        generator: the source of randomness.
+        few: with a quarter of the draws, for comparisons.
+        go_on: asked between blocks of symbols; on False those so far are returned.
     """
     f, distortion = [], []
     if objective == "plug_in":
@@ -173,7 +186,14 @@ def lagrangians(
 
 
 def rate_of(result: Finished, x: Float[Tensor, "n d"], draws: int, generator: Generator) -> float:
-    """The rate by the plug-in, which log ``draws`` bounds."""
+    """The rate in nats by the plug-in, which log ``draws`` bounds.
+
+    Args:
+        result: the generator at one slope.
+        x: symbols, (n, d).
+        draws: N, how many reproductions all symbols share.
+        generator: the source of randomness.
+    """
     return appendix_a(result.distortion, x, result.draw(draws, generator), result.beta)[0]
 
 

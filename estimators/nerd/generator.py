@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.inference.em import mixture_moments
 from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
 
@@ -46,7 +47,12 @@ def affine_start(
 
     One component gives up ``noise`` in every direction; several do, and then take steps of
     expectation-maximisation of F(q) on ``x``, which lower it (Dempster, Laird, Rubin 1977).
-    ``go_on`` is asked between parts of a step; on False there are no more.
+
+    Args:
+        source: the mixture that was fitted to the source.
+        noise: 1 / (2 beta), a variance.
+        x: draws of the source, (n, d); None takes no steps.
+        go_on: asked between parts of a step; on False there are no more.
     """
     q = source.deconvolved(noise)
     eye = torch.eye(source.dim, dtype=torch.float64, device=source.means.device)
@@ -62,7 +68,7 @@ def affine_start(
     values, vectors = torch.linalg.eigh(q.covs)
     floored = values.clamp(min=_FLOOR * noise)
     covs = (vectors * floored[:, None]) @ vectors.transpose(1, 2)
-    centre, overall = moments(source)
+    centre, overall = mixture_moments(source)
     linear = symmetric_root(overall)
     inverse = torch.linalg.inv(linear)
     white = inverse @ covs @ inverse.T
@@ -70,14 +76,6 @@ def affine_start(
         q.weights, (q.means - centre) @ inverse.T, 0.5 * (white + white.transpose(1, 2))
     )
     return AffineStart(prior, centre, linear)
-
-
-def moments(mixture: GaussianMixture) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
-    """Overall mean and covariance."""
-    mean = mixture.weights @ mixture.means
-    centred = mixture.means - mean
-    within = (mixture.weights[:, None, None] * mixture.covs).sum(0)
-    return mean, within + (mixture.weights[:, None] * centred).T @ centred
 
 
 def symmetric_root(cov: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:

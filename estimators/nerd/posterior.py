@@ -78,6 +78,13 @@ def latent_posterior(
 
     They start at the mean under the affine part, in the component that explains x best, and stay
     with that component's prior (Levenberg 1944; Marquardt 1963).
+
+    Args:
+        net: the generator.
+        prior: the law of its latents.
+        x: symbols, (n, d).
+        beta: the slope in nats per unit of squared error.
+        steps: the most Gauss-Newton steps.
     """
     precision = torch.linalg.inv(prior.covs)
     affine = net.linear.T.expand(len(x), -1, -1)
@@ -172,7 +179,17 @@ def weighted_draws(
     m: int,
     generator: Generator,
 ) -> tuple[Float[Tensor, "n m d"], Float[Tensor, "n m"], Float[Tensor, "n m"]]:
-    """y = g(z), log weights whose sum has the mean Z(x), and rho, for m latents per symbol."""
+    """y = g(z), log weights whose sum has the mean Z(x), and rho, for m latents per symbol.
+
+    Args:
+        net: the generator.
+        prior: the law of its latents.
+        encoder: proposes latents; one in four is drawn from the prior.
+        x: symbols, (n, d).
+        beta: the slope in nats per unit of squared error.
+        m: latents per symbol.
+        generator: the source of randomness.
+    """
     n, dim = x.shape
     from_prior = max(1, m // _PRIOR_SHARE)
     z = prior.sample(n * from_prior, generator).reshape(n, from_prior, dim)

@@ -113,7 +113,15 @@ def plug_in(
     beta: float,
     distortion: Distortion,
 ) -> tuple[Tensor, Tensor]:
-    """-mean_i log mean_j exp(-beta rho(x_i, g(z_j))): the g(z_j), and its gradient in them."""
+    """-mean_i log mean_j exp(-beta rho(x_i, g(z_j))): the g(z_j), and its gradient in them.
+
+    Args:
+        net: g.
+        x: symbols, (n, d).
+        z: latents that all symbols share, (m, l).
+        beta: the slope in nats per unit of distortion.
+        distortion: rho.
+    """
     y: Tensor = net(z)
     with torch.no_grad():
         p = torch.softmax(distortion.pairwise(x, y).mul_(-beta), 1)
@@ -126,7 +134,14 @@ def pulled(
     y: Float[Tensor, "m d"],
     p: Float[Tensor, "n m"],
 ) -> Float[Tensor, "m d"]:
-    """sum_i p_ij d rho(x_i, y_j) / d y_j."""
+    """sum_i p_ij d rho(x_i, y_j) / d y_j.
+
+    Args:
+        distortion: rho.
+        x: symbols, (n, d).
+        y: reproductions, (m, d).
+        p: weights of the pairs, (n, m).
+    """
     if distortion.name == "squared_error":
         return 2.0 * (p.sum(0)[:, None] * y - p.T @ x)
     out = torch.empty_like(y)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from rdbench.papers.ebrd.limit import LearnedRow, Limit
+from rdbench.papers.ebrd.limit import Limit
 from rdbench.report.style import NOTE_COLOUR, NOTE_SIZE, PAGE_WIDTH, TRUTH_COLOUR, new_figure
 from rdbench.report.ticks import tick_logarithmically
 from rdbench.report.units import nats_per
@@ -41,14 +41,14 @@ def limit_figure(limit: Limit, units: str) -> Figure:
     _gradients(right, limit, looks)
     figure.suptitle("As β grows, EBRD becomes the classical energy-based model")
     handles: list[Any] = [Line2D([], [], linestyle="none", **looks[name]) for name in names]
-    figure.legend(handles, names, loc="outside lower center", ncols=max(len(names), 1))
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
     return figure
 
 
 def _densities(axes: Axes, limit: Limit) -> None:
     # Every other slope from the second up: at the first q* is so narrow that it hides the rest.
     betas = sorted({row.beta for row in limit.densities})[1 : 2 * _SHOWN : 2]
-    rows = [row for row in limit.densities if betas and row.beta == betas[0]]
+    rows = [row for row in limit.densities if row.beta == betas[0]]
     y = [row.y for row in rows]
     axes.fill_between(y, [row.source for row in rows], color="0.88", linewidth=0.0)
     axes.plot(y, [row.ebm for row in rows], color=TRUTH_COLOUR, linewidth=1.0, label="classical")
@@ -62,7 +62,7 @@ def _densities(axes: Axes, limit: Limit) -> None:
     axes.set_xlabel("y")
     axes.set_ylabel("density")
     axes.set_title("Learned on two modes")
-    highest = max((row.ebrd for row in limit.densities if row.beta in betas), default=1.0)
+    highest = max(row.ebrd for row in limit.densities if row.beta in betas)
     axes.set_ylim(0.0, 1.5 * highest)
     axes.xaxis.set_major_locator(FixedLocator([-5, 0, 5]))
     axes.yaxis.set_major_locator(MaxNLocator(5))
@@ -79,7 +79,10 @@ def _divergences(
         one = [row for row in rows if row.seed == seed]
         beta = [row.beta for row in one]
         axes.plot(beta, [row.kl_optimal / scale for row in one], color=look["color"], linewidth=0.9)
-        _points(axes, rows, [row.kl / scale for row in rows], look)
+        axes.plot(  # one marker per seed: the spread is all of them
+            [row.beta for row in rows], [row.kl / scale for row in rows], linestyle="none",
+            markersize=3.5, markeredgewidth=0.8, **look,
+        )  # fmt: skip
     values = [v / scale for row in limit.learned for v in (row.kl, row.kl_optimal)]
     _axes(axes, limit, values)
     axes.set_ylabel(f"KL [{units}]")
@@ -101,17 +104,16 @@ def _gradients(axes: Axes, limit: Limit, looks: dict[str, dict[str, Any]]) -> No
             ends.setdefault(row.beta, []).append(row.gradient_end)
         _spread(axes, starts, shift, look | {"markerfacecolor": "white"})
         _spread(axes, ends, shift, look)
-    last = max(limit.learned, key=lambda row: (row.beta, row.gradient_end), default=None)
-    if last is not None:
-        beta = sorted({row.beta for row in limit.learned})
-        axes.plot(
-            beta, [1.8 * last.gradient_end * last.beta / b for b in beta],
-            color=NOTE_COLOUR, linewidth=0.7, linestyle=(0, (1, 2)),
-        )  # fmt: skip
-        axes.annotate(
-            "1 / β (dotted)", (0.97, 0.96), xycoords="axes fraction", ha="right", va="top",
-            color=NOTE_COLOUR, fontsize=NOTE_SIZE,
-        )  # fmt: skip
+    last = max(limit.learned, key=lambda row: (row.beta, row.gradient_end))
+    beta = sorted({row.beta for row in limit.learned})
+    axes.plot(
+        beta, [1.8 * last.gradient_end * last.beta / b for b in beta],
+        color=NOTE_COLOUR, linewidth=0.7, linestyle=(0, (1, 2)),
+    )  # fmt: skip
+    axes.annotate(
+        "1 / β (dotted)", (0.97, 0.96), xycoords="axes fraction", ha="right", va="top",
+        color=NOTE_COLOUR, fontsize=NOTE_SIZE,
+    )  # fmt: skip
     values = [v for row in limit.learned for v in (row.gradient_start, row.gradient_end)]
     _axes(axes, limit, [*values, *(2.5 * v for v in values)])
     axes.set_ylabel("relative difference")
@@ -119,14 +121,6 @@ def _gradients(axes: Axes, limit: Limit, looks: dict[str, dict[str, Any]]) -> No
     axes.annotate(
         "open: initial theta\nfilled: trained theta", (0.03, 0.04), xycoords="axes fraction",
         color=NOTE_COLOUR, fontsize=NOTE_SIZE,
-    )  # fmt: skip
-
-
-def _points(axes: Axes, rows: list[LearnedRow], values: list[float], look: dict[str, Any]) -> None:
-    """One marker per seed: the spread is all of them."""
-    axes.plot(
-        [row.beta for row in rows], values, linestyle="none", markersize=3.5,
-        markeredgewidth=0.8, **look,
     )  # fmt: skip
 
 
@@ -146,8 +140,8 @@ def _spread(
 def _axes(axes: Axes, limit: Limit, values: list[float]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    betas = [row.beta for row in limit.learned] or [1.0, 10.0]
-    positive = [value for value in values if value > 0.0] or [0.1, 1.0]
+    betas = [row.beta for row in limit.learned]
+    positive = [value for value in values if value > 0.0]
     axes.set_xlim(0.7 * min(betas), 1.4 * max(betas))
     tick_logarithmically(axes.xaxis, min(betas), max(betas), most=5)
     lo, hi = 0.3 * min(positive), 2.0 * max(positive)

@@ -263,7 +263,7 @@ def _say(axes: Axes, text: str) -> None:
 
 
 def _audited(point: PointRecord, scale: float) -> list[str]:
-    """What the audit found, in two lines: R and D, then the gap with its interval."""
+    """The audited numbers in two lines: R and D, then the gap with its interval."""
     lines = []
     if point.rate is not None and point.distortion is not None:
         lines.append(f"R = {point.rate / scale:.3g}, D = {point.distortion:.3g}")

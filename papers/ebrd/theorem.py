@@ -86,7 +86,7 @@ class PlugInRow:
 
 @dataclass(frozen=True)
 class FloorRow:
-    """What theory says of n atoms, as gaps to F* in nats."""
+    """Closed-form bounds for n atoms, as gaps to F* in nats."""
 
     case: str
     dim: int

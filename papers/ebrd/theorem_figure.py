@@ -119,7 +119,7 @@ def _curve(
 
 def _prices(axes: Axes, theorem: Theorem, scale: float, units: str) -> None:
     """N against R on a logarithmic axis, so that exp(R) is a straight line."""
-    dim = max((row.dim for row in theorem.needed), default=0)
+    dim = max(row.dim for row in theorem.needed)
     rows = sorted((row for row in theorem.needed if row.dim == dim), key=lambda row: row.true_rate)
     rates = [row.true_rate / scale for row in rows]
     axes.plot(rates, [math.exp(row.draws) for row in rows], **_DRAWS)
@@ -141,13 +141,12 @@ def _prices(axes: Axes, theorem: Theorem, scale: float, units: str) -> None:
             row.true_rate / scale, math.exp(row.measured),
             color=TRUTH_COLOUR, marker="o", markersize=3.5,
         )  # fmt: skip
-    if rates:
-        axes.annotate(
-            f"{_exponential(units)} (dotted)", (0.97, 0.06), xycoords="axes fraction", ha="right",
-            color=NOTE_COLOUR, fontsize=NOTE_SIZE,
-        )  # fmt: skip
+    axes.annotate(
+        f"{_exponential(units)} (dotted)", (0.97, 0.06), xycoords="axes fraction", ha="right",
+        color=NOTE_COLOUR, fontsize=NOTE_SIZE,
+    )  # fmt: skip
     axes.set_yscale("log")
-    top = max((math.exp(row.draws) for row in rows), default=10.0)
+    top = max(math.exp(row.draws) for row in rows)
     axes.set_ylim(1.0, top)
     tick_logarithmically(axes.yaxis, 1.0, top, most=6)
     axes.yaxis.set_minor_locator(NullLocator())

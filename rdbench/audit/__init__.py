@@ -60,6 +60,13 @@ def audit(
     sources in strata that reach into the tails (`rdbench.audit.symbols`). Where the reference knows
     p*(y|x), ``sample_conditional`` is compared with it; should that fail, its fields are NaN.
 
+    Args:
+        channel: q, p(y|x) and the claim at one slope.
+        problem: the source, the distortion and the alphabet.
+        reference: the truth that the gap is taken to.
+        size: how much work may be done.
+        generator: of all draws; its stream must not be the training stream.
+
     Raises:
         RdbenchError: the source drew symbols that are not finite.
         ValueError: q is not normalised, or not on the given reproduction alphabet.

@@ -65,6 +65,14 @@ def annealed(
     Held-out likelihood chooses the number of components of g: with one component for several
     modes even 200 steps leave brackets of .03, with the right number one step does. Where no
     schedule passes, the bracket of the pilot is all that is returned.
+
+    Args:
+        channel: its conditional starts half of the reverse chains.
+        energy: E, whose q is evaluated.
+        x: the symbols (n, d).
+        size: how much work may be done.
+        generator: of all draws.
+        weights: of the symbols, where they were drawn in strata.
     """
     dim = x.shape[1]
     scale = min(1.0, (_FULL_DIM / dim) ** 2)

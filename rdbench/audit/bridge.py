@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 _ROUNDS = 100
-_FEW = 50.0  # effective draws: fewer are no good measure of their own error
+_FEW = 50.0  # effective draws: fewer are not a good measure of their own error
 _SIGMAS = 5.0
 _SLACK = 0.01  # nats
 _LEVELS = (-4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0)  # of D, between the phi
@@ -79,6 +79,13 @@ def mismatch(
     Places are the levels of D and the ``groups`` of draws: name, members among the draws of p,
     members among those of g. A difference counts from ``sigmas`` standard errors on, beyond what
     an offset of .01 nats explains.
+
+    Args:
+        at_p: D at draws of p (n,).
+        at_g: D at draws of g (m, k).
+        parts: what each column of ``at_g`` stands for (k,).
+        groups: name, members among the draws of p (n,), among those of g (m,).
+        sigmas: standard errors from which a difference counts.
     """
     at_p, at_g = at_p.double(), at_g.double()
     worst: Mismatch | None = None

@@ -116,6 +116,15 @@ def anneal(
     """Log weights (in the forward sense) and the last states of chains between g and q.
 
     One step is plain importance sampling: no transition is needed.
+
+    Args:
+        energy: E of q.
+        g: the mixture at the other end.
+        condition: symbols (n, d) and the slope; None without.
+        y: the first states (n, d).
+        steps: of the annealing.
+        generator: of all draws.
+        reverse: start at q.
     """
     beta = 0.0 if condition is None else condition[1]
     factor = _factor(g, beta)

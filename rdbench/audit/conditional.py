@@ -55,6 +55,13 @@ def conditional_error(
     """Compare k draws at each of n fresh symbols; the interval is over the symbols.
 
     Only where the truth is a closed form: elsewhere p*(y|x) is not known.
+
+    Args:
+        channel: its ``sample_conditional`` is compared.
+        problem: the source and the distortion.
+        reference: knows p*(y|x), or does not.
+        size: how many symbols and draws.
+        generator: of all draws.
     """
     n, k = size.conditional_symbols, size.conditional_draws
     if n < 2 or k < 2 or not isinstance(reference, HasConditional):

@@ -71,7 +71,17 @@ def law_of_symbols(
     generator: Generator,
     quick: bool = True,
 ) -> GaussianMixture | None:
-    """h, fitted to as many simulated symbols as symbols of the source; None where it cannot be."""
+    """h, fitted to as many simulated symbols as symbols of the source; None where it cannot be.
+
+    Args:
+        sampling: simulates symbols.
+        distortion: its noise does, too.
+        x: the symbols of the audit (n, d).
+        probabilities: their exact weights, where the source is finite.
+        beta: the slope, nats per unit of distortion.
+        generator: of all draws.
+        quick: fit with fewer draws and components.
+    """
     p = torch.ones(len(x), dtype=torch.float64, device=x.device)
     p = p if probabilities is None else probabilities
     dim = x.shape[1]

@@ -67,7 +67,15 @@ def laplace(
     beta: float,
     generator: Generator,
 ) -> GaussianProposal | None:
-    """The proposal for every x, or None where ``decode`` has no gradient or no finite one."""
+    """The proposal for every x, or None where ``decode`` has no gradient or no finite one.
+
+    Args:
+        marginal: the decoder and the prior.
+        distortion: squared error.
+        x: the symbols (n, d).
+        beta: the slope, nats per unit of distortion.
+        generator: of all draws.
+    """
     prior = marginal.sample_latent(_PRIOR_DRAWS, generator).double()
     if marginal.prior is None:
         mean = prior.new_zeros(marginal.latent_dim)

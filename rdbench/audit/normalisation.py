@@ -82,14 +82,6 @@ def wrong_mass(value: float, se: float) -> None:
         )
 
 
-def checked_mixture(
-    marginal: Density, components: int, generator: Generator
-) -> GaussianMixture | None:
-    """The mixture of ``checked`` alone."""
-    found = checked(marginal, components, generator)
-    return None if found is None else found.mixture
-
-
 def checked(marginal: Density, components: int, generator: Generator) -> Checked | None:
     """A mixture g fitted to draws of q, and how well ``log_prob`` was found to fit its sampler.
 

@@ -41,6 +41,13 @@ def choose(
     is missing may hold all of the difference; there a gain of .01 nats counts. What is not finite
     is not chosen; the last stands if all fail. Where too little can be gained to matter, the later
     ones are not tried.
+
+    Args:
+        candidates: by name, in order of preference.
+        x: the symbols (n, d).
+        probabilities: their exact weights, where the source is finite.
+        symbols: how many the pilot takes.
+        generator: of all draws.
     """
     names = list(candidates)
     if len(names) == 1:

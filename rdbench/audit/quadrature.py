@@ -39,6 +39,14 @@ def quadrature(
 
     ``accepted`` is false where q still has mass at the edge of every box tried, or where the
     largest grid has not converged.
+
+    Args:
+        channel: its slope.
+        energy: E, whose q is evaluated.
+        distortion: squared or absolute error.
+        x: the symbols (n, 1) or (n, 2).
+        generator: of all draws.
+        weights: of the symbols, where they were drawn in strata.
     """
     beta, dim = channel.beta, x.shape[1]
     draws = energy.sample(2000, generator).double()

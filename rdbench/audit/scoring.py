@@ -24,6 +24,12 @@ def audited(evaluation: Evaluation, reference: Reference, symbols: Symbols, beta
     With f* known the gap is the mean of f(x) - f*(x) over the same x, which shrinks its standard
     error 2 to 45 times against mean f(x) - F*; F is then F* + gap. Without it the truth's
     bracket widens the interval. R is regressed on f*, whose mean is known, and D likewise.
+
+    Args:
+        evaluation: of one method, on the symbols.
+        reference: the truth.
+        symbols: what the means are taken over.
+        beta: the slope, nats per unit of distortion.
     """
     f = evaluation.potential
     truth = truth_at(reference, beta)

@@ -25,6 +25,14 @@ def atoms(
 
     Fewer fresh symbols are used where there are many atoms; a finite source is always summed
     over in full.
+
+    Args:
+        marginal: the atoms; their weights have to sum to one.
+        distortion: rho.
+        x: the symbols (n, d).
+        probabilities: their exact weights, where the source is finite.
+        beta: the slope, nats per unit of distortion.
+        kernel_evaluations: the most pairs of a fresh symbol and an atom.
     """
     total = float(torch.logsumexp(marginal.log_weights.double(), 0))
     if not abs(total) <= 1e-6:
@@ -66,6 +74,15 @@ def plug_in(
     where ``weights`` are those of the symbols. ``ess`` is the 5% quantile over x of the effective
     number of draws. E[rho | x] is a ratio of means over the draws, whose error and bias follow
     from the same expansion.
+
+    Args:
+        draws: of q (m, d).
+        distortion: rho.
+        x: the symbols (n, d).
+        probabilities: their exact weights, where the source is finite.
+        beta: the slope, nats per unit of distortion.
+        exact_draws: whether the draws are exact, so that an upper bound follows.
+        weights: of the symbols, where they were drawn in strata.
     """
     m = len(draws)
     n = len(x)

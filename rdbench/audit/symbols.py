@@ -76,6 +76,12 @@ def draw_symbols(
 ) -> Symbols:
     """Every letter of a finite source (unless ``drawn``), else about ``count`` symbols.
 
+    Args:
+        problem: its source is drawn.
+        count: how many, about.
+        generator: of all draws.
+        drawn: draw the letters of a finite source, too.
+
     Raises:
         RdbenchError: the source drew symbols that are not finite.
     """

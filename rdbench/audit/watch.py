@@ -19,7 +19,7 @@ _TOLERANCE = 1e-7
 
 
 class NotFinite(ValueError):
-    """A log density or a sampler gave numbers that are none."""
+    """A log density or a sampler gave NaN or infinite values."""
 
 
 class ProposalFault(ValueError):
@@ -86,8 +86,8 @@ class Watched:
             return
         first = tuple((~same).nonzero()[0])
         raise ValueError(
-            f"{self._name} is no function of its points: it gave {float(before[first]):.6g} and, "
-            f"asked again in another batch, {float(after[first]):.6g} at the same one "
+            f"{self._name} is not a function of its points: it gave {float(before[first]):.6g} "
+            f"and, asked again in another batch, {float(after[first]):.6g} at the same one "
             f"({int((~same).reshape(len(y), -1).any(1).sum())} of {len(y)} points differ)"
         )
 
@@ -153,7 +153,7 @@ class WatchedEncoder:
         same = (before == after) | ((before - after).abs() <= _TOLERANCE * (1.0 + before.abs()))
         if not bool(same.all()):
             raise ProposalFault(
-                f"the log_prob of {self._name} is no function of its points: "
+                f"the log_prob of {self._name} is not a function of its points: "
                 f"{int((~same).sum())} of {same.numel()} differ when asked again"
             )
 

@@ -60,7 +60,7 @@ def canonical(value: Any) -> str:
     """A value as text that does not depend on the machine.
 
     Raises:
-        TypeError: a value that has no such text (a function, an object that is no dataclass).
+        TypeError: a value without such a text (a function, an object that is not a dataclass).
     """
     if value is None or isinstance(value, (bool, int, str)):
         return repr(value)

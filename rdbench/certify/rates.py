@@ -88,6 +88,12 @@ def rate_at(
     A certificate's q achieves the distortion D_q at the rate hi - beta D_q; ``others`` are more
     pairs (D, R) that some channel achieves.
 
+    Args:
+        distortion: D.
+        known: brackets of F*, at any slopes.
+        achieved: certificates, each with a q.
+        others: pairs (D, R) that channels achieve; R in nats.
+
     Raises:
         OutOfRange: D lies below everything that is achieved.
     """

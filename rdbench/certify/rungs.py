@@ -28,6 +28,13 @@ def slope_of_rate(
     unit, so that secant steps in log beta, kept inside a bracket, take few solutions. The search
     starts at the slope ``near`` and ends at the slopes ``_SPAN`` per ``unit`` of distortion.
 
+    Args:
+        certificate: by slope.
+        rate: the target, nats.
+        near: the slope where the search starts.
+        accuracy: relative, of the rate.
+        unit: the size of a distortion of the problem.
+
     Raises:
         OutOfRange: the rate is not reached at any slope that can be solved; the line says the
             largest rate that is.

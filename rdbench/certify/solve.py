@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -85,6 +86,12 @@ def certify(
     Every bracket holds, so that the result is their intersection, with the q of the lowest upper
     end.
 
+    Args:
+        method: the solver of the problem.
+        beta: the slope >= 0.
+        tolerance: the width asked for, in nats.
+        start: a certificate at a slope nearby.
+
     Raises:
         ValueError: a slope that the solver cannot do, or brackets that contradict each other.
     """
@@ -160,9 +167,7 @@ def _finite(problem: Problem) -> Method | None:
     z = x / unit
     return Method(
         "points",
-        in_units(
-            lambda beta, tolerance, start: solver(z, p, beta, tolerance, start=start), unit, 2
-        ),
+        in_units(partial(solver, z, p), unit, 2),
         unit=unit**2,
         parts=(solver, probabilities, standard_unit, in_units),
     )
@@ -190,13 +195,10 @@ def _density(problem: Problem) -> Method | None:
         flat = plane_in_units(plane, unit, origin) if far or unit != 1.0 else plane
         return Method(
             "points",
-            in_units(
-                lambda beta, tolerance, start: certify_plane(flat, beta, tolerance, start=start),
-                unit, 2, origin,
-            ),
+            in_units(partial(certify_plane, flat), unit, 2, origin),
             unit=unit**2,
             parts=(certify_plane, plane_density, plane_in_units, standard_unit, in_units),
-        )  # fmt: skip
+        )
     found = radial_density(problem.source)
     if found is None:
         return None
@@ -205,14 +207,11 @@ def _density(problem: Problem) -> Method | None:
     shells = radial_in_units(radial, unit)
     return Method(
         "shells",
-        in_units(
-            lambda beta, tolerance, start: certify_radial(shells, beta, tolerance, start=start),
-            unit, 2,
-        ),
+        in_units(partial(certify_radial, shells), unit, 2),
         centre,
         unit=unit**2,
         parts=(certify_radial, radial_density, radial_in_units, standard_unit, in_units),
-    )  # fmt: skip
+    )
 
 
 @dispatch
@@ -230,12 +229,7 @@ def _line(problem: Problem) -> Method | None:
     standard = line_in_units(line, unit)
     return Method(
         "points",
-        in_units(
-            lambda beta, tolerance, start: solver(standard, beta, tolerance, start=start),
-            unit, power,
-        ),
+        in_units(partial(solver, standard), unit, power),
         unit=unit**power,
-        parts=(
-            solver, line_density, own_line_density, line_in_units, standard_unit, in_units,
-        ),
-    )  # fmt: skip
+        parts=(solver, line_density, own_line_density, line_in_units, standard_unit, in_units),
+    )

@@ -44,7 +44,7 @@ def from_plain(plain: dict[str, Any]) -> Certificate:
     """The certificate of JSON values.
 
     Raises:
-        ValueError, KeyError, TypeError: they are no certificate.
+        ValueError, KeyError, TypeError: they are not a certificate.
     """
     points = np.array(plain["points"], dtype=float)
     weights = np.array(plain["weights"], dtype=float)

@@ -8,7 +8,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.normalisation import checked_mixture
+from rdbench.audit.normalisation import checked
 from rdbench.check.attempts import Attempt, stream
 from rdbench.check.bench import Bench
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
@@ -99,7 +99,7 @@ def density(bench: Bench) -> Outcome:
                 sure += not fault
             for what, one in _densities(channel, probe):
                 try:
-                    known = checked_mixture(one, 2, stream("density")) is not None
+                    known = checked(one, 2, stream("density")) is not None
                     open_, sure = open_ + (not known), sure + known
                 except ValueError as problem:
                     faults.append(

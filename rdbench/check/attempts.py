@@ -39,7 +39,7 @@ class Options:
     effort: float | None = None
     """None: that of the bench."""
     global_seed: int = 1
-    """What the global generators are seeded with; an honest fit does not depend on it."""
+    """The seed of the global generators; an honest fit does not depend on it."""
     looks: bool = False
     stop_after: int | None = None
     most_steps: int | None = None
@@ -50,7 +50,7 @@ class Options:
 
 @dataclass
 class Attempt:
-    """What came of a fit."""
+    """The outcome of a fit."""
 
     probe: Probe
     listener: Listener
@@ -236,7 +236,7 @@ def fingerprint(channel: TestChannel, probe: Probe) -> tuple[Any, ...]:
 
 
 def differing(first: tuple[Any, ...], second: tuple[Any, ...]) -> str:
-    """What differs between two fingerprints, in words; empty where they agree."""
+    """The difference between two fingerprints, in words; empty where they agree."""
     names = ("the slope", "the status", "the claim", "draws of p(y|x)", "draws of q")
     for name, a, b in zip(names, first, second, strict=True):
         if isinstance(a, Tensor) and isinstance(b, Tensor):

@@ -1,10 +1,10 @@
-"""What the checks of one estimator share: its fits and their audits, each done once."""
+"""The fits of one estimator and their audits, each done once for all checks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from rdbench.audit import AuditSize, audit
@@ -59,28 +59,25 @@ class Judged:
         return lo, hi
 
 
+@dataclass(eq=False)
 class Bench:
-    """One estimator on trial."""
+    """One estimator on trial.
 
-    def __init__(
-        self, estimator: Estimator, preset: str, seed: int, effort: float, limit: float
-    ) -> None:
-        """Set up.
+    Args:
+        estimator: the instance.
+        preset: what it is called in ``info.not_invariant``.
+        seed: of everything.
+        effort: of the fits.
+        limit: wall seconds that one fit, or one audit, may take.
+    """
 
-        Args:
-            estimator: the instance.
-            preset: what it is called in ``info.not_invariant``.
-            seed: of everything.
-            effort: of the fits.
-            limit: wall seconds that one fit, or one audit, may take.
-        """
-        self.estimator = estimator
-        self.preset = preset
-        self.seed = seed
-        self.effort = effort
-        self.limit = limit
-        self._fits: dict[tuple[str, Options], Attempt] = {}
-        self._audits: dict[tuple[str, Options], list[Judged]] = {}
+    estimator: Estimator
+    preset: str
+    seed: int
+    effort: float
+    limit: float
+    _fits: dict[tuple[str, Options], Attempt] = field(default_factory=dict)
+    _audits: dict[tuple[str, Options], list[Judged]] = field(default_factory=dict)
 
     @cached_property
     def base(self) -> Probe:

@@ -13,13 +13,30 @@ from rdbench.check.bench import Bench, Judged
 from rdbench.check.confusions import ENOUGH, confusion, pairs
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
 from rdbench.check.invariance import gap_apart
-from rdbench.check.points import audited_points, slack_of, tolerance, where
-from rdbench.check.possible import halves, impossibility, shortfall
+from rdbench.check.points import (
+    audited_points,
+    halves,
+    impossibility,
+    shortfall,
+    slack_of,
+    tolerance,
+    where,
+)
 from rdbench.types import Energy
 
 _RISE = 0.05  # nats, and relative, by which a curve may seem to turn
 _LOOSE = 0.25  # of R, and in nats: a bound farther off bounds nothing of interest
 _SHARP = 0.5  # the effective share of draws below which the R and D of an upper bound are vague
+
+
+def possible(bench: Bench) -> Outcome:
+    """The audit finds nothing that no channel can do."""
+    points = audited_points(bench)
+    known = [one for one in points if one.interval is not None]
+    if not known:
+        return skipped("no audit has a point")
+    faults = [f"{where(one)}: {fault}" for one in known if (fault := impossibility(one))]
+    return judged(faults, f"{len(known)} of {len(points)} channels audited, none under the curve")
 
 
 def units(bench: Bench) -> Outcome:
@@ -118,8 +135,8 @@ def _pair(one: Judged) -> tuple[bool, str]:
     other = math.sqrt(one.probe.dim * max(excess, 0.0))
     slack, (rate_half, distortion_half) = slack_of(one, found.rate, found.distortion), halves(one)
     rate_off = abs(claim.rate - found.rate) - slack.rate - rate_half - other
-    spent_off = abs(claim.distortion - found.distortion) - slack.distortion - distortion_half
-    if rate_off <= 0.0 and spent_off - other / beta <= 0.0:
+    distortion_off = abs(claim.distortion - found.distortion) - slack.distortion - distortion_half
+    if rate_off <= 0.0 and distortion_off - other / beta <= 0.0:
         return True, ""
     return True, (
         f"it claims R = {claim.rate:.4g}, D = {claim.distortion:.4g}, the audit finds "

@@ -65,11 +65,11 @@ def _encoder(one: Judged) -> str:
     x = one.probe.problem.source.sample(_SYMBOLS, stream("conditional", "x")).double()
     y = one.channel.sample_conditional(x, _EACH, stream("conditional", "y")).detach().double()
     rho = _rho(one.probe, x, y)
-    spent, se = float(rho.mean()), float(rho.mean(1).std()) / math.sqrt(len(x))
+    distortion, se = float(rho.mean()), float(rho.mean(1).std()) / math.sqrt(len(x))
     claimed = one.channel.claim.distortion
-    if abs(spent - claimed) > _SIGMAS * se + _D_SLACK * spent:
+    if abs(distortion - claimed) > _SIGMAS * se + _D_SLACK * distortion:
         return (
-            f"it claims D = {claimed:.4g}, but its draws of p(y|x) give {spent:.4g}; rate and "
+            f"it claims D = {claimed:.4g}, but its draws of p(y|x) give {distortion:.4g}; rate and "
             "distortion have to be those of one channel"
         )
     inside = one.interval

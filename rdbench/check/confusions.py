@@ -18,7 +18,7 @@ ENOUGH = 2
 
 @dataclass(frozen=True)
 class Pair:
-    """What is claimed and what is found at one point."""
+    """The claim and the audit of one point."""
 
     rate: float
     distortion: float
@@ -30,7 +30,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class _Confusion:
-    """What the claimed rate, or distortion, equals if this was confused; None: no matter what."""
+    """A confusion, by the value that it gives the claimed rate or distortion (None: any value)."""
 
     words: str
     rate: Callable[[Pair], float] | None = None
@@ -102,7 +102,7 @@ def pairs(points: Sequence[Judged]) -> list[Pair]:
 
 
 def confusion(points: Sequence[Judged]) -> str:
-    """What the claims were confused with, in words; empty where nothing fits."""
+    """The confusion behind the claims, in words; empty where none fits."""
     known = pairs(points)
     if len(known) < ENOUGH:
         return ""

@@ -1,4 +1,4 @@
-"""What a check says: a verdict, and in words what was seen and what it usually means."""
+"""The result of a check: a verdict, and in words what was seen and what it usually means."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Finding:
     verdict: Verdict
     message: str
     cpu_s: float
-    """What this check took; fits that several checks share count where they were first needed."""
+    """CPU seconds of this check; a fit that several checks use counts where it was first needed."""
 
 
 def passed(message: str) -> Outcome:

@@ -1,4 +1,4 @@
-"""What happens at the edges: budgets, few training points, odd sources, slopes and dimensions?"""
+"""The edges: budgets, few training points, odd sources, slopes and dimensions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from rdbench.check.bench import Bench
 from rdbench.check.claims import fault_of_side
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
 from rdbench.check.forms import faults_of_channels
-from rdbench.check.points import CLAIM_TOLERANCE, FIVE, LAPLACIAN
-from rdbench.check.possible import impossibility
+from rdbench.check.points import CLAIM_TOLERANCE, FIVE, LAPLACIAN, impossibility
 from rdbench.check.problems import Probe, constant, letters, scalar
 
 _SILENCE = 3.0  # CPU seconds; what is asked for is a call every 0.2

@@ -19,12 +19,12 @@ _SLOW = 5.0  # CPU seconds; large libraries that it needs take one or two
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was asked for."""
+    """The class and the preset to check."""
 
     cls: Any
     preset: str
     imported: Outcome
-    """What importing the module took and changed."""
+    """The verdict on importing the module: the time it took, the state it changed."""
 
 
 def load(target: str) -> Loaded:

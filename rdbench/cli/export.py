@@ -18,5 +18,6 @@ def execute(options: ExportOptions) -> int:
     """
     apart_from_records(options.out, options.results)
     format = format_for(options.out, options.format, _ENDINGS, "csv")
-    write(frame(stored(options.results), options.what), format, options.out)
+    records, _ = stored(options.results)
+    write(frame(records, options.what), format, options.out)
     return 0

@@ -11,7 +11,7 @@ from rdbench.run.records import CellRecord
 
 
 def looks_of(records: Sequence[CellRecord]) -> dict[str, Look]:
-    """What the registrations ask for, by name; nothing of one that is not installed here."""
+    """The look that every registration asks for, by name; none of one that is not installed."""
     looks = {}
     for name in sorted({record.estimator for record in records}):
         try:

@@ -1,4 +1,4 @@
-"""What every command takes: a frozen dataclass each, whose docstring is the command's help.
+"""The options of every command: a frozen dataclass each, whose docstring is the command's help.
 
 A field is an option (an argument where it says so), its default the option's default. Nothing
 heavy is imported here, so that ``--help`` is quick.
@@ -117,7 +117,7 @@ class RunOptions:
 class ListOptions:
     """List suites and estimators, or the cases of all suites."""
 
-    what: str = _option("all", "suites, estimators or cases.", "[WHAT]", argument=True)
+    what: str = _option("all", "suites, estimators or cases.", "WHAT", argument=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,13 +176,13 @@ class ReportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperOptions:
-    """A paper, reproduced: its figures, its numbers beside ours; runs what is missing."""
+    """A paper, reproduced: its figures, and its numbers beside ours; runs what is missing."""
 
-    name: str | None = _option(None, "A paper, or all. Default: all.", "[NAME]", argument=True)
+    name: str | None = _option(None, "A paper, or all. Default: all.", "NAME", argument=True)
     out: Path | None = _option(
         None,
-        "The folder for figures, tables and the page; of several papers each has one below it. "
-        "Without this option the papers are listed.",
+        "The folder for figures, tables and the page; each of several papers has a folder below "
+        "it. Without this option the papers are listed.",
         "DIR",
     )
     results: Path | None = _option(

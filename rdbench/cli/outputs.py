@@ -58,18 +58,6 @@ def format_for(
     return given or str(meant)
 
 
-def write_text(text: str, out: Path) -> None:
-    """Write a file of text.
-
-    Raises:
-        RdbenchError: it cannot be written.
-    """
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise RdbenchError(f"cannot write {out}: {problem.strerror}") from problem
-
-
 def _same(first: Path, second: Path) -> bool:
     """Whether both are there and are one file or folder, links followed."""
     return first.exists() and second.exists() and first.samefile(second)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
-from rdbench.cli.messages import warn
 from rdbench.cli.options import ReportOptions
 from rdbench.cli.outputs import apart_from_records
+from rdbench.cli.stored import stored
 from rdbench.cli.truth import TruthSources
 from rdbench.report.files import writable
 from rdbench.report.page.render import render, write
-from rdbench.run.store import load
 
 
 def execute(options: ReportOptions) -> int:
@@ -22,12 +21,9 @@ def execute(options: ReportOptions) -> int:
     parse.units(options.units)
     apart_from_records(options.out, options.results)
     writable(options.out)
-    loaded = load(options.results)
-    for line in loaded.warnings:
-        warn(line)
-    records = list(loaded.records.values())
+    records, warnings = stored(options.results)
     # The page may travel further than the folder: it does not say where that was.
-    warnings = [line.replace(f"{options.results}/", "") for line in loaded.warnings]
+    warnings = [line.replace(f"{options.results}/", "") for line in warnings]
     page = render(
         records, options.title, options.units, looks_of(records), warnings, TruthSources()
     )

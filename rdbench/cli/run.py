@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -15,7 +15,7 @@ from rdbench.cli.options import RunOptions
 from rdbench.cli.progress import Progress, console, interrupted, list_cells
 from rdbench.cli.truth import TruthSources
 from rdbench.outcomes import RdbenchError
-from rdbench.run.plan import BUDGETS, Cell, Plan, make_plan
+from rdbench.run.plan import BUDGETS, Plan, make_plan
 from rdbench.run.plan import shard as take_shard
 from rdbench.run.pool import Settings, is_done, run_cells
 from rdbench.run.provenance import gather
@@ -34,12 +34,29 @@ def execute(options: RunOptions) -> int:
     cells = list(plan.cells)
     if options.shard is not None:
         cells = take_shard(cells, *parse.shard(options.shard))
-    if options.dry_run:
-        held = writable(options.results)
-        _announce(cells, held.records, held.warnings, plan, options, out)
+    store = None if options.dry_run else Store(options.results)
+    held = store or writable(options.results)
+    for line in held.warnings:
+        warn(line)
+    for line in plan.notes:
+        note(line)
+    missing = [
+        cell
+        for cell in cells
+        if options.fresh or not is_done(held.records.get(cell.id), retry=options.retry)
+    ]
+    out.print(
+        f"{len(cells)} cells, {len(cells) - len(missing)} stored already, {len(missing)} to run; "
+        f"results in {options.results}",
+        markup=False,
+        soft_wrap=True,
+    )
+    untraced = sum(not held.records[cell.id].trace for cell in cells if cell not in missing)
+    if options.trace and untraced:
+        note(f"{untraced} of the stored cells have no trace; --fresh runs them again")
+    if store is None:
+        list_cells(cells, missing, out)
         return 0
-    store = Store(options.results)
-    missing = _announce(cells, store.records, store.warnings, plan, options, out)
     if missing:
         if options.jobs > 1:  # the longest first, so that no long cell runs alone at the end
             missing.sort(key=lambda cell: cell.dim * len(cell.slopes), reverse=True)
@@ -62,47 +79,6 @@ def execute(options: RunOptions) -> int:
     store.close()
     _show(records, options, out)
     return 0 if all(is_done(record) for record in records) else 1
-
-
-def _announce(
-    cells: Sequence[Cell],
-    held: Mapping[str, CellRecord],
-    warnings: Sequence[str],
-    plan: Plan,
-    options: RunOptions,
-    out: Console,
-) -> list[Cell]:
-    """Say what is stored and what will run; gives the latter.
-
-    Args:
-        cells: all that was asked for.
-        held: the stored records, by cell.
-        warnings: of records that could not be read.
-        plan: where the cells are from, for its notes.
-        options: as typed.
-        out: standard output.
-    """
-    for line in warnings:
-        warn(line)
-    for line in plan.notes:
-        note(line)
-    missing = [
-        cell
-        for cell in cells
-        if options.fresh or not is_done(held.get(cell.id), retry=options.retry)
-    ]
-    out.print(
-        f"{len(cells)} cells, {len(cells) - len(missing)} stored already, {len(missing)} to run; "
-        f"results in {options.results}",
-        markup=False,
-        soft_wrap=True,
-    )
-    untraced = sum(not held[cell.id].trace for cell in cells if cell not in missing)
-    if options.trace and untraced:
-        note(f"{untraced} of the stored cells have no trace; --fresh runs them again")
-    if options.dry_run:
-        list_cells(cells, missing, out)
-    return missing
 
 
 def _plan(options: RunOptions) -> Plan:
@@ -182,24 +158,27 @@ def variants(options: RunOptions) -> dict[str, str]:
 
     They are part of the names of the pictures, so that no run replaces the picture of another.
     """
-    dims = _integers("--dims", options.dims, 1)
-    seeds = parse.integers("--seeds", options.seeds, 0)
+    asked = {
+        "dims": _listed(_integers("--dims", options.dims, 1)),
+        "cases": options.cases,
+        "estimators": options.estimators,
+        "rates": _listed(_numbers("--rates", options.rates)),
+        "betas": _listed(_numbers("--betas", options.betas)),
+        "seeds": _listed(_integers("--seeds", options.seeds, 0)),
+        "n-train": options.n_train,
+        "budget": options.budget,
+        "device": options.device,
+        "shard": options.shard,
+        "units": options.units,
+    }
+    usual = {"estimators": "all", "seeds": "0", "budget": "default", "device": "cpu"}
     found = {}
     for suite in registry.load_suites(options.suite):
-        given = {
-            "dims": _listed(dims if suite.default_dims not in (None, tuple(dims or ())) else None),
-            "cases": options.cases,
-            "estimators": options.estimators if options.estimators != "all" else None,
-            "rates": _listed(_numbers("--rates", options.rates)),
-            "betas": _listed(_numbers("--betas", options.betas)),
-            "seeds": _listed(None if seeds == [0] else seeds),
-            "n-train": options.n_train,
-            "budget": options.budget if options.budget != "default" else None,
-            "device": options.device if options.device != "cpu" else None,
-            "shard": options.shard,
-            "units": options.units if options.units != "nats" else None,
-        }
-        found[suite.name] = "-".join(f"{k}={v}" for k, v in given.items() if v is not None)
+        own = asked if suite.default_dims is not None else asked | {"dims": None}
+        same = usual | {"units": "nats", "dims": _listed(suite.default_dims)}
+        found[suite.name] = "-".join(
+            f"{key}={value}" for key, value in own.items() if value not in (None, same.get(key))
+        )
     return found
 
 

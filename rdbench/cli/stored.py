@@ -9,8 +9,8 @@ from rdbench.run.records import CellRecord
 from rdbench.run.store import load
 
 
-def stored(results: Path) -> list[CellRecord]:
-    """The newest record of every cell.
+def stored(results: Path) -> tuple[list[CellRecord], list[str]]:
+    """The newest record of every cell, and the warnings, which are told as well.
 
     Raises:
         RdbenchError: there are no results in the folder.
@@ -18,4 +18,4 @@ def stored(results: Path) -> list[CellRecord]:
     loaded = load(results)
     for line in loaded.warnings:
         warn(line)
-    return list(loaded.records.values())
+    return list(loaded.records.values()), loaded.warnings

@@ -7,10 +7,13 @@ import sys
 
 from rdbench.cli.messages import note
 from rdbench.cli.options import TableOptions
-from rdbench.cli.outputs import apart_from_records, format_for, write_text
+from rdbench.cli.outputs import apart_from_records, format_for
 from rdbench.cli.stored import stored
 from rdbench.outcomes import RdbenchError
+from rdbench.report.against import against_table
+from rdbench.report.files import write_whole
 from rdbench.report.markup import Fitted, left_out_note
+from rdbench.report.tables import fitted_table
 
 _ENDINGS = {".md": "md", ".tex": "latex", ".csv": "csv", ".html": "html"}
 
@@ -21,27 +24,23 @@ def execute(options: TableOptions) -> int:
     Raises:
         RdbenchError: bad input, or a file that cannot be written.
     """
+    if options.against is not None and options.metric != "gap":
+        raise RdbenchError(f"--against compares gaps: drop --metric {options.metric}")
     apart_from_records(options.out, options.results)
     format = format_for(options.out, options.format, _ENDINGS, "md")
     by, units, width = options.by, options.units, _width(options)
     found: Fitted
     notes: list[str] = []
+    records, _ = stored(options.results)
     if options.against is not None:
-        from rdbench.report.against import against_table
-
-        if options.metric != "gap":
-            raise RdbenchError(f"--against compares gaps: drop --metric {options.metric}")
-        records = stored(options.results)
         found = against = against_table(records, options.against, by, format, units, width)
         notes += against.notes
     else:
-        from rdbench.report.tables import fitted_table
-
-        found = fitted_table(stored(options.results), options.metric, by, format, units, width)
+        found = fitted_table(records, options.metric, by, format, units, width)
     if options.out is None:
         print(found.text.rstrip("\n"))
     else:
-        write_text(found.text.rstrip("\n") + "\n", options.out)
+        write_whole(f"{found.text.rstrip()}\n".encode(), options.out)
     if found.left_out:
         notes.append(left_out_note(found.left_out, width))
     for line in notes:

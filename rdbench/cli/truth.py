@@ -22,15 +22,15 @@ from rdbench.run.records import CellRecord
 from rdbench.types import Case, OutOfRange, RdbenchError, Reference
 
 CPU_S = 8.0
-"""What certificates between the rungs may cost in one command, CPU seconds: they are kept in the
-user's cache, so that the next picture has them."""
+"""CPU seconds for certificates between the rungs in one command; they are kept in the user's
+cache, so that the next picture has them."""
 _UNKNOWN_S = 0.5
-"""What a certificate is taken to cost where none of its case is shipped."""
+"""The assumed cost of a certificate, in CPU seconds, where none of its case is shipped."""
 _FREE_S = 1e-3
 
 
 @dataclass
-class Purse:
+class Allowance:
     """CPU seconds that are left."""
 
     left: float = CPU_S
@@ -41,7 +41,7 @@ class ReferenceSource:
     """One reference as `rdbench.report.rungs.TruthSource` has it."""
 
     reference: Reference
-    purse: Purse
+    allowance: Allowance
     _asked: dict[float, Rung | None] = field(default_factory=dict)
     _costs: dict[float, float] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class ReferenceSource:
         """The rung; None out of range, or where it costs more than is left."""
         if beta not in self._asked:
             cost = self.cost(beta)
-            if cost > self.purse.left:
+            if cost > self.allowance.left:
                 return None
             began = time.process_time()
             try:
@@ -72,15 +72,15 @@ class ReferenceSource:
             except (OutOfRange, ValueError, ArithmeticError):
                 self._asked[beta] = None
             if cost:
-                self.purse.left -= time.process_time() - began
+                self.allowance.left -= time.process_time() - began
         return self._asked[beta]
 
 
 class TruthSources:
-    """The sources of cases, each found once; together they spend one purse."""
+    """The sources of cases, each found once; together they have one allowance."""
 
     def __init__(self, cpu_s: float = CPU_S) -> None:
-        self._purse = Purse(cpu_s)
+        self._allowance = Allowance(cpu_s)
         self._found: dict[tuple[str, int, str, int], ReferenceSource | None] = {}
 
     def __call__(self, records: Sequence[CellRecord]) -> ReferenceSource | None:
@@ -95,7 +95,7 @@ class TruthSources:
         if key not in self._found:
             case = _case_of(*key)
             self._found[key] = (
-                None if case is None else ReferenceSource(case.reference, self._purse)
+                None if case is None else ReferenceSource(case.reference, self._allowance)
             )
         found = self._found[key]
         return found if found is not None and _agrees(found, records) else None

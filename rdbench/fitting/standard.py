@@ -87,6 +87,8 @@ def standardised(
     Raises:
         Unsupported: the source is constant, or there are too few fixed points.
     """
+    if not betas:
+        return
     draws = split(view, generator, ahead)
     first = draws.once(warm)
     if bool((first == first[0]).all()):

@@ -19,7 +19,7 @@ from rdbench.types import (
 
 
 def limits(estimator: Estimator) -> EstimatorInfo:
-    """What the estimator declares, with the limits that its own settings change."""
+    """The declared limits, with those that the settings of this estimator change."""
     info = estimator.info
     for setting, changed in info.variants.items():
         name, _, value = setting.partition("=")

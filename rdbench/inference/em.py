@@ -41,7 +41,14 @@ def fit_mixture(
     """The best of ``restarts`` short EM runs from k-means++ centres, polished on all draws.
 
     Fewer restarts merge modes: six were too few for eight components in ten dimensions.
-    ``go_on`` is asked between short pieces of work; on False the best so far is returned.
+
+    Args:
+        x: draws, (n, d).
+        size: the number of components.
+        generator: the source of randomness.
+        restarts: how many starts.
+        polish: the EM iterations of the best on all draws.
+        go_on: asked between short pieces of work; on False the best so far is returned.
     """
     x = x.double()
     if size == 1:
@@ -74,11 +81,17 @@ def select_mixture(
     *,
     go_on: GoOn = always,
 ) -> GaussianMixture:
-    """The number of components, up to ``largest``, by held-out log likelihood.
+    """The mixture whose number of components has the best held-out log likelihood.
 
-    A larger mixture must gain ``margin`` nats per draw; two sizes in a row without a gain end
-    the search. Sizes with fewer than ten draws per component and dimension are not tried.
-    ``go_on`` is asked between short pieces of work; on False the best so far is returned.
+    Two sizes in a row without a gain end the search. Sizes with fewer than ten draws per component
+    and dimension are not tried.
+
+    Args:
+        x: draws, (n, d), of which a fifth is held out.
+        largest: the most components.
+        generator: the source of randomness.
+        margin: nats per draw that a larger mixture must gain.
+        go_on: asked between short pieces of work; on False the best so far is returned.
     """
     x = x.double()
     held_out, training = x[: len(x) // 5], x[len(x) // 5 :]
@@ -106,12 +119,33 @@ def refined(
 ) -> GaussianMixture:
     """The mixture after more EM on other, or more, draws: its size may have been chosen on few.
 
-    ``go_on`` is asked between short pieces of work; on False the mixture so far is returned.
+    Args:
+        mixture: the start.
+        x: draws, (n, d).
+        iterations: the most EM iterations.
+        go_on: asked between short pieces of work; on False the mixture so far is returned.
     """
     x = x.double()
     if mixture.size == 1:
         return fit_gaussian(x)
     return _em(x, mixture, _ridge(x), iterations, go_on) if go_on() else mixture
+
+
+def mixture_moments(
+    mixture: GaussianMixture,
+) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+    """Overall mean and covariance."""
+    mean = mixture.weights @ mixture.means
+    centred = mixture.means - mean
+    within = (mixture.weights[:, None, None] * mixture.covs).sum(0)
+    return mean, within + (mixture.weights[:, None] * centred).T @ centred
+
+
+def matrix_root(covs: Float[Tensor, "*b d d"]) -> Float[Tensor, "*b d d"]:
+    """A square root V diag(sqrt(values)) that also exists for singular covariances."""
+    values, vectors = torch.linalg.eigh(covs)
+    found: Tensor = vectors * values.clamp(min=0.0).sqrt()[..., None, :]
+    return found
 
 
 def widened(mixture: GaussianMixture) -> GaussianMixture:

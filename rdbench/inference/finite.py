@@ -185,6 +185,15 @@ def ba(
 
     F decreases in every step, at best linearly and near a point where the number of atoms changes
     like 1/iteration.
+
+    Args:
+        kernel: K.
+        p: source probabilities.
+        weights: where to start; None for uniform ones.
+        tolerance: certified gap in nats at which to stop.
+        iterations: the most.
+        go_on: asked now and then.
+        history: whether to keep F and the gap of every iteration.
     """
     w = _start(kernel, p, weights).copy()
     watch = _Watch(iterations, go_on, history)
@@ -215,7 +224,7 @@ def squarem(
     Two BA steps give r = log c and v, its change; the jump goes to log w - 2 a r + a^2 v with
     a = -|r| / |v|, norms weighted by w (later by its root: what holds up the certificate at the
     end is in the tails). A jump that raises F above that of the first BA step is
-    dropped for the second, so that F never increases over a cycle.
+    dropped for the second, so that F never increases over a cycle. Arguments as of `ba`.
     """
     w = _start(kernel, p, weights)
     lw = np.log(np.maximum(w, _TINY))
@@ -294,6 +303,7 @@ def interior_point(
     Minimises -sum p log(K w) + sum w over w >= 0 (the multiplier of sum w = 1 is one), with
     1 - c(w) = s, w_j s_j = mu -> 0. Some 15 to 25 steps reach 1e-8; beyond that rounding in the
     Newton system makes the certificate worse again, so the best iterate seen is returned.
+    Arguments as of `ba`.
 
     Raises:
         TypeError: the kernel cannot solve its Newton system.

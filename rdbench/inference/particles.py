@@ -8,35 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from numpy import ndarray
 from torch import Generator, Tensor
 
 from rdbench.inference.plug_in import blocks, mean_distortion, tilt
 from rdbench.types import Atoms, Distortion
 
-# Dropping atoms of this mass in all changes F by about as much.
-_PRUNED_MASS = 1e-13
 _CHUNK = 1 << 22  # entries of a matrix of logits held at once
 _LEAST_VARIANCE = 1e-3  # of the deconvolved spread, over the largest
 # Entries of P held at once: what fits the cache of a core, and what fills an accelerator.
 _CPU_ENTRIES, _DEVICE_ENTRIES = 500_000, 50_000_000
 _SINGLE_ERROR = 1e-3  # of a logit, in nats
-
-
-def weighted(
-    points: Float[ndarray, "m d"], weights: Float[ndarray, " m"], device: torch.device
-) -> Atoms:
-    """Atoms of these weights, less the lightest of 1e-13 in all (F moves by about as much)."""
-    order = np.argsort(weights)
-    kept = np.sort(order[np.searchsorted(np.cumsum(weights[order]), _PRUNED_MASS) :])
-    w = weights[kept] / weights[kept].sum()
-    return Atoms(
-        torch.from_numpy(np.ascontiguousarray(points[kept], dtype=np.float64)).to(device),
-        torch.from_numpy(np.log(w)).to(device),
-    )
 
 
 def conditional(
@@ -62,6 +45,12 @@ def exact_point(
     """(R, D) of the atoms over the symbols x, in nats; R + beta D = -mean_i log Z(x_i).
 
     On symbols that took no part in choosing the atoms, the mean of R + beta D is F(q) >= F*.
+
+    Args:
+        atoms: q.
+        distortion: rho.
+        x: symbols, (n, d).
+        beta: the slope in nats per unit of distortion.
     """
     lagrangian = total = 0.0
     for rho in blocks(distortion, x, atoms.points):

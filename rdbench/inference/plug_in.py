@@ -48,6 +48,12 @@ def appendix_a(
 
     F = -mean_i log mean_j exp(-beta rho(x_i, y_j)); D weights rho by the same exponentials;
     R = F - beta D, which never exceeds log m: at higher rates it saturates silently.
+
+    Args:
+        distortion: rho.
+        x: draws of the source, (n, d).
+        y: draws of q, (m, d).
+        beta: the slope in nats per unit of distortion.
     """
     lagrangian = total = 0.0
     for rho in blocks(distortion, x, y):

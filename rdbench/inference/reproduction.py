@@ -31,7 +31,7 @@ from rdbench.sources.mixture import LOG_2PI, GaussianMixture
 GoOn = Callable[[], bool]
 
 _BLOCK = 1_000_000  # numbers held at once
-_EMPTY = 1e-10  # the least share of draws of a component: it stays regular and weighs nothing
+_EMPTY = 1e-10  # the least weight of a component: it stays regular and weighs nothing
 
 
 def always() -> bool:
@@ -63,11 +63,11 @@ def moments(x: Float[Tensor, "n d"]) -> Moments:
 
 def pooled(a: Moments, b: Moments) -> Moments:
     """The moments of both sets of draws together."""
-    share = b.count / (a.count + b.count)
+    part = b.count / (a.count + b.count)
     apart = b.mean - a.mean
-    between = share * (1.0 - share) * torch.outer(apart, apart)
-    cov = (1.0 - share) * a.cov + share * b.cov + between
-    return Moments(a.count + b.count, a.mean + share * apart, cov)
+    between = part * (1.0 - part) * torch.outer(apart, apart)
+    cov = (1.0 - part) * a.cov + part * b.cov + between
+    return Moments(a.count + b.count, a.mean + part * apart, cov)
 
 
 def gaussian(draws: Moments, least: float) -> GaussianMixture:
@@ -117,11 +117,19 @@ def fit_reproduction(
     tolerance: float = 1e-6,
     go_on: GoOn = always,
 ) -> GaussianMixture:
-    """The q that minimises F on the draws, from ``start``, itself a q.
+    """The q that minimises F on the draws.
 
-    ``floor`` is the least variance of a component in units of v = 1 / (2 beta); with 0,
-    covariances may be singular (atoms). Raising the variance of a direction of component k in
-    which the draws have the variance s^2 <= v costs at most floor (1 - s^2 / v) / 2 nats.
+    Args:
+        x: draws of the source, (n, d).
+        beta: the slope in nats per unit of squared error.
+        start: a q.
+        floor: the least variance of a component in units of v = 1 / (2 beta); with 0, covariances
+            may be singular (atoms). Raising the variance of a direction of component k in which
+            the draws have the variance s^2 <= v costs at most floor (1 - s^2 / v) / 2 nats.
+        tied: as in `fit_observed`, like the rest.
+        iterations: the most EM iterations.
+        tolerance: in nats.
+        go_on: asked between blocks of draws.
     """
     noise = 0.5 / beta
     eye = torch.eye(x.shape[1], dtype=torch.float64, device=x.device)
@@ -181,7 +189,16 @@ def climb(
     tolerance: float,
     go_on: GoOn = always,
 ) -> tuple[Batch, Float[Tensor, " B"]]:
-    """EM from every start of a batch (see ``fit_observed``), ended when all gain too little.
+    """EM from every start of a batch, ended when all gain too little.
+
+    Args:
+        x: draws of the source, (n, d).
+        batch: the starts.
+        least: the least eigenvalue of a covariance.
+        tied: whether the components of a mixture share one covariance.
+        iterations: the most EM iterations.
+        tolerance: stop when no start gains as many nats in an iteration.
+        go_on: asked between blocks of draws; on False the last full step is returned.
 
     Returns:
         The mixtures, and their mean log likelihoods before the last step.

@@ -84,7 +84,7 @@ class Certificates:
         """The certificate at beta, whether or not it reached the tolerance.
 
         Raises:
-            OutOfRange: beta is no slope that the solver covers.
+            OutOfRange: the solver does not cover beta.
         """
         if not (0.0 < beta < math.inf):
             raise OutOfRange(f"beta must be finite and positive, got {beta}")
@@ -97,7 +97,7 @@ class Certificates:
         """A fresh certificate, from no table and no cache.
 
         Raises:
-            OutOfRange: beta is no slope that the solver covers.
+            OutOfRange: the solver does not cover beta.
         """
         try:
             return certify(self.method, beta, tolerance or self.tolerance, self._nearest(beta))

@@ -103,7 +103,7 @@ class Bounded(Certificates):
         """The certificate at beta, whether or not it reached the tolerance.
 
         Raises:
-            OutOfRange: beta is no slope that the solver covers.
+            OutOfRange: the solver does not cover beta.
         """
         if 0.0 < beta < math.inf and self._reduced is not None:
             reduced, offset = self._reduced
@@ -114,7 +114,7 @@ class Bounded(Certificates):
         """A fresh certificate, from no table and no cache.
 
         Raises:
-            OutOfRange: beta is no slope that the solver covers.
+            OutOfRange: the solver does not cover beta.
         """
         if self._reduced is not None:
             reduced, offset = self._reduced
@@ -283,7 +283,7 @@ class Certified(Bounded):
         if self.method.form != "shells":
             return log_w - beta * self.problem.distortion.pairwise(x, points)
         s, r = x.double().norm(dim=1)[:, None], points[:, 0]
-        angular = log_mean_exp_cosine(x.shape[1], (2.0 * beta * s * r).cpu().numpy(), scaled=True)
+        angular = log_mean_exp_cosine(x.shape[1], (2.0 * beta * s * r).cpu().numpy())
         joint: Tensor = log_w - beta * (s - r).square() + torch.from_numpy(angular).to(x.device)
         return joint
 

@@ -98,7 +98,7 @@ class GaussianAbsolute:
         """beta in units of the standard deviation."""
         scaled = checked_slope(beta) * self._std
         if scaled == math.inf:
-            raise OutOfRange(f"beta = {beta} times the standard deviation is no finite number")
+            raise OutOfRange(f"beta = {beta} times the standard deviation is not a finite number")
         return scaled
 
     def point(self, beta: float) -> TruthPoint:

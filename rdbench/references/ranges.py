@@ -11,7 +11,7 @@ def checked_slope(beta: float) -> float:
     """beta itself.
 
     Raises:
-        OutOfRange: it is no slope: negative, infinite or not a number.
+        OutOfRange: it is negative, infinite or not a number.
     """
     if not 0.0 <= beta < math.inf:
         raise OutOfRange(f"beta must be finite and >= 0, got {beta}")
@@ -44,9 +44,9 @@ def finite_slope(log_slope: float, rate: float) -> float:
     """exp(log_slope), the slope of a target rate.
 
     Raises:
-        OutOfRange: it is no number that a float can hold.
+        OutOfRange: a float cannot hold it.
     """
     slope = math.exp(log_slope) if log_slope < 700.0 else math.inf
     if not 0.0 < slope < math.inf:
-        raise OutOfRange(f"the slope at R = {rate:g} nats is no finite number")
+        raise OutOfRange(f"the slope at R = {rate:g} nats is not a finite number")
     return slope

@@ -49,7 +49,7 @@ def _cosine_deficit(dim: int, kappa: float) -> tuple[float, float]:
         1 - A = [(dim - 1) / 2 + sum_j j (-1)^j a_j kappa^-j / S] / kappa.
     """
     if kappa < max(40.0, 0.1 * dim * dim):
-        scaled = float(log_mean_exp_cosine(dim, np.array([kappa]), scaled=True)[0])
+        scaled = float(log_mean_exp_cosine(dim, np.array([kappa]))[0])
         return 1.0 - mean_cosine(dim, kappa), scaled
     nu = 0.5 * dim - 1.0
     term, total, weighted = 1.0, 1.0, 0.0
@@ -137,7 +137,7 @@ class SphereUniform:
         radius = self._radius(beta)
         s = x.double().norm(dim=1)
         kappa = (2.0 * beta * radius * s).cpu().numpy()
-        angular = torch.from_numpy(log_mean_exp_cosine(x.shape[1], kappa, scaled=True))
+        angular = torch.from_numpy(log_mean_exp_cosine(x.shape[1], kappa))
         potential: Tensor = beta * (s - radius).square() - angular.to(x.device)
         return potential
 

@@ -1,4 +1,4 @@
-"""What a claim may be off by, and what no channel can do.
+"""How far a claim may be off, and the bounds that no channel can beat.
 
 An estimator computes its claim on symbols of its own and does not say how many. What a mean over
 2,000 symbols scatters by is therefore granted to every claim, and no more than that.
@@ -68,14 +68,14 @@ def noise(rate: float, distortion: float, beta: float, dim: int) -> Slack:
 
 
 def small(rate: float, distortion: float, beta: float, dim: int) -> Slack:
-    """What is not worth a word: .005 nats and 1% of R and D, but no more than `tolerance`."""
+    """A difference too small to mention: .005 nats and 1% of R and D, at most `tolerance`."""
     of_rate = _FLOOR + min(_SHARE * max(rate, 0.0), tolerance(dim))
     of_distortion = _SHARE * max(distortion, 0.0) + (_FLOOR / beta if beta > 0.0 else 0.0)
     return Slack(of_rate, of_distortion, of_rate)
 
 
 def tangents(points: Iterable[PointRecord]) -> tuple[Tangent, ...]:
-    """What a ladder knows of R(D): R(D) >= F*(beta) - beta D for the slopes of all its points."""
+    """The tangents R(D) >= F*(beta) - beta D at the slopes of all points of a ladder."""
     found = {p.beta: p.truth_lo for p in points if p.truth_lo is not None}
     return tuple(sorted(found.items()))
 

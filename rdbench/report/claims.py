@@ -1,4 +1,4 @@
-"""What an estimator claims, held against what its audit finds and what is true.
+"""The claim of an estimator, compared with its audit and with the truth.
 
 A claim is a point (R, D), by the estimator's own formula on its own data, in nats per symbol.
 The point as a whole must be possible, and R, D and C = R + beta D must be those that the audit
@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from rdbench.report.claim_limits import TOLERANCE as TOLERANCE
 from rdbench.report.claim_limits import (
@@ -32,10 +32,7 @@ Verdict = Literal[
     "below truth", "too good", "misplaced", "unconfirmed", "too bad", "loose", "undecided",
     "conservative", "within noise", "agrees", "unchecked", "no claim",
 ]  # fmt: skip
-VERDICTS: tuple[Verdict, ...] = (
-    "below truth", "too good", "misplaced", "unconfirmed", "too bad", "loose", "undecided",
-    "conservative", "within noise", "agrees", "unchecked", "no claim",
-)  # fmt: skip
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """In the order in which they are shown: what matters most comes first."""
 
 _THREE = 3.0 / 1.96
@@ -48,7 +45,7 @@ _IMPOSSIBLE = 1e-3
 
 @dataclass(frozen=True)
 class ClaimSummary:
-    """What the claims of several points amount to, in nats."""
+    """The claims of several points taken together, in nats."""
 
     mean_gap: float | None
     """Of C - F*, over the points that claim something."""

@@ -125,7 +125,7 @@ def _draw_intervals(axes: Axes, pairs: Float[ndarray, "n 4"], scale: float, colo
 
 def protocol_ceiling(panel: Panel) -> Protocol | None:
     """The paper's protocol where its ceiling log N crosses the panel, else None."""
-    found = summarise_protocol(point for series in panel.series for point in series.points)
+    found = summarise_protocol(panel.points)
     axes = curve_axes(panel)
     return found if found and axes and found.ceiling < axes[1] else None
 

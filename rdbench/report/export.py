@@ -12,20 +12,17 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
-from rdbench.columns import AUDIT_S, TABLES, Column, Part
+from rdbench.columns import AUDIT_S, TABLES, Column
 from rdbench.outcomes import RdbenchError
 from rdbench.report.claims import claim_excess, claimed_gap, verdict_in
 from rdbench.report.files import write_whole
 from rdbench.report.protocol import log_draws, saturated
 from rdbench.report.scores import good_to
 from rdbench.run.records import CellRecord, PointRecord, TracePoint
-
-What = Literal["points", "blocks", "cells", "traces", "draws"]
-Format = Literal["csv", "parquet"]
 
 DERIVED: Mapping[str, Callable[[CellRecord, PointRecord], float | bool | str | None]] = {
     "claimed_gap": lambda _, point: claimed_gap(point),
@@ -78,7 +75,7 @@ def value(
     point: PointRecord | None = None,
     checkpoint: TracePoint | None = None,
 ) -> Any:
-    """What a record says in a column, None where it is not known.
+    """The value of a column in a record, None where it is not known.
 
     Args:
         column: one of `rdbench.columns`.
@@ -86,19 +83,25 @@ def value(
         point: the slope, for columns of points.
         checkpoint: for columns of checkpoints.
     """
-    if column.part == "derived":
-        make = DERIVED.get(column.name)
-        return None if make is None or point is None else make(record, point)
-    parts: dict[Part, object] = {
-        "cell": record, "cost": record.cost, "provenance": record.provenance, "point": point,
-        "checkpoint": checkpoint,
-    }  # fmt: skip
-    found = getattr(parts[column.part], column.source, None)
+    holder: object
+    match column.part:
+        case "derived":
+            make = DERIVED.get(column.name)
+            return None if make is None or point is None else make(record, point)
+        case "point":
+            holder = point
+        case "cell":
+            holder = record
+        case "checkpoint":
+            holder = checkpoint
+        case part:  # the cost or the provenance
+            holder = getattr(record, part)
+    found = getattr(holder, column.field or column.name, None)
     return compact_json(found) if column.kind == "mapping" and found is not None else found
 
 
 def _common(record: CellRecord, columns: Iterable[Column]) -> dict[str, Any]:
-    """What all rows of a cell share."""
+    """The values that all rows of a cell have in common."""
     return {
         one.name: value(one, record)
         for one in columns

@@ -43,9 +43,8 @@ RUG = 0.045
 
 def shared_scale(panels: Sequence[Panel]) -> Axis:
     """The axis that fits every panel, with room for what is written in them."""
-    series = [one for panel in panels for one in panel.series]
     lines = (sum(len(missing(one)) for one in panel.series) for panel in panels)
-    axis = gap_scale([point for one in series for point in one.points])
+    axis = gap_scale([point for panel in panels for point in panel.points])
     return replace(axis, notes=min(max(lines, default=0), MOST_NOTES))
 
 
@@ -121,13 +120,13 @@ def gap_endings(axes: Axes, panel: Panel, scale: float) -> list[Ending]:
 
 def shows_protocol(panel: Panel) -> bool:
     """Whether some true rate of ``panel`` is beyond what the paper's protocol can see."""
-    found = summarise_protocol(point for series in panel.series for point in series.points)
+    found = summarise_protocol(panel.points)
     return found is not None and found.beyond > 0
 
 
 def _draw_ceiling(axes: Axes, panel: Panel, scale: float) -> None:
     """The rate log N, beyond which the paper's protocol cannot see, and the least gap by it."""
-    points = [point for series in panel.series for point in series.points]
+    points = panel.points
     found = summarise_protocol(points)
     if found is None or not shows_protocol(panel):
         return
@@ -171,8 +170,7 @@ def _set_gap_axis(axes: Axes, axis: Axis, scale: float) -> None:
 
 
 def _set_rate_axis(axes: Axes, panel: Panel, scale: float) -> None:
-    found = [abscissa(point) for series in panel.series for point in series.points]
-    rates = [rate / scale for rate in found if rate is not None]
+    rates = [rate / scale for point in panel.points if (rate := abscissa(point)) is not None]
     if not rates:
         axes.set_xticks([])
         return

@@ -1,4 +1,4 @@
-"""What the rows of a table stand for: the columns to group by, their order and their texts."""
+"""The rows of a table: the columns to group by, their order and their texts."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import csv
 import html
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -152,7 +152,8 @@ def _html(header: Sequence[str], rows: Cells, numeric: Sequence[bool]) -> list[s
     return [*head, "<tbody>", *body, "</tbody>", "</table>"]
 
 
-_MARKUPS = {
+_LayOut = Callable[[Sequence[str], Cells, Sequence[bool]], list[str]]
+_MARKUPS: Mapping[str, tuple[Callable[[str], str], str, _LayOut]] = {
     "md": (_escape_markdown, "**{}**", _markdown),
     "latex": (escape_latex, r"\textbf{{{}}}", _latex),
     "html": (html.escape, "<strong>{}</strong>", _html),

@@ -98,7 +98,7 @@ METRICS: Mapping[str, Metric] = {
 
 @dataclass(frozen=True)
 class Reduced:
-    """What a group of members amounts to.
+    """The value of a metric over a group of points or cells.
 
     ``values`` holds the metric and its ``ends``, None where one is not known. ``count`` members
     stand behind it. ``mark`` says what the first value is: ``≤`` an upper bound, ``≥`` a lower

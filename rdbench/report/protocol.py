@@ -17,7 +17,7 @@ from rdbench.run.records import PointRecord
 
 @dataclass(frozen=True)
 class Protocol:
-    """What Appendix A says of several points, in nats."""
+    """Several points by Appendix A, in nats."""
 
     mean_gap: float | None
     draws: int

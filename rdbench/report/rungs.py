@@ -1,4 +1,4 @@
-"""What is known of R(D) rung by rung, and where more of it has to be known to draw it.
+"""R(D) as it is known at single slopes, and the slopes at which a drawing needs it as well.
 
 At the slope beta the truth is lo <= F*(beta) <= hi and a distortion D near D*(beta). R(D) is
 convex, so that it lies
@@ -188,7 +188,7 @@ def _outwards(
 
 
 def pieces_of(rungs: Sequence[Rung]) -> list[Piece]:
-    """What is known between neighbours; ``rungs`` are in order."""
+    """The bounds between neighbours; ``rungs`` are in order."""
     left_out = _leave_out(rungs)
     found = []
     for k in range(len(rungs) - 1):

@@ -15,12 +15,14 @@ from rdbench.report.summary import Summary
 class Shown:
     """A column: its title, the text of a row in units of so many nats, and its importance.
 
-    Where a terminal is too narrow the column with the largest ``rank`` is left out first.
+    A terminal that is too narrow shows the columns of the lowest ``rank`` that fit, in one line a
+    row: with the ``brief`` text where there is one.
     """
 
     title: str
     text: Callable[[Summary, float], str]
     rank: int = 0
+    brief: Callable[[Summary, float], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ def _worst_at(found: Summary, scale: float) -> str:
     return "-" if found.worst is None else number(found.worst.rate, scale)
 
 
+def _claim(found: Summary, _: float) -> str:
+    return "\n".join(verdict_texts(found.claims)) or "-"
+
+
 def _protocol_gap(found: Summary, scale: float) -> str:
     return "-" if found.protocol is None else number(found.protocol.mean_gap, scale)
 
@@ -105,7 +111,7 @@ SECTIONS = (
     Section(
         "What is claimed and what Appendix A says, in {units} per symbol",
         (
-            Shown("claim", lambda found, _: "\n".join(verdict_texts(found.claims)) or "-", 0),
+            Shown("claim", _claim, 0, lambda f, _: (verdict_texts(f.claims) or ["-"])[0]),
             Shown("claimed - audited", lambda f, s: number(f.claims.excess, s, sign=True), 1),
             Shown("mean claimed", lambda found, s: number(found.claims.mean_gap, s), 2),
             Shown("worst claimed", lambda found, s: number(found.claims.worst_gap, s), 3),

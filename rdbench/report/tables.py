@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -76,18 +78,31 @@ def print_summary(
             continue
         if printed:
             console.print()
-        columns = list(section.columns)
-        table = _section_table(section, columns, shown, settings, units, scale)
-        while width is not None and len(columns) > 1 and _width(table, console) > width:
-            columns.remove(max(columns, key=lambda column: column.rank))
-            table = _section_table(section, columns, shown, settings, units, scale)
-        left_out += [one.title for one in section.columns if one not in columns]
+        table, titles = _fitting(section, width, console, shown, settings, units, scale)
+        left_out += titles
         _print_whole(table, console)
         printed = True
     for note in _notes(records, case_name, units, scale):
         console.print(note, soft_wrap=True, highlight=False)
     if left_out:
         console.print(left_out_note(left_out, console.width), soft_wrap=True, highlight=False)
+
+
+def _fitting(
+    section: Section, width: int | None, console: Console, *drawn: Any
+) -> tuple[Table, list[str]]:
+    """The table of a section within ``width``, and the titles of the columns left out."""
+    table = _section_table(section.title, section.columns, *drawn)
+    if width is None or _width(table, console) <= width:
+        return table, []
+    brief = [replace(one, text=one.brief or one.text) for one in section.columns]
+    kept: list[Shown] = []
+    for column in sorted(brief, key=lambda column: column.rank):
+        wider = [one for one in brief if one in (*kept, column)]
+        attempt = _section_table(section.title, wider, *drawn)
+        if not kept or _width(attempt, console) <= width:
+            table, kept = attempt, wider
+    return table, [one.title for one in brief if one not in kept]
 
 
 def _width(table: Table, console: Console) -> int:
@@ -108,7 +123,7 @@ def _print_whole(table: Table, console: Console) -> None:
 
 
 def _section_table(
-    section: Section,
+    title: str,
     columns: Sequence[Shown],
     rows: Sequence[tuple[tuple[Value, ...], Summary]],
     settings: Sequence[str],
@@ -117,15 +132,15 @@ def _section_table(
 ) -> Table:
     """One section with some of its columns."""
     table = Table(
-        title=section.title.format(units=units),
+        title=title.format(units=units),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    for title in ("case", "estimator", *settings):
-        table.add_column(title, overflow="fold")
+    for name in ("case", "estimator", *settings):
+        table.add_column(name, overflow="fold")
     for column in columns:
         table.add_column(column.title, justify="right", no_wrap=True)
     previous: Value = None
@@ -146,7 +161,7 @@ def _notes(
     units: str,
     scale: float,
 ) -> list[Text]:
-    """What went wrong, one line each, and how the timings were taken."""
+    """The failures, one line each, and how the timings were taken."""
     notes = [
         _trouble_note(trouble, units, scale)
         for trouble in sorted(troubles(records, case_name), key=lambda t: (t.estimator, t.status))
@@ -273,7 +288,7 @@ def _leaders(
 
 
 def _fits(record: CellRecord) -> tuple[Value, ...]:
-    """What the cells of an estimator on a case, all seeds, have in common."""
+    """The estimator, case and settings that the cells of all seeds have in common."""
     settings = (CELL_COLUMNS[name](record) for name in ("suite", "case", *SETTINGS))
     return estimator_label(record), *settings
 

@@ -41,7 +41,7 @@ class TruthLine:
     intercepts: Float[ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
 
     def least(self, distortion: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
-        """What no channel of these distortions can be below, in nats: the highest tangent, and 0.
+        """The least rate of any channel of these distortions, in nats: the highest tangent, or 0.
 
         It holds at every D, beyond the ends of the lines as well.
         """
@@ -56,7 +56,7 @@ def truth_line(
     span: tuple[float, float] = (math.inf, -math.inf),
     top: float = math.inf,
 ) -> TruthLine:
-    """What is to be drawn of the truth.
+    """The lines and bands that show the truth.
 
     Without a source, the cubic through neighbouring rungs (see `rdbench.report.rungs`) is drawn
     wherever their brackets are narrow, kept convex and between tangents and chords; a band beside
@@ -108,7 +108,7 @@ def _is_loose(rung: Rung) -> bool:
 
 
 def _kind(piece: Piece, source: TruthSource | None) -> str:
-    """What is drawn of a piece: a "line", a "band", or "both", an interpolation in its band."""
+    """How a piece is drawn: a "line", a "band", or "both", an interpolation in its band."""
     if piece.own <= TOLERANCE and piece.error <= TOLERANCE + 2.0 * piece.own:
         return "line"
     if _is_loose(piece.left) or _is_loose(piece.right) or piece.own > TOLERANCE:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from rdbench.outcomes import RdbenchError
-
-Units = Literal["nats", "bits"]
 
 
 def nats_per(units: str) -> float:

@@ -93,7 +93,7 @@ def answers(record: CellRecord | None, draws: int) -> bool:
 
 
 def find(plans: Sequence[Planned], records: Iterable[CellRecord]) -> list[Found]:
-    """What there is of every part; parts of the same name are one.
+    """The records of every part; parts of the same name are one.
 
     Cells that are not run may be answered by a record of earlier code that asked the same.
     """
@@ -144,7 +144,7 @@ def _joined(a: Found, b: Found) -> Found:
 
 
 def _question(one: CellRecord | Cell) -> tuple[object, ...]:
-    """What a cell asks, its slopes aside, whatever the code that answers."""
+    """The question of a cell without its slopes, whatever the code that answers it."""
     params = repr(sorted(one.params.items()))
     return (
         one.suite, one.suite_version, one.case, one.estimator, one.preset, params, one.seed,

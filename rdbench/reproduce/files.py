@@ -19,7 +19,7 @@ _DRAWN = (
     "case", "estimator", "preset", "target_rate", "law", "symbol",
     "x1", "x2", "y1", "y2",
 )  # fmt: skip
-"""What the file of draws has of ``rdbench export --what draws``."""
+"""The columns of ``rdbench export --what draws`` that the file of draws has."""
 _ENDINGS = {"latex": "tex", "md": "md", "csv": "csv"}
 _DOCUMENT = r"""\documentclass{{article}}
 \usepackage[a4paper,landscape,margin=12mm]{{geometry}}

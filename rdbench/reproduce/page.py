@@ -28,17 +28,17 @@ _LONGEST = 240
 
 @dataclass(frozen=True)
 class Material:
-    """What the page is made of."""
+    """Everything that the page is made of."""
 
     paper: Paper
     found: tuple[Found, ...]
     sheets: tuple[Sheet, ...]
     pictures: tuple[Path, ...]
     command: str
-    """What makes the page again."""
+    """The command that makes the page again."""
     units: str
     warnings: tuple[str, ...] = ()
-    """What could not be drawn or computed."""
+    """Figures that could not be drawn, with the reason."""
 
 
 def page(material: Material) -> str:
@@ -58,22 +58,23 @@ def page(material: Material) -> str:
         prose,
     ]
     for figure, parts in _by_figure(material.found).items():
-        if figure == SIDE_BY_SIDE:
-            blocks += ["## Published settings and ours, side by side"]
-        else:
-            titles = "; ".join(one.part.title for one in parts)
-            blocks += [f"## Figure {figure}: {titles}"]
-        stems = (figure, f"figure-{figure}")
-        here = [s for s in left if s in stems or s.startswith(f"figure-{figure}-")]
-        left = [stem for stem in left if stem not in here]
+        blocks += [f"## Figure {figure}: {'; '.join(one.part.title for one in parts)}"]
+        stem = f"figure-{figure}"
+        here = [name for name in left if name == stem or name.startswith(f"{stem}-")]
+        left = [name for name in left if name not in here]
         blocks += map(_picture, here)
-        if figure == SIDE_BY_SIDE:
-            blocks += _table(SIDE_BY_SIDE, material) + _table(f"{SIDE_BY_SIDE}-cpu", material)
-        else:
-            blocks += ["\n".join(map(_what_was_run, parts))]
+        blocks += ["\n".join(map(_what_was_run, parts))]
         for one in parts:
             blocks += _table(f"table-{one.part.name}", material)
             blocks += _shortcomings(one, material.units)
+    settings = _table(SIDE_BY_SIDE, material)
+    if settings:
+        here = [name for name in left if name == SIDE_BY_SIDE]
+        left = [name for name in left if name not in here]
+        blocks += ["## Published settings and ours, side by side", *map(_picture, here), *settings]
+        blocks += _table(f"{SIDE_BY_SIDE}-cpu", material)
+        for one in material.found:
+            blocks += _shortcomings(one, material.units) if one.part.name == SIDE_BY_SIDE else []
     blocks += ["## Further figures", *map(_picture, left)] if left else []
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -105,12 +106,13 @@ def _commit(record: CellRecord) -> str:
 
 
 def _by_figure(found: Iterable[Found]) -> dict[str, list[Found]]:
-    """The parts by the number of their figure, the settings last."""
+    """The parts by the number of their figure, without the settings."""
     out: dict[str, list[Found]] = {}
-    for one in sorted(found, key=lambda one: one.part.name == SIDE_BY_SIDE):
+    for one in found:
         name = one.part.name
-        figure = name.rstrip("abcdefgh") if name[0].isdigit() else name
-        out.setdefault(figure, []).append(one)
+        if name != SIDE_BY_SIDE:
+            figure = name.rstrip("abcdefgh") if name[0].isdigit() else name
+            out.setdefault(figure, []).append(one)
     return out
 
 
@@ -143,7 +145,7 @@ def _table(name: str, material: Material) -> list[str]:
 
 
 def _shortcomings(one: Found, units: str) -> list[str]:
-    """What failed, was refused or was not run, and what estimators say of their own answers."""
+    """Cells that failed, were refused or not run, and remarks of estimators on their answers."""
     scale = nats_per(units)
     failed = []
     for trouble in troubles(one.records, case_namer(one.records)):
@@ -164,7 +166,7 @@ def _shortcomings(one: Found, units: str) -> list[str]:
 
 
 def _remarks(one: Found) -> list[str]:
-    """What answered points say of themselves, and at how many of how many points."""
+    """The reasons that answered points carry, and at how many of how many points."""
     said: dict[tuple[str, str], int] = {}
     total: dict[str, int] = {}
     for record in one.records:

@@ -75,7 +75,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Paper:
-    """What it takes to make a paper again.
+    """A paper: its cells, its files, its figures.
 
     ``parts`` are run where they are missing. ``stored`` are further cells, which take hours, and
     so are the cells of ``parts`` at ``more_seeds``: both are shown where there are records of
@@ -101,7 +101,7 @@ class Paper:
 
     @property
     def prose(self) -> str:
-        """What was written by hand; empty where nothing was."""
+        """The text written by hand; empty where there is none."""
         path = self.folder / "findings.md"
         return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 

@@ -201,9 +201,7 @@ def _of_records(one: Number, records: Sequence[CellRecord], case: str, estimator
     return Beside(one, case, estimator, verdict, ours, rate, note)
 
 
-def _intervals(
-    one: Number, points: Sequence[PointRecord]
-) -> list[tuple[Ends, float | None]]:
+def _intervals(one: Number, points: Sequence[PointRecord]) -> list[tuple[Ends, float | None]]:
     """The intervals of the points that have one, each with its true rate in nats."""
     if one.quantity == "rate" and one.distortion is not None:
         return [(ends, None) for ends in _rates_at(points, one.distortion)]

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rdbench.report.paired import Entrant, standing
+from rdbench.report.scores import Worst
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, Summary, Worst, summarise
+from rdbench.report.summary import SCORED, Summary, summarise
 from rdbench.report.units import nats_per
 from rdbench.reproduce.paper import Found
 from rdbench.reproduce.sheet import Sheet, number, plain, with_span
@@ -36,7 +37,7 @@ NOTES = (
     "estimate of D. Its interval contains the noise of both and the width of the truth; records "
     "of before schema 3 have none, and no number here.",
 )
-"""What holds for the tables of all figures."""
+"""Notes to the tables of all figures."""
 _GAP = 4  # the column that is set bold
 _CSV = (
     "case", "estimator", "seeds", "points", "ok", "scored", "gap_mean", "gap_lo", "gap_hi", "side",
@@ -62,7 +63,7 @@ class Row:
 
     @property
     def state(self) -> str:
-        """What to say where a row has no number: ``not run``, or how its points ended."""
+        """The words for a row without a number: ``not run``, or how its points ended."""
         ended = Counter(point.status for record in self.records for point in record.points)
         if not ended:
             return self.records[0].status.replace("_", " ") if self.records else "not run"
@@ -143,12 +144,12 @@ def _texts(row: Row, scale: float) -> list[str]:
         f"{found.ok}/{found.points}",
         gap_text(row, scale),
         _worst_text(found.worst, scale),
-        number(found.worst and found.worst.rate, scale),
+        number(None if found.worst is None else found.worst.rate, scale),
         ", ".join(found.sides) or "-",
         with_span(found.rate_error.mean, found.rate_error.lo, found.rate_error.hi, scale),
         "-" if known is None else with_span(known.error, known.lo, known.hi),
-        number(known and known.floor),
-        number(known and known.mode_mass),
+        number(None if known is None else known.floor),
+        number(None if known is None else known.mode_mass),
         number(found.cpu_s if answered else None),  # a refusal costs nothing
         "-" if drawn is None or not answered else f"{drawn:,.0f}".replace(",", " "),
     ]
@@ -203,6 +204,6 @@ def _samples(row: Row) -> float | None:
 
 
 def stale_notes(found: Sequence[Found]) -> list[str]:
-    """What is shown by records of earlier code."""
+    """One note that names the cells answered by earlier code, or none."""
     titles = list(dict.fromkeys(title for one in found for title in one.stale))
     return [f"By earlier code: {'; '.join(titles)}."] if titles else []

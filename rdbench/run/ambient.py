@@ -22,7 +22,7 @@ _DENORMAL = 1e-310
 
 @dataclass(frozen=True)
 class Ambient:
-    """What the arithmetic of a process depends on."""
+    """The settings that the arithmetic of a process depends on."""
 
     dtype: torch.dtype
     device: torch.device

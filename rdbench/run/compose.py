@@ -20,9 +20,12 @@ FINAL: frozenset[Status] = frozenset({"ok", "unsupported", "not_converged"})
 """Statuses that are results; a cell with any other is run again."""
 
 _OF_THE_CELL = frozenset(CellRecord.__struct_fields__) & {field.name for field in fields(Cell)}
-"""What a record takes from the plan of its cell under the same name."""
+"""The fields that a record takes from the plan of its cell under the same name."""
 
-_WORST_FIRST: tuple[Status, ...] = ("crashed", "out_of_memory", "timeout", "error")
+_WORST_FIRST: tuple[Status, ...] = (
+    "crashed", "out_of_memory", "timeout", "error", "ok", "not_converged", "unsupported",
+)  # fmt: skip
+"""Failures before results: a cell that answered some slopes and refused others is ok."""
 
 
 def compose(
@@ -42,12 +45,11 @@ def compose(
         provenance: where and by what it ran.
     """
     end = spool.end or _end_of(problem, spool, timeout)
-    failure = end.status
     rows = [_row(cell, spool, i, end) for i in range(len(cell.betas))]
     cost = spool.cost
-    if failure == "timeout" and spool.end is None:  # killed: the last note is older than that
+    if end.status == "timeout" and spool.end is None:  # killed: the last note is older than that
         cost = msgspec.structs.replace(cost, wall_s=timeout)
-    status = _worse(cell_status(rows), failure)
+    status = cell_status(rows, end.status)
     return CellRecord(
         **{name: getattr(cell, name) for name in _OF_THE_CELL},
         cell=cell.id,
@@ -61,23 +63,12 @@ def compose(
     )
 
 
-def cell_status(rows: Sequence[PointRecord]) -> Status:
-    """The worst failure among the rows; without one, ok before not_converged, unsupported."""
-    found = {row.status for row in rows}
-    for status in _WORST_FIRST:
-        if status in found:
-            return status
-    if "ok" in found:
-        return "ok"
-    return "not_converged" if "not_converged" in found else "unsupported"
-
-
-def _worse(status: Status, failure: Status | None) -> Status:
-    if failure is None or (status in _WORST_FIRST and failure not in _WORST_FIRST):
-        return status
-    if status in _WORST_FIRST:
-        return min(status, failure, key=_WORST_FIRST.index)
-    return failure
+def cell_status(rows: Sequence[PointRecord], failure: Status | None = None) -> Status:
+    """The worst failure, of a row or of the fit; without one, ok before what was refused."""
+    found = [row.status for row in rows]
+    if failure is not None:
+        found.append(failure)
+    return min(found, key=_WORST_FIRST.index)
 
 
 def _row(cell: Cell, spool: Spool, index: int, end: End) -> PointRecord:

@@ -60,7 +60,7 @@ def claimed(row: PointRecord, channel: TestChannel) -> PointRecord:
 
 
 _AUDITED = frozenset(PointRecord.__struct_fields__) & {f.name for f in fields(Audited)} - {"beta"}
-"""What a record takes from the audit under the same name."""
+"""The fields that a record takes from the audit under the same name."""
 
 
 def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
@@ -81,7 +81,7 @@ def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
 
 
 def fault_of(channel: Any) -> str:
-    """What is wrong with the form of a channel, in words; empty where nothing is."""
+    """The fault in the form of a channel, in words; empty where there is none."""
     from rdbench.types import Atoms, Density, Energy, Pushforward
 
     if channel.status not in ("ok", "not_converged"):
@@ -97,7 +97,7 @@ def fault_of(channel: Any) -> str:
 
 
 def bad_numbers(channel: TestChannel, found: Audited | None) -> str:
-    """What is not finite and ought to be; empty where nothing is."""
+    """The number that ought to be finite and is not, in words; empty where there is none."""
     for what, value in (("rate", channel.claim.rate), ("distortion", channel.claim.distortion)):
         if not math.isfinite(value):
             return f"its claimed {what} is {value}"

@@ -1,4 +1,4 @@
-"""What a worker does to its own process: threads, limits, and dying with its parent."""
+"""The process of a worker: threads, limits, and dying with its parent."""
 
 from __future__ import annotations
 

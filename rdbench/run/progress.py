@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 
+from rdbench.run.compose import FINAL
 from rdbench.run.plan import Cell
 from rdbench.run.pool import InFlight
 from rdbench.run.records import CellRecord
-
-_FINE = ("ok", "unsupported", "not_converged")
 
 
 class Forecast:
@@ -35,8 +34,7 @@ class Forecast:
         """
         flying = {flight.cell.id: (flight, took) for flight, took in in_flight}
         everything = [s for seen in self._seen.values() for s in seen]
-        total = 0.0
-        longest = 0.0
+        rests = []
         for cell in self._left.values():
             seen = self._seen.get(cell.estimator) or everything
             flight, took = flying.get(cell.id, (None, 0.0))
@@ -46,10 +44,8 @@ class Forecast:
                 guess = fmean(seen)
             else:
                 return None
-            rest = max(guess - took, 0.0)
-            total += rest
-            longest = max(longest, rest)
-        return max(total / self._jobs, longest)
+            rests.append(max(guess - took, 0.0))
+        return max(sum(rests) / self._jobs, *rests, 0.0)
 
 
 def clock(seconds: float) -> str:
@@ -71,11 +67,11 @@ def outcome(record: CellRecord, per_nat: float, unit: str) -> str:
         unit: "nats" or "bits".
     """
     words: list[str] = [record.status]
-    failed = [p for p in record.points if p.status not in _FINE]
+    failed = [p for p in record.points if p.status not in FINAL]
     if failed:
         words.append(f"{len(failed)} of {len(record.points)} slopes failed")
     # The upper end of the interval: whatever the side, the largest gap is no larger.
-    known = [p for p in record.points if p.status in _FINE and (p.gap, p.gap_hi) != (None, None)]
+    known = [p for p in record.points if p.status in FINAL and (p.gap, p.gap_hi) != (None, None)]
     ends = [p.gap_hi for p in known if p.gap_hi is not None]
     if ends and len(ends) == len(known):
         words.append(f"worst gap ≤ {max(ends) * per_nat:.3g} {unit}")

@@ -35,7 +35,10 @@ class Draws(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One slope of one cell: what was claimed, what the audit found, what is true (nats)."""
+    """One slope of one cell: the claim, the audit and the truth, in nats.
+
+    Every field is a column of `rdbench.columns`.
+    """
 
     beta: float
     target_rate: float | None = None
@@ -94,7 +97,7 @@ class TracePoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What the whole fit (one ladder) consumed, without the audit."""
+    """Time, memory and samples of the whole fit (one ladder), without the audit."""
 
     wall_s: float | None = None
     cpu_s: float | None = None

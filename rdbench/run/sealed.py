@@ -19,7 +19,7 @@ class Sealed:
     __slots__ = ("__weakref__",)
 
     def __call__(self, *args: Any) -> Any:
-        """What the sealed callable returns."""
+        """The result of the sealed callable."""
         return _work_of(self)(*args)
 
     def __copy__(self) -> Sealed:

@@ -35,13 +35,13 @@ class Trace(msgspec.Struct, frozen=True, tag="trace"):
 
 
 class Spent(msgspec.Struct, frozen=True, tag="spent"):
-    """What the fit has consumed so far."""
+    """The cost of the fit so far."""
 
     cost: Cost
 
 
 class Stage(msgspec.Struct, frozen=True, tag="stage"):
-    """What the worker does now: "start", "fit" or "audit", and how much of the fit is done."""
+    """The stage of the worker now: "start", "fit" or "audit", and how much of the fit is done."""
 
     name: str
     done: float = 0.0

@@ -71,7 +71,7 @@ class Store:
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be read, each with file and line."""
+        """Lines that could not be read, each with file and line."""
         return self._loaded.warnings
 
     def refresh(self) -> None:
@@ -125,7 +125,7 @@ class Store:
 
 
 def writable(folder: Path) -> Loaded:
-    """What `Store` would hold; says whether it could be opened, and creates nothing.
+    """The contents of the `Store` that could be opened here; creates nothing.
 
     Raises:
         RdbenchError: the folder cannot be created, or nothing can be written in it.
@@ -175,7 +175,7 @@ def load(folder: Path) -> Loaded:
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge did with one folder."""
+    """The outcome of a merge for one folder."""
 
     folder: Path
     read: int

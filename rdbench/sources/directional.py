@@ -25,10 +25,8 @@ def log_sphere_area(dim: int) -> float:
     return math.log(2.0) + 0.5 * dim * math.log(math.pi) - math.lgamma(0.5 * dim)
 
 
-def log_mean_exp_cosine(
-    dim: int, kappa: Float[ndarray, "*b"], *, scaled: bool = False
-) -> Float[ndarray, "*b"]:
-    """log E exp(kappa u_1) for u uniform on S^(dim-1), kappa >= 0; less kappa where ``scaled``.
+def log_mean_exp_cosine(dim: int, kappa: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
+    """log E exp(kappa (u_1 - 1)) for u uniform on S^(dim-1), kappa >= 0.
 
     E exp(kappa u_1) = 0F1(; dim/2; kappa^2/4) = Gamma(nu + 1) (2/kappa)^nu I_nu(kappa) with
     nu = dim/2 - 1. The power series has positive terms only, so it is accurate wherever it is
@@ -39,14 +37,13 @@ def log_mean_exp_cosine(
     nu, quarter = 0.5 * dim - 1.0, 0.25 * kappa * kappa
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         bessel = np.log(ive(nu, kappa)) + gammaln(nu + 1.0) + nu * (math.log(2.0) - np.log(kappa))
-    out = np.where(np.isfinite(bessel), bessel + (0.0 if scaled else kappa), 0.0)
+    out = np.where(np.isfinite(bessel), bessel, 0.0)
     small = quarter < 4.0 * dim
     lost = ~small & ~np.isfinite(bessel)
     if lost.any():
-        out[lost] = log_sphere_mean(dim, kappa[lost]) + (0.0 if scaled else kappa[lost])
+        out[lost] = log_sphere_mean(dim, kappa[lost])
     if small.any():
-        series = np.log(_series(dim, quarter[small]))
-        out[small] = series - (kappa[small] if scaled else 0.0)
+        out[small] = np.log(_series(dim, quarter[small])) - kappa[small]
     return out
 
 
@@ -56,7 +53,7 @@ def mean_cosine(dim: int, kappa: float) -> float:
     As (kappa/d) 0F1(; d/2 + 1; kappa^2/4) / 0F1(; d/2; kappa^2/4), no term of which underflows.
     """
     k = np.array([kappa])
-    above, here = (log_mean_exp_cosine(d, k, scaled=True)[0] for d in (dim + 2, dim))
+    above, here = (log_mean_exp_cosine(d, k)[0] for d in (dim + 2, dim))
     return float(kappa / dim * math.exp(above - here))
 
 

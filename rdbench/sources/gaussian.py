@@ -185,6 +185,12 @@ def vector_gaussian(
 
     The rotation is the same for every estimator: a diagonal covariance would flatter methods
     with a factorised prior.
+
+    Args:
+        dim: d.
+        spectrum: a name in ``SPECTRA``.
+        mean: of every coordinate.
+        seed: of the rotation.
     """
     if not isinstance(spectrum, str) or spectrum not in SPECTRA:
         raise RdbenchError(f"unknown spectrum {spectrum!r}; choose one of {', '.join(SPECTRA)}")

@@ -74,7 +74,7 @@ class NoisySphereSource:
         """
         r = x.double().norm(dim=1)
         kappa = (r * self.radius / self.noise**2).cpu().numpy()
-        angular = torch.from_numpy(log_mean_exp_cosine(self.dim, kappa, scaled=True)).to(r.device)
+        angular = torch.from_numpy(log_mean_exp_cosine(self.dim, kappa)).to(r.device)
         constant = 0.5 * self.dim * math.log(2.0 * math.pi * self.noise**2)
         log_p: Tensor = angular - 0.5 * ((r - self.radius) / self.noise).square() - constant
         return log_p

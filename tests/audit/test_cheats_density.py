@@ -23,7 +23,7 @@ from rdbench.sources.mixture import GaussianMixture, eight_modes
 from rdbench.types import Density, Distortion, Encoder
 
 WRONG = "is not the log density|integrates to exp"
-IMPURE = "is no function of its points"
+IMPURE = "is not a function of its points"
 
 
 def _normal(dim: int, variance: float) -> GaussianMixture:

@@ -147,7 +147,7 @@ def test_a_rare_component_far_away_is_seen() -> None:
     assert not plain.stratified
 
 
-def test_what_has_no_line_and_no_radius_is_drawn_plainly() -> None:
+def test_sources_without_a_line_or_a_radius_are_drawn_plainly() -> None:
     for source in (rotated_product(LaplacianSource(), 3), _mixture([1.0], [0.0])):
         symbols = draw_symbols(Problem(source, SquaredError()), 200, Generator().manual_seed(7))
         assert symbols.stratified == (source.dim == 1)

@@ -55,7 +55,7 @@ def pytest_benchmark_compare_machine_info(
 def pytest_benchmark_update_machine_info(
     config: pytest.Config, machine_info: dict[str, Any]
 ) -> None:
-    """What times depend on, and nothing that tells whose machine it is."""
+    """The facts that times depend on, and nothing that tells whose machine it is."""
     cpu = machine_info["cpu"]
     known = {
         "cpu": {name: cpu.get(name) for name in ("brand_raw", "arch", "count")},

@@ -1,4 +1,4 @@
-"""What the asv suites make of one measured run, and what they do where something is missing."""
+"""The asv suites on one measured run, also where something is missing."""
 
 import subprocess
 import sys

@@ -31,25 +31,42 @@ def points(*gaps_: float, error: float = 0.0) -> list[Point]:
     return [Point(gap, error) for gap in gaps_]
 
 
-def test_a_gap_is_worse_beyond_its_interval_and_the_tolerance():
-    base = points(0.001, 0.002, 0.0015, 0.001)
-    assert judge_gaps("g", base, points(0.05, 0.051, 0.049, 0.052), 0.01).verdict == "worse"
-    # Beyond the interval, within the tolerance.
-    small = judge_gaps("g", base, points(0.008, 0.0081, 0.0079, 0.008), 0.01)
-    assert small.low is not None
-    assert small.low > 0.0
-    assert small.verdict == "suspected"
-    # Beyond the tolerance, within the interval.
-    wide = judge_gaps("g", points(0.0, 0.1, 0.01, 0.0), points(0.1, 0.1, 0.01, 0.0), 0.01)
-    assert wide.change is not None
-    assert wide.change > 0.01
-    assert wide.verdict == "suspected"
+@pytest.mark.parametrize(
+    ("base", "head", "error", "verdict"),
+    [
+        ((0.001, 0.002, 0.0015, 0.001), (0.05, 0.051, 0.049, 0.052), 0.0, "worse"),
+        # beyond the interval, within the tolerance
+        ((0.001, 0.002, 0.0015, 0.001), (0.008, 0.0081, 0.0079, 0.008), 0.0, "suspected"),
+        # beyond the tolerance, within the interval
+        ((0.0, 0.1, 0.01, 0.0), (0.1, 0.1, 0.01, 0.0), 0.0, "suspected"),
+        # the audits' own error counts where the seeds agree by chance
+        ((0.0, 0.0), (0.06, 0.06), 0.05, "suspected"),
+        ((0.0, 0.0), (0.06, 0.06), 0.0, "worse"),
+        # a gap far below zero is as wrong as one above, a smaller one is not worse
+        ((0.001, 0.001), (-0.5, -0.5), 0.0, "worse"),
+        ((0.5, 0.5), (0.0, 0.0), 0.0, "suspected"),
+    ],
+)
+def test_a_gap_is_worse_beyond_its_interval_and_the_tolerance(base, head, error, verdict):
+    found = judge_gaps("g", points(*base, error=error), points(*head, error=error), 0.01)
+    assert found.verdict == verdict
+    assert found.low is not None
+    assert found.change is not None
+    assert verdict != "worse" or (found.low > 0.0 and found.change > 0.01)
 
 
-def test_the_audits_own_error_counts_where_the_seeds_agree_by_chance():
-    base, head = points(0.0, 0.0, error=0.05), points(0.06, 0.06, error=0.05)
-    assert judge_gaps("g", base, head, 0.01).verdict == "suspected"
-    assert judge_gaps("g", points(0.0, 0.0), points(0.06, 0.06), 0.01).verdict == "worse"
+@pytest.mark.parametrize(
+    ("base", "head", "suspicious"),
+    [
+        (Point(0.001), Point(-0.5), True),
+        (Point(0.5), Point(0.001), False),
+        # more than the audits' noise
+        (Point(0.0, 0.001), Point(0.02, 0.001), True),
+        (Point(0.0, 0.01), Point(0.02, 0.01), False),
+    ],
+)
+def test_a_look_asks_for_more_than_the_tolerance_and_the_audits_noise(base, head, suspicious):
+    assert looks_worse(base, head, 0.01) is suspicious
 
 
 @pytest.mark.parametrize(
@@ -85,21 +102,6 @@ def test_more_seeds_are_asked_for_where_the_first_do_not_decide():
     assert not gaps.unresolved(CELL, scattered, [Point(None)] * 4, 0.005)
 
 
-def test_a_gap_far_below_zero_is_as_wrong_as_one_above():
-    assert judge_gaps("g", points(0.001, 0.001), points(-0.5, -0.5), 0.01).verdict == "worse"
-    assert looks_worse(Point(0.001), Point(-0.5), 0.01)
-
-
-def test_a_smaller_gap_is_not_worse():
-    assert not looks_worse(Point(0.5), Point(0.001), 0.01)
-    assert not judge_gaps("g", points(0.5, 0.5), points(0.0, 0.0), 0.01).regression
-
-
-def test_a_look_asks_for_more_than_the_audits_noise():
-    assert looks_worse(Point(0.0, 0.001), Point(0.02, 0.001), 0.01)
-    assert not looks_worse(Point(0.0, 0.01), Point(0.02, 0.01), 0.01)
-
-
 def test_noise_alone_passes_the_confirmation_no_more_often_than_it_says():
     draw = random.Random(1)
     alarms = sum(
@@ -114,17 +116,21 @@ def test_noise_alone_passes_the_confirmation_no_more_often_than_it_says():
     assert 2 <= alarms <= binom.ppf(0.9999, 2000, 0.005)
 
 
-def test_one_seed_suspects_and_does_not_condemn():
-    assert gaps.first_look(CELL, 0, Point(0.0), Point(0.5), 0.005).verdict == "suspected"
-    assert gaps.first_look(CELL, 0, Point(0.0), Point(0.004), 0.005).verdict == "ok"
-    assert gaps.first_look(CELL, 0, Point(None), Point(0.5), 0.005).verdict == "mended"
-    assert gaps.first_look(CELL, 0, Point(0.5), Point(None), 0.005).verdict == "suspected"
-    assert gaps.first_look(CELL, 0, Point(None), Point(None), 0.005).verdict == "both fail"
-
-
-def test_an_exact_estimator_may_lose_less():
-    assert gaps.first_look(EXACT, 0, Point(0.0), Point(0.002), 0.005).verdict == "suspected"
-    assert gaps.first_look(CELL, 0, Point(0.0), Point(0.002), 0.005).verdict == "ok"
+@pytest.mark.parametrize(
+    ("cell", "base", "head", "verdict"),
+    [
+        (CELL, 0.0, 0.5, "suspected"),
+        (CELL, 0.0, 0.004, "ok"),
+        (CELL, None, 0.5, "mended"),
+        (CELL, 0.5, None, "suspected"),
+        (CELL, None, None, "both fail"),
+        # an estimator that stops by a certificate may lose less
+        (EXACT, 0.0, 0.002, "suspected"),
+        (CELL, 0.0, 0.002, "ok"),
+    ],
+)
+def test_one_seed_suspects_and_does_not_condemn(cell, base, head, verdict):
+    assert gaps.first_look(cell, 0, Point(base), Point(head), 0.005).verdict == verdict
 
 
 def test_a_point_that_fails_now_is_told_from_one_that_always_did():
@@ -172,14 +178,19 @@ def pairs(*ratios: float) -> list[Pair]:
     return [Pair(1.0, ratio) for ratio in ratios]
 
 
-def test_a_time_is_slower_beyond_the_limit_by_its_interval():
-    assert judge_times("t", pairs(*[1.5] * 11), 1.25).verdict == "slower"
-    assert judge_times("t", pairs(*[1.5] * 6, *[1.1] * 5), 1.25).verdict == "slower"
-    assert judge_times("t", pairs(*[1.5] * 5, *[1.2] * 6), 1.25).verdict == "suspected"
-    # The median alone does not condemn: two rounds were not slower at all.
-    assert judge_times("t", pairs(*[1.5] * 9, *[0.9] * 2), 1.25).verdict == "suspected"
-    assert judge_times("t", pairs(*[1.2] * 11), 1.25).verdict == "suspected"
-    assert judge_times("t", pairs(*[0.5] * 11), 1.25).verdict == "suspected"
+@pytest.mark.parametrize(
+    ("ratios", "verdict"),
+    [
+        ([1.5] * 11, "slower"),
+        ([1.5] * 6 + [1.1] * 5, "slower"),
+        ([1.5] * 5 + [1.2] * 6, "suspected"),
+        ([1.5] * 9 + [0.9] * 2, "suspected"),  # the median alone does not condemn
+        ([1.2] * 11, "suspected"),
+        ([0.5] * 11, "suspected"),
+    ],
+)
+def test_a_time_is_slower_beyond_the_limit_by_its_interval(ratios, verdict):
+    assert judge_times("t", pairs(*ratios), 1.25).verdict == verdict
 
 
 @pytest.mark.parametrize(("true", "least", "most"), [(1.0, 0.0, 0.001), (1.4, 0.9, 1.0)])
@@ -222,15 +233,18 @@ def test_a_side_that_cannot_be_timed_is_named():
         assert (found.verdict, found.note) == (verdict, f"not timed on {side}: no gap")
 
 
-def test_a_fit_may_be_slower_by_a_fifth_of_a_second():
-    assert fits.first_look(CELL, 0.1, 0.25, 1.25).verdict == "ok"
-    assert fits.first_look(CELL, 1.0, 1.5, 1.25).verdict == "suspected"
-
-
-def test_a_fit_without_a_time_is_not_passed_over():
-    assert fits.first_look(CELL, 1.0, None, 1.25).verdict == "suspected"
-    assert fits.first_look(CELL, None, 1.0, 1.25).verdict == "mended"
-    assert fits.first_look(CELL, None, None, 1.25).verdict == "both fail"
+@pytest.mark.parametrize(
+    ("base", "head", "verdict"),
+    [
+        (0.1, 0.25, "ok"),  # by less than a fifth of a second
+        (1.0, 1.5, "suspected"),
+        (1.0, None, "suspected"),
+        (None, 1.0, "mended"),
+        (None, None, "both fail"),
+    ],
+)
+def test_the_first_look_at_a_fit(base, head, verdict):
+    assert fits.first_look(CELL, base, head, 1.25).verdict == verdict
 
 
 def test_the_worst_comes_first_and_only_regressions_fail():

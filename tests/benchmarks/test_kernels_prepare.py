@@ -1,4 +1,4 @@
-"""What a commit lacks is not available; what the environment lacks is an error."""
+"""A kernel that a commit lacks is not available; a package that is missing is an error."""
 
 import os
 import platform

@@ -194,7 +194,7 @@ def test_the_committed_tables_are_made_of_the_committed_files(tmp_path):
 
 
 def placeholders(text):
-    """What was to be filled in and was not, such as ``@W1``."""
+    """Words that were to be filled in and were not, such as ``@W1``."""
     return re.findall(r"@\w+|\b(?:TODO|TBD|XXX)\b|\{\w*\}", text)
 
 

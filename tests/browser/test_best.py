@@ -1,9 +1,11 @@
-"""What is bold: the best over common slopes, of all records, whatever is hidden."""
+"""Bold is who leads by the paired comparison in Python; rows are of whole ladders."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
+
+from rdbench.report.page.content import page_data
 
 pytestmark = pytest.mark.browser
 
@@ -40,57 +42,23 @@ def bold(tab):
     return names
 
 
-LOW_THEN_HIGH = [0.01] * 4 + [0.05] * 4
-
-
-def test_means_are_compared_over_the_same_slopes(open_page, make):
-    # the mean of a is .03 and that of b .045, yet where both have one, b is the better
-    tab = open_page([make("a", LOW_THEN_HIGH), make("b", [None] * 4 + [0.045] * 4)])
-    assert bold(tab) == []
-    tab = open_page([make("a", LOW_THEN_HIGH), make("b", [None] * 4 + [0.06] * 4)])
-    assert bold(tab) == ["a"]
-
-
-def test_seeds_that_failed_give_no_slope_more_weight(open_page, make):
-    mine = [make("a", LOW_THEN_HIGH, seed=seed) for seed in (0, 1)]
-    # better at every slope, but one seed lacks the easy ones
-    better = [make("b", [0.005] * 4 + [0.047] * 4), make("b", [None] * 4 + [0.047] * 4, seed=1)]
-    assert bold(open_page([*mine, *better])) == []
-
-
-def test_the_best_lacks_nothing_and_who_has_no_interval_takes_no_part(open_page, make, cell):
-    good, bad = make("a", [0.01] * 8), make("b", [0.05] * 8)
+def test_bold_are_the_leaders_of_the_paired_comparison(open_page, make, cell):
+    low_then_high = [0.01] * 4 + [0.05] * 4
     dead = cell(cell="dead", estimator="a", seed=1, status="crashed", points=[])
-    assert bold(open_page([good, bad, make("c", [None] * 8)])) == ["a"]
-    assert bold(open_page([good, bad, dead])) == []
-    assert bold(open_page([make("a", [None] + [0.01] * 7), bad])) == []
-    assert bold(open_page([good, make("c", [None] * 8)])) == []
+    for records, expected in (
+        ([make("a", [0.02] * 8), make("b", [0.0205] * 8), make("c", [0.05] * 8)], ["a", "b"]),
+        # the mean of a is .03 and that of b .045, yet where both have one, b is the better
+        ([make("a", low_then_high), make("b", [None] * 4 + [0.045] * 4)], []),
+        ([make("a", [0.01] * 8), make("b", [0.05] * 8), dead], []),
+        ([make("a", [0.01] * 8, side="upper"), make("b", [0.05] * 8)], ["a"]),
+    ):
+        data = page_data(records)
+        leaders = [data["series"][row["series"]]["label"] for row in data["rows"] if row["leader"]]
+        assert leaders == expected
+        assert bold(open_page(records)) == expected
 
 
-def test_audited_values_are_compared_bounds_too(open_page, make):
-    bound = make("b", [0.05] * 8, side="upper")
-    assert bold(open_page([make("a", [0.01] * 8), bound])) == ["a"]
-    assert bold(open_page([make("a", [0.01] * 8, side="upper"), make("b", [0.05] * 8)])) == ["a"]
-
-
-def test_who_is_not_significantly_worse_is_bold_too_and_filters_change_nothing(open_page, make):
-    tab = open_page(
-        [make("a", [0.02] * 8), make("b", [0.0205] * 8), make("c", [0.05] * 4 + [None] * 4)]
-    )
-    assert bold(tab) == ["a", "b"]
-    tab.uncheck("input[value=b]")
-    assert tab.locator(".board tbody tr").count() == 2
-    assert bold(tab) == ["a"]
-    tab.click("#clear")
-    tab.select_option("select[name=status]", "ok")
-    assert bold(tab) == ["a", "b"]
-    # Who is best is told by all records: with the best one hidden, nobody takes its place.
-    tab = open_page([make("a", [0.01] * 8), make("b", [0.02] * 8), make("c", [0.03] * 8)])
-    tab.uncheck("input[value=a]")
-    assert bold(tab) == []
-
-
-def test_symbols_in_common_tell_apart_what_intervals_cannot(open_page, make):
+def test_how_far_a_row_is_behind_the_best_is_told_in_pairs(open_page, make):
     # Every gap is known to .09 only, their difference of .005 to nothing at all.
     def paired(name, shift):
         found = make(name, [0.02 + shift] * 8, half=0.09)
@@ -101,13 +69,10 @@ def test_symbols_in_common_tell_apart_what_intervals_cannot(open_page, make):
         return msgspec.structs.replace(found, points=points)
 
     tab = open_page([paired("b", 0.005), paired("a", 0.0)])
-    assert bold(tab) == ["a"]
     rows = tab.locator(".board tbody tr").evaluate_all(
         "rows => rows.map(row => [row.dataset.series, row.cells[5].textContent])"
     )
     assert rows == [["a", "best"], ["b", "0.005 [0.005, 0.005]"]]
-    assert bold(open_page([make("b", [0.025] * 8, half=0.09), make("a", [0.02] * 8, half=0.09)])
-                ) == ["a", "b"]  # fmt: skip
 
 
 def test_rows_are_of_whole_ladders_whatever_is_hidden(open_page, make):
@@ -121,6 +86,10 @@ def test_rows_are_of_whole_ladders_whatever_is_hidden(open_page, make):
     assert tab.locator(".board tbody tr").first.inner_text() == row
     tab.fill("input[name=from]", "7")
     assert tab.locator(".board tbody tr").count() == 0
+    # Who is best is told by all records: with the best one hidden, nobody takes its place.
+    tab = open_page([make("a", [0.01] * 8), make("b", [0.02] * 8), make("c", [0.03] * 8)])
+    tab.uncheck("input[value=a]")
+    assert bold(tab) == []
 
 
 def test_the_little_picture_of_an_upper_bound_has_one_end_and_an_arrow(open_page, make):

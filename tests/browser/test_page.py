@@ -62,15 +62,11 @@ def test_a_column_sorts_both_ways_by_mouse_and_keyboard(open_page, records):
     assert head.get_attribute("aria-sort") == "descending"
     assert rates() == sorted(rates(), reverse=True)
     assert rates()[0] > least
-
-
-def test_what_is_unknown_sorts_last_both_ways(open_page, records):
-    tab = open_page(records)
-    table = tab.locator(".board table")
-    for _ in range(2):
-        table.locator("th button", has_text="mean gap").click()
-        assert column(table, 3)[-2:] == ["–", "–"]
-        assert "–" not in column(table, 3)[:-2]
+    board = tab.locator(".board table")
+    for _ in range(2):  # unknown numbers come last both ways
+        board.locator("th button", has_text="mean gap").click()
+        assert column(board, 3)[-2:] == ["–", "–"]
+        assert "–" not in column(board, 3)[:-2]
 
 
 def test_filters_restrict_tables_pictures_and_cells(open_page, records):
@@ -105,11 +101,15 @@ def test_a_band_of_rates_is_taken_in_the_unit_that_is_shown(open_page, records):
     assert "Nothing passes the filters" in tab.locator("#leaderboard").inner_text()
 
 
-def test_a_suite_filter_narrows_the_cases_to_choose_from(open_page, cell):
-    tab = open_page([cell(), cell(cell="b" * 16, suite="other", case="else")])
+def test_a_suite_filter_narrows_the_cases_and_estimators_differ_in_shape(open_page, cell):
+    names = ("ebrd", "nerd", "wgd")
+    cells = [cell(cell=f"{k:016x}", estimator=n) for k, n in enumerate(names)]
+    tab = open_page([*cells, cell(cell="b" * 16, estimator="other", suite="other", case="else")])
     tab.select_option("select[name=suite]", "other")
     assert tab.locator("select[name=case] option").all_inner_texts() == ["all", "else"]
-    assert shown(tab) == "1 of 2 points"
+    assert shown(tab) == "1 of 4 points"
+    shapes = tab.locator(".chip path").evaluate_all("all => all.map(p => p.getAttribute('d'))")
+    assert len(set(shapes)) == 4
 
 
 def test_links_and_anchors_open_the_cell(open_page, records):
@@ -124,10 +124,6 @@ def test_links_and_anchors_open_the_cell(open_page, records):
     link.click()
     # the browser tells of the new anchor, and of the opened block, later
     tab.locator(f"{target}[open] table").first.wait_for(state="visible", timeout=5000)
-
-
-def test_every_anchor_of_a_table_exists(open_page, records):
-    tab = open_page(records)
     assert tab.evaluate(
         """() => [...document.querySelectorAll('a[href^="#"]')].length > 60
         && [...document.querySelectorAll('a[href^="#"]')]
@@ -142,13 +138,6 @@ def test_pictures_are_drawn_when_they_are_scrolled_to(open_page, records):
     last.scroll_into_view_if_needed()
     last.locator("svg .mark").first.wait_for()
     assert last.locator("svg").count() == 1
-
-
-def test_estimators_differ_in_shape_not_only_in_colour(open_page, cell):
-    names = ("ebrd", "nerd", "wgd", "other")
-    tab = open_page([cell(cell=f"{k:016x}", estimator=n) for k, n in enumerate(names)])
-    shapes = tab.locator(".chip path").evaluate_all("all => all.map(p => p.getAttribute('d'))")
-    assert len(set(shapes)) == len(names)
 
 
 def test_draws_and_traces_have_pictures(open_page, cell, point):
@@ -232,10 +221,7 @@ def test_on_paper_every_section_is_open_and_every_picture_drawn(open_page, recor
     tab.emulate_media(media="screen")
     wait(tab, "!document.querySelector('details.case').open")
     assert tab.locator("#points tbody tr").count() == 50
-
-
-def test_what_is_printed_before_the_page_is_built_is_whole(open_page, records):
-    tab = open_page(records)
+    # What is printed before the page is built is whole, too.
     tab.add_init_script("window.requestAnimationFrame = () => 0")
     tab.reload()
     assert tab.locator("#leaderboard table").count() == 0
@@ -263,15 +249,10 @@ def test_ten_thousand_points_can_be_leafed_sorted_and_filtered(open_page, cell, 
         point(beta=k + 1.0, gap=0.01 / (k + 1), rate_lo=0.1 * k, rate_hi=0.1 * k) for k in range(10)
     ]
     records = [
-        cell(
-            cell=f"{k:016x}",
-            case=f"case-{k % 50}",
-            estimator=f"e{k // 50 % 5}",
-            seed=k // 250,
-            points=ladder,
-        )
+        cell(cell=f"{k:016x}", case=f"case-{k % 50}", estimator=f"e{k // 50 % 5}", seed=k // 250,
+             points=ladder)
         for k in range(1000)
-    ]
+    ]  # fmt: skip
     tab = open_page(records)
     wait(tab, "performance.getEntriesByName('first-contentful-paint').length")
     paint = tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")

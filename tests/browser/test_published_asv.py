@@ -28,7 +28,7 @@ def is_shallow() -> bool:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """What docs/tracking.md tells to do, with the page somewhere else."""
+    """The steps of docs/tracking.md, with the page somewhere else."""
     import json5  # comes with asv; other runs of the tests read this file without either
 
     if is_shallow():

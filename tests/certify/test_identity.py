@@ -84,6 +84,6 @@ def test_slope_tolerance_and_version_are_in_the_key(monkeypatch: pytest.MonkeyPa
     assert len(others | {key}) == 5
 
 
-def test_what_has_no_text_is_refused() -> None:
+def test_values_without_a_text_are_refused() -> None:
     with pytest.raises(TypeError, match="function"):
         canonical(lambda x: x)

@@ -130,7 +130,7 @@ def test_a_missed_maximum_is_caught(monkeypatch):
 
 
 @pytest.mark.parametrize("beta", [1e-4, 1e-2])
-def test_small_slopes_keep_to_nought_and_one_atom(beta):
+def test_small_slopes_are_bounded_by_zero_and_one_atom(beta):
     """E|T| of Student's t in closed form; the atoms' cells would be hundreds of scales wide."""
     df = 1.5
     moment = 2.0 * math.sqrt(df / math.pi) / (df - 1.0)

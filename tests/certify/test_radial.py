@@ -260,7 +260,7 @@ def test_sources_have_densities():
     assert radial_density(LaplacianSource()) is None
 
 
-def test_small_slopes_keep_to_nought_and_the_centre():
+def test_small_slopes_are_bounded_by_zero_and_the_centre():
     density, beta = student_density(5.0, 100, 1.0), 1e-4
     found = certify_radial(density, beta, 5e-3)
     assert found.lo == 0.0

@@ -95,7 +95,7 @@ def test_bytes_that_are_no_text(cache: Path) -> None:
         {"hi": float("inf")},
     ],
 )
-def test_what_is_no_certificate_is_refused(change: dict[str, object]) -> None:
+def test_invalid_certificates_are_refused(change: dict[str, object]) -> None:
     assert from_plain(to_plain(CERTIFICATE)).hi == CERTIFICATE.hi
     with pytest.raises(ValueError):  # noqa: PT011 (each has its own message)
         from_plain({**to_plain(CERTIFICATE), **change})

@@ -89,7 +89,7 @@ DECLARED = [
 
 @pytest.fixture(scope="module")
 def findings(tried: Any) -> dict[str, dict[str, Finding]]:
-    """What is found of every plant, by its fault."""
+    """The findings on every plant, by its fault."""
     requests: list[Any] = [HONEST, ENERGY, ENDLESS]
     requests += [(f"planted:{fault}", "default", {"only": [check]}) for fault, check, _ in CAUGHT]
     for fault, preset, declared, _, _ in DECLARED:

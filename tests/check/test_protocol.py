@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -19,43 +19,15 @@ PLANTS = Path(__file__).parent / "plants"
 INFO = EstimatorInfo(summary="none", citation="none")
 
 
-@dataclass(frozen=True)
-class Fine:
-    info: ClassVar[EstimatorInfo] = INFO
-    atoms: int = 3
-    rate: float | None = None
-
-    def fit(self, view: Any, betas: Any, generator: Any, monitor: Any) -> Any:
-        yield from ()
+def fit(self: Any, view: Any, betas: Any, generator: Any, monitor: Any) -> Any:
+    yield from ()
 
 
-@dataclass
-class Thawed(Fine.__base__):  # type: ignore[name-defined, misc]
-    info: ClassVar[EstimatorInfo] = INFO
-    atoms: int = 3
-
-    def fit(self, view: Any, betas: Any, generator: Any, monitor: Any) -> Any:
-        yield from ()
-
-
-@dataclass(frozen=True)
-class Required(Fine):
-    info: ClassVar[EstimatorInfo] = INFO
-    points: int = field(kw_only=True)
-
-
-@dataclass(frozen=True)
-class NoJson(Fine):
-    info: ClassVar[EstimatorInfo] = INFO
-    measure: object = dataclasses.field(default_factory=object)
-
-
-@dataclass(frozen=True)
-class OldFit(Fine):
-    info: ClassVar[EstimatorInfo] = INFO
-
-    def fit(self, view: Any, beta: Any) -> Any:  # type: ignore[override]
-        yield from ()
+def made(*fields: Any, frozen: bool = True, **attributes: Any) -> Any:
+    """An estimator in form, but for what is given."""
+    own = {"info": INFO, "fit": fit, **attributes}
+    usual = [("atoms", int, 3), ("rate", float | None, None)]
+    return dataclasses.make_dataclass("Made", [*fields, *usual], namespace=own, frozen=frozen)
 
 
 @dataclass(frozen=True)
@@ -68,18 +40,16 @@ class NoDataclass:
 
 
 def with_info(**changes: Any) -> Any:
-    return dataclass(frozen=True)(
-        type("Changed", (Fine,), {"info": dataclasses.replace(INFO, **changes)})
-    )
+    return made(info=dataclasses.replace(INFO, **changes))
 
 
 @pytest.mark.parametrize(
     ("cls", "words"),
     [
-        (Thawed, "not frozen"),
-        (Required, "points has no default"),
-        (NoJson, "measure is not plain JSON"),
-        (OldFit, "fit takes (view, beta)"),
+        (made(frozen=False), "not frozen"),
+        (made(("points", int)), "points has no default"),
+        (made(("measure", object, field(default_factory=object))), "measure is not plain JSON"),
+        (made(fit=lambda self, view, beta: None), "fit takes (view, beta)"),
         (NoInfo, "no info"),
         (NoDataclass, "no dataclass"),
         (with_info(citation=" "), "info.citation is empty"),
@@ -96,7 +66,7 @@ def test_a_class_out_of_form(cls, words):
 
 
 def test_a_class_in_form():
-    assert protocol(Fine).verdict == "pass"
+    assert protocol(made()).verdict == "pass"
     noted = with_info(presets={"paper": {"atoms": 2}}, preset_notes={"paper": "-"})
     assert protocol(noted).message.endswith("presets: default, paper")
 

@@ -1,4 +1,4 @@
-"""What a run's pictures are called: no run replaces the picture of another."""
+"""The names of a run's pictures: no run replaces the picture of another."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rdbench import registry
-from rdbench.cli.truth import CPU_S, Purse, ReferenceSource, TruthSources, _bounded
+from rdbench.cli.truth import CPU_S, Allowance, ReferenceSource, TruthSources, _bounded
 from rdbench.report.rungs import TOLERANCE, Rung
 from rdbench.report.series import line_of
 from rdbench.report.truth_line import TruthLine, truth_line
@@ -67,7 +67,7 @@ def off(rate: float, truth: Bracket) -> float:
 @pytest.mark.parametrize(("suite", "case"), CLOSED)
 def test_closed_forms_are_drawn_within_the_tolerance(suite, case, count):
     rungs = ladder(case, count)
-    line = truth_line(rungs, ReferenceSource(case.reference, Purse(0.0)))
+    line = truth_line(rungs, ReferenceSource(case.reference, Allowance(0.0)))
     assert line.bands == ()
     (points,) = line.lines
     assert points[[0, -1], 0] == pytest.approx(
@@ -82,7 +82,7 @@ class Shipped:
     """A certified case of which every other rung is left out."""
 
     def __init__(self, case: Case) -> None:
-        self.source = ReferenceSource(case.reference, Purse(0.0))
+        self.source = ReferenceSource(case.reference, Allowance(0.0))
         self.all = sorted(self.source.known(), key=lambda rung: rung.beta)
         self.shown, self.left_out = self.all[::2], self.all[1::2]
 
@@ -123,10 +123,10 @@ CHEAP = [one for one in SOLVED if one.id in
 @pytest.mark.parametrize("count", [2, 8])
 @pytest.mark.parametrize(("suite", "case"), CHEAP)
 def test_lines_between_certificates_meet_fresh_ones(suite, case, count):
-    source = ReferenceSource(case.reference, Purse(CPU_S))
+    source = ReferenceSource(case.reference, Allowance(CPU_S))
     line = truth_line(ladder(case, count), source)
     assert line.bands == ()
-    fresh = ReferenceSource(case.reference, Purse(CPU_S))
+    fresh = ReferenceSource(case.reference, Allowance(CPU_S))
     slopes = sorted(rung.beta for rung in ladder(case, count))
     for low, high in itertools.pairwise(slopes):
         rung = fresh.ask(float(f"{low**0.43 * high**0.57:.6g}"))
@@ -136,9 +136,9 @@ def test_lines_between_certificates_meet_fresh_ones(suite, case, count):
         assert abs(r - rung.rate) <= TOLERANCE + 2.0 * (rung.hi - rung.lo)
 
 
-def test_without_money_the_free_rungs_still_count():
+def test_beyond_the_allowance_the_free_rungs_still_count():
     (case,) = (c for c in registry.load_suite("heavy_tailed").cases() if c.name == "t5-d50")
-    source = ReferenceSource(case.reference, Purse(0.0))
+    source = ReferenceSource(case.reference, Allowance(0.0))
     assert len(source.known()) == 8
     beta = math.sqrt(source.known()[0].beta * source.known()[1].beta)
     assert source.cost(beta) > 0.1

@@ -56,6 +56,7 @@ def test_a_coin_at_every_slope(p: float, offset: float) -> None:
         beta = channel.beta
         d = min(p, 1.0 / (1.0 + math.exp(min(beta, 700.0))))
         assert channel.status == "ok"
+        assert channel.claim.side == "upper"
         # just above the critical slope log(7/3) = .847298 a gap of 1e-8 leaves 1e-5 of D open
         within = 2e-5 if beta == 0.8473 else 1e-7
         assert channel.claim.distortion - offset == pytest.approx(d, abs=within)

@@ -114,4 +114,5 @@ def test_the_end_of_the_budget_stops_training_but_keeps_the_channels() -> None:
     data, monitor = seeded(7), FakeMonitor(limit=3)
     channels = _channels(lambda n: _two_modes(n, data), [0.05, 60.0], monitor=monitor)
     assert [c.beta for c in channels] == [0.05, 60.0]
+    assert {c.status for c in channels} == {"not_converged"}
     assert monitor.gradient_steps == 3

@@ -29,7 +29,6 @@ from rdbench.types import (
     Audited,
     Case,
     Distortion,
-    Estimator,
     Pushforward,
     RdbenchError,
     TestChannel,
@@ -73,10 +72,6 @@ def _exact_log_z(net: ResidualGenerator, prior: GaussianMixture, x: Tensor) -> T
     z = torch.linspace(-9.0, 9.0, 20_001, dtype=torch.float64)[:, None]
     log_p = prior.log_prob(z) + math.log(float(z[1] - z[0]))
     return torch.logsumexp(log_p - BETA * (x - net(z).T).square(), 1)
-
-
-def test_it_is_an_estimator() -> None:
-    assert isinstance(NERD(), Estimator)
 
 
 def test_jacobian_agrees_with_autograd(generator: Generator) -> None:
@@ -264,14 +259,6 @@ def test_few_training_points(points: int) -> None:
     assert out.claim.side == "estimate"
     assert math.isfinite(out.claim.rate)
     assert bool(torch.isfinite(out.marginal.sample(10, seeded())).all())
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"batch": 0}, {"learning_rate": 0.0}, {"averaging": 1.0}, {"pairs": 0}]
-)
-def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
-    with pytest.raises(RdbenchError, match=f"nerd: {next(iter(wrong))}"):
-        NERD(**wrong)  # type: ignore[arg-type]
 
 
 def test_the_published_network_has_no_proposals() -> None:

@@ -210,15 +210,15 @@ def test_what_is_not_a_number_is_no_rate_of_zero() -> None:
 def test_exact_point_by_hand() -> None:
     q = Atoms(torch.tensor([[0.0], [2.0]], dtype=F64), torch.tensor([0.25, 0.75], dtype=F64).log())
     x, beta = torch.tensor([[0.5], [3.0]], dtype=F64), 0.8
-    spent = lagrangian = 0.0
+    mean = lagrangian = 0.0
     for point in (0.5, 3.0):
         terms = [w * math.exp(-beta * (point - y) ** 2) for w, y in ((0.25, 0.0), (0.75, 2.0))]
         lagrangian -= math.log(sum(terms)) / 2
-        spent += sum(t * (point - y) ** 2 for t, y in zip(terms, (0.0, 2.0), strict=True)) / (
+        mean += sum(t * (point - y) ** 2 for t, y in zip(terms, (0.0, 2.0), strict=True)) / (
             2 * sum(terms)
         )
     rate, distortion = exact_point(q, SquaredError(), x, beta)
-    assert distortion == pytest.approx(spent, abs=1e-14)
+    assert distortion == pytest.approx(mean, abs=1e-14)
     assert rate + beta * distortion == pytest.approx(lagrangian, abs=1e-14)
 
 
@@ -247,27 +247,11 @@ def test_a_rate_near_the_capacity_of_the_particles_is_said() -> None:
 # ------------------------------------------------------------------------ running
 
 
-def test_stopping_at_once_still_gives_every_channel() -> None:
-    monitor = FakeMonitor(limit=3)
-    got = fit(gaussian(SquaredError()), [1.0, 2.0], monitor)
-    assert [c.beta for c in got] == [1.0, 2.0]
-    assert all(isinstance(c, TestChannel) for c in got)
-    assert monitor.gradient_steps == 1  # two of the answers were spent on the starts
-
-
-def test_checkpoints_and_counts() -> None:
-    """Looking changes nothing, and what is shown at the end is near what is yielded."""
-    seen, blind = FakeMonitor(), FakeMonitor(build_every=0)
-    (a,) = fit(gaussian(SquaredError()), [2.0], seen)
-    (b,) = fit(gaussian(SquaredError()), [2.0], blind)
-    assert isinstance(a, TestChannel)
-    assert isinstance(b, TestChannel)
-    assert torch.equal(atoms(a).points, atoms(b).points)
-    assert a.claim == b.claim
-    assert len(seen.looks) == 20
-    assert (seen.gradient_steps, seen.parameters) == (200, 200)
-    half = FakeMonitor(effort=0.5)
-    fit(gaussian(SquaredError()), [2.0], half)
+def test_counts() -> None:
+    whole, half = FakeMonitor(build_every=0), FakeMonitor(effort=0.5)
+    for monitor in (whole, half):
+        fit(gaussian(SquaredError()), [2.0], monitor)
+    assert (whole.offers, whole.gradient_steps, whole.parameters) == (20, 200, 200)
     assert half.gradient_steps == 100
 
 
@@ -284,15 +268,6 @@ def test_the_paper_preset() -> None:
     assert ESTIMATOR is WGD
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"particles": 0},
-        {"batch": True},
-        {"learning_rate": math.inf},
-        {"algorithm": "printed"},
-    ],
-)
-def test_bad_fields(options: dict[str, Any]) -> None:
-    with pytest.raises(RdbenchError, match="wgd"):
-        WGD(**options)
+def test_printed_particles_have_fixed_weights() -> None:
+    with pytest.raises(RdbenchError, match="wgd: algorithm=printed has weights=fixed"):
+        WGD(algorithm="printed")

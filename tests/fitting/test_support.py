@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from rdbench import registry
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
 from rdbench.fitting import answers
 from rdbench.fitting.support import described
-from rdbench.types import EstimatorInfo, Monitor, Refusal, Unsupported, View
+from rdbench.types import EstimatorInfo, Monitor, RdbenchError, Refusal, Unsupported, View
 from tests.estimators.conftest import FakeMonitor, reasons_of, seeded, view_of
 
 LETTERS = torch.zeros(2, 1, dtype=torch.float64)
@@ -104,3 +105,12 @@ def test_what_a_setting_changes_is_declared_too() -> None:
     absolute = replace(NORMAL, distortion=AbsoluteError())
     estimator = registry.choose("nerd[objective=importance]").estimator
     assert "not absolute error" in reasons_of(estimator, absolute, [1.0])[0]
+
+
+@pytest.mark.parametrize("name", list(INFOS))
+def test_no_estimator_takes_a_negative_size_or_rate(name: str) -> None:
+    cls = registry.load_estimator(name)
+    for field, wanted in registry.field_types(cls).items():
+        if {int, float} & {wanted, *typing.get_args(wanted)}:
+            with pytest.raises(RdbenchError, match=field):
+                registry.rebuild(name, {field: -1})

@@ -14,10 +14,10 @@ from numpy import ndarray
 from scipy.optimize import minimize
 from scipy.special import xlogy
 
+from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel, SeparableKernel
 from rdbench.inference import finite
 from rdbench.inference.finite import Solution
-from rdbench.inference.kernels import BandedKernel, DenseKernel, SeparableKernel
-from rdbench.inference.scan_kernel import ScanKernel
+from rdbench.inference.kernels import DenseKernel
 
 Solver = Callable[..., Solution]
 
@@ -47,82 +47,60 @@ def entropy(p: float) -> float:
     return float(-xlogy(p, p) - xlogy(1 - p, 1 - p))
 
 
-@EACH
-@pytest.mark.parametrize(("p", "beta"), [(0.3, 1.5), (0.3, 3.0), (0.45, 8.0), (0.1, 2.5)])
-def test_bernoulli_hamming(name: str, p: float, beta: float) -> None:
-    """R(D) = h(p) - h(D), D = 1 / (1 + e^beta) while that is below p."""
-    d = 1.0 / (1.0 + math.exp(beta))
-    assert d < p
-    got = solve(name, hamming(2), np.array([1 - p, p]), beta)
-    assert got.converged
-    assert got.lagrangian == pytest.approx(entropy(p) - entropy(d) + beta * d, abs=1e-6)
-    kernel = DenseKernel.build(hamming(2), beta)
-    assert finite.distortion(kernel, np.array([1 - p, p]), got.weights) == pytest.approx(
-        d, abs=2e-3
-    )
+def random_problem(seed: int, n: int = 7, m: int = 6) -> tuple[ndarray, ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.random((n, m)), rng.dirichlet(np.ones(n))
 
 
-@EACH
-def test_bernoulli_below_the_critical_slope_is_an_atom(name: str) -> None:
-    got = solve(name, hamming(2), np.array([0.9, 0.1]), 1.0)
-    assert got.lagrangian == pytest.approx(0.1, abs=1e-6)
-
-
-@EACH
-@pytest.mark.parametrize("m", [3, 50])
-def test_uniform_hamming(name: str, m: int) -> None:
+def uniform_hamming(m: int) -> tuple[ndarray, ndarray, float, float]:
     """R(D) = log m - h(D) - D log(m - 1)."""
     beta = 6.0
     d = (m - 1) / (m - 1 + math.exp(beta))
     rate = math.log(m) - entropy(d) - d * math.log(m - 1)
-    start = np.random.default_rng(0).dirichlet(np.ones(m))
-    got = solve(name, hamming(m), np.full(m, 1 / m), beta, weights=start)
-    assert got.lagrangian == pytest.approx(rate + beta * d, abs=1e-6)
+    return hamming(m), np.full(m, 1 / m), beta, rate + beta * d
+
+
+def own_letters() -> tuple[ndarray, ndarray, float, float]:
+    """At beta = 1e6 every source point keeps its own letter: F = H(p), Z >= p."""
+    x = np.random.default_rng(8).random((20, 1))
+    p = np.random.default_rng(9).dirichlet(np.ones(20))
+    return (x - x.T) ** 2 + 1e-3 * hamming(20), p, 1e6, float(-p @ np.log(p))
+
+
+# rho, p, beta and F, and how near it has to be.
+CLOSED_FORMS: dict[str, tuple[ndarray, ndarray, float, float, float]] = {
+    "uniform of 3": (*uniform_hamming(3), 1e-6),
+    "uniform of 50": (*uniform_hamming(50), 1e-6),
+    "below the critical slope": (hamming(2), np.array([0.9, 0.1]), 1.0, 0.1, 1e-6),
+    "slope zero": (*random_problem(1), 0.0, 0.0, 1e-12),
+    "a slope that underflows": (*own_letters(), 2e-9),
+    "no letter near the source": (
+        np.array([[5.0, 7.0], [6.0, 4.0]]),
+        np.array([0.25, 0.75]),
+        1e6,
+        1e6 * 4.25 + entropy(0.25),
+        4e-6,
+    ),
+    "one symbol": (np.array([[0.4]]), np.array([1.0]), 2.0, 0.8, 8e-7),
+}
+
+
+@EACH
+@pytest.mark.parametrize("case", CLOSED_FORMS)
+def test_closed_forms(name: str, case: str) -> None:
+    rho, p, beta, f, within = CLOSED_FORMS[case]
+    start = np.random.default_rng(0).dirichlet(np.ones(rho.shape[1]))
+    got = solve(name, rho, p, beta, weights=start)
+    assert got.converged
+    assert got.lagrangian == pytest.approx(f, rel=0.0, abs=within)
+    if case == "a slope that underflows":
+        np.testing.assert_allclose(got.weights, p, atol=1e-6)
 
 
 def gaussian_grid(n: int, reach: float = 6.6) -> tuple[ndarray, ndarray]:
     x = np.linspace(-reach, reach, n)
     p = np.exp(-0.5 * x**2)
     return x, p / p.sum()
-
-
-@pytest.mark.parametrize("beta", [0.55, 1.0, 4.0, 40.0, 300.0])
-def test_scalar_gaussian(beta: float) -> None:
-    """F* = log(1/D)/2 + beta D, D = 1 / (2 beta), to 1e-7 on a fine grid."""
-    x, p = gaussian_grid(401)
-    got = solve("interior_point", (x[:, None] - x) ** 2, p, beta)
-    assert got.gap < 1e-8
-    assert got.lagrangian == pytest.approx(0.5 * math.log(2 * beta) + 0.5, abs=1e-7)
-
-
-def test_a_grid_too_coarse_reports_a_rate_below_the_truth() -> None:
-    """The trap that the estimator refuses: twice the step that is allowed, F below F*."""
-    beta, x = 200.0, np.arange(-65, 66) * 0.1
-    p = np.exp(-0.5 * x**2)
-    got = solve("interior_point", (x[:, None] - x) ** 2, p / p.sum(), beta)
-    assert got.converged
-    assert got.lagrangian < 0.5 * math.log(2 * beta) + 0.5 - 0.005
-
-
-@pytest.mark.parametrize("beta", [1.2, 4.0, 20.0])
-def test_laplacian_absolute_error(beta: float) -> None:
-    """F* = log beta + 1: a linear-time Newton step, 2,401 nodes, three source nodes a cell."""
-    step = 0.02
-    t, weights = np.polynomial.legendre.leggauss(3)
-    t, weights = 0.5 * (t + 1), 0.5 * weights * step
-    edges = step * np.arange(-1200, 1200)
-    x = (edges[:, None] + step * t).ravel()
-    p = np.tile(weights, 2400) * 0.5 * np.exp(-np.abs(x))
-    got = finite.interior_point(ScanKernel(2401, step, beta, t), p / p.sum())
-    assert got.converged
-    error = got.lagrangian - (math.log(beta) + 1.0)
-    # atoms on a grid cost about 7e-4 (beta step)^4, and never less than nothing
-    assert -1e-8 < error < 1e-3 * (beta * step) ** 4 + 1e-8
-
-
-def random_problem(seed: int, n: int = 7, m: int = 6) -> tuple[ndarray, ndarray]:
-    rng = np.random.default_rng(seed)
-    return rng.random((n, m)), rng.dirichlet(np.ones(n))
 
 
 @EACH
@@ -181,32 +159,6 @@ def test_squarem_is_faster_than_ba() -> None:
 
 
 @EACH
-def test_zero_slope(name: str) -> None:
-    rho, p = random_problem(1)
-    got = solve(name, rho, p, 0.0)
-    assert got.lagrangian == pytest.approx(0.0, abs=1e-12)
-    assert got.converged
-
-
-@EACH
-def test_a_slope_that_underflows(name: str) -> None:
-    """At beta = 1e6 every source point keeps its own letter: F = H(p), Z >= p."""
-    x = np.random.default_rng(8).random((20, 1))
-    p = np.random.default_rng(9).dirichlet(np.ones(20))
-    got = solve(name, (x - x.T) ** 2 + 1e-3 * hamming(20), p, 1e6)
-    assert got.converged
-    assert got.lagrangian == pytest.approx(-p @ np.log(p), rel=1e-9)
-    np.testing.assert_allclose(got.weights, p, atol=1e-6)
-
-
-@EACH
-def test_no_letter_near_the_source_at_a_large_slope(name: str) -> None:
-    rho = np.array([[5.0, 7.0], [6.0, 4.0]])
-    got = solve(name, rho, np.array([0.25, 0.75]), 1e6)
-    assert got.lagrangian == pytest.approx(1e6 * 4.25 + entropy(0.25), rel=1e-12)
-
-
-@EACH
 def test_symbols_of_probability_zero(name: str) -> None:
     rho, p = random_problem(3)
     with_zero = np.concatenate([p, [0.0]])
@@ -215,13 +167,6 @@ def test_symbols_of_probability_zero(name: str) -> None:
     assert solve(name, wide, with_zero, 5.0).lagrangian == pytest.approx(
         without.lagrangian, abs=2e-6
     )
-
-
-@EACH
-def test_one_symbol(name: str) -> None:
-    got = solve(name, np.array([[0.4]]), np.array([1.0]), 2.0)
-    assert got.lagrangian == pytest.approx(0.8)
-    np.testing.assert_allclose(got.weights, [1.0])
 
 
 @EACH

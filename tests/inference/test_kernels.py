@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
+from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel, SeparableKernel
 from rdbench.inference.kernels import (
-    BandedKernel,
     DenseKernel,
     HasFactor,
     Kernel,
-    SeparableKernel,
 )
 from rdbench.inference.scan_kernel import ScanKernel
 

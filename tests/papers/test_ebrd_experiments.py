@@ -67,8 +67,9 @@ def test_pictures_and_tables_are_written(tmp_path: Path):
 
 def exponent(rows: list[limit.LearnedRow], name: str) -> float:
     """a of value ~ beta^a over beta >= 5, where the leading term has taken over."""
-    pairs = [(math.log(r.beta), math.log(getattr(r, name))) for r in rows if r.beta >= 5.0]
-    return float(np.polyfit(*np.array(pairs).T, 1)[0])
+    used = [row for row in rows if row.beta >= 5.0]
+    x, y = (np.log([getattr(row, column) for row in used]) for column in ("beta", name))
+    return float(np.polyfit(x, y, 1)[0])
 
 
 def test_the_page_says_what_the_tables_say():

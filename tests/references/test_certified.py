@@ -130,7 +130,7 @@ def test_the_shipped_table_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("beta", [-1.0, 0.0, math.nan, math.inf, -math.inf])
-def test_slopes_that_are_none(beta: float) -> None:
+def test_invalid_slopes_are_refused(beta: float) -> None:
     for ask in (
         lambda: _table().point(beta),
         lambda: _table().potential(torch.zeros(1, 1).double(), beta),
@@ -140,7 +140,7 @@ def test_slopes_that_are_none(beta: float) -> None:
 
 
 @pytest.mark.parametrize("rate", [-1.0, 0.0, math.nan, math.inf, 50.0])
-def test_rates_that_are_none(rate: float) -> None:
+def test_invalid_rates_are_refused(rate: float) -> None:
     with pytest.raises(OutOfRange):
         _table().slope(rate)
 

@@ -120,13 +120,13 @@ TABLE = [[0.0, 1.0, 2.0], [1.0, 0.0, 2.0]]
     [
         (uniform_letters(3), TABLE, None, "2 rows, the source 3 letters|no letter"),
         (uniform_letters(1), TABLE, None, "2 rows, the source 1 letters"),
-        (uniform_letters(2), TABLE, [[0], [3]], "3 is no letter of the table"),
-        (uniform_letters(2), TABLE, [[0], [-1]], "-1 is no letter"),
-        (uniform_letters(2), TABLE, [[0.5], [1]], "0.5 is no letter"),
+        (uniform_letters(2), TABLE, [[0], [3]], "3 is not a letter of the table"),
+        (uniform_letters(2), TABLE, [[0], [-1]], "-1 is not a letter"),
+        (uniform_letters(2), TABLE, [[0.5], [1]], "0.5 is not a letter"),
         (uniform_letters(2), TABLE, [[0, 1], [1, 0]], r"points \(m, 1\)"),
         (uniform_letters(2), TABLE, [], r"points \(m, 1\)"),
         (uniform_letters(2), TABLE, [[INF]], "finite"),
-        (FiniteSource("x", [[0.5], [1]], [0.5, 0.5]), TABLE, None, "0.5 is no letter"),  # type: ignore[arg-type]
+        (FiniteSource("x", [[0.5], [1]], [0.5, 0.5]), TABLE, None, "0.5 is not a letter"),  # type: ignore[arg-type]
         (FiniteSource("x", [[0, 0], [1, 1]], [0.5, 0.5]), TABLE, None, "scalar letters"),  # type: ignore[arg-type]
         (uniform_letters(2), [[0.0, INF], [1.0, 0.0]], [[1]], "forbids every letter"),
     ],

@@ -133,7 +133,7 @@ def test_a_covariance_and_the_spectrum_agree() -> None:
         ([[1.0]], [math.inf], "a mean must be finite"),
     ],
 )
-def test_what_is_no_covariance(cov: object, mean: object, word: str) -> None:
+def test_invalid_covariances_are_refused(cov: object, mean: object, word: str) -> None:
     with pytest.raises(RdbenchError, match=word) as caught:
         GaussianSource.from_covariance(cov, mean)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)

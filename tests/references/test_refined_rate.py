@@ -76,7 +76,7 @@ def test_less_than_the_least_distortion_is_refused_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_expensive_is_refined_when_asked(cache: Path) -> None:
+def test_expensive_problems_are_refined_when_asked(cache: Path) -> None:
     """Absolute error on the line: plain ``rate`` solves nothing."""
     exact = GaussianAbsolute(scalar_gaussian())
     reference = Certified(Problem(scalar_gaussian(), AbsoluteError()), 1e-4)

@@ -15,90 +15,49 @@ MakePoint = Callable[..., PointRecord]
 MakeCell = Callable[..., CellRecord]
 
 
+RATE, DISTORTION = math.log(2.0), 0.25
+TRUTH: dict[str, Any] = {
+    "truth_lo": RATE + 2.0 * DISTORTION, "truth_hi": RATE + 2.0 * DISTORTION,
+    "truth_kind": "closed form", "rate_lo": RATE, "rate_hi": RATE, "dist_lo": DISTORTION,
+    "dist_hi": DISTORTION, "beta": 2.0, "target_rate": RATE,
+}  # fmt: skip
+FOUND: dict[str, Any] = {
+    "claimed_rate": RATE, "claimed_distortion": DISTORTION, "claimed_side": "estimate",
+    "rate": RATE + 0.01, "distortion": DISTORTION, "lagrangian": RATE + 2.0 * DISTORTION + 0.01,
+    "gap": 0.01, "gap_lo": 0.005, "gap_hi": 0.02, "side": "exact", "audit_method": "atoms",
+    "ess": 1.0, "rate_error": 0.01, "conditional_kind": "boltzmann", "audit_s": 0.5,
+}  # fmt: skip
+MADE = {
+    "commit": "0" * 40, "dirty": False, "versions": {"torch": "2.13.0", "numpy": "2.4.6"},
+    "processor": "a processor", "platform": "linux", "device": "cpu", "threads": 1, "jobs": 1,
+    "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:10+00:00",
+}  # fmt: skip
+COST = {
+    "wall_s": 4.0, "cpu_s": 3.0, "peak_rss_mb": 250.0, "n_source_samples": 1000,
+    "gradient_steps": 20, "n_parameters": 7,
+}  # fmt: skip
+
+
 def _point(**changes: Any) -> PointRecord:
     """A scored point of N(0, 1) at beta = 2: D = 1/4, R = log 2, gap .01 in [.005, .02]."""
-    rate, distortion = math.log(2.0), 0.25
-    values: dict[str, Any] = {
-        "beta": 2.0,
-        "target_rate": rate,
-        "status": "ok",
-        "claimed_rate": rate,
-        "claimed_distortion": distortion,
-        "claimed_side": "estimate",
-        "rate": rate + 0.01,
-        "distortion": distortion,
-        "lagrangian": rate + 2.0 * distortion + 0.01,
-        "gap": 0.01,
-        "gap_lo": 0.005,
-        "gap_hi": 0.02,
-        "side": "exact",
-        "audit_method": "atoms",
-        "ess": 1.0,
-        "rate_error": 0.01,
-        "conditional_kind": "boltzmann",
-        "audit_s": 0.5,
-        "truth_lo": rate + 2.0 * distortion,
-        "truth_hi": rate + 2.0 * distortion,
-        "truth_kind": "closed form",
-        "rate_lo": rate,
-        "rate_hi": rate,
-        "dist_lo": distortion,
-        "dist_hi": distortion,
-    }
-    return PointRecord(**(values | changes))
-
-
-_AUDITED = (
-    "claimed_rate", "claimed_distortion", "claimed_side", "rate", "distortion", "lagrangian",
-    "gap", "gap_lo", "gap_hi", "side", "audit_method", "ess", "rate_error", "conditional_kind",
-    "audit_s",
-)  # fmt: skip
+    values: dict[str, Any] = {"status": "ok"} | TRUTH | FOUND | changes
+    return PointRecord(**values)
 
 
 def _failed(status: str, reason: str, **changes: Any) -> PointRecord:
     """A slope without a result: only what is true of it is filled in."""
-    return _point(**(dict.fromkeys(_AUDITED) | changes), status=status, reason=reason)
+    values: dict[str, Any] = {"status": status, "reason": reason} | TRUTH | changes
+    return PointRecord(**values)
 
 
 def _cell(**changes: Any) -> CellRecord:
-    provenance = {
-        "commit": "0" * 40,
-        "dirty": False,
-        "versions": {"torch": "2.13.0", "numpy": "2.4.6"},
-        "processor": "a processor",
-        "platform": "linux",
-        "device": "cpu",
-        "threads": 1,
-        "jobs": 1,
-        "started": "2026-01-01T00:00:00+00:00",
-        "finished": "2026-01-01T00:00:10+00:00",
-    }
-    cost = {
-        "wall_s": 4.0,
-        "cpu_s": 3.0,
-        "peak_rss_mb": 250.0,
-        "n_source_samples": 1000,
-        "gradient_steps": 20,
-        "n_parameters": 7,
-    }
     values: dict[str, Any] = {
-        "cell": "0123456789abcdef",
-        "suite": "toy",
-        "suite_version": 1,
-        "case": "toy-d1",
-        "dim": 1,
-        "distortion": "squared_error",
-        "estimator": "good",
-        "preset": "default",
-        "params": {},
-        "fields": {"steps": 20},
-        "seed": 0,
-        "budget": "default",
-        "status": "ok",
-        "points": [_point()],
-        "cost": Cost(**(cost | changes.pop("cost", {}))),
-        "provenance": Provenance(**(provenance | changes.pop("provenance", {}))),
-    }
+        "cell": "0123456789abcdef", "suite": "toy", "suite_version": 1, "case": "toy-d1", "dim": 1,
+        "distortion": "squared_error", "estimator": "good", "preset": "default", "params": {},
+        "fields": {"steps": 20}, "seed": 0, "budget": "default", "status": "ok",
+        "points": [_point()], "cost": Cost(**(COST | changes.pop("cost", {}))),
+        "provenance": Provenance(**(MADE | changes.pop("provenance", {}))),
+    }  # fmt: skip
     return CellRecord(**(values | changes))
 
 

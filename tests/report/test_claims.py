@@ -25,19 +25,14 @@ FSTAR = RATE + BETA * DISTORTION
 """Of the point that the fixture makes: N(0, 1) at beta = 2, gap .01 in [.005, .02]."""
 
 
-def test_the_claimed_lagrangian_weighs_the_distortion(point):
+def test_gap_and_excess_of_a_claim(point):
     # In terms of R and D alone, so that beta and the sum are seen to enter.
     made = point(beta=4.0, claimed_rate=1.5, claimed_distortion=0.5)
     assert claimed_lagrangian(made) == 3.5
-
-
-def test_gap_and_excess_of_a_claim(point):
     made = point(claimed_rate=RATE + 0.2, claimed_distortion=DISTORTION + 0.05)
     assert claimed_gap(made) == pytest.approx(0.3)
     assert claim_excess(made) == pytest.approx(0.29)  # the audited gap is .01
-
-
-def test_where_the_truth_is_a_bracket_the_gap_is_to_its_middle(point):
+    # Where the truth is a bracket the gap is to its middle.
     made = point(truth_lo=FSTAR - 0.1, truth_hi=FSTAR + 0.3)
     assert claimed_gap(made) == pytest.approx(-0.1)
 
@@ -93,29 +88,25 @@ def test_verdicts(point, claimed, side, expected):
         (1.10, "upper", "conservative"),
     ],
 )
-def test_verdicts_where_the_audit_is_an_upper_bound(point, claimed, side, expected):
-    for lo in (None, 0.98):  # old rows carry a lower end that means nothing
-        made = point(
-            claimed_rate=RATE + claimed, claimed_side=side, gap=1.0, gap_lo=lo, gap_hi=1.02,
-            lagrangian=FSTAR + 1.0, side="upper",
-        )  # fmt: skip
-        assert verdict(made, 1) == expected
-
-
-@pytest.mark.parametrize(
-    ("claimed", "expected"),
-    [(1.5, "unconfirmed"), (-0.05, "unconfirmed"), (5.0, "too bad"), (-0.1, "below truth")],
-)
-def test_verdicts_where_the_audit_knows_a_bracket_only(point, claimed, expected):
+@pytest.mark.parametrize("lo", [None, 0.98])  # old rows carry a lower end that means nothing
+def test_verdicts_where_the_audit_is_an_upper_bound(point, claimed, side, expected, lo):
     made = point(
-        claimed_rate=RATE + claimed, gap=None, lagrangian=None, gap_lo=0.2, gap_hi=3.0
+        claimed_rate=RATE + claimed, claimed_side=side, gap=1.0, gap_lo=lo, gap_hi=1.02,
+        lagrangian=FSTAR + 1.0, side="upper",
     )  # fmt: skip
     assert verdict(made, 1) == expected
 
 
-def test_where_the_gate_failed_a_claim_below_its_bracket_is_too_good(point):
-    made = point(claimed_rate=RATE + 0.1, gap=None, lagrangian=None, gap_lo=0.2, gap_hi=0.3)
-    assert verdict(made, 1) == "too good"
+@pytest.mark.parametrize(
+    ("claimed", "hi", "expected"),
+    [
+        (1.5, 3.0, "unconfirmed"), (-0.05, 3.0, "unconfirmed"), (5.0, 3.0, "too bad"),
+        (-0.1, 3.0, "below truth"), (0.1, 0.3, "too good"),
+    ],
+)  # fmt: skip
+def test_verdicts_where_the_gate_failed_and_a_bracket_is_known(point, claimed, hi, expected):
+    made = point(claimed_rate=RATE + claimed, gap=None, lagrangian=None, gap_lo=0.2, gap_hi=hi)
+    assert verdict(made, 1) == expected
 
 
 def test_the_doubt_about_the_truth_does_not_excuse_a_claim(point):
@@ -131,24 +122,27 @@ def test_the_doubt_about_the_truth_does_not_excuse_a_claim(point):
     assert [verdict(one, 1) for one in made] == ["below truth", "too good", "agrees", "too bad"]
 
 
-def test_an_audit_below_the_truth_is_no_audit(point):
-    # What no channel does cannot confirm anything, not even the truth.
-    impossible = {"gap": -5.58, "gap_lo": -5.64, "gap_hi": -5.52, "lagrangian": FSTAR - 5.58}
-    assert verdict(point(claimed_rate=RATE, **impossible), 1) == "unchecked"
-    assert verdict(point(claimed_rate=RATE - 5.58, **impossible), 1) == "below truth"
-    # Rounding below F* is none.
-    rounded = {"gap": -3e-5, "gap_lo": -4e-5, "gap_hi": -2e-5, "lagrangian": FSTAR - 3e-5}
-    assert verdict(point(claimed_rate=RATE, **rounded), 1) == "agrees"
+def _audit(gap: float, lo: float, hi: float) -> dict[str, float]:
+    return {"gap": gap, "gap_lo": lo, "gap_hi": hi, "lagrangian": FSTAR + gap}
 
 
-def test_an_interval_too_wide_to_decide_says_so(point):
-    made = {"gap": 0.5, "lagrangian": FSTAR + 0.5, "claimed_rate": RATE + 0.5}
-    assert verdict(point(**made, gap_lo=0.45, gap_hi=0.55), 1) == "agrees"
-    assert verdict(point(**made, gap_lo=0.4, gap_hi=0.6), 1) == "undecided"
-    # It still contradicts what is far away, on either side.
-    far = made | {"gap_lo": 0.4, "gap_hi": 0.6}
-    assert verdict(point(**(far | {"claimed_rate": RATE + 0.8})), 1) == "too bad"
-    assert verdict(point(**(far | {"claimed_rate": RATE + 0.2})), 1) == "too good"
+@pytest.mark.parametrize(
+    ("found", "claimed", "expected"),
+    [
+        # What no channel does cannot confirm anything, not even the truth.
+        (_audit(-5.58, -5.64, -5.52), 0.0, "unchecked"),
+        (_audit(-5.58, -5.64, -5.52), -5.58, "below truth"),
+        # Rounding below F* is none.
+        (_audit(-3e-5, -4e-5, -2e-5), 0.0, "agrees"),
+        # An interval that is too wide to decide still contradicts what is far away.
+        (_audit(0.5, 0.45, 0.55), 0.5, "agrees"),
+        (_audit(0.5, 0.4, 0.6), 0.5, "undecided"),
+        (_audit(0.5, 0.4, 0.6), 0.8, "too bad"),
+        (_audit(0.5, 0.4, 0.6), 0.2, "too good"),
+    ],
+)
+def test_verdicts_by_the_audits_interval(point, found, claimed, expected):
+    assert verdict(point(claimed_rate=RATE + claimed, **found), 1) == expected
 
 
 def test_the_noise_of_a_claim_scales_with_the_rate_and_the_distortion():
@@ -165,21 +159,16 @@ def test_the_noise_of_a_claim_scales_with_the_rate_and_the_distortion():
 
 def test_rates_off_by_a_third_at_low_rate_do_not_agree(point):
     beta, distortion = 2.5, 2.0
-    truth = {
+    known = {
         "beta": beta, "rate_lo": 0.5, "rate_hi": 0.5, "dist_lo": distortion,
-        "dist_hi": distortion, "truth_lo": 5.5, "truth_hi": 5.5,
+        "dist_hi": distortion, "truth_lo": 5.5, "truth_hi": 5.5, "rate": 0.5,
+        "distortion": distortion, "lagrangian": 5.5, "gap": 0.0, "gap_lo": 0.0, "gap_hi": 0.0,
+        "rate_half": 0.0, "distortion_half": 0.0, "claimed_distortion": distortion,
     }  # fmt: skip
-    found = {
-        "rate": 0.5, "distortion": distortion, "lagrangian": 5.5, "gap": 0.0, "gap_lo": 0.0,
-        "gap_hi": 0.0, "rate_half": 0.0, "distortion_half": 0.0,
-    }  # fmt: skip
-    for factor, expected in ((1.0, "agrees"), (1.08, "within noise"), (1.25, "misplaced")):
-        made = point(
-            **truth, **found, claimed_rate=0.5 * factor, claimed_distortion=distortion,
-        )  # fmt: skip
-        assert verdict(made, 10) == expected
-    too_bad = point(**truth, **found, claimed_rate=0.7, claimed_distortion=distortion)
-    assert verdict(too_bad, 10) == "too bad"
+    for factor, expected in (
+        (1.0, "agrees"), (1.08, "within noise"), (1.25, "misplaced"), (1.4, "too bad"),
+    ):  # fmt: skip
+        assert verdict(point(**known, claimed_rate=0.5 * factor), 10) == expected
 
 
 @pytest.mark.parametrize("dim", [1, 10, 1000])
@@ -192,9 +181,9 @@ def test_an_honest_claim_on_2000_symbols_is_never_called_wrong(point, dim, per_c
     """
     import numpy as np
 
-    spent = math.exp(-2.0 * per_coordinate)
-    beta = 0.5 / spent
-    rate, distortion = dim * per_coordinate, dim * spent
+    each = math.exp(-2.0 * per_coordinate)
+    beta = 0.5 / each
+    rate, distortion = dim * per_coordinate, dim * each
     best = rate + beta * distortion
     exact = {
         "beta": beta, "rate": rate, "distortion": distortion, "lagrangian": best, "gap": 0.0,
@@ -206,7 +195,7 @@ def test_an_honest_claim_on_2000_symbols_is_never_called_wrong(point, dim, per_c
     squares = generator.chisquare(dim * 2000, size=200) / 2000
     bad = 0
     for square in map(float, squares):
-        d = dim * spent * (1.0 - spent) + spent**2 * square
+        d = dim * each * (1.0 - each) + each**2 * square
         r = dim * per_coordinate + 0.5 * square - beta * d
         made = point(**exact, claimed_rate=r, claimed_distortion=d)
         bad += verdict(made, dim, LADDER_OF[dim]) not in ("agrees", "within noise")
@@ -256,63 +245,50 @@ def _moved(factor: float) -> dict[str, float]:
     return {"claimed_distortion": moved, "claimed_rate": FSTAR - BETA * moved}
 
 
-def test_an_honest_lagrangian_with_a_twentieth_of_the_distortion_is_impossible(point):
-    # R(D / 20) of N(0, 1) is R + .5 log 20 = R + 1.5; R + .475 is claimed.
-    made = point(**PAIR, **_moved(0.05))
-    assert verdict(made, 1, LADDER_OF[1]) == "below truth"
-    # The point's own tangent cannot tell, and then the audited pair does.
-    assert verdict(made, 1) == "misplaced"
-    for side in ("exact", "upper"):
-        assert verdict(point(**PAIR, **_moved(0.05), claimed_side=side), 1, LADDER_OF[1]) == (
-            "below truth"
-        )
-    lower = point(**PAIR, **_moved(0.05), claimed_side="lower")
-    assert verdict(lower, 1, LADDER_OF[1]) == "conservative"
+ENCODER = {"claimed_side": "upper", "conditional_kind": "encoder"}
+AT_ONE = {"beta": 1.0, "rate": 0.3466, "distortion": 0.5, "lagrangian": 0.8466,
+          "truth_lo": 0.8466, "truth_hi": 0.8466, "rate_lo": 0.3466, "rate_hi": 0.3466}  # fmt: skip
+OLD = {"rate_half": None, "distortion_half": None}
 
 
-@pytest.mark.parametrize("factor", [0.5, 0.8, 1.25, 2.0])
-def test_a_distortion_that_is_scaled_with_the_right_lagrangian_is_told(point, factor):
-    assert verdict(point(**PAIR, **_moved(factor)), 1) == "misplaced"
-
-
-def test_rate_and_distortion_swapped(point):
-    made = point(**PAIR, claimed_rate=DISTORTION, claimed_distortion=RATE)
-    assert verdict(made, 1) == "too bad"
-    # At beta = 1 the Lagrangian is the same.
-    beta_one = PAIR | {"beta": 1.0, "rate": 0.3466, "distortion": 0.5, "lagrangian": 0.8466}
-    truth = {"truth_lo": 0.8466, "truth_hi": 0.8466, "rate_lo": 0.3466, "rate_hi": 0.3466}
-    made = point(**beta_one, **truth, claimed_rate=0.5, claimed_distortion=0.3466)
-    assert verdict(made, 1) == "misplaced"
-
-
-def test_the_intervals_of_rate_and_distortion_widen_what_is_granted(point):
-    moved = _moved(1.25)
-    assert verdict(point(**PAIR, **moved), 1) == "misplaced"
-    wide = PAIR | {"rate_half": 0.05, "distortion_half": 0.04}
-    assert verdict(point(**wide, **moved), 1) != "misplaced"
-    hopeless = PAIR | {"rate_half": 0.3, "distortion_half": 0.2}
-    assert verdict(point(**hopeless, **moved), 1) == "undecided"
-
-
-def test_where_the_audit_bounds_from_above_another_pair_is_not_confirmed(point):
-    upper = PAIR | {"side": "upper", "gap_lo": None}
-    assert verdict(point(**upper, **_moved(0.5)), 1) == "unconfirmed"
-
-
-def test_an_encoder_may_stand_beside_the_optimal_channel(point):
-    """An encoder with F(q) + e is another channel than q's own, with other R and D."""
-    moved = {"claimed_rate": RATE + 0.15, "claimed_distortion": DISTORTION - 0.05}
-    made = PAIR | moved | {"claimed_side": "upper"}
-    assert verdict(point(**made, conditional_kind="encoder"), 1) in ("agrees", "within noise")
-    # The same for free is none of an encoder's.
-    free = made | {"claimed_rate": RATE + 0.2, "claimed_distortion": DISTORTION - 0.1}
-    assert verdict(point(**free, conditional_kind="encoder"), 1) == "misplaced"
-
-
-def test_old_records_do_not_say_how_sure_their_rates_are(point):
-    old = PAIR | {"rate_half": None, "distortion_half": None}
-    assert verdict(point(**old, **_moved(0.8)), 1) == "agrees"
-    assert verdict(point(**old, **_moved(0.05)), 1, LADDER_OF[1]) == "below truth"
+@pytest.mark.parametrize(
+    ("changes", "curve", "expected"),
+    [
+        # R(D / 20) of N(0, 1) is R + .5 log 20 = R + 1.5; R + .475 is claimed.
+        (_moved(0.05), True, "below truth"),
+        (_moved(0.05) | {"claimed_side": "exact"}, True, "below truth"),
+        (_moved(0.05) | {"claimed_side": "upper"}, True, "below truth"),
+        (_moved(0.05) | {"claimed_side": "lower"}, True, "conservative"),
+        # The point's own tangent cannot tell, and then the audited pair does.
+        (_moved(0.05), False, "misplaced"),
+        *((_moved(factor), False, "misplaced") for factor in (0.5, 0.8, 1.25, 2.0)),
+        # R and D swapped; at beta = 1 the Lagrangian is the same.
+        ({"claimed_rate": DISTORTION, "claimed_distortion": RATE}, False, "too bad"),
+        (AT_ONE | {"claimed_rate": 0.5, "claimed_distortion": 0.3466}, False, "misplaced"),
+        # The intervals of R and D widen what is granted.
+        (_moved(1.25) | {"rate_half": 0.05, "distortion_half": 0.04}, False, "undecided"),
+        (_moved(1.25) | {"rate_half": 0.3, "distortion_half": 0.2}, False, "undecided"),
+        # Where the audit bounds from above another pair is not confirmed.
+        (_moved(0.5) | {"side": "upper", "gap_lo": None}, False, "unconfirmed"),
+        # An encoder with F(q) + e is another channel than q's own, with other R and D.
+        (
+            ENCODER | {"claimed_rate": RATE + 0.15, "claimed_distortion": DISTORTION - 0.05},
+            False,
+            "within noise",
+        ),
+        # The same for free is none of an encoder's.
+        (
+            ENCODER | {"claimed_rate": RATE + 0.2, "claimed_distortion": DISTORTION - 0.1},
+            False,
+            "misplaced",
+        ),
+        # Old records do not say how sure their rates are.
+        (_moved(0.8) | OLD, False, "agrees"),
+        (_moved(0.05) | OLD, True, "below truth"),
+    ],
+)
+def test_verdicts_on_r_and_d_as_a_pair(point, changes, curve, expected):
+    assert verdict(point(**(PAIR | changes)), 1, LADDER_OF[1] if curve else ()) == expected
 
 
 def test_the_tangents_of_a_cell_are_those_of_its_whole_ladder(point, cell):

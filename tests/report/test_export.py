@@ -113,13 +113,7 @@ def test_what_follows_from_a_row_is_in_it(cell, point):
 def test_what_follows_from_nothing_is_empty(cell, failed):
     row = frame([cell(points=[failed("error", "no")])]).iloc[0]
     assert row["claim"] == "no claim"
-    names = (
-        "claimed_gap",
-        "claim_excess",
-        "log_n_paper_protocol",
-        "paper_protocol_saturated",
-    )
-    assert row[list(names)].isna().all()
+    assert row[[name for name in DERIVED if name != "claim"]].isna().all()
 
 
 @pytest.mark.parametrize("what", list(TABLES))
@@ -141,6 +135,9 @@ def test_cells_keep_the_traceback_and_count_points(realistic, cell, point, faile
     assert row["traceback"] == 'Traceback\n  a, "b"\n'
     assert (row["n_points"], row["n_ok"], row["status"], row["audit_s"]) == (2, 1, "error", 0.5)
     assert len(frame(realistic, "cells")) == len(realistic)
+    good, bad = point(beta=1.0, gap_hi=0.05), point(beta=2.0, gap_hi=0.051, rate_hi=9.0)
+    assert frame([cell(points=[good, bad])], "cells")["good_to"].tolist() == [math.log(2.0)]
+    assert frame([cell(points=[bad])], "cells")["good_to"].isna().all()
 
 
 def test_traces_are_the_checkpoints(cell):
@@ -164,12 +161,6 @@ def test_blocks_have_a_row_each_in_their_order(cell, point):
     assert set(table["gap_common_se"]) == {0.01}
 
 
-def test_a_cell_says_up_to_which_rate_it_is_good(cell, point):
-    good, bad = point(beta=1.0, gap_hi=0.05), point(beta=2.0, gap_hi=0.051, rate_hi=9.0)
-    assert frame([cell(points=[good, bad])], "cells")["good_to"].tolist() == [math.log(2.0)]
-    assert frame([cell(points=[bad])], "cells")["good_to"].isna().all()
-
-
 def test_unknown_table_lists_the_choices():
     with pytest.raises(RdbenchError, match=r"'rows'.*points, blocks, cells, traces"):
         frame([], "rows")
@@ -186,30 +177,25 @@ def test_csv_comes_back_digit_for_digit(tmp_path: Path, cell, point):
     assert [path.name for path in tmp_path.iterdir()] == ["points.csv"]
 
 
-def test_csv_goes_to_standard_output_without_a_file(capsys, realistic):
+def test_csv_goes_to_standard_output_and_parquet_comes_back(tmp_path: Path, capsys, realistic):
     table = frame(realistic)
     write(table, "csv")
-    again = pd.read_csv(io.StringIO(capsys.readouterr().out))
-    assert len(again) == len(table)
-
-
-def test_parquet_comes_back(tmp_path: Path, realistic):
+    assert len(pd.read_csv(io.StringIO(capsys.readouterr().out))) == len(table)
     pytest.importorskip("pyarrow")
-    table = frame(realistic)
     write(table, "parquet", tmp_path / "points.parquet")
     again = pd.read_parquet(tmp_path / "points.parquet")
     assert list(again.columns) == PROMISED
     assert again["gap"].equals(table["gap"])
 
 
-def test_parquet_without_its_package_says_what_to_install(tmp_path, monkeypatch, realistic):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *a: None if name == "pyarrow" else find(name, *a)
-    )
+def test_parquet_needs_its_package_and_a_file(tmp_path, monkeypatch, realistic):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
     with pytest.raises(RdbenchError, match=r"pip install 'rdbench\[parquet\]'"):
         write(frame(realistic), "parquet", tmp_path / "points.parquet")
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: sys)
+    with pytest.raises(RdbenchError, match="--out FILE"):
+        write(frame([]), "parquet")
 
 
 @pytest.mark.parametrize(
@@ -237,12 +223,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, realistic):
         write(frame(realistic), "csv", out)
     assert out.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["points.csv"]
-
-
-def test_parquet_needs_a_file(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: sys)
-    with pytest.raises(RdbenchError, match="--out FILE"):
-        write(frame([]), "parquet")
 
 
 def test_the_draws_are_exported_pair_by_pair(realistic):

@@ -38,6 +38,13 @@ def members(cell, point):
     return make
 
 
+def compared(mine, other):
+    """The difference, which has to be known."""
+    found = difference(mine, other)
+    assert found is not None
+    return found
+
+
 def symmetric(values):
     """The values and their mirror images: no skewness, so that no tail is allowed for."""
     return np.concatenate([values, 2.0 * np.mean(values) - values])
@@ -47,8 +54,7 @@ def test_one_slope_is_students_interval_of_the_block_differences(members):
     generator = np.random.default_rng(1)
     shared = 0.09 * generator.standard_normal(64)
     noise = symmetric(0.003 * generator.standard_normal(32))
-    found = difference(members([0.05 + shared + noise]), members([shared]))
-    assert found is not None
+    found = compared(members([0.05 + shared + noise]), members([shared]))
     d = 0.05 + noise
     half = stats.t.ppf(0.975, 63) * np.std(d, ddof=1) / 8.0
     assert found.value == pytest.approx(np.mean(d), rel=1e-9)
@@ -60,8 +66,7 @@ def test_one_slope_is_students_interval_of_the_block_differences(members):
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_end_on_the_side_of_a_long_tail_moves_out(members, sign):
     d = sign * np.array([0.0] * 15 + [1.0])
-    found = difference(members([d]), members([0.0 * d]))
-    assert found is not None
+    found = compared(members([d]), members([0.0 * d]))
     se = np.std(d, ddof=1) / 4.0
     half = stats.t.ppf(0.975, 15) * se
     # g (2 z^2 + 1) / (6 sqrt(16)) with g = 14 / sqrt(15): more than one standard error, so one.
@@ -74,8 +79,7 @@ def test_the_end_on_the_side_of_a_long_tail_moves_out(members, sign):
 def test_the_errors_of_slopes_add_as_variances(members):
     generator = np.random.default_rng(2)
     noise = [symmetric(s * generator.standard_normal(8)) for s in (0.1, 0.2, 0.4)]
-    found = difference(members([n + 1.0 for n in noise]), members([0.0 * n for n in noise]))
-    assert found is not None
+    found = compared(members([n + 1.0 for n in noise]), members([0.0 * n for n in noise]))
     v = np.array([np.var(n, ddof=1) / 16.0 for n in noise])
     freedom = v.sum() ** 2 / (v**2 / 15.0).sum()  # Welch and Satterthwaite
     half = stats.t.ppf(0.975, freedom) * math.sqrt(v.sum()) / 3.0
@@ -86,8 +90,7 @@ def test_the_errors_of_slopes_add_as_variances(members):
 def test_the_shorter_one_says_which_blocks_are_common(members):
     shared = np.random.default_rng(3).standard_normal(64)
     short = shared[:5] + symmetric(np.array([0.1, 0.3]))[[0, 1, 2, 3, 0]]
-    found = difference(members([short]), members([shared]))
-    assert found is not None
+    found = compared(members([short]), members([shared]))
     d = short - shared[:5]
     assert found.value == pytest.approx(np.mean(d))
     half = stats.t.ppf(0.975, 4) * np.std(d, ddof=1) / math.sqrt(5.0)
@@ -99,8 +102,7 @@ def test_the_shorter_one_says_which_blocks_are_common(members):
 def test_what_all_blocks_share_does_not_average_out(members):
     noise = symmetric(1e-6 * np.arange(32.0))
     a, b = members([noise], common=0.03), members([0.0 * noise], common=0.04)
-    found = difference(a, b)
-    assert found is not None
+    found = compared(a, b)
     assert 0.5 * (found.hi - found.lo) == pytest.approx(Z95 * 0.05, rel=1e-3)
 
 
@@ -110,14 +112,12 @@ def test_exact_sums_differ_exactly(cell, point):
         [(cell(), point(**(sums | {"gap": gap, "gap_lo": gap, "gap_hi": gap})))]
         for gap in (0.02, 0.015)
     )
-    found = difference(a, b)
-    assert found is not None
+    found = compared(a, b)
     assert (found.lo, found.value, found.hi) == pytest.approx((0.005,) * 3, abs=1e-11)
     assert (found.paired, found.worse) == (1, 1)
     # What is equal up to rounding is equal.
     near = [(cell(), msgspec.structs.replace(b[0][1], gap=0.015 + 1e-15))]
-    equal = difference(near, b)
-    assert equal is not None
+    equal = compared(near, b)
     assert equal.lo < 0.0 < equal.hi
 
 
@@ -126,24 +126,21 @@ def test_exact_sums_keep_the_bracket_of_their_quadrature(cell, point):
         [(cell(), point(gap=g, gap_lo=g - e, gap_hi=g + e, gap_common_se=0.0))]
         for g, e in ((0.02, 0.001), (0.015, 0.002))
     )
-    found = difference(a, b)
-    assert found is not None
+    found = compared(a, b)
     assert (found.lo, found.hi) == pytest.approx((0.002, 0.008), abs=1e-11)
 
 
 def test_the_truths_width_cancels(cell, point):
     wide = {"truth_lo": 0.0, "truth_hi": 2.0, "gap_common_se": 0.0}
     a, b = ([(cell(), point(gap=g, gap_lo=g - 1.0, gap_hi=g + 1.0, **wide))] for g in (0.3, 0.1))
-    found = difference(a, b)
-    assert found is not None
+    found = compared(a, b)
     assert (found.lo, found.hi) == pytest.approx((0.2, 0.2), abs=1e-11)
 
 
 def test_old_records_are_compared_by_their_own_intervals_and_say_so(cell, point):
     a = [(cell(), point(beta=b, gap=0.10, gap_lo=0.07, gap_hi=0.12)) for b in (1.0, 2.0)]
     b = [(cell(), point(beta=b, gap=0.02, gap_lo=0.01, gap_hi=0.06)) for b in (1.0, 2.0)]
-    found = difference(a, b)
-    assert found is not None
+    found = compared(a, b)
     # [.07 - .06, .12 - .01], in the mean of two slopes as well: nothing is known of dependence.
     assert (found.lo, found.value, found.hi) == pytest.approx((0.01, 0.08, 0.11))
     assert (found.paired, found.points) == (0, 2)
@@ -156,8 +153,7 @@ def test_the_bracket_of_annealing_stays(members):
     se = float(np.std(noise, ddof=1)) / 8.0
     gap = float(np.mean(noise))
     wide = members([noise], gap_hi=gap + 12.0 * se, gap_lo=gap - 12.0 * se)
-    found, narrow = difference(wide, plain), difference(plain, plain)
-    assert found is not None
+    found, narrow = compared(wide, plain), difference(plain, plain)
     assert narrow is not None
     assert found.hi == pytest.approx((12.0 - Z95) * se, rel=1e-6)
     assert narrow.hi < 1e-9
@@ -176,14 +172,12 @@ def test_only_equal_seeds_slopes_and_settings_are_paired(members, cell):
     assert difference(mine, moved) is None
     # Other seeds have other symbols: compared, but not in pairs.
     seeds = [(msgspec.structs.replace(r, seed=5), p) for r, p in other]
-    found = difference(mine, seeds)
-    assert found is not None
+    found = compared(mine, seeds)
     assert found.value == pytest.approx(-1.0)
     assert (found.paired, found.points) == (0, 2)
     # The number of training points changes no symbol of the audit.
     few = [(msgspec.structs.replace(r, n_train=100), p) for r, p in other]
-    found = difference(mine, few)
-    assert found is not None
+    found = compared(mine, few)
     assert found.paired == 2
 
 
@@ -191,8 +185,7 @@ def test_points_that_failed_take_no_part_and_slopes_weigh_the_same(members, cell
     a = members([np.full(4, 1.0), np.full(4, 3.0)], seeds=(0, 1))
     a = [(r, p) for r, p in a if (r.seed, p.beta) != (1, 2.0)]
     b = members([np.full(4, 0.0), np.full(4, 0.0)], seeds=(0, 1))
-    found = difference(a, b)
-    assert found is not None
+    found = compared(a, b)
     assert found.value == pytest.approx(2.0)
     assert found.points == 3
     dead = [(cell(), failed("timeout", "slow", beta=beta)) for beta in (1.0, 2.0)]
@@ -202,12 +195,10 @@ def test_points_that_failed_take_no_part_and_slopes_weigh_the_same(members, cell
 def test_three_seeds_or_more_speak_for_others(members):
     flat = {seed: [np.full(8, level)] for seed, level in enumerate((0.1, 0.2, 0.6))}
     zero = {seed: [np.zeros(8)] for seed in flat}
-    found = difference(members(flat, seeds=(0, 1, 2)), members(zero, seeds=(0, 1, 2)))
-    assert found is not None
+    found = compared(members(flat, seeds=(0, 1, 2)), members(zero, seeds=(0, 1, 2)))
     half = stats.t.ppf(0.975, 2) * np.std([0.1, 0.2, 0.6], ddof=1) / math.sqrt(3.0)
     assert (found.value, found.hi) == pytest.approx((0.3, 0.3 + half))
-    two = difference(members(flat, seeds=(0, 1)), members(zero, seeds=(0, 1)))
-    assert two is not None
+    two = compared(members(flat, seeds=(0, 1)), members(zero, seeds=(0, 1)))
     assert two.hi == pytest.approx(0.15)
 
 
@@ -224,16 +215,14 @@ def test_three_seeds_or_more_speak_for_others(members):
 )
 def test_which_ends_hold_follows_from_the_sides(members, sides, holds):
     a, b = (members([np.arange(4.0)], side=side) for side in sides)
-    found = difference(a, b)
-    assert found is not None
+    found = compared(a, b)
     assert found.holds == holds
 
 
 def test_no_truth_is_needed(members):
     gone = dict.fromkeys(("gap", "gap_lo", "gap_hi", "truth_lo", "truth_hi"))
     a, b = (members([np.arange(4.0) + shift], **gone) for shift in (1.5, 1.0))
-    found = difference(a, b)
-    assert found is not None
+    found = compared(a, b)
     assert found.value == pytest.approx(0.5)
 
 
@@ -244,8 +233,7 @@ def test_the_interval_covers(members):
     for _ in range(runs):
         shared = generator.standard_normal((4, 64))
         own = 0.1 * (generator.exponential(size=(4, 64)) - 1.0)
-        found = difference(members(list(0.02 + shared + own)), members(list(shared)))
-        assert found is not None
+        found = compared(members(list(0.02 + shared + own)), members(list(shared)))
         covered += found.lo <= 0.02 <= found.hi
         widths.append(found.hi - found.lo)
     # 95% with three standard errors of the number of runs.

@@ -16,6 +16,11 @@ from rdbench.report.scores import (
 )
 
 
+def known(found):
+    assert found is not None
+    return found
+
+
 def ladder(point, *his, **changes):
     """Points at R* = 1, 2, ... whose gaps have these upper ends."""
     return [
@@ -46,15 +51,13 @@ def test_a_ladder_is_good_up_to_the_first_rate_that_is_not(cell, point, failed):
 def test_rates_that_share_a_slope_come_by_their_own_size(cell, point):
     points = [point(target_rate=rate, rate_lo=0.5, rate_hi=2.5, gap_hi=hi) for rate, hi in
               ((2.0, 0.06), (1.0, 0.01))]  # fmt: skip
-    found = good_to(cell(points=points))
-    assert found is not None
+    found = known(good_to(cell(points=points)))
     assert not found.is_top
 
 
 def test_of_several_seeds_the_worst_counts(cell, point):
     far, near = (cell(points=ladder(point, *his)) for his in ((0.01, 0.01), (0.01, 0.06)))
-    found = all_good_to([far, near])
-    assert found is not None
+    found = known(all_good_to([far, near]))
     assert (found.rate, found.is_top) == (1.0, False)
     assert all_good_to([far, cell(points=ladder(point, 0.06, 0.01))]) is None
     assert all_good_to([far, cell(points=[], status="crashed")]) is None
@@ -62,15 +65,13 @@ def test_of_several_seeds_the_worst_counts(cell, point):
 
 
 def test_no_single_point_rules_the_median(point):
-    found = median_gap([point(gap=gap) for gap in (0.01, 628.0, 0.03, 0.02, 0.025)])
-    assert found is not None
+    found = known(median_gap([point(gap=gap) for gap in (0.01, 628.0, 0.03, 0.02, 0.025)]))
     assert (found.gap, found.is_upper) == (0.025, False)
 
 
 def test_an_upper_bound_enters_the_median_by_its_upper_end(point):
     upper = [point(side="upper", gap=0.001, gap_lo=None, gap_hi=hi) for hi in (0.03, 0.05)]
-    found = median_gap([*upper, point(gap=0.01)])
-    assert found is not None
+    found = known(median_gap([*upper, point(gap=0.01)]))
     assert (found.gap, found.is_upper) == (0.03, True)
     assert [shown_gap(p) for p in (*upper, point(gap=0.01))] == [0.03, 0.05, 0.01]
     assert median_gap([]) is None
@@ -92,8 +93,7 @@ def test_the_interval_of_the_worst_gap_covers_where_all_gaps_are_equal(point):
     above, below, naive = 0, 0, 0
     for found in true + se * generator.standard_normal((runs, 8)):
         points = [point(gap=g, gap_lo=g - 1.959964 * se, gap_hi=g + 1.959964 * se) for g in found]
-        worst = worst_gap(points)
-        assert worst is not None
+        worst = known(worst_gap(points))
         assert worst.lo is not None
         assert worst.hi is not None
         above += worst.lo > true
@@ -106,8 +106,7 @@ def test_the_interval_of_the_worst_gap_covers_where_all_gaps_are_equal(point):
 
 def test_the_truths_own_width_is_not_stretched(point):
     points = [point(gap=1.0, gap_lo=0.4, gap_hi=1.6, truth_lo=1.0, truth_hi=2.0) for _ in range(8)]
-    worst = worst_gap(points)
-    assert worst is not None
+    worst = known(worst_gap(points))
     assert worst.lo == pytest.approx(0.5 - 0.1 * stretch(8))
 
 
@@ -119,7 +118,6 @@ def test_ends_that_are_not_known_are_not_made_up(point):
         ([point(gap=None, gap_lo=2.0, gap_hi=40.0), upper], 2.0, 40.0, 2.0),
         ([point(gap=None, gap_lo=2.0, gap_hi=None)], 2.0, None, 2.0),
     ):
-        worst = worst_gap(points)
-        assert worst is not None
+        worst = known(worst_gap(points))
         assert (worst.lo, worst.hi, worst.gap) == (lo, hi, shown)
     assert worst_gap([point(gap=None, gap_lo=None, gap_hi=None)]) is None

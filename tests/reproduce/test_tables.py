@@ -1,4 +1,4 @@
-"""What the tables say is what the records say, and bold is what the intervals separate."""
+"""The tables say what the records say, and bold is what the intervals separate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rdbench.reproduce.files import save_numbers, save_tables
 from rdbench.reproduce.paper import Found, Paper, Part
 from rdbench.reproduce.settings import SIDE_BY_SIDE, settings, settings_tables, shared_slopes
 from rdbench.reproduce.sheet import number
-from rdbench.reproduce.tables import NOTES, RULE, Row, leaders, part_table
+from rdbench.reproduce.tables import NOTES, RULE, part_table
 from rdbench.run.records import Draws
 from rdbench.types import RdbenchError
 
@@ -33,44 +33,6 @@ PAPER = Paper("A paper_1", Path(), (PART, LADDER), (OTHER,))
 @pytest.fixture(scope="module")
 def plans():
     return planned(PAPER, full=True)
-
-
-def rows(point, **intervals):
-    """One row per name with a list of (lo, hi, side) per slope; None for a slope that failed."""
-    out = []
-    for name, ends in intervals.items():
-        points = [
-            point(float(beta + 1), 1.0, status="error", gap=None)
-            if end is None
-            else point(float(beta + 1), 1.0, gap=end[1], gap_lo=end[0], gap_hi=end[1], side=end[2])
-            for beta, end in enumerate(ends)
-        ]
-        out.append((name, points))
-    return out
-
-
-def made(point, record, plans, **intervals):
-    (cell, *_) = plans[0].cells
-    return [Row("c", name, (record(cell, points=points),))
-            for name, points in rows(point, **intervals)]  # fmt: skip
-
-
-E = "exact"
-
-
-@pytest.mark.parametrize(
-    ("intervals", "expected"),
-    [
-        ({"a": [(0.0, 1.0, E)], "b": [(2.0, 3.0, E)]}, {"a"}),
-        ({"a": [(0.0, 1.0, E)], "b": [(0.5, 1.5, E)], "c": [(3.0, 3.1, E)]}, {"a", "b"}),
-        ({"a": [(0.0, 1.0, E), None], "b": [(2.0, 3.0, E)] * 2}, set()),  # a lacks a slope
-        ({"a": [(0.0, 1.0, E)]}, set()),
-        ({"a": [(0.0, 1.0, E)], "b": []}, set()),
-    ],
-)
-def test_bold_are_all_that_are_not_significantly_worse(point, record, plans, intervals, expected):
-    for order in (intervals, dict(reversed(intervals.items()))):
-        assert leaders(made(point, record, plans, **order)) == expected
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ CHEATS = Path(__file__).parent / "cheating"
 
 
 class Run:
-    """What a run printed and what it stored."""
+    """The output of a run and its stored rows."""
 
     def __init__(self, start, results: Path, *options: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -41,7 +41,7 @@ class Run:
         return found
 
     def verdicts(self, kind: str) -> str:
-        """What the run prints first of the claims of one estimator."""
+        """The first verdict that the run prints on the claims of one estimator."""
         claims = self.printed.split("What is claimed")[1].split("Error of p(y|x)")[0]
         (line,) = (line for line in claims.splitlines() if f"kind={kind}]" in line)
         found = re.search(r"\] +(.*?/\d)", line)

@@ -67,6 +67,16 @@ def test_presets_and_labels_are_those_of_the_class(mine, monkeypatch):
 
 
 @pytest.mark.usefixtures("plugged")
+def test_the_file_of_a_package_is_imported_as_the_package(tmp_path):
+    (tmp_path / "of_many").mkdir()
+    (tmp_path / "of_many" / "__init__.py").write_text("from .parts import Mine as Mine\n")
+    mine = MINE.replace("FACTOR * 500", "7").replace("from helper_of_mine import FACTOR\n", "")
+    (tmp_path / "of_many" / "parts.py").write_text(mine)
+    choice = registry.choose(f"{tmp_path}/of_many/__init__.py:Mine")
+    assert type(choice.estimator).__module__ == "of_many.parts"
+
+
+@pytest.mark.usefixtures("plugged")
 @pytest.mark.parametrize(
     ("spec", "says"),
     [

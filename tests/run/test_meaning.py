@@ -51,7 +51,7 @@ def cases() -> dict[str, Case]:
 
 @pytest.fixture(scope="module")
 def choices() -> list[EstimatorChoice]:
-    return registry.choose_all(None)
+    return registry.choose_all("all")
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,7 @@ def test_slopes_given_twice_are_run_once(tmp_path: Path, betas: list[float]) -> 
 
 
 def test_merged_slopes() -> None:
-    """What float32 could not tell apart is one slope, the least of them; all else stays."""
+    """Slopes that float32 could not tell apart are one, the least of them; all others stay."""
     near = 3.0 * (1.0 + 1e-9)
     assert merged([near, 1.0, 3.0, 2.0]) == [3.0, 1.0, 3.0, 2.0]
     assert merged([0.0, 1e-300, 1.0, 1.0 + 2e-6]) == [0.0, 1e-300, 1.0, 1.0 + 2e-6]

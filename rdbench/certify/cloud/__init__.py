@@ -27,7 +27,6 @@ def certify_cloud(
     p: Float[ndarray, " n"],
     beta: float,
     tolerance: float,
-    *,
     start: Certificate | None = None,
 ) -> Certificate:
     """``lo <= F*(beta) <= hi`` of a source on n points of the line or the plane.

@@ -38,7 +38,6 @@ def bound_cloud(
     p: Float[ndarray, " n"],
     beta: float,
     tolerance: float = 1e-3,
-    *,
     start: Certificate | None = None,
 ) -> Certificate:
     """``lo <= F*(beta) <= hi``, usually far apart.

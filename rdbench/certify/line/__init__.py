@@ -10,16 +10,16 @@ import numpy as np
 from rdbench.certify.certificate import Certificate, Kind
 from rdbench.certify.checks import check_slope
 from rdbench.certify.line.atoms import LineAtoms
-from rdbench.certify.line.bracket import Sides, bracket
 from rdbench.certify.line.densities import LineDensity
-from rdbench.certify.line.search import search
+from rdbench.certify.line.exchange import search
+from rdbench.certify.line.sides import Sides, bracket
 
 _STALLED = 3
 _FINEST = 1e-10
 
 
 def certify_line(
-    density: LineDensity, beta: float, tolerance: float, *, start: Certificate | None = None
+    density: LineDensity, beta: float, tolerance: float, start: Certificate | None = None
 ) -> Certificate:
     """F*(beta) = min_q -E log E_q exp(-beta (X - Y)^2) for a density on the line, in nats.
 

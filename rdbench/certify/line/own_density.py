@@ -50,7 +50,7 @@ def own_line_density(source: Source) -> LineDensity | None:
     low, centre, high = (float(v) for v in np.quantile(draws, (0.25, 0.5, 0.75)))
     scale = float(f"{high - low:.2g}")
     if not scale > 0.0:
-        raise ValueError("half of the draws are one point: this is no density")
+        raise ValueError("half of the draws are one point: this is not a density")
     log_prob = _log_prob(source, lo, hi, centre, scale)
     ends = (lo - centre, hi - centre)
     outward = max([0.0, *(abs(e) for e in ends if math.isfinite(e))])

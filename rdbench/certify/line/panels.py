@@ -92,6 +92,14 @@ def layout(
     """Edges from lo to hi of panels not wider than ``width`` or ``growth`` (|u| - ``onset``).
 
     Zero and the ``breaks`` inside are edges.
+
+    Args:
+        lo: the least edge.
+        hi: the largest.
+        width: of the panels near the origin.
+        growth: how fast they may widen beyond ``onset``.
+        onset: |u| from which they do.
+        breaks: further edges.
     """
     stops = sorted({lo, hi, *(b for b in (0.0, *breaks) if lo < b < hi)})
     edges = [lo]

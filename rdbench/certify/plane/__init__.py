@@ -93,7 +93,7 @@ def _check_nodes(density: PlaneDensity, beta: float, steps: Float[ndarray, " 2"]
 
 
 def certify_plane(
-    density: PlaneDensity, beta: float, tolerance: float, *, start: Certificate | None = None
+    density: PlaneDensity, beta: float, tolerance: float, start: Certificate | None = None
 ) -> Certificate:
     """``lo <= F*(beta) <= hi`` of a density in the plane.
 

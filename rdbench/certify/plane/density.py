@@ -52,6 +52,12 @@ def mixture_density(
 ) -> PlaneDensity:
     """sum_k weights_k N(means_k, covs_k).
 
+    Args:
+        weights: (k,), summing to one.
+        means: (k, 2).
+        covs: (k, 2, 2).
+        name: for messages.
+
     Raises:
         ValueError: a covariance is singular: there is no density.
     """
@@ -95,6 +101,12 @@ def banana_density(spread: float, bend: float, noise: float, name: str = "banana
 
     Var X2 = 2 bend^2 spread^4 + noise^2. The density narrows where its ridge is steep, across the
     ridge like noise / (1 + (2 bend x1)^2)^{1/2}.
+
+    Args:
+        spread: the standard deviation of X1.
+        bend: of the ridge.
+        noise: the standard deviation across it.
+        name: for messages.
     """
     constant = -np.log(2.0 * np.pi * spread * noise)
 

@@ -76,6 +76,15 @@ def grid_peaks(
     """Where c has local maxima with log c > ``above``, and the largest log c that was met.
 
     ``x`` and ``mass`` are the same c as a sum (or a coarser one), for the ascent to the peaks.
+
+    Args:
+        c: on products of coordinates.
+        x: points of the source (n, 2).
+        mass: p / Z at them (n,); c as a sum, for the ascent.
+        lo: the least corner of the rectangle (2,).
+        hi: the largest.
+        beta: the slope > 0.
+        above: log c from which a maximum counts.
     """
     axes = [
         np.linspace(

@@ -78,6 +78,13 @@ def maximum_plane(
     ``found`` is the largest value met, up to the error of the interpolant; ``upper`` is within
     about ``tolerance`` of it.
 
+    Args:
+        c: on products of coordinates.
+        lo: the least corner of the rectangle (2,).
+        hi: the largest.
+        beta: the slope > 0.
+        tolerance: by how much ``upper`` may exceed the maximum, about.
+
     Raises:
         ValueError: the rectangle needs too many squares (``check_squares``).
     """

@@ -132,7 +132,17 @@ def solve_atoms(
     target: float,
     rounds: int,
 ) -> tuple[AtomSet, float]:
-    """Add atoms where c > 1, solve for the weights, polish; until log max c <= ``target``."""
+    """Add atoms where c > 1, solve for the weights, polish; until log max c <= ``target``.
+
+    Args:
+        x: points of the source (n, d).
+        p: their probabilities (n,).
+        beta: the slope > 0.
+        start: atoms that are nearly right.
+        peaks: where c exceeds one.
+        target: log max c at which to stop.
+        rounds: at most so many.
+    """
     q = refine(x, p, start, beta, 12)
     new, excess = peaks(q)
     best = q, excess

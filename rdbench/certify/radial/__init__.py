@@ -32,7 +32,7 @@ class _Side(NamedTuple):
 
 
 def certify_radial(
-    density: RadialDensity, beta: float, tolerance: float, *, start: Certificate | None = None
+    density: RadialDensity, beta: float, tolerance: float, start: Certificate | None = None
 ) -> Certificate:
     """``lo <= F*(beta) <= hi`` of an isotropic source under squared error.
 

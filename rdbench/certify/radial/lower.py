@@ -85,6 +85,13 @@ def lower_bound(
     """E log lambda - log sup c, and what doubling the nodes changes in both integrals.
 
     The bound is -inf where c is far above one.
+
+    Args:
+        weight: lambda.
+        edges: of the panels of the radius (k,).
+        end: beyond it the tail is bounded.
+        order: nodes in a panel.
+        tolerance: in nats; how closely the maximum is found.
     """
     density, beta = weight.density, weight.beta
     expected = []

@@ -1,4 +1,4 @@
-"""What the pictures of a case need: the truth, the axes, the lines through means, what is missing.
+"""The pictures of a case: the truth, the axes, the lines through means, the points without a gap.
 
 The axes are those of the figures and fit all estimators: filters do not move them.
 """
@@ -46,7 +46,7 @@ def case_data(
         records: its cells by their place on the page.
         places: the series of the page by label.
     """
-    points = [point for series in panel.series for point in series.points]
+    points = panel.points
     kinds = dict.fromkeys(point.truth_kind for point in points if point.truth_kind)
     with_gap = [r for r in records.values() if any(map(is_scored, r.points))]
     ladders = {tuple(point.beta for point in record.points) for record in with_gap}

@@ -1,4 +1,4 @@
-"""What the head of the page says: how much there is, when, where and by what it was made."""
+"""The head of the page: how many results there are, and when, where and by what they were made."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from rdbench.types import (
     Monitor,
     Pushforward,
     Refusal,
+    Side,
     TestChannel,
     View,
 )
@@ -161,22 +162,7 @@ class Planted:
 
     def disturb(self) -> None:
         """Faults that touch the process."""
-        if self.fault == "seeds torch":
-            torch.manual_seed(0)
-        if self.fault == "seeds random":
-            random.seed(0)
-        if self.fault == "default dtype":
-            torch.set_default_dtype(torch.float64)
-        if self.fault == "numpy's errors":
-            np.seterr(all="raise")
-        if self.fault == "signals":
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if self.fault == "anomalies":
-            torch.autograd.set_detect_anomaly(True)
-        if self.fault == "recursion":
-            sys.setrecursionlimit(200_000)
-        if self.fault == "denormals":
-            torch.set_flush_denormal(True)
+        DISTURBING.get(self.fault, lambda: None)()
         while self.fault == "never ends":
             pass
 
@@ -221,12 +207,59 @@ class Planted:
     def channel(
         self, view: View, q: Gaussian, train: Tensor, held: Tensor, generator: Generator
     ) -> TestChannel:
-        rate, spent = q.point(held)
+        rate, distortion = q.point(held)
         honest = TestChannel(
-            q.beta, Density(q.draw, q.log_prob), Claim(rate, spent, "estimate"), q.conditional
+            q.beta, Density(q.draw, q.log_prob), Claim(rate, distortion, "estimate"), q.conditional
         )
+        if self.fault in CLAIMS:
+            claimed, side = CLAIMS[self.fault]
+            claim = Claim(*claimed(rate, distortion, q.beta, len(q.mean)), side)
+            return replace(honest, claim=claim)
         change = FAULTS.get(self.fault)
         return honest if change is None else change(honest, q, view, train, generator)
+
+
+DISTURBING: dict[str, Callable[[], object]] = {
+    "seeds torch": lambda: torch.manual_seed(0),
+    "seeds random": lambda: random.seed(0),
+    "default dtype": lambda: torch.set_default_dtype(torch.float64),
+    "numpy's errors": lambda: np.seterr(all="raise"),
+    "signals": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "anomalies": lambda: torch.autograd.set_detect_anomaly(True),
+    "recursion": lambda: sys.setrecursionlimit(200_000),
+    "denormals": lambda: torch.set_flush_denormal(True),
+}
+# Claims (R, D), of R, D, beta and the dimension, with the side that they say.
+CLAIMS: dict[str, tuple[Callable[[float, float, float, int], tuple[float, float]], Side]] = {
+    "bits": (lambda r, d, b, n: (r / math.log(2.0), d), "estimate"),
+    "upper in bits": (lambda r, d, b, n: (r / math.log(2.0), d), "upper"),
+    "mean distortion": (lambda r, d, b, n: (r, d / n), "estimate"),
+    "upper mean distortion": (lambda r, d, b, n: (r, d / n), "upper"),
+    "half the squared error": (lambda r, d, b, n: (r, d / 2.0), "estimate"),
+    "claims too little": (lambda r, d, b, n: (r - 0.4 * n, d), "estimate"),
+    "side lie": (lambda r, d, b, n: (r - 0.3 * n, d), "upper"),
+    "F for R": (lambda r, d, b, n: (r + b * d, d), "estimate"),
+    "F for R as a bound": (lambda r, d, b, n: (r + b * d, d), "upper"),
+    "D in nats": (lambda r, d, b, n: (r, b * d), "estimate"),
+    "root of D": (lambda r, d, b, n: (r, math.sqrt(d)), "estimate"),
+    "swapped": (lambda r, d, b, n: (d, r), "upper"),
+    "a third of D": (lambda r, d, b, n: (r, d / 3.0), "upper"),
+    "rate per coordinate": (lambda r, d, b, n: (r / n, d), "estimate"),
+    # By factors that differ from point to point.
+    "a fraction of D, F right": (
+        lambda r, d, b, n: same(r, d, b, 0.05 * (1 + min(b, 9))),
+        "upper",
+    ),
+    "more D, F right": (lambda r, d, b, n: same(r, d, b, 1 + 0.3 * math.exp(-b / 9)), "estimate"),
+    "below zero": (lambda r, d, b, n: (-5.0, -1.0), "lower"),
+    "a hundred nats more": (lambda r, d, b, n: (r + 100.0, d), "upper"),
+    "a hundred nats less": (lambda r, d, b, n: (0.0, 0.0), "lower"),
+}
+
+
+def same(r: float, d: float, b: float, factor: float) -> tuple[float, float]:
+    """The same R + beta D with another D."""
+    return r + b * d * (1.0 - factor), d * factor
 
 
 Change = Callable[[TestChannel, Gaussian, View, Tensor, Generator], TestChannel]
@@ -241,39 +274,9 @@ def planted(name: str) -> Callable[[Change], Change]:
     return note
 
 
-def claiming(channel: TestChannel, rate: float, distortion: float, side: Any) -> TestChannel:
-    return replace(channel, claim=Claim(rate, distortion, side))
-
-
-@planted("bits")
-def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
-    return claiming(c, c.claim.rate / math.log(2.0), c.claim.distortion, "estimate")
-
-
-@planted("mean distortion")
-def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
-    return claiming(c, c.claim.rate, c.claim.distortion / len(q.mean), "estimate")
-
-
-@planted("half the squared error")
-def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
-    return claiming(c, c.claim.rate, c.claim.distortion / 2.0, "estimate")
-
-
-@planted("claims too little")
-def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
-    return claiming(c, c.claim.rate - 0.4 * len(q.mean), c.claim.distortion, "estimate")
-
-
-@planted("side lie")
-def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
-    lowered = c.claim.rate - 0.3 * len(q.mean)
-    return claiming(c, lowered, c.claim.distortion, "upper")
-
-
 @planted("upper on training draws")
 def _(c: TestChannel, q: Gaussian, view: View, train: Tensor, *_: Any) -> TestChannel:
-    return claiming(c, *q.point(train), "upper")
+    return replace(c, claim=Claim(*q.point(train), "upper"))
 
 
 @planted("memorises")
@@ -282,14 +285,14 @@ def _(c: TestChannel, q: Gaussian, view: View, train: Tensor, *_: Any) -> TestCh
     weights = torch.full((MEMORY,), -math.log(MEMORY), dtype=torch.float64)
     rho = view.distortion.pairwise(points, points)
     logits = weights - q.beta * rho
-    spent = float((logits.softmax(1) * rho).sum(1).mean())
-    rate = -float(logits.logsumexp(1).mean()) - q.beta * spent
+    distortion = float((logits.softmax(1) * rho).sum(1).mean())
+    rate = -float(logits.logsumexp(1).mean()) - q.beta * distortion
 
     def draw(x: Tensor, k: int, g: Generator) -> Tensor:
         chances = torch.softmax(weights - q.beta * view.distortion.pairwise(x, points), 1)
         return points[torch.multinomial(chances, k, replacement=True, generator=g)]
 
-    return TestChannel(q.beta, Atoms(points, weights), Claim(rate, spent, "estimate"), draw)
+    return TestChannel(q.beta, Atoms(points, weights), Claim(rate, distortion, "estimate"), draw)
 
 
 @planted("conditional too wide")
@@ -318,8 +321,8 @@ def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
 
 @planted("encoder claims too little")
 def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
-    lowered = claiming(c, c.claim.rate - 0.5, c.claim.distortion, "estimate")
-    return replace(lowered, conditional_kind="encoder")
+    lowered = replace(c.claim, rate=c.claim.rate - 0.5)
+    return replace(c, claim=lowered, conditional_kind="encoder")
 
 
 @planted("density not normalised")
@@ -407,42 +410,6 @@ def _(c: TestChannel, q: Gaussian, view: View, *_: Any) -> TestChannel:
     source = next(cell for cell in cells if hasattr(cell, "stds"))
     best = Gaussian(source.mean, torch.diag(source.stds.square() - 0.5 / q.beta), q.beta)
     return replace(c, marginal=Density(best.draw, best.log_prob))
-
-
-def every(name: str, rate: Callable[..., float], spent: Callable[..., float], side: Any) -> None:
-    """Plant claims that are functions of R, D and beta."""
-
-    @planted(name)
-    def _(c: TestChannel, q: Gaussian, *_: Any) -> TestChannel:
-        given = (c.claim.rate, c.claim.distortion, q.beta, len(q.mean))
-        return claiming(c, rate(*given), spent(*given), side)
-
-
-every("upper in bits", lambda r, *_: r / math.log(2.0), lambda r, d, *_: d, "upper")
-every("upper mean distortion", lambda r, *_: r, lambda r, d, b, n: d / n, "upper")
-every("F for R", lambda r, d, b, *_: r + b * d, lambda r, d, *_: d, "estimate")
-every("F for R as a bound", lambda r, d, b, *_: r + b * d, lambda r, d, *_: d, "upper")
-every("D in nats", lambda r, *_: r, lambda r, d, b, *_: b * d, "estimate")
-every("root of D", lambda r, *_: r, lambda r, d, *_: math.sqrt(d), "estimate")
-every("swapped", lambda r, d, *_: d, lambda r, *_: r, "upper")
-every("a third of D", lambda r, *_: r, lambda r, d, *_: d / 3.0, "upper")
-every("rate per coordinate", lambda r, d, b, n: r / n, lambda r, d, *_: d, "estimate")
-# The right R + beta D with another D, by factors that differ from point to point.
-every(
-    "a fraction of D, F right",
-    lambda r, d, b, *_: r + b * d * (1.0 - 0.05 * (1.0 + min(b, 9.0))),
-    lambda r, d, b, *_: d * 0.05 * (1.0 + min(b, 9.0)),
-    "upper",
-)
-every(
-    "more D, F right",
-    lambda r, d, b, *_: r - 0.3 * b * d * math.exp(-b / 9.0),
-    lambda r, d, b, *_: d * (1.0 + 0.3 * math.exp(-b / 9.0)),
-    "estimate",
-)
-every("below zero", lambda *_: -5.0, lambda *_: -1.0, "lower")
-every("a hundred nats more", lambda r, *_: r + 100.0, lambda r, d, *_: d, "upper")
-every("a hundred nats less", lambda r, *_: 0.0, lambda r, d, b, n: 0.0, "lower")
 
 
 @planted("replays the audit")

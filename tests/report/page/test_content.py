@@ -1,4 +1,4 @@
-"""What the page is told equals what is exported; settings are not mixed; anchors are words."""
+"""The data of the page equal the export; settings are not mixed; anchors are words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `rdbench check` asks, of every registered estimator, and the cheap part of every preset."""
+"""`rdbench check` on every registered estimator, and its cheap part on every preset."""
 
 from __future__ import annotations
 
