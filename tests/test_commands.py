@@ -49,7 +49,7 @@ TOY = {
     "export": [],
     "merge": [],
 }
-"""What makes a command of that name small; ``certify`` has a rule of its own."""
+"""Arguments that make a command of that name small; ``certify`` has a rule of its own."""
 
 
 def shown(page: Path) -> Iterator[str]:
