@@ -23,7 +23,6 @@ from rdbench.audit.size import SIZES
 from rdbench.certify import certificate
 from rdbench.cli import app
 from rdbench.report.claims import Verdict
-from rdbench.report.export import What
 from rdbench.report.metrics import METRICS
 from rdbench.report.paired import Holds
 from rdbench.types import ConditionalKind, Grant, Marginal, RdbenchError, Side, Status
@@ -80,7 +79,7 @@ def test_the_readme_names_what_exists() -> None:
 def test_the_glossary_has_every_value_that_users_meet() -> None:
     first_columns = re.findall(r"^\| (.*?) \| ", (DOCS / "glossary.md").read_text(), re.MULTILINE)
     entries = {entry for column in first_columns for entry in re.findall(r"`(.+?)`", column)}
-    enumerations = (Status, Side, ConditionalKind, Grant, Verdict, Holds, What, certificate.Kind)
+    enumerations = (Status, Side, ConditionalKind, Grant, Verdict, Holds, certificate.Kind)
     values = {value for one in enumerations for value in typing.get_args(one)}
     values |= {"closed form", *METRICS, *SIZES, *(c.__name__ for c in typing.get_args(Marginal))}
     assert values - entries == set()
