@@ -87,34 +87,27 @@ def test_again_brings_the_data_up_to_date_and_changes_nothing_else(page):
     assert '"another"' in (page / "data.js").read_text()
 
 
+HEAD = "</head>"
+
+
 @pytest.mark.parametrize(
-    ("fault", "message"),
+    ("before", "after", "message"),
     [
-        ('<script src="https://cdn.example.org/new.js"></script>', "no copy of https://cdn"),
-        ('<script src="//cdn.example.org/new.js"></script>', "no copy of //cdn"),
-        ('<link rel="stylesheet" href="https://fonts.example.org/a">', "no copy of https://fonts"),
-        ('<img src="https://example.org/a.png">', "index.html loads https://example.org/a.png"),
-        ("<script src='https://example.org/b.js'></script>", "loads https://example.org/b.js"),
+        # what has no copy
+        (HEAD, '<script src="https://cdn.example.org/new.js"></script>', "no copy of https://cdn"),
+        (HEAD, '<script src="//cdn.example.org/new.js"></script>', "no copy of //cdn"),
+        (HEAD, '<link rel="stylesheet" href="https://fonts.org/a">', "no copy of https://fonts"),
+        (HEAD, '<img src="https://example.org/a.png">', "index.html loads https://example.org/a"),
+        (HEAD, "<script src='https://example.org/b.js'></script>", "loads https://example.org/b"),
+        # a newer version, or another content than was taken
+        ("jquery-3.3.1", "jquery-3.7.1", r"no copy of \S*jquery-3\.7\.1"),
+        (ASSETS[0].integrity, "sha256-AAAA", "expects another content"),
     ],
 )
-def test_what_has_no_copy_is_refused(page, fault, message):
+def test_what_is_not_the_page_that_is_known_is_refused(page, before, after, message):
     index = page / "index.html"
-    index.write_text(index.read_text().replace("</head>", f"{fault}</head>"))
+    index.write_text(index.read_text().replace(before, after))
     with pytest.raises(site.NotLocal, match=message):
-        site.localise(page)
-
-
-def test_a_newer_version_is_refused(page):
-    index = page / "index.html"
-    index.write_text(index.read_text().replace("jquery-3.3.1", "jquery-3.7.1"))
-    with pytest.raises(site.NotLocal, match=r"no copy of \S*jquery-3\.7\.1"):
-        site.localise(page)
-
-
-def test_another_content_than_was_taken_is_refused(page):
-    index = page / "index.html"
-    index.write_text(index.read_text().replace(ASSETS[0].integrity, "sha256-AAAA"))
-    with pytest.raises(site.NotLocal, match="expects another content"):
         site.localise(page)
 
 
@@ -140,21 +133,17 @@ def test_a_style_sheet_that_loads_something_is_refused(page, css):
         site.localise(page)
 
 
-def test_a_folder_without_a_page_is_one_line(tmp_path, capsys):
-    assert command.main([str(tmp_path)]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert "asv publish" in err
-    assert len(err.splitlines()) == 1
-
-
-def test_the_command_says_what_to_open(page, capsys):
+def test_the_command_says_what_to_open_or_in_one_line_what_is_wrong(page, tmp_path, capsys):
     assert command.main([str(page)]) == 0
     assert str(page / "index.html") in capsys.readouterr().out
-
-
-def test_a_page_that_is_not_asvs_is_refused(tmp_path):
-    (tmp_path / "index.html").write_text("<html><head></head></html>")
-    with pytest.raises(site.NotLocal, match="asv's page"):
-        site.localise(tmp_path)
+    for text, words in ((None, "asv publish"), ("<html><head></head></html>", "asv's page")):
+        folder = tmp_path / words.partition(" ")[2]
+        folder.mkdir()
+        if text is not None:
+            (folder / "index.html").write_text(text)
+        assert command.main([str(folder)]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("error: ")
+        assert words in err
+        assert len(err.splitlines()) == 1

@@ -22,23 +22,18 @@ def by_aim(looks):
     return {pair.aim: pair for pair in ratios.pairs(looks)}
 
 
-def test_a_gap_is_reached_by_the_upper_end_of_its_interval():
-    looks = fit("ours", [(1.0, 0.105), (2.0, 0.08)])  # the gap itself is .095 at the first
-    assert crossing(looks, 0.1) == Crossing(1.0, 2.0)
-
-
-def test_looks_are_taken_in_the_order_of_time():
-    looks = fit("ours", [(4.0, 0.01), (1.0, 0.5), (2.0, 0.09)])
-    assert crossing(looks, 0.1) == Crossing(1.0, 2.0)
-
-
-def test_the_first_look_says_nothing_of_before():
-    assert crossing(fit("ours", [(1.0, 0.05), (2.0, 0.01)]), 0.1) == Crossing(0.0, 1.0)
-
-
-def test_what_is_not_reached_is_reached_after_the_last_look_if_ever():
-    # the end is audited with more symbols: its narrower interval does not count
-    assert crossing(fit("ours", [(1.0, 0.5), (7.0, 0.3)]), 0.1) == Crossing(7.0, math.inf)
+@pytest.mark.parametrize(
+    ("marks", "found"),
+    [
+        ([(1.0, 0.105), (2.0, 0.08)], Crossing(1.0, 2.0)),  # the gap itself is .095 at the first
+        ([(4.0, 0.01), (1.0, 0.5), (2.0, 0.09)], Crossing(1.0, 2.0)),  # in the order of time
+        ([(1.0, 0.05), (2.0, 0.01)], Crossing(0.0, 1.0)),  # the first says nothing of before
+        # the end is audited with more symbols: its narrower interval does not count
+        ([(1.0, 0.5), (7.0, 0.3)], Crossing(7.0, math.inf)),
+    ],
+)
+def test_a_gap_is_reached_by_the_upper_end_of_its_interval(marks, found):
+    assert crossing(fit("ours", marks), 0.1) == found
 
 
 def test_no_look_is_no_answer():
@@ -57,44 +52,30 @@ AUTHORS = [(6.0, 0.5), (8.0, 0.3), (10.0, 0.07)]
 OURS = [(1.0, 0.5), (2.0, 0.07)]
 
 
-def ratio(authors, ours):
-    """The bracket for a gap of .05 times the root of 2."""
+@pytest.mark.parametrize(
+    ("authors", "ours", "bracket"),
+    [
+        (AUTHORS, OURS, (8.0 / 2.0, 10.0 / 1.0)),
+        # coarser looks widen it on the side that they are on
+        ([AUTHORS[0], AUTHORS[2]], OURS, (6.0 / 2.0, 10.0 / 1.0)),
+        (AUTHORS[2:], OURS, (0.0, 10.0 / 1.0)),
+        (AUTHORS, [*OURS[:1], (4.0, 0.07)], (8.0 / 4.0, 10.0 / 1.0)),
+        (AUTHORS, [(0.5, 0.5), *OURS[1:]], (8.0 / 2.0, 10.0 / 0.5)),
+        # ours there at its first look: no upper end; authors who do not get there: a lower only
+        (AUTHORS, OURS[1:], (8.0 / 2.0, math.inf)),
+        (AUTHORS[:2], OURS, (8.0 / 2.0, math.inf)),
+        # ours that does not get there: an upper end only; neither: no ratio
+        (AUTHORS, OURS[:1], (0.0, 10.0 / 1.0)),
+        (AUTHORS[:2], OURS[:1], (0.0, math.inf)),
+    ],
+)
+def test_the_ratio_is_between_what_both_pairs_of_looks_allow(authors, ours, bracket):
     pair = by_aim(fit("authors", authors) + fit("ours", ours))["0.05 √d"]
-    return pair.at_least, pair.at_most
-
-
-def test_the_ratio_is_between_what_both_pairs_of_looks_allow():
-    assert ratio(AUTHORS, OURS) == (8.0 / 2.0, 10.0 / 1.0)
-
-
-def test_coarser_looks_widen_the_bracket_on_the_side_that_they_are_on():
-    assert ratio([AUTHORS[0], AUTHORS[2]], OURS) == (6.0 / 2.0, 10.0 / 1.0)
-    assert ratio(AUTHORS[2:], OURS) == (0.0, 10.0 / 1.0)
-    assert ratio(AUTHORS, [*OURS[:1], (4.0, 0.07)]) == (8.0 / 4.0, 10.0 / 1.0)
-    assert ratio(AUTHORS, [(0.5, 0.5), *OURS[1:]]) == (8.0 / 2.0, 10.0 / 0.5)
-
-
-def test_ours_there_at_its_first_look_leaves_the_ratio_without_an_upper_end():
-    assert ratio(AUTHORS, OURS[1:]) == (8.0 / 2.0, math.inf)
-
-
-def test_authors_who_do_not_get_there_give_a_lower_end_only():
-    assert ratio(AUTHORS[:2], OURS) == (8.0 / 2.0, math.inf)
-
-
-def test_ours_that_does_not_get_there_gives_an_upper_end_only():
-    assert ratio(AUTHORS, OURS[:1]) == (0.0, 10.0 / 1.0)
-
-
-def test_two_that_do_not_get_there_have_no_ratio():
-    assert ratio(AUTHORS[:2], OURS[:1]) == (0.0, math.inf)
+    assert (pair.at_least, pair.at_most) == bracket
 
 
 def test_a_fit_without_its_counterpart_is_no_pair():
     assert ratios.pairs(fit("authors", [(10.0, 0.5)])) == []
-
-
-def test_seeds_are_not_mixed():
     looks = fit("authors", [(10.0, 0.01)]) + fit("ours", [(2.0, 0.01)], seed=702)
     assert ratios.pairs(looks) == []
 
