@@ -49,7 +49,7 @@ TOY = {
     "export": [],
     "merge": [],
 }
-"""What makes a command of that name small; ``certify`` has a rule of its own."""
+"""Arguments that make a command of that name small; ``certify`` has a rule of its own."""
 
 
 def shown(page: Path) -> Iterator[str]:
@@ -132,9 +132,10 @@ def run(command: str) -> None:
 def small(arguments: list[str]) -> list[str]:
     """The arguments of ``rdbench`` with what makes the command small; the last option wins."""
     name, *_ = arguments
+    few = ["--cases", "scalar?*"] if "all" in arguments and "--suite" in arguments else []
     if name == "certify":
-        return [*arguments, *(["--sample", "1"] if "--check" in arguments else [])]
-    return [*arguments, *TOY[name]]
+        return [*arguments, *(["--sample", "1", *few] if "--check" in arguments else [])]
+    return [*arguments, *TOY[name], *few]
 
 
 def recipe(target: list[str]) -> list[str]:

@@ -22,6 +22,7 @@ from rdbench import registry
 from rdbench.audit.size import SIZES
 from rdbench.certify import certificate
 from rdbench.cli import app
+from rdbench.columns import TABLES
 from rdbench.report.claims import Verdict
 from rdbench.report.metrics import METRICS
 from rdbench.report.paired import Holds
@@ -81,7 +82,13 @@ def test_the_glossary_has_every_value_that_users_meet() -> None:
     entries = {entry for column in first_columns for entry in re.findall(r"`(.+?)`", column)}
     enumerations = (Status, Side, ConditionalKind, Grant, Verdict, Holds, certificate.Kind)
     values = {value for one in enumerations for value in typing.get_args(one)}
-    values |= {"closed form", *METRICS, *SIZES, *(c.__name__ for c in typing.get_args(Marginal))}
+    values |= {
+        "closed form",
+        *METRICS,
+        *SIZES,
+        *TABLES,
+        *(c.__name__ for c in typing.get_args(Marginal)),
+    }
     assert values - entries == set()
 
 

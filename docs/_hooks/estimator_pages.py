@@ -65,7 +65,7 @@ def parameters(name: str) -> str:
 
 
 def presets(name: str) -> str:
-    """What every preset sets, and what of it is not published."""
+    """The settings of every preset, and which of them are not published."""
     info = registry.load_estimator(name).info
     if not info.presets:
         return "There are no presets."

@@ -1,4 +1,4 @@
-"""What mkdocs calls while it builds the site.
+"""Hooks that mkdocs calls while it builds the site.
 
 Pages hold markers such as ``<!-- generated: parameters ebrd -->``; what replaces them is made from
 the code at build time, so that it cannot go stale. An unknown marker ends the build.
