@@ -7,7 +7,7 @@ one-dimensional quadrature. Each table is a CSV file, and Markdown beside it, in
     heavy      1,000 audits of channels whose gap sits in rare symbols, at the default size
     upper      1,000 and more for side ``upper``: how often gap_hi lies above the true gap
     bias       audited minus exact F(q) on the same symbols, d = 10, by method and rate
-    energies   the same for energies on random sources, and the share that the gate accepts
+    energies   the same for energies on random sources, and which of them the audit accepts
     rates      R and D of every built-in case against plain sums
     mixtures   audited minus exact F(q) of fitted mixtures in 20 and 50 dimensions
 
