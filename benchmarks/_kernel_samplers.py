@@ -87,7 +87,7 @@ def _mala() -> Kernel:
 def _langevin() -> Kernel:
     import torch
 
-    from rdbench.estimators.ebrd.printed import unadjusted
+    from rdbench.estimators.ebrd.published import unadjusted
 
     chains, steps, epsilon, from_ = 2000, 40, 0.3, 2.0
     variances = np.array([1.0, 0.25, 4.0, 0.5, 2.0])

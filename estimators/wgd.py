@@ -59,7 +59,7 @@ class WGD:
         distortions=("squared_error", "absolute_error"),
         alphabet=False,
         slopes="positive",
-        presets={"paper": {"algorithm": "printed", "weights": "fixed", "particles": 1000}},
+        presets={"paper": {"algorithm": "published", "weights": "fixed", "particles": 1000}},
         preset_notes={
             "paper": "The authors' configuration for their deconvolution experiments: 10,000 "
             "steps of gradient descent on one fixed batch of 100,000 draws, 1,000 particles of "
@@ -75,8 +75,8 @@ class WGD:
 
     particles: int = 1000
     """n, the number of atoms."""
-    algorithm: Literal["averaged", "printed"] = "averaged"
-    """``averaged``: fresh minibatches, steps relative to 1 / (2 beta), running sums. ``printed``:
+    algorithm: Literal["averaged", "published"] = "averaged"
+    """``averaged``: fresh minibatches, steps relative to 1 / (2 beta), running sums. ``published``:
     the authors' gradient steps on a fixed batch."""
     weights: Literal["updated", "fixed"] = "updated"
     """``updated``: weights follow the running mean of c_j, a damped Blahut-Arimoto step."""
@@ -85,7 +85,7 @@ class WGD:
     batch: int | None = None
     """Symbols per step. None: 1,000, printed 100,000."""
     learning_rate: float = 1e-2
-    """Of ``printed`` alone."""
+    """Of ``published`` alone."""
     warm_draws: int = tuned(20_000)
     """Draws that give the scale of the source, and of ``averaged`` the covariance of the start."""
     claim_draws: int = tuned(2000)
@@ -96,8 +96,8 @@ class WGD:
     def __post_init__(self) -> None:
         counts = ("particles", "iterations", "batch", "warm_draws", "claim_draws")
         check_settings("wgd", self, counts, positive=("learning_rate", "gain_power"))
-        if self.algorithm == "printed" and self.weights != "fixed":
-            raise RdbenchError("wgd: algorithm=printed has weights=fixed")
+        if self.algorithm == "published" and self.weights != "fixed":
+            raise RdbenchError("wgd: algorithm=published has weights=fixed")
 
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
@@ -106,7 +106,7 @@ class WGD:
         return standardised(self._fit, view, betas, generator, monitor, warm=self.warm_draws)
 
     def _fit(self, task: Task) -> Iterator[TestChannel | Refusal]:
-        printed = self.algorithm == "printed"
+        printed = self.algorithm == "published"
         default = 10_000 if printed else min(500 + 150 * task.dim, 2000)
         steps = max(1, round((self.iterations or default) * task.monitor.effort))
         start = task.draws.sample(self.particles)
@@ -140,7 +140,7 @@ class WGD:
     ) -> Iterator[Flow]:
         """The particles of every slope at their starting points, from draws y."""
         squared, printed = task.distortion.name == "squared_error", None
-        if self.algorithm == "printed":
+        if self.algorithm == "published":
             kind: dict[str, Any] = {
                 "generator": task.generator,
                 "device": task.device,
@@ -185,7 +185,7 @@ class Flow:
     is that step with the minibatch noise taken out (online EM: Cappe and Moulines 2009). Under
     absolute error, whose subgradient is a sign, the step is g_t w E[sign(x - y_j) | y_j] with w the
     mean distance E|x - Y| along the coordinate: what a Newton step would be if errors were
-    Laplacian. ``printed``: y_j <- y_j - s_t grad psi(y_j), s_t = s_0 / sqrt(1 + 99 t / T).
+    Laplacian. ``published``: y_j <- y_j - s_t grad psi(y_j), s_t = s_0 / sqrt(1 + 99 t / T).
     """
 
     y: Float[Tensor, "n d"]

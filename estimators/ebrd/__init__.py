@@ -10,8 +10,8 @@ p_ref(y|x) is drawn exactly, so that the expectations of eq. (4) are weighted su
 Under absolute error with independent coordinates (always for d = 1) it needs no chains either,
 elsewhere it takes those of ``plain``: see `absolute`.
 ``algorithm="plain"`` does without the mixture: a weak fixed quadratic under the network (`plain`).
-``algorithm="printed"`` is the paper's Algorithm 1: fixed Langevin steps from N(0, I), afresh at
-every iteration (`printed`).
+``algorithm="published"`` is the paper's Algorithm 1: fixed Langevin steps from N(0, I), afresh at
+every iteration (`published`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Generator
 
 from rdbench.estimators.ebrd.absolute import fit_absolute
 from rdbench.estimators.ebrd.plain import fit_plain
-from rdbench.estimators.ebrd.printed import fit_printed
+from rdbench.estimators.ebrd.published import fit_published
 from rdbench.estimators.ebrd.reference import fit_reference
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.types import EstimatorInfo, Monitor, Refusal, TestChannel, View
@@ -42,7 +42,7 @@ class EBRD(Settings):
         alphabet=False,
         slopes="positive",
         presets={
-            "paper": {"algorithm": "printed", "hidden": 128, "learning_rate": 1e-3},
+            "paper": {"algorithm": "published", "hidden": 128, "learning_rate": 1e-3},
             "plain": {"algorithm": "plain", "iterations": 600},
         },
         preset_notes={
@@ -65,7 +65,7 @@ class EBRD(Settings):
     ) -> Iterator[TestChannel | Refusal]:
         """Train all slopes together, then yield a channel for each."""
         default = fit_reference if view.distortion.name == "squared_error" else fit_absolute
-        run = {"reference": default, "plain": fit_plain, "printed": fit_printed}[self.algorithm]
+        run = {"reference": default, "plain": fit_plain, "published": fit_published}[self.algorithm]
         return run(self, view, betas, generator, monitor) if betas else iter(())
 
 

@@ -12,15 +12,15 @@ from rdbench.fitting import check_settings, tuned
 class Settings:
     """The package says what they mean together."""
 
-    algorithm: Literal["reference", "plain", "printed"] = "reference"
+    algorithm: Literal["reference", "plain", "published"] = "reference"
     hidden: int = 64
     """Width of the two layers; half of it under squared error, over a reference."""
     iterations: int = 300
     """Under squared error six times as many at the highest slope, before those at all of them."""
     batch: int = 512
     """Symbols per step and slope under squared error, twice as many at the highest slope; the
-    number of chains in ``plain`` and ``printed``. Under absolute error with independent coordinates
-    four times as many symbols and twice as many strata."""
+    number of chains in ``plain`` and ``published``. Under absolute error with independent
+    coordinates four times as many symbols and twice as many strata."""
     learning_rate: float | None = None
     """Of the network; None: 1e-2 at the highest slope and 3e-3 at all of them under squared error,
     2e-3 under absolute error, 4e-3 in ``plain``."""
@@ -69,7 +69,7 @@ class Settings:
     """Effective draws of q per symbol below which ``plain`` draws p(y|x) by chains."""
     curvature: float | None = tuned(None)
     """Of the quadratic under the network, where the source has unit variance; None: 0.1 in
-    ``plain``, 0.01 in ``printed``."""
+    ``plain``, 0.01 in ``published``."""
 
     def __post_init__(self) -> None:
         counts = (

@@ -233,7 +233,7 @@ def test_a_tilted_density_is_normalised() -> None:
 def test_energy_gradient_is_the_derivative(tilted: bool) -> None:
     marginal = Energy(_tilted(0.7).sample, _tilted(0.7).value_and_grad)
     if not tilted:
-        made = _channels(SCALAR[0], EBRD(algorithm="printed", iterations=2), [1.0])[0].marginal
+        made = _channels(SCALAR[0], EBRD(algorithm="published", iterations=2), [1.0])[0].marginal
         assert isinstance(made, Energy)
         marginal = made
     y = torch.randn(5, 1, generator=seeded(), dtype=F64)
@@ -395,7 +395,7 @@ def test_bad_parameters_are_named(bad: dict[str, float]) -> None:
 def test_the_printed_algorithm_stays_where_its_chains_start() -> None:
     """K steps of epsilon^2 / 2 are a Langevin time of 3.6e-3: draws stay near N(0, 1), which is
     far from N(3, 2^2), and the plug-in that scores them says so."""
-    (made,) = _channels(SCALAR[1], EBRD(algorithm="printed", iterations=5, hidden=16), [1.0])
+    (made,) = _channels(SCALAR[1], EBRD(algorithm="published", iterations=5, hidden=16), [1.0])
     y = made.marginal.sample(2000, seeded())
     assert abs(float(y.mean())) < 0.2
     assert float(y.std()) == pytest.approx(1.0, abs=0.1)

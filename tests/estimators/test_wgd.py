@@ -269,5 +269,5 @@ def test_the_paper_preset() -> None:
 
 
 def test_printed_particles_have_fixed_weights() -> None:
-    with pytest.raises(RdbenchError, match="wgd: algorithm=printed has weights=fixed"):
-        WGD(algorithm="printed")
+    with pytest.raises(RdbenchError, match="wgd: algorithm=published has weights=fixed"):
+        WGD(algorithm="published")

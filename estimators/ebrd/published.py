@@ -46,7 +46,7 @@ def unadjusted(
     return y
 
 
-def fit_printed(
+def fit_published(
     config: Settings, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
 ) -> Iterator[TestChannel]:
     """Algorithm 1, all slopes as one batch, in the source's own coordinates.
