@@ -66,7 +66,7 @@ def _audited(kind: str, symbols: int, widest: float, above: float = 0.0) -> Kern
     def check(found: Any) -> None:
         gap, distortion = _closed_form()
         half = found.gap_hi - found.gap
-        assert found.accepted, "the audit's own gate failed"
+        assert found.accepted, "the audit's acceptance test failed"
         assert 0.0 < half < widest, f"the interval reaches {half:g} nats"
         # The interval is one of 95%, two standard errors: we allow four.
         assert -2.0 * half <= found.gap - gap <= 2.0 * half + above, (

@@ -700,7 +700,8 @@ class Audited:
     ``gap`` = F(q) - F*; ``gap_lo, gap_hi`` combine the 95% sampling interval with the method's
     own bracket and the truth's. ``side``: ``exact``, the interval is of F(q) itself; ``upper``,
     the statistic lies above F(q) in expectation and only ``gap_hi`` is meant; ``estimate``,
-    neither is guaranteed. Where a gate failed, ``gap`` is NaN and the bracket is what is known.
+    neither is guaranteed. Where an acceptance test failed, ``gap`` is NaN and only the bracket is
+    known.
     """
 
     beta: float
@@ -743,4 +744,4 @@ class Audited:
     mode_mass_error: float = math.nan
     """The largest error of the mass that the conditional gives to a mode, over the modes."""
     accepted: bool = True
-    """False where the method's gate failed: there is no point, only the bracket."""
+    """False where the method's acceptance test failed: there is no estimate, only the bracket."""

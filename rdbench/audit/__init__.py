@@ -1,9 +1,9 @@
 """One evaluator for every channel, on draws that no estimator has seen.
 
 ``audit`` picks the method by the kind of the reproduction marginal: exact sums for atoms,
-quadrature for energies in d <= 2 and gated annealed importance sampling above, importance
-sampling or the plug-in of the paper's Appendix A for densities and pushforwards, whichever a pilot
-on separate draws finds lower.
+quadrature for energies in d <= 2 and annealed importance sampling with an acceptance test above,
+importance sampling or the plug-in of the paper's Appendix A for densities and pushforwards,
+whichever a pilot on separate draws finds lower.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Evaluation of an energy in any dimension by annealed importance sampling, with a gate.
+"""Annealed importance sampling for an energy in any dimension, with an acceptance test.
 
 F(q) = log Z - E log Z_x with Z the integral of exp(-E) and Z_x that of exp(-E - beta rho(x, .)).
 A Gaussian mixture g fitted to draws of q is annealed into q along (1 - t) E_g + t E + beta rho;
@@ -8,10 +8,10 @@ Ghahramani, Adams 2015; the multi-sample bounds of Burda, Grosse, Salakhutdinov 
 
 Reverse chains bound only if they start from exact draws of q. Markov chains can miss a mode that
 the conditional chains visit, and then both directions agree on a wrong log Z. Hence half of the
-reverse chains start from draws of p(y|x) for fresh x; where the halves disagree the gate fails,
+reverse chains start from draws of p(y|x) for fresh x; where the halves disagree the test fails,
 and even where they agree the side is ``estimate``.
 
-The gate chooses both schedules on a pilot, whose chains and starts are not used again; the estimate
+The test chooses both schedules on a pilot, whose chains and starts are not used again; the estimate
 is then made once, with fresh chains. Only where these contradict the pilot is the point withheld
 after all, so that what is reported is not picked for its value.
 """
@@ -30,7 +30,7 @@ from rdbench.inference.em import refined, select_mixture
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Energy, TestChannel
 
-# The gate: widths in nats, the effective sample size as a fraction.
+# The acceptance test: widths in nats, the effective sample size as a fraction.
 MAX_CONDITIONAL_WIDTH = 0.02
 MAX_PARTITION_WIDTH = 0.03
 MIN_EFFECTIVE = 0.3
@@ -39,7 +39,7 @@ _AIMED_WIDTH = 0.02
 _AIMED_EFFECTIVE = 0.6
 # The standard error of log Z that the final chains are numbered for, up to twice the usual number.
 _AIMED_ERROR = 0.005
-_CONTRADICTION = 1.5  # times the gate's widths, after a pilot that passed them
+_CONTRADICTION = 1.5  # times the test's widths, after a pilot that passed them
 SCHEDULES = (1, 20, 60, 200, 800)
 MAX_COMPONENTS = 8
 
@@ -59,7 +59,7 @@ def annealed(
     generator: Generator,
     weights: Float[Tensor, " n"] | None = None,
 ) -> Evaluation:
-    """Lengthen the schedules on a pilot until the gate accepts, then estimate with fresh chains.
+    """Lengthen the schedules on a pilot until it is accepted, then estimate with fresh chains.
 
     log Z and log Z_x have a schedule each: at high rates one step is enough for the second.
     Held-out likelihood chooses the number of components of g: with one component for several

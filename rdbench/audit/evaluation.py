@@ -20,8 +20,8 @@ class Evaluation:
     E[rho(x, Y) | x] on the first rows. ``probabilities`` are exact weights of the rows (a finite
     source), ``None`` for fresh draws. ``common_se`` is the standard error of what
     all rows share (log Z, the draws of q); the truth of E f may lie ``below`` or ``above`` the
-    estimate by as much as the method's own bracket says. Not ``accepted``: a gate failed, and
-    only the bracket is meant.
+    estimate by as much as the method's own bracket says. Not ``accepted``: an acceptance
+    test failed, and only the bracket counts.
     """
 
     potential: Float[Tensor, " n"]

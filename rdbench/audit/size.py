@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class AuditSize:
-    """Numbers of draws; an audit's budget never depends on what it finds, except by its gates."""
+    """Numbers of draws; what an audit finds changes them only through its acceptance tests."""
 
     symbols: int
     """Fresh source symbols."""

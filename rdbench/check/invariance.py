@@ -66,7 +66,7 @@ def _invariant(bench: Bench, name: str) -> Outcome:
     if base.trouble:
         return failed(base.trouble)
     if not any(judged.interval for judged in bench.audits(BASE)):
-        reason = bench.audits(BASE)[0].reason or "its gate failed"
+        reason = bench.audits(BASE)[0].reason or "its acceptance test failed"
         return skipped(f"the audit of {BASE.label} has no point: {reason}")
     seen = ""
     for words, probe in _MOVED[name]:
@@ -104,5 +104,5 @@ def _violation(bench: Bench, probe: Probe, options: Options) -> str:
     if apart:
         return f"changes the audited gap from {apart[0]:.3g} to {apart[1]:.3g} nats"
     if first[0].interval and not second[0].interval:
-        return f"cannot be audited any more ({second[0].reason or 'its gate failed'})"
+        return f"cannot be audited any more ({second[0].reason or 'its acceptance test failed'})"
     return ""

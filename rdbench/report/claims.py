@@ -98,7 +98,7 @@ def verdict(point: PointRecord, dim: int, curve: Iterable[Tangent] = ()) -> Verd
     ``misplaced``             C may be right, but R or D is not that of the audit
     ``unconfirmed``           the audit bounds F(q) from above only, and C lies below the lower
                               end it would have if it were as sharp there, or R and D are others;
-                              or its gate failed, and C lies in its bracket
+                              or it failed its acceptance test, and C lies in its bracket
     ``too bad``               C > b + t + s
     ``loose``                 outside on the side that the claim's own side allows, by more than
                               a quarter of R and of a nat

@@ -155,8 +155,8 @@ def median_gap(scored: Sequence[PointRecord]) -> Median | None:
 def worst_gap(points: Iterable[PointRecord]) -> Worst | None:
     """The largest gap, the rate at which it occurs, and a 95% interval of the largest true gap.
 
-    A point whose audit failed its gate has no gap but may have a lower bound; where that exceeds
-    every gap, it is the worst, so that a failed audit cannot hide a failed fit.
+    A point whose audit failed its acceptance test has no gap but may have a lower bound; where that
+    exceeds every gap, it is the worst, so that a failed audit cannot hide a failed fit.
 
     The upper end is the largest gap_hi. The largest true gap occurs at one point, whichever it
     is, and that point's gap_hi lies above it in 97.5% of cases: nothing is to be corrected. The

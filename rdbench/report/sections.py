@@ -109,7 +109,7 @@ SECTIONS = (
         ),
     ),
     Section(
-        "What is claimed and what Appendix A says, in {units} per symbol",
+        "Claims, and the estimate of Appendix A, in {units} per symbol",
         (
             Shown("claim", _claim, 0, lambda f, _: (verdict_texts(f.claims) or ["-"])[0]),
             Shown("claimed - audited", lambda f, s: number(f.claims.excess, s, sign=True), 1),
@@ -123,7 +123,7 @@ SECTIONS = (
         lambda found: bool(found.claims.verdicts),
     ),
     Section(
-        "Error of p(y|x) against the optimal one, as a fraction of the spread of that",
+        "Error of p(y|x), as a fraction of the spread of the optimal one",
         (
             Shown("error", _conditional("error"), 0),
             Shown("95% interval", _conditional_interval, 1),

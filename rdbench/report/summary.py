@@ -190,4 +190,4 @@ def _trouble(point: PointRecord) -> tuple[str, str]:
         # an estimator may have said something of its own, which is not why
         words = ["the truth is not known at this slope", point.reason]
         return "no gap", "; ".join(filter(None, words))
-    return "no gap", point.reason or "the audit's gate failed, only its bracket is known"
+    return "no gap", point.reason or "the audit gives no estimate, only a bracket"

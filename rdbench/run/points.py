@@ -67,7 +67,7 @@ def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
     """The row with what the audit found."""
     notes = [row.reason, found.note]
     if not found.accepted:
-        notes.append("the audit's gate failed: only its bracket is meant")
+        notes.append("the audit failed its acceptance test: only its bracket counts")
     values = {name: getattr(found, name) for name in _AUDITED}
     return msgspec.structs.replace(
         row,
@@ -103,7 +103,7 @@ def bad_numbers(channel: TestChannel, found: Audited | None) -> str:
             return f"its claimed {what} is {value}"
     if found is None or not found.accepted:
         return ""
-    # an audit whose gate failed has no point, but still knows a bracket
+    # an audit that failed its acceptance test has no estimate, but still knows a bracket
     known = (found.lagrangian, found.gap_lo, found.gap_hi)
     if not any(math.isfinite(value) for value in known):
         return f"its audited Lagrangian is {found.lagrangian}"

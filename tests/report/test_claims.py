@@ -37,7 +37,7 @@ def test_gap_and_excess_of_a_claim(point):
     assert claimed_gap(made) == pytest.approx(-0.1)
 
 
-# What is claimed beyond F* in d = 1, where F(q) - F* is 1 in [.98, 1.02] (at three standard errors
+# Claimed beyond F* in d = 1, where F(q) - F* is 1 in [.98, 1.02] (at three standard errors
 # [.969, 1.031]), with R = log 2, D = 1/4: .0119 is too small to matter, another .05 may be noise.
 @pytest.mark.parametrize(
     ("claimed", "side", "expected"),
