@@ -26,27 +26,27 @@ test: $(VENV)/installed-test ## install, then run the tests (about 4 minutes on 
 	@echo "== the tests"
 	$(BIN)/python -m pytest -m "not wheel and not accuracy and not browser and not gate" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
 
-accuracy: $(VENV)/installed-test ## the estimators' accuracy at full size (about 10 minutes on a quiet machine)
+accuracy: $(VENV)/installed-test ## test the accuracy of the estimators at full size (about 10 minutes on a quiet machine)
 	$(BIN)/python -m pytest -m accuracy -rP
 
-references: $(VENV)/installed-test ## compute all certified truth again: tables, readable summary, log
+references: $(VENV)/installed-test ## recompute the certified truth: tables, readable summary, log
 	$(BIN)/rdbench certify --suite all --out rdbench/references/data --report results/references
 
-references-check: $(VENV)/installed-test ## compute a sample of the certified truth again and compare
+references-check: $(VENV)/installed-test ## recompute a sample of the certified truth and compare
 	$(BIN)/rdbench certify --suite all --check --sample 24 --seconds 60
 
-browser: $(VENV)/installed-dev ## the report page in a headless Chromium (Debian: apt-get install chromium)
+browser: $(VENV)/installed-dev ## test the report page in a headless Chromium (Debian: apt-get install chromium)
 	$(BIN)/python -m pytest -m browser -rs
 
-docs: $(VENV)/installed-dev ## the site, strictly: open site/index.html (no network is needed)
+docs: $(VENV)/installed-dev ## build the documentation, strictly: open site/index.html (no network is needed)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-paper: $(VENV)/installed ## the EBRD paper's figures and tables, its numbers beside ours, from records (results/paper)
+paper: $(VENV)/installed ## the EBRD paper, reproduced in results/paper, from records
 	$(BIN)/rdbench paper ebrd --full --jobs 2 --out results/paper
 
 REFERENCE := results/reference
 REFERENCE_RUN := $(BIN)/rdbench run --results $(REFERENCE) --seeds 601 --jobs 2 --timeout 1200
-reference: $(VENV)/installed-test ## the reference run: what is missing of it, then its tables and page (about 2 hours)
+reference: $(VENV)/installed-test ## run what is missing of the reference run, then make its tables and page (about 2 hours)
 	$(REFERENCE_RUN) --suite vector_gaussian --dims 10 --trace
 	$(REFERENCE_RUN) --suite vector_gaussian,planar,scalar,discrete,multimodal,gaussian_spectra,heavy_tailed,real_data
 	$(REFERENCE_RUN) --suite high_dimensional --dims 6,20
@@ -56,17 +56,17 @@ reference: $(VENV)/installed-test ## the reference run: what is missing of it, t
 	done
 	$(BIN)/rdbench report --results $(REFERENCE) --out $(REFERENCE)/report.html
 
-coverage: $(VENV)/installed-test ## the audit's own coverage and bias, what is not yet in results/audit
+coverage: $(VENV)/installed-test ## measure the audit's own coverage and bias, where results/audit has no result yet
 	$(BIN)/python -m benchmarks.coverage
 
-lint: $(VENV)/installed-dev ## ruff: rules and format
+lint: $(VENV)/installed-dev ## check rules and format (ruff)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/installed-dev ## mypy, strictly
+types: $(VENV)/installed-dev ## check types (mypy, strictly)
 	$(BIN)/mypy
 
-layers: $(VENV)/installed-dev ## import-linter: dependencies point downwards
+layers: $(VENV)/installed-dev ## check that modules import only lower layers (import-linter)
 	$(BIN)/lint-imports
 
 wheel: $(VENV)/installed-dev ## build the wheel, install it elsewhere, test it there
@@ -74,17 +74,17 @@ wheel: $(VENV)/installed-dev ## build the wheel, install it elsewhere, test it t
 
 KERNELS := $(BIN)/python -m pytest tests/benchmarks/test_kernels_speed.py -p no:xdist --confcutdir=tests/benchmarks \
 	--benchmark-only --benchmark-storage=file://results/pytest-benchmark
-bench: $(VENV)/installed-test ## the kernels in CPU time, stored in results/pytest-benchmark
+bench: $(VENV)/installed-test ## measure the CPU time of inner loops, stored in results/pytest-benchmark
 	$(KERNELS) --benchmark-autosave
 
-bench-compare: $(VENV)/installed-test ## the kernels against what was stored last: fails at half as slow again
+bench-compare: $(VENV)/installed-test ## compare inner loops with the last stored run; fails if one is 50% slower
 	$(KERNELS) --benchmark-compare --benchmark-compare-fail=median:50%
 
-asv: $(VENV)/installed-dev ## the last commit into the history, results/asv: make asv MACHINE=NAME (10 minutes)
+asv: $(VENV)/installed-dev ## add the last commit to the history, results/asv: make asv MACHINE=NAME (10 minutes)
 	@test -n "$(MACHINE)" || { echo "say make asv MACHINE=NAME, a name that asv machine knows: docs/tracking.md"; exit 2; }
 	$(BIN)/asv run --machine $(MACHINE) --skip-existing-successful HEAD^!
 
-asv-site: $(VENV)/installed-dev ## the history as a site that needs no network: .asv/html/index.html
+asv-site: $(VENV)/installed-dev ## build the history as a site that needs no network: .asv/html/index.html
 	$(BIN)/asv publish
 	$(BIN)/python -m benchmarks.site .asv/html
 
@@ -92,10 +92,10 @@ BASE ?= HEAD~1
 gate: $(VENV)/installed-dev ## is HEAD worse than BASE in accuracy or time? make gate BASE=main (minutes)
 	$(BIN)/python -m benchmarks.gate $(BASE) $(FLAGS)
 
-gate-check: $(VENV)/installed-dev ## whether the gate catches what is planted (minutes)
+gate-check: $(VENV)/installed-dev ## check that the gate finds planted faults (minutes)
 	$(BIN)/python -m pytest -m gate
 
-peers: $(VENV)/installed-test ## ours against dit and against the authors' settings (results/peers; 40 minutes)
+peers: $(VENV)/installed-test ## compare with dit and with the authors' settings (results/peers; 40 minutes)
 	$(BIN)/python -m $(PIP) -r benchmarks/peers/requirements.txt
 	$(BIN)/python -m benchmarks.peers.blahut_arimoto
 	$(BIN)/python -m benchmarks.peers.run
@@ -104,7 +104,7 @@ peers: $(VENV)/installed-test ## ours against dit and against the authors' setti
 hooks: $(VENV)/installed-dev ## let git check every commit (pre-commit; types and layers before a push)
 	$(BIN)/pre-commit install
 
-release-check: $(VENV)/installed-dev ## what is in the way of a release of this commit
+release-check: $(VENV)/installed-dev ## list what prevents a release of this commit
 	$(BIN)/python -m $(PIP) -c constraints.txt -e ".[release]"
 	$(BIN)/python .ci/release_check.py
 	rm -rf dist

@@ -1,4 +1,4 @@
-"""What a constructor is given, as float64: tensors, NumPy arrays and lists, of any real dtype."""
+"""Arguments of constructors as float64: tensors, NumPy arrays and lists of any real dtype."""
 
 from __future__ import annotations
 

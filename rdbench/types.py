@@ -638,7 +638,7 @@ class Unsupported(RdbenchError):
 
 @dataclass(frozen=True)
 class EstimatorInfo:
-    """What the runner, the tables and the figures need to know of an estimator.
+    """Declarations of an estimator for the runner, the tables and the figures.
 
     ``distortions``, ``alphabet``, ``max_dim`` and ``slopes`` say what it supports: other slopes and
     problems are refused before ``fit`` is called. The first three speak of sources on R^d: they do

@@ -22,7 +22,7 @@ SCALAR_RATES = "0.1,0.2,0.5,1,2,3"
 
 @dataclass(frozen=True)
 class Target:
-    """What an estimator has to reach on one case."""
+    """The accuracy that an estimator has to reach on one case."""
 
     suite: str
     case: str

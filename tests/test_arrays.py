@@ -99,7 +99,7 @@ EVERY = NUMERIC | {f"reference {name}": made for name, made in REFERENCES.items(
 
 
 def test_no_constructor_is_left_out() -> None:
-    """Whatever a module of sources, references or distortions defines is in a table above."""
+    """All that modules of sources, references and distortions define is in a table above."""
     modules = [
         banana, digits, finite, gaussian, laplacian, mixture, product, sphere, student, uniform,
         distortions,

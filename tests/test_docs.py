@@ -1,4 +1,4 @@
-"""What the documents show works as shown, and nothing registered is without a page."""
+"""The documents agree with the code, link to what exists, and nothing registered lacks a page."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 import importlib
 import importlib.util
 import itertools
-import pkgutil
 import re
-import shlex
 import sys
 import tomllib
+import typing
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,10 +18,15 @@ from typing import Any
 import pytest
 import typer
 
-import rdbench.references
-import rdbench.sources
 from rdbench import registry
+from rdbench.audit.size import SIZES
+from rdbench.certify import certificate
 from rdbench.cli import app
+from rdbench.columns import TABLES
+from rdbench.report.claims import Verdict
+from rdbench.report.metrics import METRICS
+from rdbench.report.paired import Holds
+from rdbench.types import ConditionalKind, Grant, Marginal, RdbenchError, Side, Status
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -31,35 +36,70 @@ LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
 
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+
+
 def built_in(kind: registry.Kind) -> list[str]:
     return [n for n in registry.names(kind) if registry.find(kind, n).origin == "rdbench"]
 
 
-@pytest.fixture
-def hooks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+@pytest.fixture(scope="module")
+def hooks() -> Iterator[ModuleType]:
     """The module that mkdocs calls; itself it needs no mkdocs."""
-    monkeypatch.syspath_prepend(str(DOCS / "_hooks"))
-    return importlib.import_module("site_hooks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DOCS / "_hooks"))
+        yield importlib.import_module("site_hooks")
+
+
+@pytest.fixture(scope="module")
+def sources(hooks: ModuleType) -> set[str]:
+    """The paths, among the sources of the site, of all its pages and pictures."""
+    inside = [name_of(page) for page in PAGES]
+    paths = [*inside, *hooks.repository.gathered(inside)]
+    pictures = {p.relative_to(DOCS).as_posix() for p in (DOCS / "img").iterdir()}
+    return {hooks.repository.in_site(path) for path in paths} | pictures
 
 
 def test_the_readme_names_what_exists() -> None:
     text = (ROOT / "README.md").read_text()
-    for kind in ("suite", "estimator"):
-        for name in registry.names(kind):
-            assert f"`{name}`" in text
+    tables = re.findall(r"^\| (suite|estimator) \|.*\n\|---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert [kind for kind, _ in tables] == ["suite", "estimator"]
+    for kind, rows in tables:
+        # an estimator may be there before the README says so: its page is what it needs
+        assert set(re.findall(r"^\| `(\w+)`", rows, re.MULTILINE)) <= set(registry.names(kind))
+    assert all(f"| `{name}` |" in tables[0][1] for name in built_in("suite"))
     # the table that `make run` prints, one block a case
     for case in ("ramp-d2", "ramp-d5", "ramp-d10"):
         assert re.search(rf"^ {case} ", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_the_glossary_has_every_value_that_users_meet() -> None:
+    first_columns = re.findall(r"^\| (.*?) \| ", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    entries = {entry for column in first_columns for entry in re.findall(r"`(.+?)`", column)}
+    enumerations = (Status, Side, ConditionalKind, Grant, Verdict, Holds, certificate.Kind)
+    values = {value for one in enumerations for value in typing.get_args(one)}
+    values |= {
+        "closed form",
+        *METRICS,
+        *SIZES,
+        *TABLES,
+        *(c.__name__ for c in typing.get_args(Marginal)),
+    }
+    assert values - entries == set()
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *ROOT.glob("examples/*/*.md")], ids=name_of)
 def test_links_lead_somewhere(path: Path) -> None:
     for link, _ in LINK.findall(FENCE.sub("", path.read_text())):
         if "://" not in link:
             assert (path.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+@every_document
 def test_paragraphs_are_set_alike_wherever_they_are_read(path: Path) -> None:
     """A paragraph inside a list is told by two spaces in one dialect of Markdown, four in another:
     none stands there. Neither does a list without an empty line before it."""
@@ -70,20 +110,28 @@ def test_paragraphs_are_set_alike_wherever_they_are_read(path: Path) -> None:
             assert not re.match(r"[-*] |1\. ", line), line
 
 
-def test_every_estimator_and_suite_has_a_page_with_all_that_is_generated() -> None:
-    for name in built_in("estimator"):
-        text = (DOCS / "estimators" / f"{name}.md").read_text()
-        for marker in ("facts", "parameters", "presets"):
-            assert f"<!-- generated: {marker} {name} -->" in text
-    for name in built_in("suite"):
-        assert f"<!-- generated: cases {name} -->" in (DOCS / "suites" / f"{name}.md").read_text()
+@every_document
+def test_links_lead_somewhere_in_the_site_as_well(
+    hooks: ModuleType, sources: set[str], path: Path
+) -> None:
+    repository = hooks.repository
+    here = name_of(path)
+    if here == "README.md":
+        return  # no page of the site
+    folder = Path(repository.in_site(here)).parent
+    for link, _ in LINK.findall(FENCE.sub("", repository.relinked(here, path.read_text()))):
+        if "://" not in link:
+            target = Path("/", folder, link).resolve().relative_to("/").as_posix()
+            assert target in sources, link
+    assert repository.in_repository(repository.in_site(here)) == here
 
 
-def test_every_page_is_in_the_navigation() -> None:
+def test_every_page_is_in_the_navigation(hooks: ModuleType) -> None:
     listed = re.findall(r"^ +- ([\w/.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
-    pages = {page.relative_to(DOCS).as_posix() for page in PAGES}
-    assert set(listed) == pages | {"CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/peers/README.md"}
-    assert len(listed) == len(set(listed))
+    listed += [page for kind in hooks.SECTIONS.values() for page in hooks.pages_of(kind)]
+    pages = [page.relative_to(DOCS).as_posix() for page in PAGES]
+    elsewhere = ["CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/peers/README.md"]
+    assert sorted(listed) == sorted([*pages, *elsewhere])
 
 
 def test_every_command_and_option_is_in_the_reference(hooks: ModuleType) -> None:
@@ -99,7 +147,7 @@ def test_every_command_and_option_is_in_the_reference(hooks: ModuleType) -> None
 
 
 @pytest.mark.parametrize("name", built_in("estimator"))
-def test_every_parameter_is_listed_with_its_default_and_every_preset(
+def test_the_page_of_an_estimator_has_its_parameters_and_presets(
     hooks: ModuleType, name: str
 ) -> None:
     text = hooks.filled((DOCS / "estimators" / f"{name}.md").read_text())
@@ -111,7 +159,7 @@ def test_every_parameter_is_listed_with_its_default_and_every_preset(
     assert " ".join(cls.info.citation.split()) in text
 
 
-def test_what_a_field_says_of_itself_is_shown(hooks: ModuleType) -> None:
+def test_a_parameter_is_shown_with_its_docstring(hooks: ModuleType) -> None:
     table = {
         name: hooks.GENERATED["parameters"](name)
         for name in ("mixture_em", "ebrd", "wgd")  # a section Args, an ancestor, the class
@@ -122,8 +170,8 @@ def test_what_a_field_says_of_itself_is_shown(hooks: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", built_in("suite"))
-def test_every_case_is_listed_with_its_truth(hooks: ModuleType, name: str) -> None:
-    text = hooks.filled(f"<!-- generated: cases {name} -->")
+def test_the_page_of_a_suite_has_its_cases_with_their_truth(hooks: ModuleType, name: str) -> None:
+    text = hooks.filled((DOCS / "suites" / f"{name}.md").read_text())
     suite = registry.load_suite(name)
     assert f"Version {suite.version}." in text
     for case in suite.cases():
@@ -134,26 +182,16 @@ def test_every_case_is_listed_with_its_truth(hooks: ModuleType, name: str) -> No
 def test_a_marker_that_means_nothing_ends_the_build(hooks: ModuleType) -> None:
     with pytest.raises(KeyError):
         hooks.filled("<!-- generated: nothing ebrd -->")
-    with pytest.raises(rdbench.types.RdbenchError, match="unknown estimator"):
+    with pytest.raises(RdbenchError, match="unknown estimator"):
         hooks.filled("<!-- generated: facts nobody -->")
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere_in_the_site_as_well(hooks: ModuleType, path: Path) -> None:
-    repository = hooks.repository
-    here = path.relative_to(ROOT).as_posix()
-    if here == "README.md":
-        return  # no page of the site
-    inside = [page.relative_to(ROOT).as_posix() for page in PAGES]
-    outside = repository.gathered(inside)
-    sources = {repository.in_site(p) for p in [*inside, *outside]}
-    sources |= {p.relative_to(DOCS).as_posix() for p in (DOCS / "img").iterdir()}
-    folder = Path(repository.in_site(here)).parent
-    for link, _ in LINK.findall(FENCE.sub("", repository.relinked(here, path.read_text()))):
-        if "://" not in link:
-            target = Path("/", folder, link).resolve().relative_to("/").as_posix()
-            assert target in sources, link
-    assert repository.in_repository(repository.in_site(here)) == here
+def test_the_interface_pages_name_modules_that_exist(hooks: ModuleType) -> None:
+    for page in (DOCS / "api").glob("*.md"):
+        named = re.findall(r"^::: ([\w.]+)$", hooks.filled(page.read_text()), re.MULTILINE)
+        assert named
+        for name in named:
+            assert importlib.util.find_spec(name) is not None, name
 
 
 def test_formulas_are_set_and_code_is_left(hooks: ModuleType) -> None:
@@ -170,31 +208,7 @@ def test_formulas_are_set_and_code_is_left(hooks: ModuleType) -> None:
     )
 
 
-def test_the_commands_that_are_shown_exist() -> None:
-    group: Any = typer.main.get_command(app)
-    seen = 0
-    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
-        for language, block in FENCE.findall(page.read_text()):
-            for line in block.replace("\\\n", " ").splitlines():
-                if language == "console" and line.startswith("rdbench "):
-                    name, *rest = shlex.split(line, comments=True)[1:]
-                    group.commands[name].make_context(name, rest)  # raises at what is unknown
-                    seen += 1
-    assert seen > 20
-
-
-def test_the_interface_pages_name_modules_that_exist_and_leave_out_no_source() -> None:
-    named = set()
-    for page in (DOCS / "api").glob("*.md"):
-        named |= set(re.findall(r"^::: ([\w.]+)$", page.read_text(), re.MULTILINE))
-    for name in named:
-        assert importlib.util.find_spec(name) is not None, name
-    for package in (rdbench.sources, rdbench.references):
-        modules = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
-        assert {m.name for m in modules if not m.ispkg} <= named
-
-
-def test_the_source_reference_and_suite_that_are_shown_work(
+def test_what_the_page_for_extending_shows_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (DOCS / "extend.md").read_text()
@@ -207,7 +221,10 @@ def test_the_source_reference_and_suite_that_are_shown_work(
     try:
         for mark, block in marked:
             if mark == "run":
-                exec(compile(block, "extend.md", "exec"), {})
+                names: dict[str, Any] = {}
+                exec(compile(block, "extend.md", "exec"), names)
+                for test in [one for name, one in names.items() if name.startswith("test_")]:
+                    test()
         assert capsys.readouterr().out.startswith("Bracket(")
         # as pip would install it
         project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]

@@ -34,12 +34,6 @@ def test_the_tutorial_shows_the_files_of_the_example() -> None:
     assert registration in (EXAMPLE / "pyproject.toml").read_text()
 
 
-def test_the_links_of_the_tutorial_lead_somewhere() -> None:
-    for page in (ROOT / "docs" / "your-estimator.md", EXAMPLE / "README.md"):
-        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / link).exists(), link
-
-
 def test_it_is_thirty_lines() -> None:
     """The statements of ``fit`` as they are formatted, without its signature, docstring, blanks."""
     text = MODULE.read_text()

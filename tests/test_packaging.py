@@ -1,4 +1,4 @@
-"""What is built and installed is the whole package and nothing else."""
+"""The built and installed files are the whole package and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is committed in results/ is what its records say, made by the code as it is."""
+"""The tables committed in results/ are those that the present code makes of the records."""
 
 from __future__ import annotations
 

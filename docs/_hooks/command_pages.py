@@ -51,7 +51,7 @@ def _option(parameter: Any) -> str:
 
 
 def _kind(parameter: Any) -> str:
-    """What stands for a value whose option does not name it."""
+    """The placeholder of a value whose option does not name it."""
     if isinstance(parameter.default, float):
         return "X"
     return "N" if isinstance(parameter.default, int) or parameter.default is None else "TEXT"

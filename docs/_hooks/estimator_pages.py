@@ -29,15 +29,18 @@ def overview() -> str:
 
 
 def facts(name: str) -> str:
-    """Citation, what it is granted, what it depends on."""
+    """Citation, what the estimator sees and supports, and on which coordinates it depends."""
     info = registry.load_estimator(name).info
-    given = ", ".join(["draws", *sorted(info.needs)])
+    sees = ["training samples", *(f"the {one} of the source" for one in sorted(info.needs))]
+    supported = described(info) or "every problem"
+    if "support" in info.needs:
+        supported = f"finite sources under every distortion; on R^d, {supported}"
     return "\n".join(
         [
-            f"- **In one line**: {flat(info.summary)}.",
-            f"- **Published**: {flat(info.citation)}.",
-            f"- **Is given**: {given} of the source, no truth.",
-            f"- **Supports**: {described(info) or 'every problem'}.",
+            f"- **Summary**: {flat(info.summary)}.",
+            f"- **Reference**: {flat(info.citation)}.",
+            f"- **Sees**: {', '.join(sees)}.",
+            f"- **Supports**: {supported}.",
             f"- **Depends on**: {_dependence(info.not_invariant)}.",
         ]
     )
@@ -62,10 +65,10 @@ def parameters(name: str) -> str:
 
 
 def presets(name: str) -> str:
-    """What every preset sets, and what of it is not published."""
+    """The settings of every preset, and which of them are not published."""
     info = registry.load_estimator(name).info
     if not info.presets:
-        return "There are no presets beside the defaults."
+        return "There are no presets."
     parts = []
     for preset, values in info.presets.items():
         shown = ", ".join(f"`{key}={value}`" for key, value in values.items())
@@ -76,13 +79,13 @@ def presets(name: str) -> str:
 
 def _dependence(declared: frozenset[str]) -> str:
     if not declared:
-        return "neither the mean nor the scale nor the axes of the source"
+        return "neither the mean, the scale nor the axes of the source"
     by_preset: dict[str, list[str]] = {}
     for one in sorted(declared):
         kind, _, preset = one.partition(":")
         by_preset.setdefault(preset, []).append(kind)
     return "; ".join(
-        f"{', '.join(kinds)} of the source{f' (preset {preset} alone)' if preset else ''}"
+        f"{', '.join(kinds)} of the source{f' (preset {preset} only)' if preset else ''}"
         for preset, kinds in by_preset.items()
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOME = "index.md"
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
-"""What comes along beside the documents below results/ and all that is linked."""
+"""Documents that come along beside those below results/ and all that is linked."""
 
 _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
 _FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)

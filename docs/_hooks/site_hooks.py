@@ -1,4 +1,4 @@
-"""What mkdocs calls while it builds the site.
+"""Hooks that mkdocs calls while it builds the site.
 
 Pages hold markers such as ``<!-- generated: parameters ebrd -->``; what replaces them is made from
 the code at build time, so that it cannot go stale. An unknown marker ends the build.
@@ -13,10 +13,13 @@ from typing import Any
 import command_pages
 import estimator_pages
 import formulas
+import interface_pages
 import repository
 import suite_pages
 
-MARKER = re.compile(r"<!-- generated: (\w+)(?: (\w+))? -->")
+from rdbench import registry
+
+MARKER = re.compile(r"<!-- generated: (\w+)(?: ([\w.]+))? -->")
 
 GENERATED: dict[str, Callable[..., str]] = {
     "commands": command_pages.commands,
@@ -26,7 +29,10 @@ GENERATED: dict[str, Callable[..., str]] = {
     "presets": estimator_pages.presets,
     "suites": suite_pages.overview,
     "cases": suite_pages.cases,
+    "modules": interface_pages.modules,
 }
+SECTIONS: dict[str, registry.Kind] = {"Estimators": "estimator", "Suites": "suite"}
+"""Parts of the navigation that have a page for everything registered in this repository."""
 
 
 def filled(text: str) -> str:
@@ -39,8 +45,20 @@ def filled(text: str) -> str:
     return MARKER.sub(lambda m: GENERATED[m[1]](*([m[2]] if m[2] else [])), text)
 
 
+def pages_of(kind: registry.Kind) -> list[str]:
+    """The overview and the pages of one kind, as the navigation lists them."""
+    built_in = [n for n in registry.names(kind) if registry.find(kind, n).origin == "rdbench"]
+    return [f"{kind}s/{name}.md" for name in ["index", *built_in]]
+
+
 def on_config(config: Any) -> Any:
-    """Put every document below results/ under Results, folder by folder: none is left out."""
+    """Fill the sections of the navigation that follow from what is there.
+
+    These are the estimators, the suites, and every document below results/, folder by folder.
+    """
+    for part in config.nav:
+        for title in SECTIONS.keys() & part.keys():
+            part[title] = pages_of(SECTIONS[title])
     (section,) = (part for part in config.nav if "Results" in part)
     folders: dict[str, list[str]] = {}
     for document in repository.documents():

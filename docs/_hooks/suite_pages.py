@@ -74,7 +74,7 @@ def _truth(case: Case) -> Sequence[str]:
 
 
 def _citations(found: Sequence[Case]) -> str:
-    """What each truth rests on, cases that share it named together."""
+    """The source of each truth; cases that share it are named together."""
     by_source: dict[str, list[str]] = {}
     for case in found:
         citation = flat(case.reference.citation).replace("docs/certificates.md", _CERTIFICATES)

@@ -65,7 +65,7 @@ class Residual(torch.nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """What does not depend on x, for one state of the prior's parameters."""
+    """The terms that do not depend on x, for one state of the prior's parameters."""
 
     factor: Float[Tensor, "B K d d"]
     """A."""

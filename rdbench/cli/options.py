@@ -176,7 +176,7 @@ class ReportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperOptions:
-    """A paper, reproduced: its figures, and its numbers beside ours; runs what is missing."""
+    """Reproduce a paper: its figures, and its numbers beside ours."""
 
     name: str | None = _option(None, "A paper, or all. Default: all.", "NAME", argument=True)
     out: Path | None = _option(

@@ -1,4 +1,4 @@
-"""What every fit needs besides its method.
+"""Shared by all fits: everything but the method.
 
 `settings` checks hyper-parameters, `support` refuses what an estimator does not declare, `splits`
 keeps the draws that fit, choose and claim apart, `standard` lets a method work in standard

@@ -13,9 +13,15 @@ from typing import cast
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.signal import lfilter
 
 from rdbench.inference.kernels import Solve, banded_cholesky
+
+
+def scan(x: ndarray, ratio: float) -> ndarray:
+    """y with y_j = x_j + ratio y_{j-1}."""
+    from scipy.signal import lfilter  # takes a second to import, which other problems do not need
+
+    return cast(ndarray, lfilter([1.0], [1.0, -ratio], x))
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,7 @@ class ScanKernel:
         return np.exp(-self.beta * self.step * (1.0 - self.offsets))
 
     def _scan(self, x: ndarray) -> ndarray:
-        """y_j = x_j + ratio y_{j-1}."""
-        return cast(ndarray, lfilter([1.0], [1.0, -self._ratio], x))
+        return scan(x, self._ratio)
 
     def forward(self, w: Float[ndarray, " m"]) -> Float[ndarray, " n"]:
         from_left = self._scan(w)[:-1, None] * self._left

@@ -19,7 +19,7 @@ from rdbench.report.labels import (
     missing_handle,
     truth_handle,
 )
-from rdbench.report.series import Panel, Sources, panels_of
+from rdbench.report.series import Panel, Sources, by_suite, panels_of
 from rdbench.report.style import Look, SeriesStyle, house_style, new_figure, save, series_styles
 from rdbench.report.summary import SCORED
 from rdbench.report.units import nats_per
@@ -62,12 +62,9 @@ def save_run_figures(
         RdbenchError: an unknown unit, or a folder that cannot be written.
     """
     nats_per(units)
-    suites: dict[str, list[CellRecord]] = {}
-    for record in records:
-        suites.setdefault(record.suite, []).append(record)
     saved = []
     with house_style():
-        for suite, members in sorted(suites.items()):
+        for suite, members in sorted(by_suite(records).items()):
             panels = panels_of(members, sources)
             looks = series_styles(
                 ((s.estimator, s.label) for panel in panels for s in panel.series), styles

@@ -109,13 +109,15 @@ def curve_axes(panel: Panel) -> tuple[Axis, float] | None:
     """
     pairs = [audited_pairs(series, panel.line) for series in panel.series]
     known = np.concatenate([np.zeros((0, 4)), *pairs])
-    distortions = np.concatenate([panel.truth.distortion.ravel(), known[:, 0]])
-    if not distortions.size:
+    stated = [p for p in panel.points if None not in (p.rate_lo, p.rate_hi, p.dist_lo, p.dist_hi)]
+    true_distortions = [d for p in stated for d in (p.dist_lo or 0.0, p.dist_hi or 0.0)]
+    distortions = [*true_distortions, *known[:, 0].tolist()]
+    if not distortions:
         return None
     largest = float(known[:, 1].max(initial=0.0))
-    true = float(panel.truth.rate.max(initial=0.0))
-    top = min(max(largest, true), HEADROOM * true) if panel.truth.rate.size else largest
-    return distortion_axis(distortions.tolist()), max(1.08 * top, 1e-12)
+    true = max((p.rate_hi or 0.0 for p in stated), default=None)
+    top = largest if true is None else min(max(largest, true), HEADROOM * true)
+    return distortion_axis(distortions), max(1.08 * top, 1e-12)
 
 
 def audited_pairs(series: Series, line: TruthLine) -> Float[ndarray, "n 4"]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist, median
 
 from rdbench.run.records import CellRecord, PointRecord
@@ -164,22 +164,17 @@ def worst_gap(points: Iterable[PointRecord]) -> Worst | None:
     points that have one at the same time, in 97.5% of cases: the part of its distance from the gap
     that is not the truth's own width times ``stretch(K)`` (Bonferroni).
     """
-    answered = [point for point in points if point.status in SCORED]
-    found = [one for point in answered if (one := _candidate(point)) is not None]
+    answered = (point for point in points if point.status in SCORED)
+    found = [(point, one) for point in answered if (one := _candidate(point)) is not None]
     if not found:
         return None
-    worst = max(found, key=lambda one: one.gap)
-    known = [p for p in answered if _candidate(p) is not None]
-    two_sided = [p for p in known if p.side != "upper" and p.gap_lo is not None]
+    two_sided = [p for p, _ in found if p.side != "upper" and p.gap_lo is not None]
     factor = stretch(len(two_sided))
-    his = [point.gap_hi for point in known if point.gap_hi is not None]
-    return Worst(
-        worst.gap,
-        worst.rate,
-        worst.is_bound,
-        worst.is_upper,
+    his = [point.gap_hi for point, _ in found if point.gap_hi is not None]
+    return replace(
+        max((one for _, one in found), key=lambda one: one.gap),
         lo=max((_lower_end(point, factor) for point in two_sided), default=None),
-        hi=max(his) if len(his) == len(known) else None,
+        hi=max(his) if len(his) == len(found) else None,
     )
 
 

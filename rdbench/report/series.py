@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, text_of, varying
 from rdbench.report.rungs import Rung, TruthSource
@@ -23,16 +19,6 @@ HEADROOM = 1.35
 
 Sources = Callable[[Sequence[CellRecord]], TruthSource | None]
 """Where more of the truth is known, by the records of one case; None where it is nowhere."""
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The known part of R(D): brackets at the slopes beta, from low to high rate, in nats."""
-
-    beta: Float[ndarray, " n"]
-    rate: Float[ndarray, "n 2"]
-    distortion: Float[ndarray, "n 2"]
-    lagrangian: Float[ndarray, "n 2"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +37,6 @@ class Panel:
     case: str
     dim: int
     distortion: str
-    truth: Truth
     line: TruthLine
     series: tuple[Series, ...]
 
@@ -59,6 +44,14 @@ class Panel:
     def points(self) -> list[PointRecord]:
         """Those of all series."""
         return [point for series in self.series for point in series.points]
+
+
+def by_suite(records: Iterable[CellRecord]) -> dict[str, list[CellRecord]]:
+    """The records of every suite, in their order."""
+    suites: dict[str, list[CellRecord]] = {}
+    for record in records:
+        suites.setdefault(record.suite, []).append(record)
+    return suites
 
 
 def panels_of(records: Sequence[CellRecord], sources: Sources | None = None) -> list[Panel]:
@@ -79,16 +72,15 @@ def panels_of(records: Sequence[CellRecord], sources: Sources | None = None) -> 
     panels = []
     for (dim, case), members in sorted(cells.items(), key=lambda item: item[0]):
         own = [record for record, _ in members]
-        truth = truth_of([point for record in own for point in record.points])
         line = line_of(own, sources)
-        panels.append(Panel(case, dim, own[0].distortion, truth, line, _series(members)))
+        panels.append(Panel(case, dim, own[0].distortion, line, _series(members)))
     return panels
 
 
 def line_of(records: Sequence[CellRecord], sources: Sources | None = None) -> TruthLine:
     """R(D) as it is drawn for the records of one case."""
     points = [point for record in records for point in record.points]
-    rungs = rungs_of(truth_of(points))
+    rungs = rungs_of(points)
     if not rungs:
         return TruthLine()
     found = [
@@ -148,18 +140,16 @@ def missing(series: Series) -> list[str]:
     ]
 
 
-def truth_of(points: Sequence[PointRecord]) -> Truth:
-    """The truth as the records state it: every slope once, in order of the rate."""
+def rungs_of(points: Sequence[PointRecord]) -> list[Rung]:
+    """The truth as the records state it, every slope once: R(D) <= rate_hi at D = dist_hi."""
     rows: dict[float, list[float]] = {}
     for p in points:
         if None in (p.rate_lo, p.rate_hi, p.dist_lo, p.dist_hi):
             continue
         r0, r1, d0, d1 = (float(v or 0.0) for v in (p.rate_lo, p.rate_hi, p.dist_lo, p.dist_hi))
-        row = [r0, r1, d0, d1, *_lagrangian(p, r0 + p.beta * d0, r1 + p.beta * d1)]
+        row = [*_lagrangian(p, r0 + p.beta * d0, r1 + p.beta * d1), 0.5 * (d0 + d1), d1, r1]
         rows[p.beta] = min(rows.get(p.beta, row), row)  # whatever the order of the records
-    beta = np.array(sorted(rows), dtype=np.float64)
-    table = np.array([rows[b] for b in sorted(rows)], dtype=np.float64).reshape(-1, 6)
-    return Truth(beta, table[:, :2], table[:, 2:4], table[:, 4:])
+    return [Rung(beta, lo, hi, d, (d1, r1)) for beta, (lo, hi, d, d1, r1) in sorted(rows.items())]
 
 
 def _lagrangian(point: PointRecord, lo: float, hi: float) -> tuple[float, float]:
@@ -170,12 +160,3 @@ def _lagrangian(point: PointRecord, lo: float, hi: float) -> tuple[float, float]
     if point.truth_lo > hi + slack or point.truth_hi < lo - slack:
         return lo, hi
     return point.truth_lo, point.truth_hi
-
-
-def rungs_of(truth: Truth) -> list[Rung]:
-    """The rungs as the records state them: R(D) <= rate_hi at the upper end of D."""
-    rows = zip(truth.beta, truth.lagrangian, truth.distortion, truth.rate, strict=True)
-    return [
-        Rung(float(b), float(f[0]), float(f[1]), float(d.mean()), (float(d[1]), float(r[1])))
-        for b, f, d, r in rows
-    ]

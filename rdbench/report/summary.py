@@ -152,34 +152,32 @@ def troubles(
     Reasons that differ in their numbers alone (a slope, a size) are one group, shown by the first.
     A point whose status is fine but which has no gap is named too.
     """
-    groups: dict[tuple[str, str, str], list[tuple[str, int, float | None, str]]] = {}
+    groups: dict[tuple[str, str, str], list[tuple[CellRecord, float | None, str]]] = {}
     for record in records:
         label = estimator_label(record)
-        named = [
-            (status, reason, abscissa(point))
-            for point in record.points
-            for status, reason in [_trouble(point)]
-            if status
-        ]
+        named = [(*_trouble(point), abscissa(point)) for point in record.points]
         if not record.points:
             named = [(record.status, record.reason, None)]
         for status, reason, rate in named:
             line = " ".join(reason.split())
             key = (label, status, re.sub(r"[-+]?\d[\d.,]*(e[-+]?\d+)?", "#", line))
-            entry = (case_name(record), record.seed, rate, line)
-            groups.setdefault(key, []).append(entry)
-    return [
-        Trouble(
-            estimator=label,
-            status=status,
-            reason=entries[0][3],
-            cases=tuple(dict.fromkeys(case for case, _, _, _ in entries)),
-            points=len(entries),
-            seeds=tuple(sorted({seed for _, seed, _, _ in entries})),
-            rates=_range([rate for _, _, rate, _ in entries if rate is not None]),
+            if status:
+                groups.setdefault(key, []).append((record, rate, line))
+    found = []
+    for (label, status, _), entries in groups.items():
+        rates = [rate for _, rate, _ in entries if rate is not None]
+        found.append(
+            Trouble(
+                estimator=label,
+                status=status,
+                reason=entries[0][2],
+                cases=tuple(dict.fromkeys(case_name(record) for record, _, _ in entries)),
+                points=len(entries),
+                seeds=tuple(sorted({record.seed for record, _, _ in entries})),
+                rates=(min(rates), max(rates)) if rates else None,
+            )
         )
-        for (label, status, _), entries in groups.items()
-    ]
+    return found
 
 
 def _trouble(point: PointRecord) -> tuple[str, str]:
@@ -193,7 +191,3 @@ def _trouble(point: PointRecord) -> tuple[str, str]:
         words = ["the truth is not known at this slope", point.reason]
         return "no gap", "; ".join(filter(None, words))
     return "no gap", point.reason or "the audit's gate failed, only its bracket is known"
-
-
-def _range(values: Sequence[float]) -> tuple[float, float] | None:
-    return (min(values), max(values)) if values else None

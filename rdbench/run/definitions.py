@@ -27,7 +27,7 @@ class Symbol(NamedTuple):
 
 
 class Import(NamedTuple):
-    """What an imported name stands for: a module, or something in it."""
+    """The module, or the object in it, that an imported name refers to."""
 
     module: str
     attribute: str | None
@@ -97,7 +97,7 @@ class Definition(NamedTuple):
 
 @functools.cache
 def definition_of(symbol: Symbol, within: tuple[str, ...]) -> Definition:
-    """What a top-level name stands for."""
+    """The definition that a top-level name refers to."""
     text, meanings = _text(symbol, within)
     own = [(name, target) for name, target in meanings if isinstance(target, Symbol)]
     if _is_dispatch(symbol):

@@ -1,4 +1,4 @@
-"""What an estimator is shown of a problem."""
+"""The view of a problem that an estimator gets."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def _failure(problem: BaseException) -> End:
 
 
 class _CellRun:
-    """What the steps of one cell share."""
+    """The state that the steps of one cell share."""
 
     def __init__(
         self,
@@ -244,7 +244,7 @@ class _CellRun:
         return self.with_draws(row, beta, channel)
 
     def impossible(self, found: Audited | None) -> str:
-        """What no channel can do, in words; empty where nothing of it was found."""
+        """The impossible values that were found, in words; empty where there are none."""
         from rdbench.audit.possible import impossibility
 
         if found is None:

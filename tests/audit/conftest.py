@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
+import torch
 from torch import Generator, Tensor
+from torch.distributions import MultivariateNormal
 
 from rdbench.audit import AuditSize, audit
 from rdbench.audit.evaluation import Evaluation
@@ -22,6 +24,7 @@ from rdbench.types import (
     Claim,
     Density,
     Distortion,
+    Encoder,
     Marginal,
     Problem,
     Pushforward,
@@ -102,6 +105,36 @@ def run() -> Callable[..., Audited]:
         return audit(channel, problem, reference, size=size, generator=generator)
 
     return audited
+
+
+@pytest.fixture(scope="session")
+def posterior() -> Callable[..., Encoder]:
+    """p(z|x) of a linear decoder, ``width`` times as wide; ``fault`` (z, x) is added to its log."""
+
+    def encoder(
+        root: Tensor,
+        beta: float,
+        fault: Callable[[Tensor, Tensor], Tensor] | float = 0.0,
+        width: float = 1.0,
+    ) -> Encoder:
+        dim = len(root)
+        cov = torch.linalg.inv(torch.eye(dim).double() + 2.0 * beta * root.T @ root)
+        gain = 2.0 * beta * cov @ root.T
+        law = MultivariateNormal(torch.zeros(dim).double(), width**2 * cov)
+        factor = torch.linalg.cholesky(width**2 * cov)
+
+        def sample(x: Tensor, k: int, g: Generator) -> Tensor:
+            e = torch.randn(len(x), k, dim, generator=g, dtype=torch.float64)
+            z: Tensor = (x @ gain.T)[:, None] + e @ factor.T
+            return z
+
+        def log_prob(z: Tensor, x: Tensor) -> Tensor:
+            value: Tensor = law.log_prob(z - (x @ gain.T)[:, None])
+            return value + (fault if isinstance(fault, float) else fault(z, x))
+
+        return Encoder(sample, log_prob)
+
+    return encoder
 
 
 @pytest.fixture(scope="session")

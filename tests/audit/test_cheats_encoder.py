@@ -8,16 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor
-from torch.distributions import MultivariateNormal
 
 from rdbench.audit.evaluation import Evaluation
-from rdbench.audit.latent import pushforward
 from rdbench.audit.size import SIZES
-from rdbench.distortions import SquaredError
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density, Encoder, Pushforward
 
@@ -28,38 +26,37 @@ Q = GaussianMixture(torch.ones(1).double(), torch.zeros(1, DIM).double(), (ROOT 
 X = torch.randn(4000, DIM, generator=Generator().manual_seed(2), dtype=torch.float64)
 
 
-def _encoder(fault: Callable[[Tensor, Tensor], Tensor] | float = 0.0) -> Encoder:
-    """p(z|x), its log density changed by ``fault`` (z, x) -> (n, k)."""
-    precision = torch.eye(DIM).double() + 2.0 * BETA * ROOT.T @ ROOT
-    cov = torch.linalg.inv(precision)
-    gain, factor = 2.0 * BETA * cov @ ROOT.T, torch.linalg.cholesky(cov)
-    law = MultivariateNormal(torch.zeros(DIM).double(), cov)
-
-    def sample(x: Tensor, k: int, g: Generator) -> Tensor:
-        e = torch.randn(len(x), k, DIM, generator=g, dtype=torch.float64)
-        z: Tensor = (x @ gain.T)[:, None] + e @ factor.T
-        return z
-
-    def log_prob(z: Tensor, x: Tensor) -> Tensor:
-        value: Tensor = law.log_prob(z - (x @ gain.T)[:, None])
-        return value + (fault if isinstance(fault, float) else fault(z, x))
-
-    return Encoder(sample, log_prob)
+Look = Callable[..., tuple[Evaluation, float]]
 
 
-def _audit(
-    encoder: Encoder | None, seed: int = 1, prior: Density | None = None
-) -> tuple[Evaluation, float]:
-    # A decoder without a gradient: else the audit's own Gaussians would make the encoder needless.
-    marginal = Pushforward(lambda z: (z @ ROOT.T).detach(), DIM, prior, encoder)
-    generator = Generator().manual_seed(seed)
-    found = pushforward(marginal, SquaredError(), X, None, BETA, SIZES["default"], generator)
-    return found, float((found.potential + Q.log_partition(X, BETA)).mean())
+@pytest.fixture
+def encoder(posterior: Callable[..., Encoder]) -> Callable[..., Encoder]:
+    """p(z|x), its log density changed by a fault (z, x) -> (n, k), or by a number."""
+
+    def made(fault: Any = 0.0) -> Encoder:
+        return posterior(ROOT, BETA, fault)
+
+    return made
+
+
+@pytest.fixture
+def look(evaluate: Any, error: Any) -> Look:
+    """An evaluation with an encoder, a prior or both, and by how much it is too high."""
+
+    def found(
+        encoder: Encoder | None, seed: int = 1, prior: Density | None = None
+    ) -> tuple[Evaluation, float]:
+        # A decoder without a gradient: else the audit's own Gaussians make the encoder needless.
+        marginal = Pushforward(lambda z: (z @ ROOT.T).detach(), DIM, prior, encoder)
+        result = evaluate(marginal, X, BETA, SIZES["default"], seed)
+        return result, error(result, Q, X, BETA)
+
+    return found
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_an_honest_encoder_stays(seed: int) -> None:
-    found, error = _audit(_encoder(), seed)
+def test_an_honest_encoder_stays(seed: int, encoder: Any, look: Any) -> None:
+    found, error = look(encoder(), seed)
     assert "encoder" in found.method
     assert found.note == ""
     assert abs(error) < 0.004
@@ -69,83 +66,84 @@ def test_an_honest_encoder_stays(seed: int) -> None:
 
 @pytest.mark.parametrize("offset", [-2.0, -10.0, 2.0, 10.0])
 @pytest.mark.parametrize("far", [False, True])
-def test_an_encoder_that_is_wrong_at_some_symbols(offset: float, far: bool) -> None:
+def test_an_encoder_that_is_wrong_at_some_symbols(
+    offset: float, far: bool, encoder: Any, look: Any
+) -> None:
     """At one symbol in twenty, scattered or all on one side: eight tested symbols miss it."""
 
     def fault(z: Tensor, x: Tensor) -> Tensor:
         some = x[:, :1] > 1.64 if far else (1000.0 * x[:, :1]) % 20.0 < 1.0
         return offset * some.double()
 
-    found, error = _audit(_encoder(fault))
+    found, error = look(encoder(fault))
     assert "the encoder is left out" in found.note
     assert "encoder" not in found.method
     assert abs(error) < 0.01
 
 
 @pytest.mark.parametrize("offset", [-0.02, -0.05, -0.3])
-def test_an_encoder_that_is_wrong_everywhere(offset: float) -> None:
-    found, error = _audit(_encoder(offset))
+def test_an_encoder_that_is_wrong_everywhere(offset: float, encoder: Any, look: Any) -> None:
+    found, error = look(encoder(offset))
     assert error + found.above + 2.0 * found.common_se + 0.001 > 0.0
     assert found.above > 0.3 * -offset or "the encoder is left out" in found.note
     if offset < -0.06:
         assert "the encoder is left out" in found.note
 
 
-def test_an_encoder_that_is_nan_at_some_symbols_is_named() -> None:
-    found, error = _audit(_encoder(lambda z, x: torch.where(x[:, :1] > 2.3, math.nan, 0.0)))
+def test_an_encoder_that_is_nan_at_some_symbols_is_named(encoder: Any, look: Any) -> None:
+    found, error = look(encoder(lambda z, x: torch.where(x[:, :1] > 2.3, math.nan, 0.0)))
     assert "the encoder gave NaN or inf at" in found.note
     assert "plug-in" in found.method
     assert -0.01 < error < 0.05
 
 
-def test_an_encoder_with_state_is_named() -> None:
+def test_an_encoder_with_state_is_named(encoder: Any, look: Any) -> None:
     calls = itertools.count()
-    state = _encoder(lambda z, x: torch.full((1, 1), -0.5 * (next(calls) >= 4)).double())
-    found, error = _audit(state)
+    state = encoder(lambda z, x: torch.full((1, 1), -0.5 * (next(calls) >= 4)).double())
+    found, error = look(state)
     assert "the encoder is left out" in found.note
     assert -0.01 < error < 0.05
 
 
-def test_a_prior_with_state_or_a_false_tail_is_refused() -> None:
+def test_a_prior_with_state_or_a_false_tail_is_refused(encoder: Any, look: Any) -> None:
     prior = GaussianMixture(
         torch.ones(1).double(), torch.zeros(1, DIM).double(), torch.eye(DIM).double()[None]
     )
     calls = itertools.count()
     state = Density(prior.sample, lambda z: prior.log_prob(z) + 0.5 * (next(calls) >= 9))
     with pytest.raises(ValueError, match=r"is not a function of its points|is not the log density"):
-        _audit(None, prior=state)
+        look(None, prior=state)
     junk = GaussianMixture(prior.weights, prior.means + 40.0, prior.covs)
     far = Density(
         junk.sample,
         lambda z: torch.logaddexp(junk.log_prob(z), math.log(5.0) + prior.log_prob(z)),
     )
     # The audit's own proposals go where the prior's draws are, and find the truth: far away.
-    _, error = _audit(None, prior=far)
+    _, error = look(None, prior=far)
     assert error > 100.0
-    with_encoder, error = _audit(_encoder(), prior=far)
+    with_encoder, error = look(encoder(), prior=far)
     assert "the encoder is left out" in with_encoder.note
     assert error > 100.0
 
 
-def test_where_the_audit_s_own_gaussians_do_no_encoder_is_needed() -> None:
-    broken = _encoder(lambda z, _: torch.full_like(z[..., 0], math.nan))
+def test_where_the_audit_s_own_gaussians_do_no_encoder_is_needed(
+    encoder: Any, evaluate: Any
+) -> None:
+    broken = encoder(lambda z, _: torch.full_like(z[..., 0], math.nan))
     marginal = Pushforward(lambda z: z @ ROOT.T, DIM, None, broken)
-    generator = Generator().manual_seed(1)
-    found = pushforward(marginal, SquaredError(), X, None, BETA, SIZES["default"], generator)
+    found = evaluate(marginal, X, BETA, SIZES["default"])
     assert "Gaussian" in found.method
     assert "the encoder is left out" in found.note
 
 
-def test_a_decoder_that_is_not_finite_is_refused() -> None:
+def test_a_decoder_that_is_not_finite_is_refused(evaluate: Any) -> None:
     marginal = Pushforward(lambda z: torch.where(z > 2.5, math.nan, z), DIM)
-    generator = Generator().manual_seed(1)
     with pytest.raises(ValueError, match="decode gave NaN or inf"):
-        pushforward(marginal, SquaredError(), X, None, BETA, SIZES["default"], generator)
+        evaluate(marginal, X, BETA, SIZES["default"])
 
 
-def test_a_decoder_with_state_is_refused() -> None:
+def test_a_decoder_with_state_is_refused(evaluate: Any) -> None:
     calls = itertools.count()
     marginal = Pushforward(lambda z: z @ ROOT.T + 0.3 * (next(calls) >= 6), DIM)
-    generator = Generator().manual_seed(1)
     with pytest.raises(ValueError, match="decode is not a function of its points"):
-        pushforward(marginal, SquaredError(), X, None, BETA, SIZES["default"], generator)
+        evaluate(marginal, X, BETA, SIZES["default"])

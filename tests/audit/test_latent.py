@@ -17,7 +17,7 @@ from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.references.gaussian import WaterFilling
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.mixture import GaussianMixture, isotropic_mixture
-from rdbench.types import Density, Encoder, Pushforward
+from rdbench.types import Density, Pushforward
 
 
 def _linear(dim: int, rate: float) -> tuple[Tensor, float, GaussianMixture]:
@@ -27,26 +27,6 @@ def _linear(dim: int, rate: float) -> tuple[Tensor, float, GaussianMixture]:
     root = source.basis * (source.stds**2 - 0.5 / beta).clamp(min=0.0).sqrt()
     mean = torch.zeros(1, dim).double()
     return root, beta, GaussianMixture(torch.ones(1).double(), mean, (root @ root.T)[None])
-
-
-def _posterior(root: Tensor, beta: float, width: float, offset: float = 0.0) -> Encoder:
-    """p(z|x) of a linear decoder, ``width`` times as wide, its log density shifted."""
-    precision = torch.eye(len(root)).double() + 2.0 * beta * root.T @ root
-    cov = torch.linalg.inv(precision)
-    gain = 2.0 * beta * cov @ root.T
-    law = MultivariateNormal(torch.zeros(len(root)).double(), width**2 * cov)
-    factor = torch.linalg.cholesky(width**2 * cov)
-
-    def sample(x: Tensor, k: int, g: Generator) -> Tensor:
-        e = torch.randn(len(x), k, len(root), generator=g, dtype=torch.float64)
-        z: Tensor = (x @ gain.T)[:, None] + e @ factor.T
-        return z
-
-    def log_prob(z: Tensor, x: Tensor) -> Tensor:
-        value: Tensor = law.log_prob(z - (x @ gain.T)[:, None]) + offset
-        return value
-
-    return Encoder(sample, log_prob)
 
 
 @pytest.mark.parametrize("rate", [0.5, 5.0, 20.0, 30.0])
@@ -63,11 +43,13 @@ def test_a_linear_decoder_in_ten_dimensions(rate: float, run: Any, channel: Any)
 
 
 @pytest.mark.parametrize(("width", "offset"), [(1.0, 0.0), (1.4, 0.0), (1.0, -1.0)])
-def test_an_encoder_proposes(width: float, offset: float, evaluate: Any, error: Any) -> None:
+def test_an_encoder_proposes(
+    width: float, offset: float, evaluate: Any, error: Any, posterior: Any
+) -> None:
     """A density that is not that of its draws would shift F by as much: it is left out."""
     root, beta, q = _linear(5, 8.0)
     marginal = Pushforward(
-        lambda z: (z @ root.T).detach(), 5, encoder=_posterior(root, beta, width, offset)
+        lambda z: (z @ root.T).detach(), 5, encoder=posterior(root, beta, offset, width)
     )
     x = vector_gaussian(5).sample(500, Generator().manual_seed(2))
     found = evaluate(marginal, x, beta)
@@ -75,13 +57,13 @@ def test_an_encoder_proposes(width: float, offset: float, evaluate: Any, error: 
     assert -0.005 < error(found, q, x, beta) < (0.04 if offset == 0.0 else math.inf)
 
 
-def test_an_encoder_that_fails_is_left_out(evaluate: Any, error: Any) -> None:
+def test_an_encoder_that_fails_is_left_out(evaluate: Any, error: Any, posterior: Any) -> None:
     root, beta, q = _linear(3, 4.0)
 
     def broken(x: Tensor, k: int, g: Generator) -> Tensor:
         raise RuntimeError("broken")
 
-    encoder = dataclasses.replace(_posterior(root, beta, 1.0), sample=broken)
+    encoder = dataclasses.replace(posterior(root, beta), sample=broken)
     x = vector_gaussian(3).sample(300, Generator().manual_seed(2))
     found = evaluate(Pushforward(lambda z: z @ root.T, 3, encoder=encoder), x, beta)
     assert "Gaussian" in found.method

@@ -47,7 +47,7 @@ def _plain(case: Case, beta: float, points: Tensor, count: int) -> tuple[float, 
 
 
 @pytest.fixture
-def look(run: Any, channel: Any) -> Callable[..., Audited]:
+def look(run: Callable[..., Audited], channel: Any) -> Callable[..., Audited]:
     """Equal atoms at given points, audited on a case."""
 
     def found(case: Case, beta: float, points: Tensor, seed: int) -> Audited:

@@ -6,11 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from scipy.integrate import quad
 
-from rdbench.certify.line import bracket as line_bracket
-from rdbench.certify.line import certify_line
+from rdbench.certify.line import certify_line, sides
 from rdbench.certify.line import densities as d
 from rdbench.certify.line import quadrature as line_quadrature
 from rdbench.certify.line.atoms import LineAtoms
@@ -21,16 +19,10 @@ from rdbench.inference.kernels import DenseKernel
 from rdbench.references.gaussian import WaterFilling
 from rdbench.references.shannon import TightShannonBound
 from rdbench.sources.gaussian import scalar_gaussian
-from rdbench.sources.mixture import GaussianMixture
+from rdbench.sources.mixture import two_modes
 
 MODES = d.mixture(np.array([0.5, 0.5]), np.array([-3.0, 3.0]), np.ones(2))
 STUDENT = d.student(5.0)
-
-
-def two_modes():
-    half = torch.tensor([0.5, 0.5], dtype=torch.float64)
-    means = torch.tensor([[-3.0], [3.0]], dtype=torch.float64)
-    return GaussianMixture(half, means, torch.ones(2, 1, 1, dtype=torch.float64))
 
 
 def f_by_quad(density, certificate):
@@ -188,7 +180,7 @@ def test_a_wrong_tail_is_caught():
 
 def test_too_coarse_a_rule_is_caught(monkeypatch):
     monkeypatch.setattr(line_quadrature, "_ROUNDS", 0)
-    monkeypatch.setattr(line_bracket, "layout", lambda *_, **__: np.linspace(-9.0, 9.0, 3))
+    monkeypatch.setattr(sides, "layout", lambda *_, **__: np.linspace(-9.0, 9.0, 3))
     # With its bound the coarse rule is only useless ...
     truth = WaterFilling(scalar_gaussian()).point(20.0).lagrangian.mid
     found = certify_line(d.gaussian(), 20.0, 1e-7)
@@ -219,10 +211,8 @@ def test_a_wrong_potential_is_caught(monkeypatch, shift):
 
 
 def test_a_missed_maximum_is_caught(monkeypatch):
-    right = line_bracket.Constraint.log_sup
-    monkeypatch.setattr(
-        line_bracket.Constraint, "log_sup", lambda self, e, t: right(self, e, t) - 1e-6
-    )
+    right = sides.Constraint.log_sup
+    monkeypatch.setattr(sides.Constraint, "log_sup", lambda self, e, t: right(self, e, t) - 1e-6)
     # Away from the tight case, where no supremum is needed at all.
     found = None
     try:

@@ -181,7 +181,7 @@ def _wrong(**changes: object) -> Own:
         (_wrong(tail=LineTail((0.0, 0.0), "power", 0.5)), "cannot fall"),
         (_wrong(log_density=lambda x: -2.0 * torch.log1p(x),
                 quantile=lambda u: u / (1.0 - u)), "not log-concave"),
-        (_wrong(quantile=lambda u: 0.0 * u), "no density"),
+        (_wrong(quantile=lambda u: 0.0 * u), "not a density"),
     ],
 )  # fmt: skip
 def test_wrong_declarations_are_refused_in_one_line(source: Own, word: str) -> None:

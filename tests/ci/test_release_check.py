@@ -1,4 +1,4 @@
-"""What would be in the way of a release is found, and nothing else."""
+"""Everything that prevents a release is found, and nothing else."""
 
 from __future__ import annotations
 

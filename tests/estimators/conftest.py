@@ -28,7 +28,7 @@ class FakeMonitor:
     parameters: int = 0
     offers: int = 0
     looks: list[list[TestChannel]] = field(default_factory=list)
-    """What was built, channels that claim nothing."""
+    """The channels that were built; they claim nothing."""
 
     def advance(self, done: float) -> bool:
         assert 0.0 <= done <= 1.0

@@ -1,4 +1,4 @@
-"""What an estimator does not declare is refused before its fit, in one wording."""
+"""A problem that an estimator does not declare is refused before its fit, in one wording."""
 
 from __future__ import annotations
 

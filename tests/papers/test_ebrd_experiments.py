@@ -1,4 +1,4 @@
-"""The committed tables of the two experiments are what is drawn, and say what the page says."""
+"""The committed tables of the two experiments are drawn, and the page says what they say."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
 
+from rdbench.estimators.ebrd import reference
 from rdbench.papers.ebrd import PAPER, limit, theorem
 from rdbench.papers.ebrd.figures import _experiments
 from rdbench.papers.ebrd.limit_figure import limit_figure
 from rdbench.papers.ebrd.rows import read, write
 from rdbench.papers.ebrd.theorem_figure import theorem_figure
 from rdbench.report import style
+from rdbench.reproduce import published
 from rdbench.types import RdbenchError
 
 THEOREM, LIMIT = theorem.load(), limit.load()
@@ -92,3 +94,9 @@ def test_the_page_says_what_the_tables_say():
     assert (round(last.rate, 2), round(last.gap)) == (11.29, 24)
     (price,) = (r.draws for r in THEOREM.needed if r.true_rate == 30.0)
     assert math.exp(price) == pytest.approx(3.4e14, rel=0.02)
+
+
+def test_what_decides_nothing_is_told_by_the_estimator_in_these_words():
+    left_out = {one.not_if for one in published.read(PAPER.published)} - {""}
+    said = (reference._BUDGET, reference._UNJUDGED, reference._NO_GAIN)
+    assert all(reason.startswith(tuple(left_out)) for reason in said)

@@ -25,7 +25,7 @@ from rdbench.references.sphere import SphereUniform
 from rdbench.sources.finite import FiniteSource
 from rdbench.sources.gaussian import scalar_gaussian, vector_gaussian
 from rdbench.sources.laplacian import LaplacianSource
-from rdbench.sources.mixture import GaussianMixture
+from rdbench.sources.mixture import two_modes
 from rdbench.sources.product import ProductSource
 from rdbench.sources.sphere import NoisySphereSource, SphereSource
 from rdbench.sources.student import StudentSource
@@ -160,13 +160,6 @@ def _student(dim: int) -> Certified:
     return _solved(Problem(StudentSource(3.0, dim), SquaredError()), _RADII, _WEIGHTS)
 
 
-def _modes() -> TightShannonBound:
-    means = torch.tensor([[-3.0], [3.0]]).double()
-    return TightShannonBound(
-        GaussianMixture(torch.full((2,), 0.5).double(), means, torch.ones(2, 1, 1).double())
-    )
-
-
 _LINE = _solved(Problem(LaplacianSource(), SquaredError()), _ATOMS, _WEIGHTS)
 _PRODUCT = ProductSource("three", (LaplacianSource(),) * 3, torch.eye(3).double())
 _LETTERED = _solved(
@@ -180,8 +173,8 @@ CASES: dict[str, tuple[HasPotential, int, Exact]] = {
     "certified-t3-d30": (_student(30), 30, _on_shells),
     "certified-letters": (_LETTERED, 0, _in_table),
     "gaussian": (WaterFilling(scalar_gaussian(1.0, 2.0)), 1, _gaussian),
-    "shannon": (_modes(), 1, _shannon),
-    "composite": (Composite(_modes(), _LINE), 1,
+    "shannon": (TightShannonBound(two_modes()), 1, _shannon),
+    "composite": (Composite(TightShannonBound(two_modes()), _LINE), 1,
                   lambda x, b: _shannon(x, b) if b >= 0.5 else _on_line(x, b)),
     "product": (ProductReference(_PRODUCT, (_LINE,)), 3,
                 lambda x, b: mpmath.fsum(_on_line([v], b) for v in x)),

@@ -351,8 +351,7 @@ def test_potential_and_conditional_have_the_right_means(
     reference: Any, distortion: Distortion, beta: float, generator: torch.Generator
 ) -> None:
     """E f*(X) = F*, and the conditional has D* on average: both within 5 standard errors."""
-    assert isinstance(reference, HasPotential)
-    assert isinstance(reference, HasConditional)
+    assert all(isinstance(reference, known) for known in (HasPotential, HasConditional))
     point = reference.point(beta)
     x = reference.source.sample(40_000, generator)
     f = reference.potential(x, beta)

@@ -1,4 +1,4 @@
-"""What changes the identity of a cell: edits of the real code, and which cells they void."""
+"""Edits of the real code, and the cells whose identity they change."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ import numpy as np
 from rdbench.certify.certificate import Certificate, Kind
 from rdbench.certify.checks import check_slope
 from rdbench.certify.line.atoms import LineAtoms
-from rdbench.certify.line.bracket import Sides, bracket
 from rdbench.certify.line.densities import LineDensity
-from rdbench.certify.line.search import search
+from rdbench.certify.line.exchange import search
+from rdbench.certify.line.sides import Sides, bracket
 
 _STALLED = 3
 _FINEST = 1e-10

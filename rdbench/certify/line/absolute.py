@@ -18,13 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.signal import lfilter
 
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.checks import check_slope
 from rdbench.certify.line.densities import LineDensity
 from rdbench.inference.finite import interior_point
-from rdbench.inference.scan_kernel import ScanKernel
+from rdbench.inference.scan_kernel import ScanKernel, scan
 
 _HALVINGS = 6
 _EPS = float(np.finfo(float).eps)
@@ -103,8 +102,7 @@ def _cells(
     z = kernel.forward(weights).reshape(x.shape)
     cost = kernel.cost(weights).reshape(x.shape)
     ratio = math.exp(-beta * step)
-    z_edges = lfilter([1.0], [1.0, -ratio], weights)
-    z_edges = z_edges + lfilter([1.0], [1.0, -ratio], weights[::-1])[::-1] - weights
+    z_edges = scan(weights, ratio) + scan(weights[::-1], ratio)[::-1] - weights
     centre, half = 0.5 * (edges[:-1] + edges[1:]), 0.5 * step
     # At the centre of a cell Z is the mean of its ends over cosh.
     log_z = np.log(0.5 * (z_edges[:-1] + z_edges[1:]) / math.cosh(beta * half))
@@ -167,10 +165,8 @@ def _log_sup(s: _Cells, i: int, j: int, kappas: tuple[float, float]) -> float:
     g = s.mass[i:j] / s.z[i:j]
     to_right = g @ np.exp(-b * s.step * (1.0 - fractions))
     to_left = g @ np.exp(-b * s.step * fractions)
-    from_left = lfilter([1.0], [1.0, -ratio], np.concatenate([[0.5 * kappas[0]], to_right]))
-    from_right = lfilter([1.0], [1.0, -ratio], np.concatenate([[0.5 * kappas[1]], to_left[::-1]]))[
-        ::-1
-    ]
+    from_left = scan(np.concatenate([[0.5 * kappas[0]], to_right]), ratio)
+    from_right = scan(np.concatenate([[0.5 * kappas[1]], to_left[::-1]]), ratio)[::-1]
     c = from_left + from_right
     ends = np.maximum(c[:-1], c[1:])
     bulge = 1.0 - 1.0 / math.cosh(0.5 * b * s.step)

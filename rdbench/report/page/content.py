@@ -23,7 +23,7 @@ from rdbench.report.page.samples import samples
 from rdbench.report.page.standings import leaderboard
 from rdbench.report.scales import gap_axis
 from rdbench.report.scores import abscissa, shown_gap
-from rdbench.report.series import Panel, Sources, panels_of, series_labels, state
+from rdbench.report.series import Panel, Sources, by_suite, panels_of, series_labels, state
 from rdbench.report.style import Look, series_styles
 from rdbench.report.summary import SCORED, troubles
 from rdbench.run.records import CellRecord, PointRecord, TracePoint
@@ -56,7 +56,7 @@ def page_data(
     """
     pairs = [
         pair
-        for members in _by_suite(records).values()
+        for members in by_suite(records).values()
         for pair in zip(members, series_labels(members), strict=True)
     ]
     named = sorted(pairs, key=lambda pair: sort_key(_order(*pair)))
@@ -104,18 +104,11 @@ def _order(record: CellRecord, label: str) -> tuple[str | int, ...]:
     return (record.suite, record.dim, record.case, label, record.seed, record.cell)
 
 
-def _by_suite(records: Iterable[CellRecord]) -> dict[str, list[CellRecord]]:
-    suites: dict[str, list[CellRecord]] = {}
-    for record in records:
-        suites.setdefault(record.suite, []).append(record)
-    return suites
-
-
 def _panels(records: Sequence[CellRecord], sources: Sources | None) -> dict[tuple[str, str], Panel]:
     """The cases as the figures have them, by suite and case."""
     return {
         (suite, panel.case): panel
-        for suite, members in _by_suite(records).items()
+        for suite, members in by_suite(records).items()
         for panel in panels_of(members, sources)
     }
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from rdbench.types import Atoms, Claim, EstimatorInfo, Monitor, Refusal, Side, TestChannel, View
+from rdbench.fitting import split
+from rdbench.types import Atoms, Claim, EstimatorInfo, Monitor, Refusal, TestChannel, View
 
 
 @dataclass(frozen=True)
@@ -19,18 +20,17 @@ class KMeans:
     info: ClassVar[EstimatorInfo] = EstimatorInfo(
         summary="k-means centres, weighted by one Blahut-Arimoto step",
         citation="S. P. Lloyd, IEEE Trans. Inf. Theory 28(2):129-137, 1982",
+        distortions=("squared_error",),
+        alphabet=False,
     )
     atoms: int = 256
 
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
     ) -> Iterator[TestChannel | Refusal]:
-        """Lloyd's algorithm on training draws, then the weights slope by slope."""
-        if view.distortion.name != "squared_error" or view.alphabet is not None:
-            yield from (Refusal(b, "unsupported", "kmeans needs squared error") for b in betas)
-            return
-        rho = view.distortion.pairwise
-        x = view.sample(max(self.atoms, round(20 * self.atoms * monitor.effort)))
+        """Lloyd's algorithm on training samples, then the weights, slope by slope."""
+        rho, samples = view.distortion.pairwise, split(view, generator)
+        x = samples.sample(max(self.atoms, round(20 * self.atoms * monitor.effort)))
         y = x[torch.randperm(len(x), generator=generator, device=x.device)[: self.atoms]]
         for i in range(20):
             if not monitor.advance(i / 20):
@@ -39,7 +39,7 @@ class KMeans:
             count = nearest.sum(0)[:, None]
             y = torch.where(count > 0, nearest.T @ x / count.clamp(min=1.0), y)
         monitor.count(parameters=y.numel())
-        held = view.sample(2000)  # a claim on the training draws would be too good
+        fresh = samples.claim(2000)  # a claim on the samples of the fit would be too good
         for beta in betas:
             log_w = torch.softmax(-beta * rho(x, y), 1).mean(0).clamp(min=1e-30).log()
 
@@ -49,9 +49,8 @@ class KMeans:
                 p = torch.softmax(log_w - beta * rho(x, y), 1)  # Bayes' rule: p(y|x)
                 return y[torch.multinomial(p, k, replacement=True, generator=g)]
 
-            joint = log_w - beta * rho(held, y)
+            joint = log_w - beta * rho(fresh, y)
             lagrangian = -float(joint.logsumexp(1).mean())  # F(q) = R + beta D
-            spent = float((joint.softmax(1) * rho(held, y)).sum(1).mean())
-            side: Side = "upper" if view.n_train is None else "estimate"
-            claim = Claim(lagrangian - beta * spent, spent, side)
+            distortion = float((joint.softmax(1) * rho(fresh, y)).sum(1).mean())
+            claim = Claim(lagrangian - beta * distortion, distortion, samples.side)
             yield TestChannel(beta, Atoms(y, log_w), claim, draw)

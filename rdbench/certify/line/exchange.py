@@ -16,9 +16,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.certify.line.atoms import LineAtoms
-from rdbench.certify.line.bracket import Constraint, extent, onset
 from rdbench.certify.line.densities import LineDensity
 from rdbench.certify.line.panels import Panels, layout
+from rdbench.certify.line.sides import Constraint, extent, onset
 from rdbench.certify.line.weights import optimal_weights
 from rdbench.certify.maximum import grid_values, interpolate
 from rdbench.certify.newton import newton_atoms
