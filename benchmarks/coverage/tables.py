@@ -93,7 +93,7 @@ def _bias(label: str, name: str, rate: float, method: str, seeds: Sequence[int])
 
 
 def energies() -> Work:
-    """Random Gaussian, mixture and product energies; they chose no threshold of the audit."""
+    """Random energies of three families; no threshold of the audit was chosen on them."""
     makers = (laws.random_gaussian, laws.random_mixture, laws.random_product)
     for index, (dim, maker, beta) in enumerate(
         (d, m, b) for d in (3, 6, 10, 15, 20) for m in makers for b in (0.6, 8.0, 200.0)
