@@ -38,7 +38,6 @@ from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Monitor, Refusal, TestChannel, View
 
 _CHOOSE = 20_000  # draws to which the mixtures are fitted whose sizes are compared
-_FEW = 3  # held-out points: fewer have no standard error to choose by
 _JUDGES = 200  # held-out points that can judge a network
 _BUDGET = "q is the mixture: the budget ended before the network was trained"
 _UNJUDGED = "q is the mixture: too few training points to judge a network"
@@ -106,8 +105,6 @@ class _Fit:
     def warm(self) -> None:
         """Fit the references, from the highest slope down."""
         config, x = self.config, self.task.warm
-        if len(self.held_out) < _FEW:
-            return
         order = sorted(range(len(self.slopes)), key=lambda i: -self.slopes[i])
         noise = 0.5 / self.slopes[order[0]]
         observed = choose_observed(

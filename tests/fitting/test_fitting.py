@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from rdbench.distortions import AbsoluteError, SquaredError
-from rdbench.fitting import RunningMean, Task, check_settings, iterate, split, standardised, tuned
+from rdbench.fitting import (
+    RunningMean,
+    Task,
+    check_settings,
+    iterate,
+    not_seeded,
+    split,
+    standardised,
+)
 from rdbench.fitting.settings import reseeding
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.mixture import GaussianMixture, paper_mixture
@@ -41,7 +49,9 @@ BETA, CENTRE, SCALE = 0.7, 100.0, 1e-3
 def test_fixed_points_are_split_in_three_that_share_none(n: int) -> None:
     view = view_of(lambda m: torch.arange(m, dtype=torch.float64)[:, None], n_train=n)
     draws = split(view, seeded())
-    parts = [set(part(10**6)[:, 0].tolist()) for part in (draws.once, draws.held_out, draws.claim)]
+    parts = [
+        set(part(10**6)[:, 0].tolist()) for part in (draws.distinct, draws.held_out, draws.claim)
+    ]
     assert sorted(set.union(*parts)) == list(range(n))
     assert sum(map(len, parts)) == n
     assert [len(part) for part in parts[1:]] == [max(2, n // 10)] * 2
@@ -61,12 +71,12 @@ def test_too_few_points_are_refused() -> None:
 def test_fresh_draws_are_the_views_own_in_their_order() -> None:
     source = vector_gaussian(2)
     plain, draws = view_of(source), split(view_of(source), seeded())
-    for part, n in ((draws.once, 5), (draws.held_out, 3), (draws.sample, 4), (draws.claim, 2)):
+    for part, n in ((draws.distinct, 5), (draws.held_out, 3), (draws.sample, 4), (draws.claim, 2)):
         assert torch.equal(part(n), plain.sample(n))
     assert (draws.side, draws.fixed) == ("upper", None)
     together = split(view_of(source), seeded(), (5, 3, 2))
     whole = view_of(source).sample(10)
-    found = [together.once(99), together.held_out(99), together.claim(99)]
+    found = [together.distinct(99), together.held_out(99), together.claim(99)]
     assert torch.equal(torch.cat(found), whole)
 
 
@@ -194,8 +204,9 @@ def test_the_loop_counts_offers_and_stops() -> None:
     assert monitor.offers == 3
     monitor, lasts, taken = run(4)
     assert (lasts, taken) == (False, [0, 1, 2, 3])
-    _, lasts, taken = run(math.inf, ends=2)
+    monitor, lasts, taken = run(math.inf, ends=2)
     assert (lasts, taken) == (True, [0, 1, 2])
+    assert monitor.gradient_steps == 2  # the last call took no step
 
 
 def test_the_running_mean_forgets_the_start() -> None:
@@ -217,7 +228,7 @@ def test_the_running_mean_forgets_the_start() -> None:
 class Some:
     steps: int | None = 3
     rate: float = 1.0
-    decay: float = tuned(0.5)
+    decay: float = not_seeded(0.5)
     kind: Literal["a", "b"] = "a"
 
     def __post_init__(self) -> None:
