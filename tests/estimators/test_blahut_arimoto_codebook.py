@@ -143,7 +143,11 @@ def test_fixed_training_points_give_an_estimate_and_no_bound() -> None:
         for c in fit(view, [0.0, 1.0, 3000.0]):
             assert isinstance(c, TestChannel)
             assert c.claim.side == "estimate"
-            assert c.claim.rate <= math.log(count) + 0.05
+            # R averages D(p(y|x) || q): of so few symbols some atoms get next to no weight
+            assert isinstance(c.marginal, Atoms)
+            assert c.claim.rate <= -float(c.marginal.log_weights.min()) + 0.05
+            if c.beta <= 1.0:
+                assert c.claim.rate <= math.log(count) + 0.05
 
 
 def test_no_fixed_point_is_an_atom_and_a_symbol() -> None:

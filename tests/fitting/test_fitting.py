@@ -107,7 +107,7 @@ def densities(q: GaussianMixture) -> dict[str, Marginal]:
 @pytest.mark.parametrize("form", ["atoms", "density", "energy", "pushforward"])
 @pytest.mark.parametrize("rho", [SquaredError(), AbsoluteError()])
 def test_channels_are_mapped_back(form: str, rho: Distortion) -> None:
-    """beta rho does not change, log densities lose the log volume, claims have the source's units."""
+    """beta rho does not change, log densities lose the volume, claims have the source's units."""
     source, power = paper_mixture(), 2 if isinstance(rho, SquaredError) else 1
     view = view_of(lambda n: CENTRE + SCALE * source.sample(n, seeded(n)), rho)
     inner = GaussianMixture(

@@ -16,7 +16,7 @@ from torch import Generator
 
 from rdbench import registry
 from rdbench.check.attempts import Options, attempt
-from rdbench.check.problems import BASE
+from rdbench.check.invariance import BASE
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
 from rdbench.fitting import answers
 from rdbench.fitting.support import described, meant
