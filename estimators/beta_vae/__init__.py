@@ -46,6 +46,7 @@ from rdbench.fitting import (
 )
 from rdbench.inference.components import FEWEST_HELD_OUT
 from rdbench.inference.em import fit_gaussian, refined, select_mixture, widened
+from rdbench.inference.networks import single
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Claim,
@@ -238,7 +239,7 @@ class BetaVAE:
 
         def channels() -> list[TestChannel]:
             return [
-                _channel(average.mean.single(i), task, NO_CLAIM) for i in range(len(task.betas))
+                _channel(single(average.mean, i), task, NO_CLAIM) for i in range(len(task.betas))
             ]
 
         # Later trainings are offered only after the choice: they may be worse than the first.
@@ -260,7 +261,7 @@ class BetaVAE:
                 _best([bound[i, :shortest] for bound in bounds]) for i in range(len(task.betas))
             ]
         for i, beta in enumerate(task.betas):
-            one = models[picked[i]].single(i)
+            one = single(models[picked[i]], i)
             bound, rho = self._bound(one, task, claimed_on)
             total, distortion = float(bound.mean()), float(rho.mean())
             if not math.isfinite(total):

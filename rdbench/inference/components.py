@@ -95,15 +95,11 @@ def choose_observed(
                 x, start, least, tied=tied, iterations=40, tolerance=tolerance, go_on=go_on
             )
             found = mixture.log_prob(held_out)
-            gain, error = _mean(found - score)
-            if gain > max(margin, 2.0 * error):
+            gain = found - score
+            error = float(gain.std(correction=0)) / math.sqrt(len(gain))
+            if float(gain.mean()) > max(margin, 2.0 * error):
                 choice, score, failures = Choice(mixture, tied), found, 0
     return choice
-
-
-def _mean(values: Float[Tensor, " n"]) -> tuple[float, float]:
-    """The mean and its standard error."""
-    return float(values.mean()), float(values.std(correction=0)) / math.sqrt(len(values))
 
 
 def _screened(
