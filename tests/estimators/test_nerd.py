@@ -19,7 +19,7 @@ from rdbench.estimators.nerd import NERD
 from rdbench.estimators.nerd import published as nerd_published
 from rdbench.estimators.nerd.channel import Finished, finished, lagrangians
 from rdbench.estimators.nerd.generator import ResidualGenerator, _improved, affine_start
-from rdbench.estimators.nerd.posterior import LatentEncoder, weighted_draws
+from rdbench.estimators.nerd.posterior import LatentEncoder
 from rdbench.estimators.nerd.training import _importance, plug_in
 from rdbench.fitting import split
 from rdbench.sources.gaussian import vector_gaussian
@@ -89,8 +89,7 @@ def test_jacobian_agrees_with_autograd(generator: Generator) -> None:
 def test_weighted_draws_estimate_z_without_bias(size: int, generator: Generator) -> None:
     net, prior = _bent(1, size, generator)
     x = torch.linspace(-2.0, 2.0, 5, dtype=torch.float64)[:, None]
-    encoder = LatentEncoder(net, prior, BETA)
-    _, log_w, _ = weighted_draws(net, prior, encoder, x, BETA, 20_000, generator)
+    _, log_w, _ = LatentEncoder(net, prior, BETA).weighted_draws(x, 20_000, generator)
     log_z = torch.logsumexp(log_w, 1)
     weights = torch.exp(log_w - log_z[:, None])
     error = (weights.square().sum(1) - 1.0 / weights.shape[1]).sqrt()
