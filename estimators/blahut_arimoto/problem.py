@@ -32,7 +32,7 @@ class FiniteProblem:
     at: Callable[[float], Discretised]
     """Raises Unsupported where the problem at this slope is not supported."""
     side: Side
-    """Of the claim."""
+    """The side of the claim."""
     error: Callable[[float, Discretised, finite.Solution], DiscretisationError] | None = None
     """None where nothing was put on a grid."""
     claimed_on: Float[Tensor, "n d"] | None = None

@@ -112,7 +112,7 @@ def independent(config: Settings, task: Task) -> Coordinates | None:
     found = first_look(config, task, x)
     fitted = found.forward(x)
     held_out = found.forward(task.draws.held_out(config.judging_draws))
-    # Of a constant the two would compare their narrowest variances.
+    # Where a coordinate is constant, only narrowest variances would be compared.
     varies = [i for i, z in enumerate(fitted) if bool((z != z[0]).any())]
     if not varies:
         return found

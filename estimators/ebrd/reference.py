@@ -85,7 +85,7 @@ class _Fit:
         self.references = [self._single(s) for s in self.slopes]
         self.tied = False
         self.networks: dict[int, tuple[Network, int, float]] = {}
-        """Of slopes with a network: a batch of them, which one it is, and its strength."""
+        """Slope -> its network (a batch and the place in it) and strength, where it has one."""
         self.without = _BUDGET
         """Why the other slopes have none."""
         self.going = True

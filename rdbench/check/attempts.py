@@ -56,7 +56,7 @@ class Attempt:
     listener: Listener
     answers: list[Any] = field(default_factory=list)
     prints: list[Any] = field(default_factory=list)
-    """Of every channel, claims and draws at the moment when it was yielded."""
+    """Claims and draws of every channel at the moment when it was yielded."""
     error: str = ""
     own_error: bool = False
     """The error is an RdbenchError: a refusal in words."""
