@@ -76,8 +76,8 @@ POINT = (
     Column("reason", "point", "text", "why the status is not `ok`, or what to know of the point"),
     Column("claimed_rate", "point", "number", "R̂ by the estimator's own formula", "nats"),
     Column("claimed_distortion", "point", "number", "D̂ by the estimator's own formula", "as rho"),
-    Column("claimed_side", "point", "text", "whether the estimator calls its claim `exact`, `upper`, "
-           "`lower` or an `estimate`"),
+    Column("claimed_side", "point", "text", "whether the estimator calls its claim `exact`, "
+           "`upper`, `lower` or an `estimate`"),
     Column("claimed_gap", "derived", "number", "C − F\\* with C = R̂ + βD̂, by the middle of the "
            "bracket on F\\*", "nats"),
     Column("claim_excess", "derived", "number", "C − `lagrangian`; negative: better than found",
@@ -96,7 +96,8 @@ POINT = (
     Column("n_paper_protocol", "point", "whole", "its number N of draws of q"),
     Column("log_n_paper_protocol", "derived", "number", "log N, which its rate never exceeds",
            "nats"),
-    Column("paper_protocol_saturated", "derived", "yes or no", "whether the true rate exceeds log N"),
+    Column("paper_protocol_saturated", "derived", "yes or no", "whether the true rate exceeds "
+           "log N"),
     Column("truth_lo", "point", "number", "lower end of the bracket on F\\*", "nats"),
     Column("truth_hi", "point", "number", "upper end of the bracket on F\\*", "nats"),
     Column("truth_kind", "point", "text", "how the truth is known: `closed form`, `certified`, "
