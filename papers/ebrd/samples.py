@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from numpy import ndarray
 
+from rdbench.report.figures import add_legend
 from rdbench.report.style import (
     NOTE_COLOUR,
     NOTE_SIZE,
@@ -22,7 +23,6 @@ from rdbench.report.style import (
     new_figure,
 )
 from rdbench.report.units import nats_per
-from rdbench.reproduce.curves import legend_below
 from rdbench.run.records import CellRecord, Draws, PointRecord
 
 CLOUD: dict[str, Any] = {
@@ -112,7 +112,7 @@ def conditional_figure(
         names.append("radius √D*")
         lenses = any(axes.child_axes for axes in grid.flat)
         note = "; ".join(filter(None, (_LENS if lenses else "", note)))
-        legend_below(figure, handles, names, _noted(units, note))
+        add_legend(figure, handles, names, _noted(units, note))
     return figure
 
 
@@ -163,7 +163,7 @@ def reconstruction_figure(
         Line2D([], [], **_SOURCE, markersize=4.0),
         Line2D([], [], **_IMAGE, markersize=4.5),
     ]
-    legend_below(figure, handles, ["source x", "reconstruction y"], _noted(units, note))
+    add_legend(figure, handles, ["source x", "reconstruction y"], _noted(units, note))
     return figure
 
 

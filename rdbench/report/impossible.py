@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rdbench.report.summary import SCORED
+from rdbench.report.scores import SCORED
 from rdbench.report.truth_line import TruthLine
 from rdbench.run.records import PointRecord
 

@@ -18,8 +18,8 @@ import msgspec
 
 from rdbench import registry
 from rdbench.references.refined import refined_rate
+from rdbench.report.scores import SCORED, abscissa
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, abscissa
 from rdbench.report.units import nats_per
 from rdbench.reproduce.paper import Found, Paper
 from rdbench.reproduce.sheet import Sheet, number, plain, span

@@ -9,9 +9,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rdbench.report.figures import legend_entries
+from rdbench.report.figures import columns_within, legend_entries
 from rdbench.report.gaps import draw_gaps, shared_scale
-from rdbench.report.labels import columns_within
 from rdbench.report.series import Panel, panels_of
 from rdbench.report.style import (
     NOTE_COLOUR,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rdbench.report.paired import Entrant, standing
-from rdbench.report.scores import Worst
+from rdbench.report.scores import SCORED, Worst
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, Summary, summarise
+from rdbench.report.summary import Summary, summarise
 from rdbench.report.units import nats_per
 from rdbench.reproduce.paper import Found
 from rdbench.reproduce.sheet import Sheet, number, plain, with_span

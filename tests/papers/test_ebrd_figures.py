@@ -132,17 +132,12 @@ def by_gid(axes: Any, prefix: str) -> dict[str, np.ndarray]:
 
 
 def colours_of(figure: Figure) -> dict[str, tuple[Any, Any]]:
-    """Colour and marker by label, from the handles of the legends and the labels by the lines."""
+    """Colour and marker by label, from the handles of the legends."""
     found: dict[str, tuple[Any, Any]] = {}
     legends: list[Any] = [*figure.legends, *(a.get_legend() for a in figure.axes)]
     for legend in filter(None, legends):
         for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
             found[text.get_text()] = (handle.get_color(), handle.get_marker())
-    for axes in figure.axes:
-        swatches = [line for line in axes.get_lines() if line.get_gid() == "label"]
-        texts = [text.get_text() for text in axes.texts if text.get_text() in LOOKS]
-        for text, line in zip(texts, swatches, strict=False):
-            found[text] = (line.get_color(), line.get_marker())
     return {name: found[name] for name in LOOKS if name in found}
 
 
