@@ -20,8 +20,9 @@ from rdbench.report.style import PAGE_WIDTH, PALETTE, Look, house_style, save
 from rdbench.reproduce import settings_figure
 from rdbench.reproduce.paper import Drawing, Found, Part
 from rdbench.reproduce.settings_figure import draw_settings
-from rdbench.run.records import CellRecord, Cost, Draws, PointRecord, Provenance
+from rdbench.run.records import CellRecord, Draws, PointRecord
 from rdbench.types import RdbenchError
+from tests.report.conftest import make_cell
 
 LOOKS = {"ours": Look("#0072B2", "o"), "grid": Look("#D55E00", "s")}
 RATES = (0.5, 2.0, 6.0)
@@ -55,20 +56,10 @@ def draws(shift: float = 0.0) -> Draws:
 
 
 def cell(estimator: str, points: list[PointRecord], **changes: Any) -> CellRecord:
-    values: dict[str, Any] = {
-        "suite": "toy", "suite_version": 1, "case": "toy-d2", "dim": 2,
-        "distortion": "squared_error", "estimator": estimator, "preset": "default", "params": {},
-        "fields": {}, "seed": 0, "budget": "quick", "status": "ok", "points": points,
-        "cost": Cost(cpu_s=1.0),
-        "provenance": Provenance(
-            commit="0" * 40, dirty=False, versions={}, processor="", platform="", device="cpu",
-            threads=1, jobs=1, started="", finished="",
-        ),
-    }  # fmt: skip
-    values |= changes
-    key = "-".join(str(values[name]) for name in ("case", "estimator", "preset", "seed", "n_train")
-                   if name in values)  # fmt: skip
-    return CellRecord(**({"cell": key} | values))
+    values = {"case": "toy-d2", "dim": 2, "estimator": estimator, "points": points,
+              "budget": "quick"} | changes  # fmt: skip
+    names = ("case", "estimator", "preset", "seed", "n_train")
+    return make_cell(cell="-".join(str(values.get(name)) for name in names), **values)
 
 
 def part(name: str, **changes: Any) -> Part:
