@@ -20,7 +20,7 @@ from rdbench.papers.ebrd.samples import (
     source_draws,
 )
 from rdbench.papers.ebrd.theorem_figure import theorem_figure
-from rdbench.report.figures import draw_case, legend_entries, run_figure
+from rdbench.report.figures import draw_case, legend_entries, run_figure, styles_of
 from rdbench.report.gaps import shared_scale
 from rdbench.report.series import Panel, panels_of
 from rdbench.report.style import (
@@ -33,7 +33,7 @@ from rdbench.report.style import (
     save,
 )
 from rdbench.report.units import nats_per
-from rdbench.reproduce.curves import absent, styles_of
+from rdbench.reproduce.figures import absent
 from rdbench.reproduce.files import first_seeds
 from rdbench.reproduce.paper import Drawing, Found
 

@@ -16,11 +16,11 @@ from numpy import ndarray
 
 from rdbench.report.figures import add_legend
 from rdbench.report.style import (
-    NOTE_COLOUR,
     NOTE_SIZE,
     PAGE_WIDTH,
     estimator_label,
     new_figure,
+    say,
 )
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord, Draws, PointRecord
@@ -96,7 +96,7 @@ def conditional_figure(
                 plane(axes, source, left=column == 0, pad=0.12)
                 axes.tick_params(labelbottom=row == rows - 1)
             if point is None or point.draws is None:
-                _say(axes, "not run" if point is None else _why(point))
+                say(axes, "not run" if point is None else _why(point))
                 axes.set_title("\n".join(head), fontsize=NOTE_SIZE)
                 continue
             shown = point.draws
@@ -153,7 +153,7 @@ def reconstruction_figure(
         axes.tick_params(labelbottom=index == 0)
         lines = [estimator_label(record)]
         if point is None or point.draws is None:
-            _say(axes, "not run" if point is None else _why(point))
+            say(axes, "not run" if point is None else _why(point))
         else:
             _draw_reconstruction(axes, point.draws, large=index == 0)
             lines += [", ".join(_audited(point, scale))] if index == 0 else _audited(point, scale)
@@ -253,13 +253,6 @@ def _noted(units: str, note: str) -> str:
 
 def _why(point: PointRecord) -> str:
     return point.status.replace("_", " ") if point.status != "ok" else "no draws kept"
-
-
-def _say(axes: Axes, text: str) -> None:
-    axes.text(
-        0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=NOTE_COLOUR,
-        fontsize=NOTE_SIZE,
-    )  # fmt: skip
 
 
 def _audited(point: PointRecord, scale: float) -> list[str]:

@@ -19,13 +19,12 @@ from rdbench.cli.truth import TruthSources
 from rdbench.report.files import write_whole
 from rdbench.reproduce import paper as papers
 from rdbench.reproduce.cells import Planned, find, planned, to_run
-from rdbench.reproduce.curves import draw_curves
+from rdbench.reproduce.figures import draw_curves, draw_settings
 from rdbench.reproduce.files import save_numbers, save_tables
 from rdbench.reproduce.page import Material, page
 from rdbench.reproduce.paper import Drawing, Found, Paper
 from rdbench.reproduce.published import compare, sheet
 from rdbench.reproduce.settings import SIDE_BY_SIDE, settings_tables
-from rdbench.reproduce.settings_figure import draw_settings
 from rdbench.reproduce.tables import NOTES, part_table
 from rdbench.run.plan import Cell
 from rdbench.run.pool import Settings, is_done, run_cells

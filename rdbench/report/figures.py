@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib import rcParams
@@ -75,9 +75,7 @@ def save_run_figures(
     with house_style():
         for suite, members in sorted(by_suite(records).items()):
             panels = panels_of(members, sources)
-            looks = series_styles(
-                ((s.estimator, s.label) for panel in panels for s in panel.series), styles
-            )
+            looks = styles_of([panels], styles)
             pages = [panels[i : i + MOST_PANELS] for i in range(0, len(panels), MOST_PANELS)]
             for page, shown in enumerate(pages, start=1):
                 stem = file_stem(suite, (variants or {}).get(suite, ""))
@@ -85,6 +83,14 @@ def save_run_figures(
                 figure = run_figure(shown, looks, units, title=suite)
                 saved += save(figure, out_dir, stem, RUN_FORMATS)
     return saved
+
+
+def styles_of(
+    drawn: Iterable[Sequence[Panel]], looks: Mapping[str, Look] | None
+) -> dict[str, SeriesStyle]:
+    """One style per series of all the panels, the same in every figure."""
+    panels = [panel for some in drawn for panel in some]
+    return series_styles(((s.estimator, s.label) for p in panels for s in p.series), looks)
 
 
 def file_stem(suite: str, variant: str) -> str:

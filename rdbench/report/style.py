@@ -22,6 +22,7 @@ from rdbench.registry import label
 from rdbench.run.records import CellRecord
 
 if TYPE_CHECKING:  # tables take names from here, and need no plotting library
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PALETTE = (
@@ -204,6 +205,14 @@ def house_style(size: float = SCREEN_SIZE) -> Iterator[None]:
     }
     with rc_context(rc):
         yield
+
+
+def say(axes: Axes, text: str) -> None:
+    """Words in the middle of axes that show nothing else."""
+    axes.text(
+        0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=NOTE_SIZE,
+        color=NOTE_COLOUR,
+    )  # fmt: skip
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -17,9 +17,9 @@ from rdbench.papers.ebrd import figures, samples
 from rdbench.papers.ebrd.figures import draw
 from rdbench.papers.ebrd.samples import CLOUD, conditional_figure, reconstruction_figure
 from rdbench.report.style import PAGE_WIDTH, PALETTE, Look, house_style, save
-from rdbench.reproduce import settings_figure
+from rdbench.reproduce import figures as reproduced
+from rdbench.reproduce.figures import draw_settings
 from rdbench.reproduce.paper import Drawing, Found, Part
-from rdbench.reproduce.settings_figure import draw_settings
 from rdbench.run.records import CellRecord, Draws, PointRecord
 from rdbench.types import RdbenchError
 from tests.report.conftest import make_cell
@@ -96,7 +96,7 @@ def _keep_figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
         return [out / stem]
 
     monkeypatch.setattr(figures, "save", keep)
-    monkeypatch.setattr(settings_figure, "save", keep)
+    monkeypatch.setattr(reproduced, "save", keep)
     monkeypatch.setattr(figures, "_experiments", lambda *_: [])  # they have tests of their own
     return kept
 
