@@ -101,7 +101,7 @@ def _made_by(material: Material) -> list[str]:
         *blocks,
         f"It shows {len(records)} records, by the code of {', '.join(made)} on "
         f"{', '.join(machines) or 'an unknown processor'}. The fits took {clock(fit)} of CPU time, "
-        f"the audits {clock(audit)}.",
+        f"the audits {clock(audit)} by the clock.",
     ]
 
 
