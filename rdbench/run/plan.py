@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from rdbench import registry
+from rdbench.fitting.support import SAME_SLOPE
 from rdbench.registry import EstimatorChoice
 from rdbench.run import meaning
 from rdbench.run.seeds import digest
@@ -19,9 +20,6 @@ from rdbench.types import Case, OutOfRange, RdbenchError, Suite
 
 BUDGETS: dict[str, float] = {"quick": 0.25, "default": 1.0, "full": 4.0}
 """Name -> the effort that multiplies an estimator's deterministic units of work."""
-
-SAME_SLOPE = 1e-6
-"""Slopes within this relative distance are one: float32 on the way would confuse them."""
 
 
 def slopes_of(betas: Sequence[float]) -> tuple[float, ...]:

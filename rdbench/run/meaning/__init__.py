@@ -22,7 +22,6 @@ from rdbench.types import Case, RdbenchError
 FRAMEWORK = (
     ("rdbench.run.worker", "solve"),
     ("rdbench.run.plan", "BUDGETS"),
-    ("rdbench.run.plan", "SAME_SLOPE"),
     ("rdbench.run.plan", "slopes_of"),
     ("rdbench.registry", "rebuild"),
     ("rdbench.audit", "audit"),
