@@ -48,7 +48,9 @@ def execute(options: PaperOptions) -> int:
     out = console()
     if options.out is None:
         if options.name is not None:
-            raise RdbenchError(f"where to? rdbench paper {options.name} --out DIR")
+            raise RdbenchError(
+                f"give --out, the folder for the figures: rdbench paper {options.name} --out DIR"
+            )
         for name, paper in chosen.items():
             out.print(f"{name}  {paper.title}", markup=False, soft_wrap=True)
         return 0
