@@ -16,13 +16,7 @@ import psutil
 import threadpoolctl
 import torch
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+from rdbench.run.server import THREAD_VARIABLES
 
 _PR_SET_PDEATHSIG = 1
 _CGROUP_LIMITS = (
