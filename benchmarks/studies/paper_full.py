@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from rdbench.cli.progress import Progress, console, interrupted, list_cells
+from rdbench.cli.progress import Progress, announce, console, interrupted
 from rdbench.reproduce.cells import Planned, planned, to_run
 from rdbench.reproduce.paper import load
 from rdbench.reproduce.settings import SIDE_BY_SIDE
@@ -69,9 +69,8 @@ def main() -> int:
     groups = missing_cells(plans, store)
     missing = [cell for _, cells in groups for cell in cells]
     every = {cell.id: cell for plan in plans for cell in plan.cells}
-    out.print(f"{len(every)} cells, {len(missing)} to run; results in {given.results}")
+    announce(list(every.values()), missing, given.results, out, listed=given.dry_run)
     if given.dry_run:
-        list_cells(list(every.values()), missing, out)
         return 0
     began = time.monotonic()
     progress = Progress(missing, given.jobs, "nats", out)

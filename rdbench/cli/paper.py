@@ -13,7 +13,7 @@ from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
 from rdbench.cli.messages import warn
 from rdbench.cli.options import PaperOptions
-from rdbench.cli.progress import Progress, console, interrupted, list_cells
+from rdbench.cli.progress import Progress, announce, console, interrupted
 from rdbench.cli.truth import TruthSources
 from rdbench.reproduce import paper as papers
 from rdbench.reproduce.cells import Planned, find, planned, to_run
@@ -78,14 +78,8 @@ def _reproduce(
     wanted = {cell.id: cell for plan in plans if plan.runs for cell in plan.cells}
     groups = to_run(plans, held.records)
     missing = [cell for cells in groups.values() for cell in cells]
-    out.print(
-        f"{len(wanted)} cells, {len(wanted) - len(missing)} stored already, {len(missing)} to run; "
-        f"results in {results}",
-        markup=False,
-        soft_wrap=True,
-    )
+    announce(list(wanted.values()), missing, results, out, listed=options.dry_run)
     if options.dry_run:
-        list_cells(list(wanted.values()), missing, out)
         return 0
     records = held.records
     if missing:  # opened only to be written to: from records all may be read-only
@@ -104,7 +98,7 @@ def _reproduce(
 
 
 def _check(options: PaperOptions, folder: Path) -> None:
-    parse.one_of("--units", options.units, ("nats", "bits"))
+    parse.units(options.units)
     parse.at_least_one("--jobs", options.jobs)
     parse.at_least_one("--threads", options.threads)
     if options.results is not None and not load(options.results).records:

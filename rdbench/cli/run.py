@@ -36,7 +36,7 @@ def execute(options: RunOptions) -> int:
     _check(options)
     if not options.dry_run:
         server.start()
-    from rdbench.cli.progress import Progress, console, interrupted, list_cells
+    from rdbench.cli.progress import Progress, announce, console, interrupted
     from rdbench.run.plan import shard as take_shard
     from rdbench.run.pool import Settings, is_done, run_cells
 
@@ -56,17 +56,11 @@ def execute(options: RunOptions) -> int:
         for cell in cells
         if options.fresh or not is_done(held.records.get(cell.id), retry=options.retry)
     ]
-    out.print(
-        f"{len(cells)} cells, {len(cells) - len(missing)} stored already, {len(missing)} to run; "
-        f"results in {options.results}",
-        markup=False,
-        soft_wrap=True,
-    )
+    announce(cells, missing, options.results, out, listed=options.dry_run)
     untraced = sum(not held.records[cell.id].trace for cell in cells if cell not in missing)
     if options.trace and untraced:
         note(f"{untraced} of the stored cells have no trace; --fresh runs them again")
     if store is None:
-        list_cells(cells, missing, out)
         return 0
     if missing:
         if options.jobs > 1:  # the longest first, so that no long cell runs alone at the end
