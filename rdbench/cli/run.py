@@ -17,7 +17,7 @@ from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
 from rdbench.cli.messages import note, warn
 from rdbench.cli.options import RunOptions
-from rdbench.outcomes import RdbenchError
+from rdbench.outcomes import RdbenchError, one_line
 from rdbench.run import server
 from rdbench.run.provenance import gather
 from rdbench.run.records import CellRecord
@@ -146,7 +146,7 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
 
         print_summary(records, options.units, out, verbose=options.verbose)
     except Exception as problem:
-        warn(f"no table: {type(problem).__name__}: {problem}")
+        warn(f"no table: {one_line(problem)}")
     try:
         from rdbench.cli.truth import TruthSources
         from rdbench.report.figures import save_run_figures
@@ -162,7 +162,7 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
         for path in saved:
             out.print(f"picture: {path}", markup=False, soft_wrap=True)
     except Exception as problem:
-        warn(f"no picture: {type(problem).__name__}: {problem}")
+        warn(f"no picture: {one_line(problem)}")
 
 
 def variants(options: RunOptions) -> dict[str, str]:
