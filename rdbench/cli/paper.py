@@ -184,8 +184,7 @@ def _report(
 
 
 def _command(options: PaperOptions) -> str:
-    words = ["rdbench", "paper", *([options.name] if options.name else [])]
-    words += ["--out", str(options.out)]
+    words = ["rdbench", "paper", *filter(None, [options.name]), "--out", str(options.out)]
     words += ["--results", str(options.results)] if options.results is not None else []
     words += ["--full"] if options.full else []
     words += ["--units", options.units] if options.units != "nats" else []

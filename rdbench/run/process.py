@@ -110,8 +110,6 @@ def _let_the_server_die() -> None:
 
 
 def _die_with_parent() -> None:
-    """A worker whose run was killed must not go on computing for nobody."""
-    if not sys.platform.startswith("linux"):
-        return
+    """A worker whose run was killed must not go on computing for nobody (Linux alone has this)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
