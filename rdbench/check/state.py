@@ -90,7 +90,7 @@ _NUMERICAL = {
         "use numpy.errstate(...) as a context",
     ),
 }
-"""Fields of `rdbench.run.ambient.Ambient`: the name of each, and why it matters."""
+"""The parts of `rdbench.run.ambient`: the name of each in words, and why it matters."""
 _OTHERS = (
     _Part("the recursion limit", "others inherit it",
           sys.getrecursionlimit, sys.setrecursionlimit),
@@ -112,7 +112,7 @@ _WHY = dict(_NUMERICAL.values()) | {part.name: part.why for part in _OTHERS}
 def snapshot() -> dict[str, Any]:
     """The state now, by the name of each part, in values that ``==`` compares."""
     now = ambient()
-    numerical = {name: _plain(getattr(now, field)) for field, (name, _) in _NUMERICAL.items()}
+    numerical = {name: _plain(now[part]) for part, (name, _) in _NUMERICAL.items()}
     return numerical | {part.name: part.read() for part in _OTHERS}
 
 
