@@ -81,7 +81,7 @@ bench-compare: $(VENV)/installed-test ## compare inner loops with the last store
 	$(KERNELS) --benchmark-compare --benchmark-compare-fail=median:50%
 
 asv: $(VENV)/installed-dev ## add the last commit to the history, results/asv: make asv MACHINE=NAME (10 minutes)
-	@test -n "$(MACHINE)" || { echo "say make asv MACHINE=NAME, a name that asv machine knows: docs/tracking.md"; exit 2; }
+	@test -n "$(MACHINE)" || { echo "give a machine name: make asv MACHINE=NAME, one that asv machine knows: docs/tracking.md"; exit 2; }
 	$(BIN)/asv run --machine $(MACHINE) --skip-existing-successful HEAD^!
 
 asv-site: $(VENV)/installed-dev ## build the history as a site that needs no network: .asv/html/index.html

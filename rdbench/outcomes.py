@@ -29,9 +29,13 @@ class StoreError(Exception):
 
 def in_words(problem: BaseException) -> str:
     """An exception in one line, with the file and line of the estimator's code that raised it."""
-    line = f"{type(problem).__name__}: {' '.join(str(problem).split())}".rstrip(": ")[:300]
-    where = _where(problem)
+    line, where = one_line(problem)[:300], _where(problem)
     return f"{line} ({where})" if where else line
+
+
+def one_line(problem: BaseException) -> str:
+    """The name of an exception and its message, in at most 500 characters."""
+    return f"{type(problem).__name__}: {' '.join(str(problem).split())}".rstrip(": ")[:500]
 
 
 def _where(problem: BaseException) -> str:

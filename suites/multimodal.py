@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.references.certified import Certified
 from rdbench.references.shannon import TightShannonBound
@@ -21,6 +23,7 @@ def _absolute() -> Case:
     return Case(name, problem, reference, geometric(0.1, 1.6, 6))
 
 
+@functools.cache  # the entropies of the mixtures are worked out once
 def _build(_dim: int | None) -> tuple[Case, ...]:
     # The lowest valid rate is near the entropy of the component label.
     return (

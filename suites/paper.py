@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.references.certified import Certified
 from rdbench.references.composite import Composite
@@ -31,6 +33,7 @@ def _mixture() -> Case:
     return Case(_MIXTURE[0], problem, Composite(TightShannonBound(source), below), rates)
 
 
+@functools.cache  # the entropies of the mixtures are worked out once
 def _build(_dim: int | None) -> tuple[Case, ...]:
     gaussian, laplacian = scalar_gaussian(), LaplacianSource(0.0, 1.0)
     return (

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from rdbench.check.state import changed, explained, kept, snapshot
 from rdbench.fitting.support import refused_rest, uncovered
 from rdbench.outcomes import in_words
 from rdbench.run.seeds import seed_for
-from rdbench.run.views import apart, make_view
+from rdbench.run.views import make_view
 from rdbench.types import Estimator, RdbenchError, Refusal, TestChannel, Unsupported, View
 
 _POOL = 100_000  # draws behind a view that holds no source
@@ -136,9 +136,8 @@ def attempt(
     The streams depend on the seed and the dimension, not on the probe, so that probes which
     differ by a shift, a scale and a rotation see the same draws, transformed.
     """
-    data = stream(options.seed, probe.dim, "data")
     own = stream(options.seed, "fit")
-    view = _bare_view(probe, estimator, data) if options.bare else _view(probe, estimator, options)
+    view = _view(probe, estimator, options)
     listener = Listener(options.effort or effort, options.stop_after, options.most_steps, look)
     found = Attempt(probe, listener)
     fresh: Tensor = own.get_state()
@@ -248,16 +247,12 @@ def differing(first: tuple[Any, ...], second: tuple[Any, ...]) -> str:
 
 
 def _view(probe: Probe, estimator: Estimator, options: Options) -> View:
-    data = stream(options.seed, probe.dim, "data")
-    needs = estimator.info.needs
+    """The runner's view, or one through which nothing of the source can be reached."""
+    data, needs = stream(options.seed, probe.dim, "data"), estimator.info.needs
     view, _ = make_view(probe.problem, needs, data, torch.device("cpu"), options.n_train)
-    return view
-
-
-def _bare_view(probe: Probe, estimator: Estimator, data: Generator) -> View:
-    """The same draws, but nothing of the source can be reached through the view."""
-    problem, needs = apart(probe.problem), estimator.info.needs
-    pool, place = problem.source.sample(_POOL, data).double(), 0
+    if not options.bare:
+        return view
+    pool, place = probe.problem.source.sample(_POOL, data).double(), 0
 
     def sample(n: int) -> Tensor:
         nonlocal place
@@ -265,16 +260,4 @@ def _bare_view(probe: Probe, estimator: Estimator, data: Generator) -> View:
         place = (place + n) % len(pool)
         return pool[index]
 
-    support = pmf = None
-    if "support" in needs and hasattr(problem.source, "support"):
-        finite: Any = problem.source
-        support, pmf = finite.support.clone(), finite.pmf.clone()
-    return View(
-        dim=probe.dim,
-        distortion=problem.distortion,
-        device=torch.device("cpu"),
-        sample=sample,
-        log_prob=probe.log_prob if "density" in needs else None,
-        support=support,
-        pmf=pmf,
-    )
+    return replace(view, sample=sample, log_prob=probe.log_prob if "density" in needs else None)

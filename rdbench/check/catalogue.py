@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any
 
-from rdbench.check import (
-    answers,
-    claims,
-    conditional,
-    invariance,
-    limits,
-    protocol,
-    repeat,
-)
+from rdbench.check import answers, claims, conditional, invariance, limits, protocol, repeat
 from rdbench.check.bench import Bench
 from rdbench.check.findings import Finding, Outcome, failed, skipped
+from rdbench.check.points import FIVE, LAPLACIAN
 from rdbench.outcomes import in_words
 from rdbench.types import EstimatorInfo, RdbenchError
 
@@ -39,11 +32,11 @@ CHECKS: dict[str, Callable[[Bench], Outcome]] = {
     "monotone": claims.monotone,
     "conditional": conditional.conditional,
     "no peeking": claims.no_peeking,
-    "shift": invariance.shift,
-    "scale": invariance.scale,
-    "rotation": invariance.rotation,
-    "dimensions": limits.dimensions,
-    "absolute error": limits.absolute_error,
+    "shift": partial(invariance.invariant, name="shift"),
+    "scale": partial(invariance.invariant, name="scale"),
+    "rotation": partial(invariance.invariant, name="rotation"),
+    "dimensions": partial(limits.works, probe=FIVE),
+    "absolute error": partial(limits.works, probe=LAPLACIAN),
     "budget": limits.budget,
     "effort": limits.effort,
     "few points": limits.few_points,
@@ -104,7 +97,7 @@ def findings(
         if bench is None or broken:
             yield Finding(name, "skip", f"{broken} {MEND}", 0.0)
             continue
-        found = _timed(name, functools.partial(check, bench))
+        found = _timed(name, partial(check, bench))
         yield found
         if found.verdict == "fail" and name in _FIRST:
             broken = name

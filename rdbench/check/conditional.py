@@ -34,8 +34,9 @@ _CLAIM_SLACK = 0.08  # nats
 def conditional(bench: Bench) -> Outcome:
     """The draws belong to the kind that is stated."""
     faults: list[str] = []
-    known = 0
     points = _points(bench)
+    if not points:
+        return skipped("no channel to draw from")
     for one in points:
         where = f"{one.probe.label}, beta = {one.channel.beta:.4g}"
         try:
@@ -45,11 +46,8 @@ def conditional(bench: Bench) -> Outcome:
                 fault = _boltzmann(one.channel, one.probe)
         except Exception as problem:  # an estimator's code may raise anything
             fault = f"drawing from p(y|x) raised {in_words(problem)}"
-        known += 1
         if fault:
             faults.append(f"{where}: {fault}")
-    if not known:
-        return skipped("no channel to draw from")
     kinds = sorted({one.channel.conditional_kind for one in points})
     return judged(faults, f"the draws are of the kind that is stated ({', '.join(kinds)})")
 

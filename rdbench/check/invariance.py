@@ -28,21 +28,6 @@ _SLACK = 0.1  # nats by which audited gaps may differ
 _SHARE = 0.5  # and, besides, this share of the smaller one
 
 
-def shift(bench: Bench) -> Outcome:
-    """The mean of the source does not matter."""
-    return _invariant(bench, "shift")
-
-
-def scale(bench: Bench) -> Outcome:
-    """The scale of the source does not matter."""
-    return _invariant(bench, "scale")
-
-
-def rotation(bench: Bench) -> Outcome:
-    """The axes do not matter under squared error."""
-    return _invariant(bench, "rotation")
-
-
 def gap_apart(first: Judged | None, second: Judged | None) -> tuple[float, float] | None:
     """Two audited gaps that differ by more than noise; None where they agree or are unknown."""
     if first is None or second is None or first.interval is None or second.interval is None:
@@ -55,7 +40,8 @@ def gap_apart(first: Judged | None, second: Judged | None) -> tuple[float, float
     return (a.gap, b.gap) if abs(a.gap - b.gap) > allowed else None
 
 
-def _invariant(bench: Bench, name: str) -> Outcome:
+def invariant(bench: Bench, name: str) -> Outcome:
+    """The mean ("shift"), the scale or the axes ("rotation") of the source do not matter."""
     info = bench.estimator.info
     declared = bool({name, f"{name}:{bench.preset}"} & info.not_invariant)
     if not bench.continuous:

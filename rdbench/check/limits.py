@@ -10,7 +10,7 @@ from rdbench.check.bench import Bench
 from rdbench.check.claims import fault_of_side
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
 from rdbench.check.forms import faults_of_channels
-from rdbench.check.points import CLAIM_TOLERANCE, FIVE, LAPLACIAN, impossibility
+from rdbench.check.points import CLAIM_TOLERANCE, FIVE, impossibility
 from rdbench.check.problems import Probe, constant, letters, scalar
 
 _SILENCE = 3.0  # CPU seconds; what is asked for is a call every 0.2
@@ -85,17 +85,8 @@ def effort(bench: Bench) -> Outcome:
     return passed(f"{steps} gradient steps at effort {bench.effort:g}, more at {_MORE:g} times it")
 
 
-def dimensions(bench: Bench) -> Outcome:
-    """Five dimensions, and a ladder of slopes that falls."""
-    return _works(bench, FIVE)
-
-
-def absolute_error(bench: Bench) -> Outcome:
-    """A Laplacian under absolute error."""
-    return _works(bench, LAPLACIAN)
-
-
-def _works(bench: Bench, probe: Probe) -> Outcome:
+def works(bench: Bench, probe: Probe) -> Outcome:
+    """The problem is refused, or answered in form with nothing impossible."""
     if not bench.continuous:
         return skipped("it refuses continuous sources")
     found = bench.fit(probe)

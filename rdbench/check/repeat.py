@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from rdbench.check.attempts import Attempt, Options, differing, fingerprint
 from rdbench.check.bench import Bench
 from rdbench.check.findings import Outcome, failed, judged, passed, skipped
@@ -24,7 +27,8 @@ def deterministic(bench: Bench) -> Outcome:
             "a global random state (torch.randn without generator=..., torch.nn layers, numpy, "
             "random) or state kept between fits"
         )
-    moved = _moved(first)
+    now = (fingerprint(channel, first.probe) for channel in first.channels)
+    moved = _first_difference(first.prints, now)
     if moved:
         return failed(
             f"a channel changes in {moved} after it was yielded; this usually means that its "
@@ -38,19 +42,11 @@ def deterministic(bench: Bench) -> Outcome:
 def _difference(first: Attempt, second: Attempt) -> str:
     if len(first.answers) != len(second.answers) or len(first.prints) != len(second.prints):
         return "the number of answers"
-    for a, b in zip(first.prints, second.prints, strict=True):
-        what = differing(a, b)
-        if what:
-            return what
-    return ""
+    return _first_difference(first.prints, second.prints)
 
 
-def _moved(found: Attempt) -> str:
-    for channel, early in zip(found.channels, found.prints, strict=True):
-        what = differing(early, fingerprint(channel, found.probe))
-        if what:
-            return what
-    return ""
+def _first_difference(prints: Iterable[Any], others: Iterable[Any]) -> str:
+    return next(filter(None, map(differing, prints, others)), "")
 
 
 def checkpoints(bench: Bench) -> Outcome:

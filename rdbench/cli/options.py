@@ -62,7 +62,9 @@ _jobs = partial(_option, 1, "Cells that run at the same time.")
 _threads = partial(_option, 1, "Threads of each cell.")
 _dry_run = partial(_option, False, "Check everything and list the cells; run and write nothing.")
 _verbose = partial(
-    _option, False, "All columns; otherwise a terminal shows those that fit, a line a row."
+    _option,
+    False,
+    "Show all columns; otherwise those that fit the terminal, one line per row.",
 )
 
 
@@ -84,7 +86,9 @@ class RunOptions:
     budget: str = _option(
         "default", "quick, default or full: scales training steps and samples, not seconds."
     )
-    cases: str | None = _option(None, "Only cases with this name, or SUITE/NAME.", "GLOB")
+    cases: str | None = _option(
+        None, "Only cases whose name, or SUITE/NAME, matches, such as 'paper*'.", "GLOB"
+    )
     n_train: int | None = _option(
         None, "Train on N fixed samples, instead of new ones at every step.", "N"
     )
@@ -96,7 +100,7 @@ class RunOptions:
     fresh: bool = _option(False, "Re-run cells that already have results.")
     trace: bool = _option(
         False,
-        "Audit the checkpoints of every fit as well, with its clock stopped: accuracy against "
+        "Audit the checkpoints of every fit as well (this time is not counted): accuracy against "
         "time, shown by `rdbench export --what traces`.",
     )
     draws: int = _option(
@@ -152,7 +156,7 @@ class TableOptions:
         None, "md, latex, csv or html. Default: by the ending of --out, else md."
     )
     metric: str = _option("gap", "gap, median_gap, good_to, cpu_s, ...")
-    by: str = _option("case,estimator", "The columns that tell the rows apart.")
+    by: str = _option("case,estimator", "Columns that identify a row.")
     against: str | None = _option(
         None,
         "Instead of a metric: each gap minus the gap of this estimator (such as nerd:paper), "
@@ -207,11 +211,13 @@ class CertifyOptions:
     """Compute the certified truth again, or check it."""
 
     suite: str = _suites("all")
-    cases: str = _option("*", "Only tables with this name.", "GLOB")
+    cases: str = _option("*", "Only tables whose name matches.", "GLOB")
     out: Path | None = _option(None, "The folder for the tables.", "DIR")
     report: Path | None = _option(None, "The folder for the readable summary.", "DIR")
     check: bool = _option(False, "Compute shipped certificates again and compare.")
-    sample: int | None = _option(None, "With --check: N at random. Default: all.", "N")
+    sample: int | None = _option(
+        None, "With --check: only N certificates, chosen at random. Default: all.", "N"
+    )
     seconds: float = _option(float("inf"), "With --check: CPU seconds it may take.")
     seed: int = _option(0, "With --check: chooses the certificates.")
 
@@ -234,7 +240,7 @@ class CheckOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MergeOptions:
-    """Combine results folders; the newest row of a cell wins."""
+    """Combine results folders; the newest record of a cell wins."""
 
     folders: list[Path] = _option(MISSING, "Results folders.", "DIR...", argument=True)
     into: Path = _option(MISSING, "The folder that receives their results.", "DIR")

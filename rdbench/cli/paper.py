@@ -14,7 +14,7 @@ from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
 from rdbench.cli.messages import warn
 from rdbench.cli.options import PaperOptions
-from rdbench.cli.progress import Progress, console, interrupted, list_cells
+from rdbench.cli.progress import Progress, announce, console, interrupted
 from rdbench.cli.truth import TruthSources
 from rdbench.report.files import write_whole
 from rdbench.reproduce import paper as papers
@@ -49,7 +49,9 @@ def execute(options: PaperOptions) -> int:
     out = console()
     if options.out is None:
         if options.name is not None:
-            raise RdbenchError(f"where to? rdbench paper {options.name} --out DIR")
+            raise RdbenchError(
+                f"give --out, the folder for the figures: rdbench paper {options.name} --out DIR"
+            )
         for name, paper in chosen.items():
             out.print(f"{name}  {paper.title}", markup=False, soft_wrap=True)
         return 0
@@ -81,14 +83,8 @@ def _reproduce(
     wanted = {cell.id: cell for plan in running for cell in plan.cells}
     groups = to_run(running, held.records)
     missing = [cell for cells in groups.values() for cell in cells]
-    out.print(
-        f"{len(wanted)} cells, {len(wanted) - len(missing)} stored already, {len(missing)} to run; "
-        f"results in {results}",
-        markup=False,
-        soft_wrap=True,
-    )
+    announce(list(wanted.values()), missing, results, out, listed=options.dry_run)
     if options.dry_run:
-        list_cells(list(wanted.values()), missing, out)
         return 0
     records = held.records
     if missing:  # opened only to be written to: from records all may be read-only
@@ -107,7 +103,7 @@ def _reproduce(
 
 
 def _check(options: PaperOptions, folder: Path) -> None:
-    parse.one_of("--units", options.units, ("nats", "bits"))
+    parse.units(options.units)
     parse.at_least_one("--jobs", options.jobs)
     parse.at_least_one("--threads", options.threads)
     if options.results is not None and not load(options.results).records:

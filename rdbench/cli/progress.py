@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -76,10 +77,23 @@ def console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
-def list_cells(cells: Sequence[Cell], missing: Iterable[Cell], out: Console) -> None:
-    """Print which cells are stored and which would run."""
+def announce(
+    cells: Sequence[Cell], missing: Sequence[Cell], results: Path, out: Console, *, listed: bool
+) -> None:
+    """Print how many cells are stored and how many would run.
+
+    Args:
+        cells: all that were asked for.
+        missing: those of them that would run.
+        results: the results folder.
+        out: where to.
+        listed: whether each cell is listed as well.
+    """
+    stored = len(cells) - len(missing)
+    line = f"{len(cells)} cells, {stored} stored already, {len(missing)} to run"
+    out.print(f"{line}; results in {results}", markup=False, soft_wrap=True)
     to_run = {cell.id for cell in missing}
-    for cell in cells:
+    for cell in cells if listed else ():
         state = "to run" if cell.id in to_run else "stored"
         slopes = f"{len(cell.slopes)} slope{'s' if len(cell.slopes) > 1 else ''}"
         if cell.n_train is not None:

@@ -1,9 +1,14 @@
-"""``rdbench run``: check everything, run what is missing, show what was found."""
+"""``rdbench run``: check everything, run what is missing, show what was found.
+
+What imports torch is imported where it is used: the fork server is started first, so that it and
+this process import at the same time.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -12,15 +17,14 @@ from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
 from rdbench.cli.messages import note, warn
 from rdbench.cli.options import RunOptions
-from rdbench.cli.progress import Progress, console, interrupted, list_cells
-from rdbench.cli.truth import TruthSources
-from rdbench.outcomes import RdbenchError
-from rdbench.run.plan import BUDGETS, Plan, make_plan
-from rdbench.run.plan import shard as take_shard
-from rdbench.run.pool import Settings, is_done, run_cells
+from rdbench.outcomes import RdbenchError, one_line
+from rdbench.run import server
 from rdbench.run.provenance import gather
 from rdbench.run.records import CellRecord
 from rdbench.run.store import Store, writable
+
+if TYPE_CHECKING:
+    from rdbench.run.plan import Plan
 
 
 def execute(options: RunOptions) -> int:
@@ -29,6 +33,13 @@ def execute(options: RunOptions) -> int:
     Raises:
         RdbenchError: bad input, before anything runs.
     """
+    _check(options)
+    if not options.dry_run:
+        server.start()
+    from rdbench.cli.progress import Progress, announce, console, interrupted
+    from rdbench.run.plan import shard as take_shard
+    from rdbench.run.pool import Settings, is_done, run_cells
+
     out = console()
     plan = _plan(options)
     cells = list(plan.cells)
@@ -45,17 +56,11 @@ def execute(options: RunOptions) -> int:
         for cell in cells
         if options.fresh or not is_done(held.records.get(cell.id), retry=options.retry)
     ]
-    out.print(
-        f"{len(cells)} cells, {len(cells) - len(missing)} stored already, {len(missing)} to run; "
-        f"results in {options.results}",
-        markup=False,
-        soft_wrap=True,
-    )
+    announce(cells, missing, options.results, out, listed=options.dry_run)
     untraced = sum(not held.records[cell.id].trace for cell in cells if cell not in missing)
     if options.trace and untraced:
         note(f"{untraced} of the stored cells have no trace; --fresh runs them again")
     if store is None:
-        list_cells(cells, missing, out)
         return 0
     if missing:
         if options.jobs > 1:  # the longest first, so that no long cell runs alone at the end
@@ -81,10 +86,10 @@ def execute(options: RunOptions) -> int:
     return 0 if all(is_done(record) for record in records) else 1
 
 
-def _plan(options: RunOptions) -> Plan:
+def _check(options: RunOptions) -> None:
+    """Refuse what is wrong by itself, whatever the suites and estimators are."""
     if options.rates is not None and options.betas is not None:
         raise RdbenchError("give --rates or --betas, not both")
-    parse.one_of("--budget", options.budget, tuple(BUDGETS))
     parse.units(options.units)
     parse.at_least_one("--jobs", options.jobs)
     parse.at_least_one("--threads", options.threads)
@@ -97,6 +102,12 @@ def _plan(options: RunOptions) -> Plan:
     _check_device(options.device)
     if options.shard is not None:
         parse.shard(options.shard)
+
+
+def _plan(options: RunOptions) -> Plan:
+    from rdbench.run.plan import BUDGETS, make_plan
+
+    parse.one_of("--budget", options.budget, tuple(BUDGETS))
     return make_plan(
         registry.load_suites(options.suite),
         registry.choose_all(options.estimators),
@@ -135,8 +146,9 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
 
         print_summary(records, options.units, out, verbose=options.verbose)
     except Exception as problem:
-        warn(f"no table: {type(problem).__name__}: {problem}")
+        warn(f"no table: {one_line(problem)}")
     try:
+        from rdbench.cli.truth import TruthSources
         from rdbench.report.figures import save_run_figures
 
         saved = save_run_figures(
@@ -150,7 +162,7 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
         for path in saved:
             out.print(f"picture: {path}", markup=False, soft_wrap=True)
     except Exception as problem:
-        warn(f"no picture: {type(problem).__name__}: {problem}")
+        warn(f"no picture: {one_line(problem)}")
 
 
 def variants(options: RunOptions) -> dict[str, str]:

@@ -8,79 +8,73 @@ own state again when it goes on.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+
+Ambient = Mapping[str, Any]
+"""The settings that the arithmetic of a process depends on, by the names of `_PARTS`."""
 
 _DENORMAL = 1e-310
 
 
-@dataclass(frozen=True)
-class Ambient:
-    """The settings that the arithmetic of a process depends on."""
+def _set_device(wanted: torch.device) -> None:
+    if torch.get_default_device() != wanted:
+        torch.set_default_device(None)  # leaves the mode that set_default_device enters
+        if torch.get_default_device() != wanted:
+            torch.set_default_device(wanted)
 
-    dtype: torch.dtype
-    device: torch.device
-    threads: int
-    grad: bool
-    deterministic: bool
-    precision: str
-    anomaly: tuple[bool, bool]
-    flushes: bool
-    errors: Any
-    torch_random: Tensor
-    numpy_random: Any
-    python_random: Any
+
+def _set_threads(wanted: int) -> None:
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
+
+
+_PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "device": (torch.get_default_device, _set_device),
+    "threads": (torch.get_num_threads, _set_threads),
+    "grad": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "deterministic": (
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+    "precision": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    "anomaly": (
+        lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+        lambda flags: torch.autograd.set_detect_anomaly(*flags),
+    ),
+    "flushes": (
+        lambda: float(torch.tensor(_DENORMAL, dtype=torch.float64, device="cpu") * 1.0) == 0.0,
+        torch.set_flush_denormal,
+    ),
+    "errors": (np.geterr, lambda kinds: np.seterr(**kinds)),
+    "torch_random": (torch.random.get_rng_state, torch.random.set_rng_state),
+    "numpy_random": (np.random.get_state, np.random.set_state),
+    "python_random": (random.getstate, random.setstate),
+}
+"""How each part is read, and how it is put back."""
 
 
 def ambient() -> Ambient:
     """The state now."""
-    return Ambient(
-        dtype=torch.get_default_dtype(),
-        device=torch.get_default_device(),
-        threads=torch.get_num_threads(),
-        grad=torch.is_grad_enabled(),
-        deterministic=torch.are_deterministic_algorithms_enabled(),
-        precision=torch.get_float32_matmul_precision(),
-        anomaly=(torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
-        flushes=float(torch.tensor(_DENORMAL, dtype=torch.float64, device="cpu") * 1.0) == 0.0,
-        errors=np.geterr(),
-        torch_random=torch.random.get_rng_state(),
-        numpy_random=np.random.get_state(),  # noqa: NPY002 (others may draw from it)
-        python_random=random.getstate(),
-    )
+    return {name: read() for name, (read, _) in _PARTS.items()}
 
 
 @contextmanager
 def under(wanted: Ambient) -> Iterator[None]:
     """Run the block in the state ``wanted`` and put back what there was."""
     before = ambient()
-    _enter(wanted, before)
+    _enter(wanted)
     try:
         yield
     finally:
-        _enter(before, ambient())
+        _enter(before)
 
 
-def _enter(wanted: Ambient, now: Ambient) -> None:
-    torch.set_default_dtype(wanted.dtype)
-    if wanted.device != now.device:
-        torch.set_default_device(None)  # leaves the mode that set_default_device enters
-        if torch.get_default_device() != wanted.device:
-            torch.set_default_device(wanted.device)
-    if wanted.threads != now.threads:
-        torch.set_num_threads(wanted.threads)
-    torch.set_grad_enabled(wanted.grad)
-    torch.use_deterministic_algorithms(wanted.deterministic)
-    torch.set_float32_matmul_precision(wanted.precision)
-    torch.autograd.set_detect_anomaly(*wanted.anomaly)
-    torch.set_flush_denormal(wanted.flushes)
-    np.seterr(**wanted.errors)
-    torch.random.set_rng_state(wanted.torch_random)
-    np.random.set_state(wanted.numpy_random)  # noqa: NPY002
-    random.setstate(wanted.python_random)
+def _enter(wanted: Ambient) -> None:
+    for name, (_, put_back) in _PARTS.items():
+        put_back(wanted[name])

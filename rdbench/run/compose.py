@@ -10,6 +10,7 @@ from dataclasses import fields
 import msgspec
 from pebble import ProcessExpired
 
+from rdbench.outcomes import one_line
 from rdbench.run.plan import Cell
 from rdbench.run.points import ended
 from rdbench.run.records import CellRecord, PointRecord, Provenance
@@ -102,8 +103,7 @@ def _end_of(problem: BaseException | None, spool: Spool, timeout: float | None) 
     if isinstance(problem, FutureTimeout):
         return End("error", f"stopped: far too long{during or ' during the fit'}")
     if problem is not None:
-        what = " ".join(f"{type(problem).__name__}: {problem}".split())
-        return End("error", what[:500], getattr(problem, "traceback", None))
+        return End("error", one_line(problem), getattr(problem, "traceback", None))
     return End("crashed", f"the process ended{during} without a word")
 
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.forkserver
-import multiprocessing.resource_tracker
-import os
-import signal
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from pebble import concurrent as pebble
 
+from rdbench.run import server
 from rdbench.run.compose import FINAL, compose
 from rdbench.run.plan import Cell
-from rdbench.run.process import THREAD_VARIABLES, available_memory
+from rdbench.run.process import available_memory
 from rdbench.run.provenance import now, stamp
 from rdbench.run.records import CellRecord, Provenance
 from rdbench.run.spool import Stage, read_spool
@@ -89,7 +85,7 @@ def run_cells(cells: Sequence[Cell], store: Store, settings: Settings, reporter:
     at_start = {cell.id: store.records.get(cell.id) for cell in cells}
     waiting = deque(cells)
     running: dict[Future[None], InFlight] = {}
-    context = _context()
+    context = server.start()
     with tempfile.TemporaryDirectory(prefix="rdbench-") as scratch:
         try:
             while waiting or running:
@@ -181,38 +177,3 @@ def _await_workers(running: dict[Future[None], InFlight]) -> None:
         if not any(p.name in names and p.is_alive() for p in multiprocessing.active_children()):
             return
         time.sleep(0.05)
-
-
-def _context() -> Any:
-    """A fork server that has imported torch and the audit once; spawning where there is none."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["__main__", "rdbench.run.worker", "rdbench.audit", "torch._dynamo"]
-    )
-    # The tracker unblocks signals as it starts, so it has to be there before they are blocked.
-    multiprocessing.resource_tracker.ensure_running()
-    # Ctrl-C reaches the whole group of processes; the server is not to die of it while it imports.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with _one_thread_each():
-            multiprocessing.forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return context
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """No numerical library may start threads in the server: they would not survive the fork."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -16,13 +16,7 @@ import psutil
 import threadpoolctl
 import torch
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+from rdbench.run.server import THREAD_VARIABLES
 
 _PR_SET_PDEATHSIG = 1
 _CGROUP_LIMITS = (
@@ -116,8 +110,6 @@ def _let_the_server_die() -> None:
 
 
 def _die_with_parent() -> None:
-    """A worker whose run was killed must not go on computing for nobody."""
-    if not sys.platform.startswith("linux"):
-        return
+    """A worker whose run was killed must not go on computing for nobody (Linux alone has this)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

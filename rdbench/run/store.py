@@ -155,7 +155,7 @@ def _refusal(folder: Path) -> Iterator[None]:
 
 
 def load(folder: Path) -> Loaded:
-    """Read a results folder; the newest row of a cell wins.
+    """Read a results folder; the newest record of a cell wins.
 
     Raises:
         RdbenchError: there are no results.
@@ -253,7 +253,7 @@ def _take(raw: bytes, path: Path, lines: int, loaded: Loaded) -> int:
             what = "torn last line" if torn else "not a record"
             loaded.warnings.append(f"{where}: {what} ({problem}); skipped")
             continue
-        loaded.records.pop(record.cell, None)  # so that the order is that of the newest rows
+        loaded.records.pop(record.cell, None)  # so that the order is that of the newest records
         loaded.records[record.cell] = record
     return lines + len(parts) - 1
 

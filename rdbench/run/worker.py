@@ -21,6 +21,7 @@ from rdbench import registry
 from rdbench.fitting import answers
 from rdbench.fitting.settings import reseeding
 from rdbench.fitting.support import meant
+from rdbench.outcomes import one_line
 from rdbench.run import points
 from rdbench.run.ambient import Ambient, ambient, under
 from rdbench.run.clock import FitClock
@@ -99,9 +100,8 @@ def _solve(job: Job, spool: SpoolWriter, audit: AuditFunction, sizes: Any) -> En
 
 
 def _failure(problem: BaseException) -> End:
-    what = f"{type(problem).__name__}: {' '.join(str(problem).split())}".rstrip(": ")
     status: Status = "out_of_memory" if is_out_of_memory(problem) else "error"
-    return End(status, what[:500], "".join(traceback.format_exception(problem)))
+    return End(status, one_line(problem), "".join(traceback.format_exception(problem)))
 
 
 class _CellRun:
@@ -223,8 +223,7 @@ class _CellRun:
             )
         except Exception as problem:
             status: Status = "out_of_memory" if is_out_of_memory(problem) else "error"
-            what = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
-            row = points.ended(row, status, f"audit: {what}"[:500])
+            row = points.ended(row, status, f"audit: {one_line(problem)}"[:500])
         else:
             row = points.audited(row, found, time.perf_counter() - began)
         fault = points.bad_numbers(channel, found) or self.impossible(found)

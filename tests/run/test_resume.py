@@ -198,7 +198,7 @@ def test_which_statuses_are_final(
     row["status"] = status
     row["points"][0]["status"] = status
     with (folder / RECORDS).open("a") as file:
-        file.write(json.dumps(row) + "\n")  # the newest row wins
+        file.write(json.dumps(row) + "\n")  # the newest record wins
     assert main([*GOOD, *flags, "--dry-run", "--results", str(folder)]) == 0
     assert f"{to_run} to run" in capsys.readouterr().out
 
