@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import _kernel
-from benchmarks._kernel import Kernel, prepares, scratch
+from benchmarks._kernel import Kernel, prepares
 from benchmarks.gate.sides import ONE_HEAP
 
 
@@ -40,16 +40,6 @@ def test_a_broken_environment_stays_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "rdbench", None)
     with pytest.raises(ModuleNotFoundError, match="rdbench"):
         importing("import rdbench")()
-
-
-def test_a_temporary_folder_goes_with_its_owner():
-    def owner() -> None:
-        return None
-
-    folder = scratch(owner)
-    (folder / "file").write_text("x")
-    del owner
-    assert not folder.exists()
 
 
 CYCLES = """
