@@ -11,10 +11,9 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.references.gaussian import WaterFilling
-from rdbench.references.shannon import mixture_entropy
-from rdbench.sources.gaussian import GaussianSource, orthogonal, vector_gaussian
-from rdbench.sources.mixture import GaussianMixture, eight_modes
-from rdbench.types import Atoms, Claim, Density, Energy, Marginal, Pushforward, TestChannel
+from rdbench.sources.gaussian import GaussianSource, orthogonal
+from rdbench.sources.mixture import GaussianMixture
+from rdbench.types import Atoms, Claim, Density, Energy, Marginal, TestChannel
 
 Shape = Callable[[Tensor], tuple[Tensor, Tensor]]
 """An energy on the line and its derivative."""
@@ -172,24 +171,6 @@ def _wide(source: GaussianSource, beta: float, inflation: float) -> Tensor:
     return (source.stds**2 - 0.5 / beta).clamp(min=0.0) * inflation + 1e-3
 
 
-def optimal_ten(name: str, rate: float) -> tuple[GaussianSource | GaussianMixture, Law, float]:
-    """A source on R^10, the optimal q at a rate (with a density everywhere), and the slope.
-
-    Below the slope at which the eight modes' Shannon bound is tight, q is the deconvolved mixture
-    at that slope: not optimal, but its F is in closed form all the same.
-    """
-    if name == "ramp":
-        source = vector_gaussian(10)
-        beta = WaterFilling(source).slope(rate)
-        variances = (source.stds**2 - 0.5 / beta).clamp(min=0.0) + 1e-4
-        return source, normal(source.mean, (source.basis * variances) @ source.basis.T), beta
-    mixture = eight_modes(10)
-    entropy = mixture_entropy(mixture)
-    beta = math.pi * math.e * math.exp(2.0 * (rate - entropy) / 10.0)
-    noise = min(0.5 / beta, float(mixture.variances.min()) - 1e-3)
-    return mixture, mixture.deconvolved(noise), beta
-
-
 def channel(beta: float, marginal: Marginal, law: Law | None = None) -> TestChannel:
     """A channel that claims nothing; without its law nothing may ask for draws of p(y|x)."""
 
@@ -213,14 +194,6 @@ def energy_of(q: Law) -> Energy:
 def density_of(q: GaussianMixture) -> Density:
     """q as a density."""
     return Density(q.sample, q.log_prob)
-
-
-def pushforward_of(q: GaussianMixture) -> Pushforward:
-    """A single Gaussian as a linear map of N(0, I); a mixture as its own latent law."""
-    if q.size > 1:
-        return Pushforward(lambda z: z, q.dim, prior=density_of(q))
-    root = torch.linalg.cholesky(q.covs[0])
-    return Pushforward(lambda z: q.means[0] + z @ root.T, q.dim)
 
 
 def atom_potential(atoms: Atoms, beta: float) -> Callable[[Tensor], Tensor]:
