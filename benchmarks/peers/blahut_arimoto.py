@@ -36,7 +36,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from benchmarks.peers.rows import BadFile, read, write
+from benchmarks.peers.tables import BadFile, read, write
 from benchmarks.peers.timings import Timing
 from rdbench.inference import finite
 from rdbench.inference.kernels import DenseKernel

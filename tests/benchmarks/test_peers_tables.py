@@ -13,9 +13,8 @@ import pytest
 from benchmarks.peers import table
 from benchmarks.peers.blahut_arimoto import PROBLEMS
 from benchmarks.peers.ratios import Look, of_record
-from benchmarks.peers.rows import BadFile, read, write
 from benchmarks.peers.run import MATCHES, SIDES
-from benchmarks.peers.texts import digits
+from benchmarks.peers.tables import BadFile, digits, read, write
 from benchmarks.peers.timings import HEADER, Timing
 from benchmarks.peers.timings import table as timings_table
 from rdbench import registry
