@@ -17,7 +17,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse
 import sys
-import time
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,7 +28,6 @@ from rdbench.cli.progress import Progress, console, interrupted, list_cells
 from rdbench.reproduce.cells import Planned, planned, to_run
 from rdbench.reproduce.paper import load
 from rdbench.reproduce.settings import SIDE_BY_SIDE
-from rdbench.run.plan import Cell
 from rdbench.run.pool import Settings, run_cells
 from rdbench.run.provenance import gather
 from rdbench.run.store import Store
@@ -40,19 +38,8 @@ def is_dear(plan: Planned) -> bool:
     return plan.part.rates is not None and plan.part.name == SIDE_BY_SIDE
 
 
-def missing_cells(plans: list[Planned], store: Store) -> list[tuple[int, list[Cell]]]:
-    """The cells to run, in order, each list with the draws that its cells have to keep."""
-    seen: set[str] = set()
-    out = []
-    for plan in plans:
-        for draws, cells in to_run([replace(plan, runs=True)], store.records).items():
-            out.append((draws, [cell for cell in cells if cell.id not in seen]))
-            seen |= {cell.id for cell in cells}
-    return [(draws, cells) for draws, cells in out if cells]
-
-
 def main() -> int:
-    """Run what is missing, say how many hours it took."""
+    """Run what is missing, part by part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="*", metavar="PATTERN")
     parser.add_argument("--results", type=Path, default=ROOT / "results" / "paper" / "records")
@@ -61,31 +48,30 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true")
     given = parser.parse_args()
     plans = [
-        replace(plan, cells=tuple(c for c in plan.cells if fnmatchcase(c.title, given.only)))
+        replace(
+            plan, cells=tuple(c for c in plan.cells if fnmatchcase(c.title, given.only)), runs=True
+        )
         for plan in sorted(planned(load("ebrd"), full=True), key=is_dear)
         if not plan.runs
     ]
     store, out = Store(given.results), console()
-    groups = missing_cells(plans, store)
-    missing = [cell for _, cells in groups for cell in cells]
-    every = {cell.id: cell for plan in plans for cell in plan.cells}
-    out.print(f"{len(every)} cells, {len(missing)} to run; results in {given.results}")
     if given.dry_run:
+        every = {cell.id: cell for plan in plans for cell in plan.cells}
+        missing = [cell for cells in to_run(plans, store.records).values() for cell in cells]
         list_cells(list(every.values()), missing, out)
         return 0
-    began = time.monotonic()
-    progress = Progress(missing, given.jobs, "nats", out)
     provenance = gather("cpu", 1, given.jobs)
-    try:
-        with progress:
-            for draws, cells in groups:
-                settings = Settings(provenance, given.jobs, 1, given.timeout, draws=draws)
-                run_cells(cells, store, settings, progress)
-    except KeyboardInterrupt:
-        return interrupted(progress.count, len(missing))
-    finally:
-        hours = (time.monotonic() - began) / 3600.0
-        out.print(f"{progress.count} cells in {hours:.2f} hours with {given.jobs} at a time")
+    for plan in plans:
+        store.refresh()  # parts share cells
+        for draws, cells in to_run([plan], store.records).items():
+            out.print(f"{plan.part.title}: {len(cells)} cells; results in {given.results}")
+            progress = Progress(cells, given.jobs, "nats", out)
+            settings = Settings(provenance, given.jobs, 1, given.timeout, draws=draws)
+            try:
+                with progress:
+                    run_cells(cells, store, settings, progress)
+            except KeyboardInterrupt:
+                return interrupted(progress.count, len(cells))
     return 0
 
 
