@@ -197,14 +197,6 @@ def test_a_start_that_fails_is_no_measurement(monkeypatch):
         startup.Wall().time_command("broken")
 
 
-def test_the_cpu_of_a_start_is_that_of_its_process(monkeypatch):
-    monkeypatch.setitem(startup.COMMANDS, "busy", ("-c", "sum(range(3_000_000))"))
-    clock = startup.Cpu.timer
-    before = clock()
-    startup.Cpu().time_command("busy")
-    assert clock() > before
-
-
 def test_memory_is_kept_before_a_kernel_is_made_and_a_wrong_one_is_not_timed(monkeypatch):
     done = []  # this process goes on to test other things and must not keep its memory
 
