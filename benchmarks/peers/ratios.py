@@ -15,7 +15,7 @@ from benchmarks.peers.tables import Table, among, between
 from rdbench.run.records import CellRecord, TracePoint
 from rdbench.run.store import load
 
-SHARES = (0.05, 0.01)
+TARGETS = (0.05, 0.01)
 """Targets in nats over the square root of d."""
 
 
@@ -149,7 +149,7 @@ def pairs(looks: Sequence[Look]) -> list[Pair]:
         _pair(aim, seed, sides["authors"], sides["ours"])
         for (_, seed), sides in fits.items()
         if len(sides) == 2
-        for aim in (*(f"{share:g} √d" for share in SHARES), "authors' best")
+        for aim in (*(f"{target:g} √d" for target in TARGETS), "authors' best")
     ]
     order = list(dict.fromkeys(look.match for look in looks))
     return sorted(found, key=lambda pair: order.index(pair.match))
