@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -256,9 +257,12 @@ def _line(
 ) -> Case:
     """Atoms on the line; without any, those of `wgd` at its defaults."""
     beta = reference.slope(rate)
-    at = _wgd(source, beta) if atoms is None else atoms
-    gap = lambda: _on_the_line(source, reference, at, beta)  # noqa: E731
-    return _heavy(name, beta, at, source, reference, gap, stream)
+    if atoms is None:
+        (answer,) = fitted("wgd", Problem(source, SquaredError()), [beta], (81, 82))
+        assert isinstance(answer.marginal, Atoms)
+        atoms = answer.marginal
+    gap = partial(_on_the_line, source, reference, atoms, beta)
+    return _heavy(name, beta, atoms, source, reference, gap, stream)
 
 
 def _even(count: int, half: float, shaped: bool = False) -> Atoms:
@@ -267,15 +271,24 @@ def _even(count: int, half: float, shaped: bool = False) -> Atoms:
     return Atoms(points, torch.log_softmax(-0.5 * shaped * points[:, 0].square(), 0))
 
 
-def _wgd(source: Any, beta: float) -> Atoms:
-    estimator = registry.choose("wgd").estimator
-    problem = Problem(source, SquaredError())
-    data = Generator().manual_seed(81)
+def fitted(
+    name: str, problem: Problem, betas: Sequence[float], seeds: tuple[int, int]
+) -> list[TestChannel]:
+    """The channels of an estimator at its defaults, the smallest slope first.
+
+    Args:
+        name: the estimator.
+        problem: the problem.
+        betas: slopes in nats.
+        seeds: of the training samples and of the fit.
+    """
+    estimator = registry.choose(name).estimator
+    data, stream = (Generator().manual_seed(seed) for seed in seeds)
     view, _ = make_view(problem, estimator.info.needs, data, torch.device("cpu"))
-    (answer,) = estimator.fit(view, [beta], Generator().manual_seed(82), UNWATCHED)
-    assert isinstance(answer, TestChannel)
-    assert isinstance(answer.marginal, Atoms)
-    return answer.marginal
+    answers = list(estimator.fit(view, betas, stream, UNWATCHED))
+    channels = [answer for answer in answers if isinstance(answer, TestChannel)]
+    assert len(channels) == len(betas)
+    return sorted(channels, key=lambda one: one.beta)
 
 
 def _grid_in_the_plane() -> Case:

@@ -13,16 +13,15 @@ import torch
 from torch import Generator
 
 from benchmarks.coverage import laws
-from benchmarks.coverage.cases import UNWATCHED, Case
+from benchmarks.coverage.cases import Case, fitted
 from rdbench import registry
 from rdbench.audit import SIZES, audit
 from rdbench.audit.annealed import annealed
 from rdbench.audit.averages import mean_of
 from rdbench.audit.importance import density
 from rdbench.audit.symbols import draw_symbols
-from rdbench.run.views import make_view
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Density, TestChannel
+from rdbench.types import Density
 
 Row = dict[str, str | int | float]
 Work = Iterator[tuple[str, Callable[[], list[Row]]]]
@@ -133,16 +132,12 @@ def mixtures() -> Work:
 def _mixture(suite: str, dim: int | None, name: str, rates: tuple[float, ...]) -> list[Row]:
     found = registry.load_suite(suite).cases(None if dim is None else [dim])
     case = next(case for case in found if case.name == name)
-    estimator = registry.choose("mixture_em").estimator
-    data, stream = (Generator().manual_seed(seed) for seed in (1201, 1202))
-    view, _ = make_view(case.problem, estimator.info.needs, data, torch.device("cpu"))
     betas = [case.reference.slope(rate) for rate in rates]
     began = time.process_time()
-    answers = list(estimator.fit(view, betas, stream, UNWATCHED))
+    answers = fitted("mixture_em", case.problem, betas, (1201, 1202))
     fit_s = time.process_time() - began
     rows: list[Row] = []
-    for rate, answer in zip(rates, sorted(answers, key=lambda a: a.beta), strict=True):
-        assert isinstance(answer, TestChannel)
+    for rate, answer in zip(rates, answers, strict=True):
         marginal, distortion = answer.marginal, case.problem.distortion
         assert isinstance(marginal, Density)
         generator = Generator().manual_seed(1203)
