@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +80,11 @@ def _load() -> Kernel:
 
     plain = _plain(200)
     lines = [msgspec.json.encode(msgspec.convert(cell, CellRecord)) + b"\n" for cell in plain]
-    folder = tempfile.TemporaryDirectory()  # goes with the kernel, which holds it
-    (Path(folder.name) / RECORDS).write_bytes(b"".join(lines))
+    folder = Path(tempfile.mkdtemp(prefix="rdbench-kernel-"))
+    (folder / RECORDS).write_bytes(b"".join(lines))
+
+    def work() -> Any:
+        return load(folder)
 
     def check(found: Any) -> None:
         assert not found.warnings, found.warnings[0]
@@ -88,7 +93,8 @@ def _load() -> Kernel:
             loaded = msgspec.to_builtins(found.records[cell["cell"]])
             _same(loaded, cell, f"cell {cell['cell']}")
 
-    return Kernel(lambda: load(Path(folder.name)), check, len(plain))
+    weakref.finalize(work, shutil.rmtree, folder, ignore_errors=True)  # the folder goes with it
+    return Kernel(work, check, len(plain))
 
 
 RECORDS: dict[str, Prepare] = {"store_load": _load}
