@@ -2,6 +2,7 @@
 
 import math
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from scipy.stats import binom
 
 from benchmarks._cases import CASES
 from benchmarks.gate import compare, fits, gaps
-from benchmarks.gate.accuracy import Cell
+from benchmarks.gate.accuracy import Cell, Measured
+from benchmarks.gate.options import parse
 from benchmarks.gate.report import failing, ordered, summary
+from benchmarks.gate.sides import Side
 from benchmarks.gate.verdicts import (
     Finding,
     Pair,
@@ -249,3 +252,27 @@ def test_the_worst_comes_first_and_only_regressions_fail():
     assert summary(found, False) == "REGRESSION: 3 metrics: 1 missing, 1 slower, 1 ok"
     harmless = [Finding("a", v) for v in ("ok", "suspected", "mended", "new", "both fail")]
     assert summary(harmless, False).startswith("no regression: 5 metrics")
+
+
+def test_the_whole_comparison_on_invented_measurements(monkeypatch):
+    def measure(side: Any, cells: Any, seeds: Any, folder: str) -> Measured:
+        found = Measured()
+        for cell, seed in ((cell, seed) for cell in cells for seed in seeds):
+            for band in range(3):
+                bad = (side.name, cell.estimator, band) == ("HEAD", "wgd", 2)
+                found.points[cell, band, seed] = Point(0.5 if bad else 0.001, 1e-4)
+            slow = (side.name, cell.estimator) == ("HEAD", "nerd")
+            found.cpu_s[cell, seed] = 2.0 if slow else 1.0
+        return found
+
+    monkeypatch.setattr(compare, "measure", measure)
+    monkeypatch.setattr(fits, "measure", measure)
+    monkeypatch.setattr(compare, "offers", lambda side, cell: True)
+    base, head = Side("BASE", "", Path(), Path(), ""), Side("HEAD", "", Path(), Path(), "")
+    options = parse(["HEAD", "--only", "paper-d2/wgd,paper-d2/nerd,random-500"])
+    found = {one.metric: one.verdict for one in compare.compare(base, head, options)}
+    assert set(found) == options.metrics
+    assert {metric: verdict for metric, verdict in found.items() if verdict != "ok"} == {
+        "gap/paper-d2/wgd/high": "worse",
+        "fit/paper-d2/nerd": "slower",
+    }
