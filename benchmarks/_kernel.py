@@ -5,13 +5,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 
@@ -67,17 +62,3 @@ def keep_memory() -> None:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(_TOP_PAD, 64 * 2**20)
-
-
-_IN_MEMORY = Path("/dev/shm")
-
-
-def scratch(owner: Callable[[], Any]) -> Path:
-    """A temporary folder that goes when ``owner`` does.
-
-    In memory where the system has that: the CPU time of a sync to a disk depends on the disk.
-    """
-    where = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="rdbench-kernel-", dir=where))
-    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
-    return folder

@@ -1,20 +1,17 @@
-"""The results folder: records appended, loaded and exported; and certified truth looked up."""
+"""The results folder, loaded."""
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import json
 import math
+import shutil
+import tempfile
 import weakref
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from numpy import ndarray
-from numpy.testing import assert_allclose
 
-from benchmarks._kernel import Kernel, Prepare, prepares, scratch
+from benchmarks._kernel import Kernel, Prepare, prepares
 
 _POINTS = 8
 
@@ -63,14 +60,6 @@ def _plain(cells: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _records(plain: list[dict[str, Any]]) -> list[Any]:
-    import msgspec
-
-    from rdbench.run.records import CellRecord
-
-    return [msgspec.convert(cell, CellRecord) for cell in plain]
-
-
 def _same(found: dict[str, Any], plain: dict[str, Any], where: str) -> None:
     """Every value of ``plain`` is in ``found``; what it lacks, a default filled in."""
     for name, value in plain.items():
@@ -83,39 +72,16 @@ def _same(found: dict[str, Any], plain: dict[str, Any], where: str) -> None:
 
 
 @prepares
-def _append() -> Kernel:
-    from rdbench.run.store import RECORDS, Store
-
-    plain = _plain(50)
-    records = _records(plain)
-
-    def work() -> bytes:
-        # The file is emptied first: no call has more of it to deal with than another.
-        path = store.folder / RECORDS
-        path.write_bytes(b"")
-        for record in records:
-            store.append(record)
-        return path.read_bytes()
-
-    def check(found: bytes) -> None:
-        assert found.endswith(b"\n"), "the last line is torn"
-        lines = found.decode().splitlines()
-        assert len(lines) == len(plain), f"{len(lines)} lines instead of {len(plain)}"
-        for number, (line, cell) in enumerate(zip(lines, plain, strict=True), 1):
-            _same(json.loads(line), cell, f"line {number}")
-
-    store = Store(scratch(work))
-    weakref.finalize(work, store.close)
-    return Kernel(work, check, len(plain))
-
-
-@prepares
 def _load() -> Kernel:
     import msgspec
 
+    from rdbench.run.records import CellRecord
     from rdbench.run.store import RECORDS, load
 
     plain = _plain(200)
+    lines = [msgspec.json.encode(msgspec.convert(cell, CellRecord)) + b"\n" for cell in plain]
+    folder = Path(tempfile.mkdtemp(prefix="rdbench-kernel-"))
+    (folder / RECORDS).write_bytes(b"".join(lines))
 
     def work() -> Any:
         return load(folder)
@@ -127,104 +93,8 @@ def _load() -> Kernel:
             loaded = msgspec.to_builtins(found.records[cell["cell"]])
             _same(loaded, cell, f"cell {cell['cell']}")
 
-    folder = scratch(work)
-    lines = [msgspec.json.encode(record) + b"\n" for record in _records(plain)]
-    (folder / RECORDS).write_bytes(b"".join(lines))
+    weakref.finalize(work, shutil.rmtree, folder, ignore_errors=True)  # the folder goes with it
     return Kernel(work, check, len(plain))
 
 
-@prepares
-def _export() -> Kernel:
-    from rdbench.report.export import frame, write
-
-    plain = _plain(125)
-    records = _records(plain)
-    expected = [(cell, point) for cell in plain for point in cell["points"]]
-
-    def work() -> Path:
-        write(frame(records, "points"), "csv", out)
-        return out
-
-    def check(found: Path) -> None:
-        with found.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert len(rows) == len(expected), f"{len(rows)} rows instead of {len(expected)}"
-        for row, (cell, point) in zip(rows, expected, strict=True):
-            truth = 0.5 * (point["truth_lo"] + point["truth_hi"])
-            claimed = point["claimed_rate"] + point["beta"] * point["claimed_distortion"]
-            values = point | {name: cell[name] for name in ("cell", "case", "estimator", "seed")}
-            values |= {"distortion": "squared_error", "distortion_value": point["distortion"]}
-            values |= {"claimed_gap": claimed - truth, **cell["cost"]}
-            for name, value in values.items():
-                if isinstance(value, str):
-                    same = row[name] == value
-                else:
-                    same = math.isclose(float(row[name]), value, abs_tol=1e-12)
-                assert same, f"{name} is {row[name]!r}, not {value!r}"
-
-    out = scratch(work) / "points.csv"
-    return Kernel(work, check, len(expected))
-
-
-@prepares
-def _lookup() -> Kernel:
-    from rdbench.references import shipped
-    from rdbench.suites.scalar import SUITE
-
-    case = next(c for c in SUITE.cases() if c.name == "laplacian-squared")
-    shared, rates, times = cast(Any, case.reference), case.rates, 5
-    if any(shared.key(shared.slope(rate)) not in shared.table.centres for rate in rates):
-        raise NotImplementedError("this commit ships no certificates of the Laplacian")
-
-    def once() -> list[Any]:
-        # Nothing is remembered: the table is read again, and every certificate looked for.
-        shipped.shipped.cache_clear()
-        reference = dataclasses.replace(shared)
-        return [reference.point(reference.slope(rate)) for rate in rates]
-
-    def check(found: list[Any]) -> None:
-        assert len(found) == times * len(rates), f"{len(found)} points"
-        for rate, point in zip(times * rates, found, strict=True):
-            assert point.lagrangian.width <= 1e-7, "the bracket of F* is too wide"
-            # The slope of a rate is found to a few digits.
-            assert_allclose(point.rate.mid, rate, rtol=0, atol=1e-3, equal_nan=False)
-            for end in ("lo", "hi"):
-                total = getattr(point.rate, end) + point.beta * point.distortion.mid
-                off = total - getattr(point.lagrangian, end)
-                assert abs(off) <= 0.51 * point.beta * point.distortion.width, "F is not R + beta D"
-        for point in found[: len(rates) : 3]:
-            lower, upper, distortion = _laplacian(point.beta)
-            assert lower <= point.lagrangian.lo, f"F* = {point.lagrangian.lo:g} < {lower:g} nats"
-            assert point.lagrangian.hi <= upper, f"F* = {point.lagrangian.hi:g} > {upper:g} nats"
-            assert_allclose(point.distortion.mid, distortion, rtol=0.003, equal_nan=False)
-
-    return Kernel(lambda: [p for _ in range(times) for p in once()], check, times * len(rates))
-
-
-def _laplacian(beta: float) -> tuple[float, float, float]:
-    """A lower and an upper bound of F* (nats) of Laplace(0, 1) under squared error, and about D*.
-
-    Blahut's certificate after plain iterations on a grid. Its nodes carry the masses of their
-    cells of width h, which is X plus an error of variance h^2 / 12 at the most.
-    """
-    x, h = np.linspace(-15.0, 15.0, 401, retstep=True)
-    below = np.concatenate([0.5 * (x[1:] + x[:-1]), [np.inf]])
-    tail = 0.5 * np.exp(-np.abs(below))
-    p = np.diff(np.where(below < 0.0, tail, 1.0 - tail), prepend=0.0)
-    rho: ndarray = np.subtract.outer(x, x) ** 2
-    kernel = np.exp(-beta * rho)
-    w = p.copy()
-    for _ in range(1000):
-        w *= (p / (kernel @ w)) @ kernel
-    z = kernel @ w
-    f, error = -float(p @ np.log(z)), beta * float(h) ** 2 / 12.0
-    gap = math.log(float(((p / z) @ kernel).max()))
-    return f - gap - error, f + error, float(p @ ((kernel * rho) @ w / z))
-
-
-RECORDS: dict[str, Prepare] = {
-    "store_append": _append,
-    "store_load": _load,
-    "export_1000_points": _export,
-    "certified_lookup": _lookup,
-}
+RECORDS: dict[str, Prepare] = {"store_load": _load}

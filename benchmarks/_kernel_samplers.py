@@ -1,7 +1,4 @@
-"""Markov chains, the network's gradient that drives them, and categorical conditionals.
-
-Every call starts from the same state of its generator.
-"""
+"""The Metropolis-adjusted Langevin chain, and the gradient of the network that drives it."""
 
 from __future__ import annotations
 
@@ -18,16 +15,14 @@ _ERRORS = 5.0
 """Standard errors that a mean may be off; the seeds are fixed, so that it is or is not."""
 
 
-def _normal_moments(y: ndarray, mean: ndarray, variance: ndarray) -> None:
-    """Rows of ``y`` are independent N(mean, diag(variance)): their first two moments."""
-    z = (y - mean) / np.sqrt(variance)
-    n = len(z)
+def _standard_moments(z: ndarray) -> None:
+    """Rows of ``z`` are independent N(0, I): their first two moments."""
+    n, d = z.shape
     assert_allclose(z.mean(0), 0.0, rtol=0, atol=_ERRORS / math.sqrt(n), equal_nan=False)
     second, pooled = z.T @ z / n, _ERRORS * math.sqrt(2.0 / z.size)
-    assert_allclose(second.trace() / z.shape[1], 1.0, rtol=0, atol=pooled, equal_nan=False)
-    assert_allclose(
-        second, np.eye(z.shape[1]), rtol=0, atol=_ERRORS * math.sqrt(2.0 / n), equal_nan=False
-    )
+    assert_allclose(second.trace() / d, 1.0, rtol=0, atol=pooled, equal_nan=False)
+    off = _ERRORS * math.sqrt(2.0 / n)
+    assert_allclose(second, np.eye(d), rtol=0, atol=off, equal_nan=False)
 
 
 def _acceptance(start: ndarray, steps: int, tau: float) -> tuple[float, float]:
@@ -78,37 +73,7 @@ def _mala() -> Kernel:
         atol = _ERRORS * math.sqrt(2.0) * error
         assert_allclose(accepted, expected, rtol=0, atol=atol, equal_nan=False)
         for y, s in zip(states, stds.numpy(), strict=True):
-            _normal_moments(y, np.zeros(dim), s**2)
-
-    return Kernel(work, check, steps)
-
-
-@prepares
-def _langevin() -> Kernel:
-    import torch
-
-    from rdbench.estimators.ebrd.published import unadjusted
-
-    chains, steps, epsilon, from_ = 2000, 40, 0.3, 2.0
-    variances = np.array([1.0, 0.25, 4.0, 0.5, 2.0])
-    inverse = torch.from_numpy(1.0 / variances)
-    start = torch.full((chains, len(variances)), from_, dtype=torch.float64)
-    generator = torch.Generator()
-
-    def potential(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        grad = y * inverse
-        return 0.5 * (y * grad).sum(-1), grad
-
-    def work() -> Any:
-        generator.manual_seed(4)
-        return unadjusted(potential, start, steps, epsilon, generator)
-
-    def check(found: Any) -> None:
-        # On a Gaussian the chain is an autoregression: y' = r y + epsilon z.
-        r = 1.0 - 0.5 * epsilon**2 / variances
-        variance = epsilon**2 * (1.0 - r ** (2 * steps)) / (1.0 - r**2)
-        assert found.shape == start.shape, f"the shape is {tuple(found.shape)}"
-        _normal_moments(found.numpy(), from_ * r**steps, variance)
+            _standard_moments(y / s)
 
     return Kernel(work, check, steps)
 
@@ -146,48 +111,7 @@ def _network() -> Kernel:
     return Kernel(lambda: network.value_and_grad(y), check)
 
 
-@prepares
-def _particles() -> Kernel:
-    import torch
-
-    from rdbench.distortions import SquaredError
-    from rdbench.inference.particles import conditional
-    from rdbench.types import Atoms
-
-    rng = np.random.default_rng(6)
-    points, x, beta, k = rng.standard_normal((400, 3)), rng.standard_normal((1000, 3)), 1.5, 16
-    weights = rng.dirichlet(np.full(len(points), 2.0))
-    atoms = Atoms(torch.from_numpy(points), torch.from_numpy(np.log(weights)))
-    generator = torch.Generator()
-
-    def work() -> Any:
-        generator.manual_seed(8)
-        return conditional(atoms, SquaredError(), beta)(torch.from_numpy(x), k, generator)
-
-    def check(found: Any) -> None:
-        y = found.numpy()
-        assert y.shape == (len(x), k, 3), f"the shape is {y.shape}"
-        chances = weights * np.exp(-beta * ((x[:, None] - points) ** 2).sum(-1))
-        chances /= chances.sum(1, keepdims=True)
-        # Sums over all draws of functions of (x, y): their mean and variance are known.
-        ones = np.ones_like(x[:, None])
-        for weigh in (ones, x[:, None], x[:, None] ** 2):
-            for power in (1, 2):
-                value = weigh * points**power
-                mean = (chances[..., None] * value).sum(1)
-                variance = (chances[..., None] * value**2).sum(1) - mean**2
-                off = (weigh * y**power - mean[:, None]).sum((0, 1))
-                errors = off / np.sqrt(k * variance.sum(0))
-                assert_allclose(errors, 0.0, rtol=0, atol=_ERRORS, equal_nan=False)
-        drawn = {tuple(row) for row in y.reshape(-1, 3).tolist()}
-        assert drawn <= {tuple(row) for row in points.tolist()}, "a draw is no atom"
-
-    return Kernel(work, check, len(x) * k)
-
-
 SAMPLERS: dict[str, Prepare] = {
     "mala_step": _mala,
-    "langevin_step": _langevin,
     "network_gradient": _network,
-    "particles_conditional": _particles,
 }

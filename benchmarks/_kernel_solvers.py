@@ -66,16 +66,6 @@ def _dense_500() -> Kernel:
 
 
 @prepares
-def _dense_2000() -> Kernel:
-    from rdbench.inference.kernels import DenseKernel
-
-    rng = np.random.default_rng(1)
-    rho, p, count = rng.random((2000, 2000)), rng.dirichlet(np.full(2000, 2.0)), 4
-    operator = DenseKernel.build(rho, 20.0)
-    return _iterations(operator, p, count, lambda: _by_hand(p, rho, 20.0, count))
-
-
-@prepares
 def _banded() -> Kernel:
     from rdbench.estimators.blahut_arimoto.grid_kernels import BandedKernel
 
@@ -138,7 +128,6 @@ def _solver(name: str, nodes: int, tolerance: float) -> Kernel:
 
 SOLVERS: dict[str, Prepare] = {
     "ba_dense_500": _dense_500,
-    "ba_dense_2000": _dense_2000,
     "ba_banded_1501": _banded,
     "ba_separable_97x97": _separable,
     "ba_scan_801": _scan,

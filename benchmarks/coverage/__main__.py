@@ -32,14 +32,13 @@ import torch
 
 from benchmarks.coverage.cases import exact_cases, heavy_cases, upper_cases
 from benchmarks.coverage.rates import rates
-from benchmarks.coverage.tables import Work, bias, energies, mixtures, repeated
+from benchmarks.coverage.tables import Work, energies, mixtures, repeated
 
 TABLES: dict[str, Callable[[], Work]] = {
     "heavy": partial(repeated, heavy_cases, False),
     "coverage": partial(repeated, exact_cases, False),
     "energies": energies,
     "upper": partial(repeated, upper_cases, True),
-    "bias": bias,
     "rates": rates,
     "mixtures": mixtures,
 }

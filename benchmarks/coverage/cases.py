@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.distributions import MultivariateNormal
 
 from benchmarks.coverage.laws import (
     atom_potential,
@@ -188,21 +190,18 @@ def _gaussian_case(dim: int, rate: float, kind: str, stream: int) -> Case:
 def _wide_encoder(root: Tensor, beta: float) -> Encoder:
     """The exact posterior of z given x, 1.3 times as wide: a mediocre encoder."""
     dim = len(root)
-    precision = torch.eye(dim, dtype=torch.float64) + 2.0 * beta * root.T @ root
-    gain = 2.0 * beta * torch.linalg.solve(precision, root.T)
-    factor = 1.3 * torch.linalg.cholesky(torch.linalg.inv(precision))
-    log_det = float(factor.diagonal().log().sum())
+    cov = torch.linalg.inv(torch.eye(dim, dtype=torch.float64) + 2.0 * beta * root.T @ root)
+    gain = 2.0 * beta * cov @ root.T
+    noise = MultivariateNormal(torch.zeros(dim, dtype=torch.float64), 1.3**2 * cov)
 
     def sample(x: Tensor, k: int, g: Generator) -> Tensor:
         e = torch.randn(len(x), k, dim, generator=g, dtype=torch.float64)
-        drawn: Tensor = (x @ gain.T)[:, None] + e @ factor.T
+        drawn: Tensor = (x @ gain.T)[:, None] + e @ noise.scale_tril.T
         return drawn
 
     def log_prob(z: Tensor, x: Tensor) -> Tensor:
-        centred = (z - (x @ gain.T)[:, None]).reshape(-1, dim)
-        e = torch.linalg.solve_triangular(factor, centred.T, upper=False)
-        value: Tensor = -0.5 * (e.square().sum(0) + dim * math.log(2.0 * math.pi)) - log_det
-        return value.reshape(z.shape[:2])
+        value: Tensor = noise.log_prob(z - (x @ gain.T)[:, None])
+        return value
 
     return Encoder(sample, log_prob)
 
@@ -258,9 +257,12 @@ def _line(
 ) -> Case:
     """Atoms on the line; without any, those of `wgd` at its defaults."""
     beta = reference.slope(rate)
-    at = _wgd(source, beta) if atoms is None else atoms
-    gap = lambda: _on_the_line(source, reference, at, beta)  # noqa: E731
-    return _heavy(name, beta, at, source, reference, gap, stream)
+    if atoms is None:
+        (answer,) = fitted("wgd", Problem(source, SquaredError()), [beta], (81, 82))
+        assert isinstance(answer.marginal, Atoms)
+        atoms = answer.marginal
+    gap = partial(_on_the_line, source, reference, atoms, beta)
+    return _heavy(name, beta, atoms, source, reference, gap, stream)
 
 
 def _even(count: int, half: float, shaped: bool = False) -> Atoms:
@@ -269,15 +271,24 @@ def _even(count: int, half: float, shaped: bool = False) -> Atoms:
     return Atoms(points, torch.log_softmax(-0.5 * shaped * points[:, 0].square(), 0))
 
 
-def _wgd(source: Any, beta: float) -> Atoms:
-    estimator = registry.choose("wgd").estimator
-    problem = Problem(source, SquaredError())
-    data = Generator().manual_seed(81)
+def fitted(
+    name: str, problem: Problem, betas: Sequence[float], seeds: tuple[int, int]
+) -> list[TestChannel]:
+    """The channels of an estimator at its defaults, the smallest slope first.
+
+    Args:
+        name: the estimator.
+        problem: the problem.
+        betas: slopes in nats.
+        seeds: of the training samples and of the fit.
+    """
+    estimator = registry.choose(name).estimator
+    data, stream = (Generator().manual_seed(seed) for seed in seeds)
     view, _ = make_view(problem, estimator.info.needs, data, torch.device("cpu"))
-    (answer,) = estimator.fit(view, [beta], Generator().manual_seed(82), UNWATCHED)
-    assert isinstance(answer, TestChannel)
-    assert isinstance(answer.marginal, Atoms)
-    return answer.marginal
+    answers = list(estimator.fit(view, betas, stream, UNWATCHED))
+    channels = [answer for answer in answers if isinstance(answer, TestChannel)]
+    assert len(channels) == len(betas)
+    return sorted(channels, key=lambda one: one.beta)
 
 
 def _grid_in_the_plane() -> Case:

@@ -1,31 +1,27 @@
-"""The rows of the tables of repeated audits, of bias, of energies and of mixtures."""
+"""The rows of the tables of repeated audits, of energies and of mixtures."""
 
 from __future__ import annotations
 
 import inspect
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from benchmarks.coverage import laws
-from benchmarks.coverage.cases import UNWATCHED, Case
+from benchmarks.coverage.cases import Case, fitted
 from rdbench import registry
 from rdbench.audit import SIZES, audit
 from rdbench.audit.annealed import annealed
 from rdbench.audit.averages import mean_of
-from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.importance import density
-from rdbench.audit.latent import pushforward
-from rdbench.audit.sums import plug_in
 from rdbench.audit.symbols import draw_symbols
-from rdbench.distortions import SquaredError
-from rdbench.run.views import make_view
-from rdbench.types import Density, TestChannel
+from rdbench.sources.mixture import GaussianMixture
+from rdbench.types import Density
 
 Row = dict[str, str | int | float]
 Work = Iterator[tuple[str, Callable[[], list[Row]]]]
@@ -77,102 +73,46 @@ def _repeat(case: Case, one_sided: bool) -> list[Row]:
     ]
 
 
-def bias() -> Work:
-    """Every method against the exact q, at rates of .5 to 30 nats in ten dimensions."""
-    for name in ("ramp", "eight modes"):
-        for rate in (0.5, 2.0, 5.0, 10.0, 20.0, 30.0):
-            for method in ("plug-in", "density", "pushforward", "energy"):
-                label = f"{name} R={rate:g} {method}"
-                seeds = [7_000_000 + 100 * seed + round(10 * rate) for seed in range(3)]
-                yield label, partial(_bias, label, name, rate, method, seeds)
-
-
-def _bias(label: str, name: str, rate: float, method: str, seeds: Sequence[int]) -> list[Row]:
-    source, q, beta = laws.optimal_ten(name, rate)
-    return _compared(label, q, source.sample, beta, method, seeds)
-
-
 def energies() -> Work:
-    """Random energies of three families; no threshold of the audit was chosen on them."""
-    makers = (laws.random_gaussian, laws.random_mixture, laws.random_product)
-    for index, (dim, maker, beta) in enumerate(
-        (d, m, b) for d in (3, 6, 10, 15, 20) for m in makers for b in (0.6, 8.0, 200.0)
-    ):
-        label = f"{maker.__name__.removeprefix('random_')} d={dim} beta={beta:g}"
-        seed = 9_200_000 + index
-        yield label, partial(_energy, label, maker(dim, seed), beta, seed)
+    """Energies of random mixtures; no threshold of the audit was chosen on them."""
+    pairs = [(dim, beta) for dim in (3, 6, 10, 15, 20) for beta in (0.6, 8.0, 200.0)]
+    for seed, (dim, beta) in enumerate(pairs, 9_200_000):
+        label = f"mixture d={dim} beta={beta:g}"
+        yield label, partial(_energy, label, laws.random_mixture(dim, seed), beta, seed)
 
 
-def _energy(label: str, q: laws.Law, beta: float, seed: int) -> list[Row]:
-    def sample(n: int, generator: Generator) -> Tensor:
-        y = q.sample(n, generator)
-        noise = torch.randn(y.shape, generator=generator, dtype=torch.float64)
-        return y + noise / math.sqrt(2.0 * beta)
-
-    return _compared(label, q, sample, beta, "energy", [seed])
-
-
-def _compared(
-    label: str,
-    q: laws.Law,
-    sample: Callable[[int, Generator], Tensor],
-    beta: float,
-    method: str,
-    seeds: Sequence[int],
-) -> list[Row]:
-    """Audited minus exact potential of q, averaged over the same symbols.
+def _energy(label: str, q: GaussianMixture, beta: float, seed: int) -> list[Row]:
+    """Audited minus exact potential of q, averaged over the same symbols: draws of q plus noise.
 
     Args:
         label: the name of the case.
         q: the reproduction marginal.
-        sample: draws symbols.
         beta: the slope in nats.
-        method: ``plug-in``, ``density``, ``pushforward`` or ``energy``: how the audit is given q.
-        seeds: of the audits.
+        seed: of the symbols and of the audit.
     """
-    errors, seconds, inside, accepted = [], [], 0, 0
-    for seed in seeds:
-        generator = Generator().manual_seed(seed)
-        x = sample(SIZES["default"].symbols, generator)
-        began = time.process_time()
-        found = _evaluated(q, x, beta, method, generator)
-        seconds.append(time.process_time() - began)
-        difference = found.potential + q.log_partition(x[: len(found.potential)], beta)
-        error = float(difference.mean())
-        se = float(difference.std()) / math.sqrt(len(difference))
-        half = 1.96 * math.hypot(se, found.common_se)
-        errors.append(error)
-        inside += error - found.below - half <= 0.0 <= error + found.above + half
-        accepted += found.accepted
+    size, generator = SIZES["default"], Generator().manual_seed(seed)
+    y = q.sample(size.symbols, generator)
+    noise = torch.randn(y.shape, generator=generator, dtype=torch.float64)
+    x = y + noise / math.sqrt(2.0 * beta)
+    began = time.process_time()
+    energy = laws.energy_of(q)
+    found = annealed(laws.channel(beta, energy, q), energy, x, size, generator)
+    seconds = time.process_time() - began
+    difference = found.potential + q.log_partition(x[: len(found.potential)], beta)
+    error = float(difference.mean())
+    se = float(difference.std()) / math.sqrt(len(difference))
+    half = 1.96 * math.hypot(se, found.common_se)
     return [
         {
             "case": label,
-            "audits": len(seeds),
-            "accepted": accepted,
-            "inside": inside,
-            "error": f"{np.mean(errors):.5f}",
-            "largest_error": f"{np.max(np.abs(errors)):.5f}",
+            "accepted": int(found.accepted),
+            "inside": int(error - found.below - half <= 0.0 <= error + found.above + half),
+            "error": f"{error:.5f}",
             "ess": f"{found.ess:.3f}",
-            "cpu_s": f"{np.mean(seconds):.2f}",
+            "cpu_s": f"{seconds:.2f}",
             "method": found.method.replace(",", ";"),
         }
     ]
-
-
-def _evaluated(
-    q: laws.Law, x: Tensor, beta: float, method: str, generator: Generator
-) -> Evaluation:
-    size, distortion = SIZES["default"], SquaredError()
-    if method == "energy":
-        energy = laws.energy_of(q)
-        return annealed(laws.channel(beta, energy, q), energy, x, size, generator)
-    assert not isinstance(q, laws.Product)
-    if method == "plug-in":
-        draws = q.sample(size.plug_in_draws, generator)
-        return plug_in(draws, distortion, x, None, beta, exact_draws=True)
-    if method == "density":
-        return density(laws.density_of(q), distortion, x, None, beta, size, generator)
-    return pushforward(laws.pushforward_of(q), distortion, x, None, beta, size, generator)
 
 
 MIXTURES = (
@@ -192,16 +132,12 @@ def mixtures() -> Work:
 def _mixture(suite: str, dim: int | None, name: str, rates: tuple[float, ...]) -> list[Row]:
     found = registry.load_suite(suite).cases(None if dim is None else [dim])
     case = next(case for case in found if case.name == name)
-    estimator = registry.choose("mixture_em").estimator
-    data, stream = (Generator().manual_seed(seed) for seed in (1201, 1202))
-    view, _ = make_view(case.problem, estimator.info.needs, data, torch.device("cpu"))
     betas = [case.reference.slope(rate) for rate in rates]
     began = time.process_time()
-    answers = list(estimator.fit(view, betas, stream, UNWATCHED))
+    answers = fitted("mixture_em", case.problem, betas, (1201, 1202))
     fit_s = time.process_time() - began
     rows: list[Row] = []
-    for rate, answer in zip(rates, sorted(answers, key=lambda a: a.beta), strict=True):
-        assert isinstance(answer, TestChannel)
+    for rate, answer in zip(rates, answers, strict=True):
         marginal, distortion = answer.marginal, case.problem.distortion
         assert isinstance(marginal, Density)
         generator = Generator().manual_seed(1203)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ def _gate(options: Options, out: Console) -> int:
             say("note: BASE and HEAD are the same commit")
         if versions["BASE"] != versions["HEAD"]:
             say("note: the packages differ, so what differs below may come from them")
-        if other := sides.differs(base, head, sides.JUDGES):
+        if other := sides.differs(ROOT, base_name, head_name):
             say(
                 f"note: {', '.join(other)} differ, and each side's gaps are judged by its own: "
                 "gaps that became smaller may be judged more kindly"
@@ -113,13 +112,12 @@ def _unpacked(folder: Path, base: tuple[str, str], head: tuple[str, str]) -> tup
         sides.unpack(ROOT, tree, source)
         (source.parent / "work").mkdir()
     pythons = interpreters(ROOT, sources)
-    made = [
-        Side(name, label, source, source.parent / "work", python)
-        for name, (_, label), source, python in zip(
-            ("BASE", "HEAD"), (base, head), sources, pythons, strict=True
-        )
-    ]
-    return made[0], made[1]
+
+    def side(index: int, name: str, label: str) -> Side:
+        source = sources[index]
+        return Side(name, label, source, source.parent / "work", pythons[index])
+
+    return side(0, "BASE", base[1]), side(1, "HEAD", head[1])
 
 
 def _findings(base: Side, head: Side, options: Options) -> list[Finding]:
@@ -135,13 +133,7 @@ def _findings(base: Side, head: Side, options: Options) -> list[Finding]:
     problem = import_problem(head)
     if problem is not None:
         return [Finding("import rdbench", "does not import", note=problem)]
-    began = time.monotonic()
-
-    def say(words: str) -> None:
-        minutes, seconds = divmod(round(time.monotonic() - began), 60)
-        print(f"[{minutes}:{seconds:02d}] {words}", file=sys.stderr, flush=True)
-
-    findings = compare(base, head, options, say)
+    findings = compare(base, head, options)
     # Also those that the cases of this checkout do not name (any more).
     gone = sides.gone(base, head)
     findings += [Finding(name, "missing", note="HEAD has no such file") for name in gone]

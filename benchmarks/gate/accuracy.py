@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks._cases import BANDS, Case, CaseFailed, exported, run
@@ -42,10 +42,6 @@ class Measured:
     points: dict[tuple[Cell, int, int], Point] = field(default_factory=dict)
     cpu_s: dict[tuple[Cell, int], float] = field(default_factory=dict)
     """By cell and seed; only of fits that found a gap at every rate."""
-
-    def of(self, cell: Cell, band: int, seeds: Iterable[int]) -> list[Point]:
-        """One point per seed."""
-        return [self.points[cell, band, seed] for seed in seeds]
 
 
 def offers(side: Side, cell: Cell) -> bool:
@@ -90,23 +86,23 @@ def measure(side: Side, cells: Sequence[Cell], seeds: Sequence[int], folder: str
 def _run(side: Side, cells: Sequence[Cell], seeds: Sequence[int], folder: str) -> dict[Cell, str]:
     """All cells at once; if that ends with an error, one by one, to know whose it is."""
     problems = dict.fromkeys(cells, "no row was stored for it")
-    groups = [cells, *([cell] for cell in cells)] if len(cells) > 1 else [cells] * len(cells)
-    for group in groups:
-        try:
+    names = [cell.estimator for cell in cells]
+    where = side.work / folder
+    try:
+        if cells:
             run(
                 side.python,
-                group[0].case,
-                side.work / folder,
+                cells[0].case,
+                where,
                 seeds=seeds,
-                estimators=[cell.estimator for cell in group],
+                estimators=names,
                 environ=side.environ,
             )
-        except CaseFailed as problem:
-            if len(group) == 1:
-                problems[group[0]] = str(problem).splitlines()[-1]
-        else:
-            if group is cells:
-                break
+    except CaseFailed as problem:
+        if len(cells) == 1:
+            return {cells[0]: str(problem).splitlines()[-1]}
+        for cell in cells:
+            problems |= _run(side, [cell], seeds, folder)
     return problems
 
 

@@ -58,9 +58,10 @@ def needs(source: Path, side: str) -> Needs:
         dependencies = tuple(sorted(project["dependencies"]))
         wanted = _closure(canonicalize_name(Requirement(text).name) for text in dependencies)
         pins = []
-        for line in _constraints(source):
-            name = canonicalize_name(Requirement(line).name)
-            pins += [line] if name in wanted else []
+        for raw in (source / "constraints.txt").read_text().splitlines():
+            line = raw.partition("#")[0].strip()
+            if line and canonicalize_name(Requirement(line).name) in wanted:
+                pins.append(line)
     except (OSError, KeyError, tomllib.TOMLDecodeError, InvalidRequirement) as problem:
         raise Broken(side, "read pyproject.toml and constraints.txt", repr(problem)) from None
     return Needs(dependencies, tuple(sorted(pins)))
@@ -72,17 +73,17 @@ def interpreters(root: Path, sources: tuple[Path, Path]) -> tuple[str, str]:
     Raises:
         Broken: what a side pins cannot be installed.
     """
-    base, head = needs(sources[0], "BASE"), needs(sources[1], "HEAD")
-    if base == head:
+    asked = [needs(source, side) for source, side in zip(sources, ("BASE", "HEAD"), strict=True)]
+    if asked[0] == asked[1]:
         return sys.executable, sys.executable
-    chosen = []
-    for side, source, asked in (("BASE", sources[0], base), ("HEAD", sources[1], head)):
-        here = asked.met_here
-        chosen.append(sys.executable if here else _environment(root, side, source, asked))
-    return chosen[0], chosen[1]
+    base, head = (
+        sys.executable if one.met_here else _environment(root, side, source, one)
+        for one, source, side in zip(asked, sources, ("BASE", "HEAD"), strict=True)
+    )
+    return base, head
 
 
-def probe(side: Side, what: str) -> subprocess.CompletedProcess[str]:
+def _probe(side: Side, what: str) -> subprocess.CompletedProcess[str]:
     """Run ``probe.py packages`` or ``probe.py rdbench`` as this side."""
     return subprocess.run(
         [side.python, "-P", str(PROBE), what],
@@ -100,7 +101,7 @@ def check_packages(side: Side) -> dict[str, str]:
     Raises:
         Broken: it did not; no commit is to blame for that.
     """
-    done = probe(side, "packages")
+    done = _probe(side, "packages")
     if done.returncode != 0:
         said = last_lines(done.stderr) or f"exit code {done.returncode}"
         raise Broken(side.name, f"probe of the packages in {side.python}", said)
@@ -117,7 +118,7 @@ def import_problem(side: Side) -> str | None:
     Raises:
         Broken: a package that it asks for is missing, or another rdbench answers.
     """
-    done = probe(side, "rdbench")
+    done = _probe(side, "rdbench")
     if done.returncode == 4:
         if side.python == sys.executable and not needs(side.source, side.name).met_here:
             step = f"import rdbench in {side.python}: a package that it asks for is not installed"
@@ -158,11 +159,6 @@ def _call(side: str, step: str, command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Broken(side, step, last_lines(done.stdout + done.stderr))
-
-
-def _constraints(source: Path) -> list[str]:
-    lines = (source / "constraints.txt").read_text().splitlines()
-    return [line for line in (raw.partition("#")[0].strip() for raw in lines) if line]
 
 
 def _installed_as(asked: Requirement) -> bool:

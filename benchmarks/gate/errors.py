@@ -18,9 +18,6 @@ class Broken(RuntimeError):
 
     def __init__(self, side: str, step: str, detail: str) -> None:
         super().__init__(f"{side}: {step}\n{detail.strip()}")
-        self.side = side
-        self.step = step
-        self.detail = detail.strip()
 
 
 def last_lines(text: str, count: int = 8) -> str:

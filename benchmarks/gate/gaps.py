@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from benchmarks.gate.accuracy import Cell
@@ -13,10 +12,11 @@ from benchmarks.gate.verdicts import (
     judge_failures,
     judge_gaps,
     looks_worse,
-    lost_sight,
     mean,
 )
 
+DECIDING = 4
+"""How many seeds may confirm a suspicion; as many again where those do not decide."""
 PER_DIMENSION = 0.2
 """The share of the tolerance that each dimension adds: distortions and gaps are sums over them."""
 EXACT = {"blahut_arimoto": 0.1}
@@ -55,25 +55,18 @@ def first_look(cell: Cell, band: int, base: Point, head: Point, tolerance: float
     return Finding(metric, verdict, before, after, "nats", change, limit=limit, note="1 seed")
 
 
-def persists(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance: float) -> bool:
-    """Whether half of the other seeds leave anything to confirm; it only ever ends a suspicion."""
-    if sum(p.gap is None for p in head) > sum(p.gap is None for p in base):
-        return True
-    ours, theirs = ([p for p in points if p.gap is not None] for points in (base, head))
-    if not ours or not theirs:
-        return True
-    limit = allowed(cell, tolerance, mean(ours))
-    before, after = (statistics.fmean(p.doubt for p in points) for points in (ours, theirs))
-    return mean(theirs) - mean(ours) > limit or lost_sight(before, after, limit)
+def goes_on(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance: float) -> bool:
+    """Whether a suspicion is worth more seeds; the arguments are those of `first_look`.
 
-
-def unresolved(cell: Cell, base: Sequence[Point], head: Sequence[Point], tolerance: float) -> bool:
-    """Whether the growth is beyond what is allowed, but the seeds do not say that it is real."""
-    if any(p.gap is None for p in (*base, *head)):
-        return False
-    limit = allowed(cell, tolerance, mean(base))
-    found = judge_gaps("", base, head, limit)
-    return found.verdict == "suspected" and found.change is not None and found.change > limit
+    Fewer than `DECIDING` seeds can only end it. After those, more are asked for where the growth
+    is beyond what is allowed, but may be noise.
+    """
+    found = confirm(cell, 0, base, head, tolerance)
+    if len(base) < DECIDING:
+        beyond = found.change is None or found.limit is None or found.change > found.limit
+        return found.regression or beyond
+    grown = found.change is not None and found.limit is not None and found.change > found.limit
+    return found.verdict == "suspected" and grown
 
 
 def confirm(

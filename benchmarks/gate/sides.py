@@ -127,17 +127,10 @@ def gone(base: Side, head: Side) -> list[str]:
     ]
 
 
-def differs(base: Side, head: Side, paths: tuple[str, ...]) -> list[str]:
-    """Which of the paths (files or folders of Python and JSON) are not the same on both sides."""
-    return [path for path in paths if _content(base.source, path) != _content(head.source, path)]
-
-
-def _content(source: Path, path: str) -> dict[str, bytes]:
-    where = source / path
-    files = (
-        [where] if where.is_file() else sorted(where.rglob("*.py")) + sorted(where.rglob("*.json"))
-    )
-    return {file.relative_to(source).as_posix(): file.read_bytes() for file in files}
+def differs(root: Path, base: str, head: str) -> list[str]:
+    """Which of the files that judge are not the same in two commits or trees."""
+    changed = git(root, "diff", "--name-only", base, head, "--", *JUDGES).splitlines()
+    return [path for path in JUDGES if any(f"{name}/".startswith(f"{path}/") for name in changed)]
 
 
 def unpack(root: Path, tree: str, target: Path) -> None:

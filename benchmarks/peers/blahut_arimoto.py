@@ -29,18 +29,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from unittest import mock
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from benchmarks.peers.rows import BadFile, read, write
+from benchmarks.peers.tables import BadFile, read, write
 from benchmarks.peers.timings import Timing
 from rdbench.inference import finite
 from rdbench.inference.kernels import DenseKernel
 
+Found = TypeVar("Found")
 EXCESS = (1e-3, 1e-6)
 CERTIFIED = (1e-4,)
 _SHORTEST_S = 0.02  # what is quicker is done several times
@@ -100,15 +103,14 @@ PROBLEMS: Mapping[str, Callable[[], Problem]] = {
 """By name; the name ends with n."""
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """CPU seconds of one call, the mean of several where one is short."""
-    calls, start = 0, time.process_time()
-    while True:
+def timed(work: Callable[[], Found]) -> tuple[float, Found]:
+    """CPU seconds of one call, the mean of several where one is short; and what the first found."""
+    calls, start = 1, time.process_time()
+    found = work()
+    while (seconds := time.process_time() - start) < _SHORTEST_S:
         work()
         calls += 1
-        seconds = time.process_time() - start
-        if seconds >= _SHORTEST_S:
-            return seconds / calls
+    return seconds / calls, found
 
 
 def first_below(values: ndarray, target: float) -> int | None:
@@ -127,14 +129,14 @@ class Contest:
             RuntimeError: F* is not known to 1e-8 nats.
         """
         self.name, self.problem = name, problem
-        self.kernel = DenseKernel.build(problem.rho, problem.beta)
-        best = finite.interior_point(self.kernel, problem.p, tolerance=1e-10, iterations=80)
+        kernel = DenseKernel.build(problem.rho, problem.beta)
+        best = finite.interior_point(kernel, problem.p, tolerance=1e-10, iterations=80)
         if best.gap > 1e-8:
             raise RuntimeError(f"{name}: F* is certified to {best.gap:.1e} only")
         self.optimum = best.lagrangian
         self.most = {10: 50_000, 100: 50_000, 500: 20_000}.get(problem.n, 2000)
         path = finite.ba(
-            self.kernel, problem.p, tolerance=0.0, iterations=self.most, history=True
+            kernel, problem.p, tolerance=0.0, iterations=self.most, history=True
         ).history
         # entry k is what k iterations lead to
         self.excess = np.array([f for _, f, _ in path]) - self.optimum
@@ -154,43 +156,31 @@ class Contest:
 
     def _to(self, aim: str, path: ndarray, target: float, k: int) -> Iterator[Timing]:
         needed = first_below(path, target)
-        count = max(needed, 1) if needed is not None else self.most
+        count = self._count(needed)
         # what dit does in a second or so; more is scaled
         long = max(20, min(2000, int(5e7 / self.problem.n**2)))
         if count <= long:
-            weights: list[ndarray] = []
-            cpu = cpu_seconds(lambda: weights.append(self._dit_loop(count)))
-            yield self._row(aim, target, "dit", k, count, cpu, weights[0], False, needed)
+            cpu, weights = timed(lambda: self._dit_loop(count))
+            yield self._row(aim, target, "dit", k, count, cpu, weights, False, needed)
         else:
             short = long // 5
-            cpu = cpu_seconds(lambda: self._dit_loop(long)) - cpu_seconds(
-                lambda: self._dit_loop(short)
-            )
+            cpu = timed(lambda: self._dit_loop(long))[0] - timed(lambda: self._dit_loop(short))[0]
             cpu *= count / (long - short)
             yield self._row(aim, target, "dit", k, count, cpu, None, True, needed)
-        yield self._classical(aim, target, k, count, needed)
-        yield self._default(aim, target, k)
+        yield from self._ours(aim, target, k, needed)
 
     def _own_stop(self, restarts: int, k: int) -> Iterator[Timing]:
         """The public function of dit with its 100 iterations at most, and ours to what it left."""
-        p, rho = self.problem.p, self.problem.rho
-        left: list[ndarray] = []
-
-        def work() -> None:
-            _, joint = self.dit.blahut_arimoto(
-                p, self.problem.beta / math.log(2), lambda *_: rho, restarts=restarts
-            )
-            left.append(joint.sum(0))
-
+        p, rho, beta = self.problem.p, self.problem.rho, self.problem.beta / math.log(2)
         np.random.seed(k)  # noqa: NPY002 - dit draws its starts from the global generator
-        cpu = cpu_seconds(work)
+        cpu, (_, joint) = timed(
+            lambda: self.dit.blahut_arimoto(p, beta, lambda *_: rho, restarts=restarts)
+        )
+        weights = joint.sum(0)
         aim = f"dit's own stop, {restarts} start" + "s" * (restarts > 1)
-        excess = max(self._judge(left[0])[0], _LEAST_EXCESS)
-        yield self._row(aim, excess, "dit", k, 0, cpu, left[0], False, 0)
-        needed = first_below(self.excess, excess)
-        count = max(needed, 1) if needed is not None else self.most
-        yield self._classical(aim, excess, k, count, needed)
-        yield self._default(aim, excess, k)
+        excess = max(self._judge(weights)[0], _LEAST_EXCESS)
+        yield self._row(aim, excess, "dit", k, 0, cpu, weights, False, 0)
+        yield from self._ours(aim, excess, k, first_below(self.excess, excess))
 
     def _dit_loop(self, iterations: int) -> ndarray:
         """The weights of so many of dit's iterations from its first start, without its stop."""
@@ -204,26 +194,33 @@ class Contest:
         weights: ndarray = joint.sum(0)
         return weights
 
-    def _classical(self, aim: str, target: float, k: int, count: int, needed: int | None) -> Timing:
-        cpu, got = self._ours(finite.ba, tolerance=-math.inf, iterations=count)
-        return self._row(aim, target, "classical", k, count, cpu, got.weights, False, needed)
+    def _count(self, needed: int | None) -> int:
+        """How many iterations are made: those needed, or the most where none lead there."""
+        return self.most if needed is None else max(needed, 1)
 
-    def _default(self, aim: str, target: float, k: int) -> Timing:
-        """The interior point, which goes on until the target is certified."""
-        cpu, got = self._ours(finite.interior_point, tolerance=target, iterations=80)
-        return self._row(aim, target, "default", k, got.iterations, cpu, got.weights, False, 0)
+    def _ours(self, aim: str, target: float, k: int, needed: int | None) -> Iterator[Timing]:
+        """The classical iteration, then the interior point, which goes on to its certificate.
 
-    def _ours(
-        self, solver: Callable[..., finite.Solution], **how: float
-    ) -> tuple[float, finite.Solution]:
-        """CPU seconds of a solver of ours with the kernel's set-up, and what it found."""
-        found: list[finite.Solution] = []
+        Args:
+            aim: as in the table.
+            target: nats.
+            k: the round.
+            needed: iterations that lead to the target; None where none do.
+        """
+        for name, solver, tolerance, most, enough in (
+            ("classical", finite.ba, -math.inf, self._count(needed), needed),
+            ("default", finite.interior_point, target, 80, 0),
+        ):
+            cpu, got = timed(partial(self._solved, solver, tolerance, most))
+            iterations, w = got.iterations, got.weights
+            yield self._row(aim, target, name, k, iterations, cpu, w, False, enough)
 
-        def work() -> None:
-            kernel = DenseKernel.build(self.problem.rho, self.problem.beta)
-            found.append(solver(kernel, self.problem.p, **how))
-
-        return cpu_seconds(work), found[0]
+    def _solved(
+        self, solver: Callable[..., finite.Solution], tolerance: float, iterations: int
+    ) -> finite.Solution:
+        """A solver of ours, with the kernel's set-up."""
+        kernel = DenseKernel.build(self.problem.rho, self.problem.beta)
+        return solver(kernel, self.problem.p, tolerance=tolerance, iterations=iterations)
 
     def _judge(self, weights: ndarray) -> tuple[float, float]:
         """F(w) - F* and log max c(w), by none of the contenders."""

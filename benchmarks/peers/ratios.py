@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers.run import MATCHES, SEEDS, SIDES, STEPS
-from benchmarks.peers.texts import Table, among, between
+from benchmarks.peers.tables import Table, among, between
 from rdbench.run.records import CellRecord, TracePoint
 from rdbench.run.store import load
 
-SHARES = (0.05, 0.01)
+TARGETS = (0.05, 0.01)
 """Targets in nats over the square root of d."""
 
 
@@ -44,16 +44,6 @@ class Look:
     """Gradient steps of the whole fit."""
     status: str
     commit: str
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """Between which CPU seconds a fit became good enough: it is known at the looks only."""
-
-    after_s: float
-    """The look before, not good enough yet; 0 where the first already was."""
-    by_s: float
-    """The first look that was; inf where none was."""
 
 
 def of_record(match: str, side: str, record: CellRecord) -> list[Look]:
@@ -105,30 +95,21 @@ def missing(looks: Sequence[Look]) -> list[str]:
     return lines
 
 
-def on_the_way(looks: Sequence[Look]) -> list[Look]:
-    """The looks before the end, in order: one size of audit for all, so that they compare.
+def crossing(looks: Sequence[Look], target: float) -> tuple[float, float]:
+    """Between which CPU seconds a fit became good enough: it is known at the looks only.
 
-    Raises:
-        ValueError: there is none.
-    """
-    found = sorted((look for look in looks if not look.last), key=lambda each: each.cpu_s)
-    if not found:
-        raise ValueError("a fit without a look on the way")
-    return found
-
-
-def crossing(looks: Sequence[Look], target: float) -> Crossing:
-    """The first look whose gap is at most ``target`` nats with the upper end of its interval.
-
-    Raises:
-        ValueError: there is no look on the way.
+    Good enough is a gap of at most ``target`` nats with the upper end of its interval. The first
+    number is that of the look before, 0 where the first look already was; the second that of the
+    first look that was, inf where none was. The end does not count: its audit is another.
     """
     after = 0.0
-    for look in on_the_way(looks):
+    for look in sorted(looks, key=lambda each: each.cpu_s):
+        if look.last:
+            continue
         if look.gap_hi <= target:
-            return Crossing(after, look.cpu_s)
+            return after, look.cpu_s
         after = look.cpu_s
-    return Crossing(after, math.inf)
+    return after, math.inf
 
 
 @dataclass(frozen=True)
@@ -168,7 +149,7 @@ def pairs(looks: Sequence[Look]) -> list[Pair]:
         _pair(aim, seed, sides["authors"], sides["ours"])
         for (_, seed), sides in fits.items()
         if len(sides) == 2
-        for aim in (*(f"{share:g} √d" for share in SHARES), "authors' best")
+        for aim in (*(f"{target:g} √d" for target in TARGETS), "authors' best")
     ]
     order = list(dict.fromkeys(look.match for look in looks))
     return sorted(found, key=lambda pair: order.index(pair.match))
@@ -176,21 +157,16 @@ def pairs(looks: Sequence[Look]) -> list[Pair]:
 
 def _pair(aim: str, seed: int, authors: Sequence[Look], ours: Sequence[Look]) -> Pair:
     one = authors[0]
-    best, our_best = (min(look.gap_hi for look in on_the_way(side)) for side in (authors, ours))
+    best, our_best = (min(look.gap_hi for look in side) for side in (authors, ours))
     target = float(aim.split()[0]) * math.sqrt(one.dim) if aim.endswith("√d") else best
-    a, b = crossing(authors, target), crossing(ours, target)
-    return Pair(
-        one.match, one.beta, one.rate, aim, target, seed,
-        a.after_s, a.by_s, best, one.steps,
-        b.after_s, b.by_s, our_best, *bracket(a, b),
-    )  # fmt: skip
-
-
-def bracket(authors: Crossing, ours: Crossing) -> tuple[float, float]:
-    """The least and the largest ratio of CPU seconds that two crossings allow."""
+    after, by = crossing(authors, target)
+    our_after, our_by = crossing(ours, target)
     # Where ours is there at its first look, nothing says how much sooner it was.
-    most = authors.by_s / ours.after_s if ours.after_s else math.inf
-    return authors.after_s / ours.by_s, most
+    at_most = by / our_after if our_after else math.inf
+    return Pair(
+        one.match, one.beta, one.rate, aim, target, seed, after, by, best, one.steps,
+        our_after, our_by, our_best, after / our_by, at_most,
+    )  # fmt: skip
 
 
 HEADER = [

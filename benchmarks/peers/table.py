@@ -16,8 +16,7 @@ from pathlib import Path
 
 from benchmarks.peers import ratios, timings
 from benchmarks.peers.ratios import Look, collect, missing
-from benchmarks.peers.rows import BadFile, read, write
-from benchmarks.peers.texts import markdown
+from benchmarks.peers.tables import BadFile, markdown, read, write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.peers.texts import Table, digits, middle
+from benchmarks.peers.tables import Table, digits, middle
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -22,7 +21,12 @@ DATA = "data.js"
 _LOADED = re.compile(r"""<(?:script|link)\b[^>]*?\b(?:src|href)="(?:https?:)?//[^>]*>""")
 _ADDRESS = re.compile(r"""\b(?:src|href)="([^"]*)\"""")
 _HASH = re.compile(r"""\bintegrity="([^"]*)\"""")
-_CSS_LOAD = re.compile(r"""(?:url\(|@import\s)\s*['"]?(?:https?:)?//[^'")\s]*""")
+_TAG_LOADS = re.compile(
+    r"""<(?!a\b)[a-z][^>]*\b(?:src|href|data|poster|srcset)\s*=\s*["']?\s*((?:https?:)?//[^"'\s>]*)""",
+    re.IGNORECASE,
+)
+"""All tags with an address elsewhere, but links to follow."""
+_CSS_LOADS = re.compile(r"""(?:url\(|@import\s)\s*['"]?(?:https?:)?//[^'")\s]*""")
 
 
 class NotLocal(Exception):
@@ -108,28 +112,11 @@ def _data(folder: Path) -> str:
     return template.replace("HELD", json.dumps(held, separators=(",", ":")).replace("</", "<\\/"))
 
 
-class _Loads(HTMLParser):
-    """Everything that a page loads: all tags with an address but links to follow."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what is elsewhere."""
-        for name, value in attrs:
-            elsewhere = (value or "").strip().startswith(("http:", "https:", "//"))
-            if elsewhere and tag != "a" and name in ("src", "href", "data", "poster", "srcset"):
-                self.found.append(value or "")
-
-
 def _remote(folder: Path) -> list[tuple[Path, str]]:
     """Addresses elsewhere that the pages and style sheets would still load."""
-    found = []
-    for path in sorted(folder.rglob("*.html")):
-        loads = _Loads()
-        loads.feed(path.read_text())
-        found += [(path, address) for address in loads.found]
-    for path in sorted(folder.rglob("*.css")):
-        found += [(path, address) for address in _CSS_LOAD.findall(path.read_text())]
-    return found
+    return [
+        (path, address)
+        for suffix, loaded in (("html", _TAG_LOADS), ("css", _CSS_LOADS))
+        for path in sorted(folder.rglob(f"*.{suffix}"))
+        for address in loaded.findall(path.read_text())
+    ]

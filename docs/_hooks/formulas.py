@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
 
-_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+from markup import FENCE, between
+
 _KEPT = re.compile(r"`[^`\n]+`|\]\([^)]*\)|<[^>\n]+>|<!--.*?-->", re.DOTALL)
 _DISPLAY = re.compile(r"(?<=\n\n)(    \S.*\n(?:    .*\S.*\n)*)(?=\n)")
 _LOW = re.compile(r"_(?:\{([^{}]*)\}|([A-Za-z0-9*]+))")
@@ -23,20 +23,11 @@ _HIGH = re.compile(r"\^(?:\{([^{}]*)\}|\(([^()]*)\)|([−-]?\d+(?:\.\d+)?|[A-Za-
 
 def set_in_html(text: str) -> str:
     """A page of Markdown with its formulas as HTML."""
-    return _between(_FENCE, text, _prose)
+    return between(FENCE, text, _prose)
 
 
 def _prose(text: str) -> str:
-    return _between(_KEPT, _DISPLAY.sub(lambda m: _displayed(m[1]), text), _in_text)
-
-
-def _between(kept: re.Pattern[str], text: str, change: Callable[[str], str]) -> str:
-    """The text, changed everywhere but where ``kept`` matches."""
-    parts, last = [], 0
-    for match in kept.finditer(text):
-        parts += [change(text[last : match.start()]), match[0]]
-        last = match.end()
-    return "".join([*parts, change(text[last:])])
+    return between(_KEPT, _DISPLAY.sub(lambda m: _displayed(m[1]), text), _in_text)
 
 
 def _displayed(block: str) -> str:

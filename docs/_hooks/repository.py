@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from markup import FENCE, between
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = "index.md"
@@ -18,7 +20,6 @@ PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
 """Documents that come along beside those below results/ and all that is linked."""
 
 _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
-_FENCE = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
 
 
 def documents() -> list[str]:
@@ -56,7 +57,7 @@ def _outside(page: str) -> Iterator[str]:
 
 def targets(path: str, text: str) -> Iterator[str]:
     """Paths in the repository of everything that the document at ``path`` links to."""
-    for match in _LINK.finditer(_FENCE.sub("", text)):
+    for match in _LINK.finditer(FENCE.sub("", text)):
         if not _external(match[2]):
             yield _resolved(path, match[2])
 
@@ -71,7 +72,7 @@ def relinked(path: str, text: str) -> str:
         here = posixpath.dirname(in_site(path))
         return f"{match[1]}{posixpath.relpath(goal, here or '.')}{match[3] or ''}{match[4]}"
 
-    return _outside_fences(text, lambda part: _LINK.sub(replaced, part))
+    return between(FENCE, text, lambda part: _LINK.sub(replaced, part))
 
 
 def in_site(path: str) -> str:
@@ -100,11 +101,3 @@ def _external(link: str) -> bool:
 def _folder_by_folder(path: Path) -> tuple[str, bool, str]:
     """By folder, the README of each before what else is in it."""
     return path.parent.as_posix(), path.name != "README.md", path.name
-
-
-def _outside_fences(text: str, change: Callable[[str], str]) -> str:
-    parts, last = [], 0
-    for fence in _FENCE.finditer(text):
-        parts += [change(text[last : fence.start()]), fence[0]]
-        last = fence.end()
-    return "".join([*parts, change(text[last:])])

@@ -149,31 +149,34 @@ def test_every_built_in_estimator_is_watched_whether_file_or_folder(tmp_path):
     assert set(ONLY) <= set(ESTIMATORS)
 
 
-def test_the_run_goes_on_after_a_case_that_fails(monkeypatch):
-    ran = []
+@pytest.fixture
+def ran(monkeypatch):
+    """The calls of the command line: case, estimators, whether traced; one case breaks."""
+    calls = []
 
-    def run(python, case, results, **options):
-        ran.append((case.name, options["trace"]))
+    def run(python, case, results, *, estimators, trace):
+        calls.append((case.name, estimators, trace))
         if case.name == CASE.name:
             raise CaseFailed("it broke")
 
     monkeypatch.setattr(_measured, "run", run)
     monkeypatch.setattr(_measured, "exported", lambda python, results, what: [{"what": what}])
+    return calls
+
+
+def test_the_run_goes_on_after_a_case_that_fails(ran):
     found = _measured.measured()
-    assert [name for name, _ in ran] == [case.name for case in CASES]
-    assert tuple(name for name, traced in ran if traced) == _measured.TRACED
+    assert [name for name, _, _ in ran] == [case.name for case in CASES]
+    assert tuple(name for name, _, traced in ran if traced) == _measured.TRACED
     assert found["failures"] == {CASE.name: "it broke"}
     assert found["estimators"] == list(ESTIMATORS)
     assert found["traces"] == [{"what": "traces"}]
 
 
-def test_a_dry_run_may_leave_cases_out(monkeypatch):
-    ran = []
-    monkeypatch.setattr(_measured, "run", lambda python, case, *_, **__: ran.append(case.name))
-    monkeypatch.setattr(_measured, "exported", lambda *_: [])
+def test_a_dry_run_may_leave_cases_out(ran, monkeypatch):
     monkeypatch.setenv("RDBENCH_ASV_CASES", "random-500")
     found = _measured.measured()
-    assert ran == ["random-500"]
+    assert [name for name, _, _ in ran] == ["random-500"]
     with pytest.raises(NotImplementedError, match="left out"):
         accuracy.Gap().setup(found, "wgd", CASE.name, "low")
     monkeypatch.setenv("RDBENCH_ASV_CASES", "random-500,other")
@@ -181,28 +184,17 @@ def test_a_dry_run_may_leave_cases_out(monkeypatch):
         _measured.measured()
 
 
-def test_an_estimator_that_a_commit_lacks_is_not_asked_for(monkeypatch):
-    asked = []
+def test_an_estimator_that_a_commit_lacks_is_not_asked_for(ran, monkeypatch):
     monkeypatch.setattr(_measured, "find_spec", lambda name: None if "nerd" in name else name)
-    monkeypatch.setattr(_measured, "run", lambda *_, estimators, trace: asked.append(estimators))
-    monkeypatch.setattr(_measured, "exported", lambda *_: [])
     assert "nerd" not in _measured.measured()["estimators"]
-    assert not any("nerd" in names for names in asked)
-    assert all("wgd" in names for names in asked[:4])
+    assert not any("nerd" in names for _, names, _ in ran)
+    assert all("wgd" in names for _, names, _ in ran[:4])
 
 
 def test_a_start_that_fails_is_no_measurement(monkeypatch):
     monkeypatch.setitem(startup.COMMANDS, "broken", ("-c", "raise SystemExit(3)"))
     with pytest.raises(RuntimeError, match="broken: exit code 3"):
         startup.Wall().time_command("broken")
-
-
-def test_the_cpu_of_a_start_is_that_of_its_process(monkeypatch):
-    monkeypatch.setitem(startup.COMMANDS, "busy", ("-c", "sum(range(3_000_000))"))
-    clock = startup.Cpu.timer
-    before = clock()
-    startup.Cpu().time_command("busy")
-    assert clock() > before
 
 
 def test_memory_is_kept_before_a_kernel_is_made_and_a_wrong_one_is_not_timed(monkeypatch):

@@ -99,21 +99,24 @@ def test_a_folder_that_is_gone_altogether_is_a_change(repo):
     assert "estimators" not in git(repo, "ls-tree", "--name-only", tree).splitlines()
 
 
-def test_files_that_judge_and_files_that_are_gone_are_told(tmp_path):
+def test_what_is_gone_is_told_and_a_file_that_became_a_folder_is_not(tmp_path):
     ours, theirs = make_side(tmp_path, "BASE"), make_side(tmp_path, "HEAD")
-    for side in (ours, theirs):
-        (side.source / "rdbench" / "audit").mkdir()
-        (side.source / "rdbench" / "audit" / "sums.py").write_text("")
-        (side.source / "estimators").mkdir()
-        (side.source / "estimators" / "_part.py").write_text("")
-    (ours.source / "estimators" / "nerd.py").write_text("")
-    (ours.source / "estimators" / "wgd.py").write_text("")
-    (theirs.source / "estimators" / "wgd").mkdir()
-    (theirs.source / "estimators" / "wgd" / "__init__.py").write_text("")  # a folder now
+    for path in ("BASE/_part.py", "BASE/nerd.py", "BASE/wgd.py", "HEAD/wgd/__init__.py"):
+        side, _, name = path.partition("/")
+        file = tmp_path / side / "source" / "estimators" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     assert sides.gone(ours, theirs) == ["estimator/nerd"]
-    assert sides.differs(ours, theirs, sides.JUDGES) == []
-    (theirs.source / "rdbench" / "audit" / "sums.py").write_text("KIND = True\n")
-    assert sides.differs(ours, theirs, sides.JUDGES) == ["rdbench/audit"]
+
+
+def test_files_that_judge_are_told(repo):
+    first = commit(repo, rdbench__distortions_py="")
+    (repo / "rdbench" / "sources").mkdir()
+    second = commit(repo, rdbench__sources__new_py="", rdbench__cli_py="1")
+    assert sides.differs(repo, first, first) == []
+    assert sides.differs(repo, first, second) == ["rdbench/sources"]
+    third = commit(repo, rdbench__distortions_py="KIND = True\n")
+    assert sides.differs(repo, first, third) == ["rdbench/distortions.py", "rdbench/sources"]
 
 
 @pytest.mark.parametrize(

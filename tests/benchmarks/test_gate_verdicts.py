@@ -2,6 +2,7 @@
 
 import math
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from scipy.stats import binom
 
 from benchmarks._cases import CASES
 from benchmarks.gate import compare, fits, gaps
-from benchmarks.gate.accuracy import Cell
+from benchmarks.gate.accuracy import Cell, Measured
+from benchmarks.gate.options import parse
 from benchmarks.gate.report import failing, ordered, summary
+from benchmarks.gate.sides import Side
 from benchmarks.gate.verdicts import (
     Finding,
     Pair,
@@ -82,7 +85,7 @@ def test_a_head_that_scatters_is_not_excused_by_its_scatter(head):
 def test_an_audit_that_has_become_useless_is_worse():
     base, head = Point(0.001, 0.0005), Point(0.4, 0.3)
     assert gaps.first_look(CELL, 0, base, head, 0.005).verdict == "suspected"
-    assert gaps.persists(CELL, [base] * 2, [head] * 2, 0.005)
+    assert gaps.goes_on(CELL, [base] * 2, [head] * 2, 0.005)
     found = gaps.confirm(CELL, 0, [base] * 4, [head] * 4, 0.005)
     assert found.verdict == "worse"
     assert "doubt" in found.note
@@ -96,10 +99,10 @@ def test_an_audit_that_has_become_useless_is_worse():
 
 def test_more_seeds_are_asked_for_where_the_first_do_not_decide():
     scattered = points(0.001, 0.2, 0.1, 0.05)
-    assert gaps.unresolved(CELL, scattered, points(0.3, 0.1, 0.2, 0.1), 0.005)
-    assert not gaps.unresolved(CELL, points(*[0.001] * 4), points(*[0.3] * 4), 0.005)  # worse
-    assert not gaps.unresolved(CELL, scattered, points(*[0.05] * 4), 0.005)  # within
-    assert not gaps.unresolved(CELL, scattered, [Point(None)] * 4, 0.005)
+    assert gaps.goes_on(CELL, scattered, points(0.3, 0.1, 0.2, 0.1), 0.005)
+    assert not gaps.goes_on(CELL, points(*[0.001] * 4), points(*[0.3] * 4), 0.005)  # worse
+    assert not gaps.goes_on(CELL, scattered, points(*[0.05] * 4), 0.005)  # within
+    assert not gaps.goes_on(CELL, scattered, [Point(None)] * 4, 0.005)
 
 
 def test_noise_alone_passes_the_confirmation_no_more_often_than_it_says():
@@ -145,19 +148,18 @@ def test_a_point_that_fails_now_is_told_from_one_that_always_did():
 
 
 def test_a_suspicion_that_half_the_seeds_do_not_share_ends():
-    assert not gaps.persists(CELL, points(0.0, 0.0), points(0.001, 0.001), 0.005)
-    assert gaps.persists(CELL, points(0.0, 0.0), points(0.1, 0.1), 0.005)
-    assert gaps.persists(CELL, points(0.0, 0.0), [Point(None), Point(0.0)], 0.005)
+    assert not gaps.goes_on(CELL, points(0.0, 0.0), points(0.001, 0.001), 0.005)
+    assert gaps.goes_on(CELL, points(0.0, 0.0), points(0.1, 0.1), 0.005)
+    assert gaps.goes_on(CELL, points(0.0, 0.0), [Point(None), Point(0.0)], 0.005)
 
 
 @pytest.mark.parametrize(
     ("base", "head", "verdict"),
     [(True, False, "missing"), (False, True, "new"), (False, False, "both fail")],
 )
-def test_what_a_commit_lacks(monkeypatch, base, head, verdict):
-    monkeypatch.setattr(compare, "offers", lambda side, cell: side)
+def test_what_a_commit_lacks(base, head, verdict):
     none: Any = None
-    found = compare._first_looks(CELL, base, head, none, none, none)
+    found = compare._first_look(CELL, (base, head), none, none, none)
     assert [one.metric for one in found] == [*CELL.gaps, CELL.fit]
     assert {one.verdict for one in found} == {verdict}
 
@@ -167,11 +169,6 @@ def test_the_rank_keeps_its_level(count):
     k = rank(count)
     assert sum(math.comb(count, i) for i in range(k)) / 2**count <= 0.01
     assert sum(math.comb(count, i) for i in range(k + 1)) / 2**count > 0.01
-
-
-def test_too_few_rounds_are_refused():
-    with pytest.raises(ValueError, match="too few"):
-        rank(6)
 
 
 def pairs(*ratios: float) -> list[Pair]:
@@ -255,3 +252,27 @@ def test_the_worst_comes_first_and_only_regressions_fail():
     assert summary(found, False) == "REGRESSION: 3 metrics: 1 missing, 1 slower, 1 ok"
     harmless = [Finding("a", v) for v in ("ok", "suspected", "mended", "new", "both fail")]
     assert summary(harmless, False).startswith("no regression: 5 metrics")
+
+
+def test_the_whole_comparison_on_invented_measurements(monkeypatch):
+    def measure(side: Any, cells: Any, seeds: Any, folder: str) -> Measured:
+        found = Measured()
+        for cell, seed in ((cell, seed) for cell in cells for seed in seeds):
+            for band in range(3):
+                bad = (side.name, cell.estimator, band) == ("HEAD", "wgd", 2)
+                found.points[cell, band, seed] = Point(0.5 if bad else 0.001, 1e-4)
+            slow = (side.name, cell.estimator) == ("HEAD", "nerd")
+            found.cpu_s[cell, seed] = 2.0 if slow else 1.0
+        return found
+
+    monkeypatch.setattr(compare, "measure", measure)
+    monkeypatch.setattr(fits, "measure", measure)
+    monkeypatch.setattr(compare, "offers", lambda side, cell: True)
+    base, head = Side("BASE", "", Path(), Path(), ""), Side("HEAD", "", Path(), Path(), "")
+    options = parse(["HEAD", "--only", "paper-d2/wgd,paper-d2/nerd,random-500"])
+    found = {one.metric: one.verdict for one in compare.compare(base, head, options)}
+    assert set(found) == options.metrics
+    assert {metric: verdict for metric, verdict in found.items() if verdict != "ok"} == {
+        "gap/paper-d2/wgd/high": "worse",
+        "fit/paper-d2/nerd": "slower",
+    }

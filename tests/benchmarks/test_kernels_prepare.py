@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _kernel
-from benchmarks._kernel import Kernel, prepares, scratch
+from benchmarks._kernel import prepares
 from benchmarks.gate.sides import ONE_HEAP
-
-
-def kernel() -> Kernel:
-    return Kernel(lambda: 1, lambda found: None)
 
 
 def importing(line):
@@ -40,16 +35,6 @@ def test_a_broken_environment_stays_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "rdbench", None)
     with pytest.raises(ModuleNotFoundError, match="rdbench"):
         importing("import rdbench")()
-
-
-def test_a_temporary_folder_goes_with_its_owner():
-    def owner() -> None:
-        return None
-
-    folder = scratch(owner)
-    (folder / "file").write_text("x")
-    del owner
-    assert not folder.exists()
 
 
 CYCLES = """
@@ -78,9 +63,3 @@ def test_memory_that_is_freed_is_kept(first, environ):
         check=True,
     )
     assert int(done.stdout) < 1000
-
-
-def test_to_make_a_kernel_does_not_set_the_allocator(monkeypatch):
-    """Other tests, of peak memory among them, run in this process afterwards."""
-    monkeypatch.setattr(_kernel, "keep_memory", lambda: pytest.fail("it was called"))
-    assert prepares(kernel)().work() == 1

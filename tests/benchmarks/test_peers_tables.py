@@ -1,8 +1,6 @@
 """Blahut-Arimoto against dit as a table, the files between the scripts, and their bad input."""
 
-import csv
 import math
-import re
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,10 +11,9 @@ import pytest
 from benchmarks.peers import table
 from benchmarks.peers.blahut_arimoto import PROBLEMS
 from benchmarks.peers.ratios import Look, of_record
-from benchmarks.peers.rows import BadFile, read, write
 from benchmarks.peers.run import MATCHES, SIDES
-from benchmarks.peers.texts import digits
-from benchmarks.peers.timings import HEADER, Timing
+from benchmarks.peers.tables import BadFile, digits, read, write
+from benchmarks.peers.timings import Timing
 from benchmarks.peers.timings import table as timings_table
 from rdbench import registry
 from rdbench.run.plan import find_case
@@ -63,21 +60,6 @@ def test_a_target_that_dit_does_not_reach_is_a_bound_where_ours_does():
     assert line["dit / same iteration"] == "6 (1 round)"  # of as many iterations
 
 
-def test_scaled_seconds_are_marked():
-    rows = a_round(0, 0.006, 0.001, 0.002)
-    rows[0] = replace(rows[0], scaled=True)
-    assert only_line(rows)["dit, ms"] == "6*"
-
-
-def test_what_dit_leaves_is_one_aim_whatever_it_was():
-    aim = "dit's own stop, 1 start"
-    rows = [
-        *a_round(0, 0.006, 0.001, 0.002, aim=aim, target=1e-6),
-        *a_round(1, 0.006, 0.001, 0.002, aim=aim, target=3e-6),
-    ]
-    assert only_line(rows)["to reach"] == f"{aim}: 2e-06"
-
-
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.0456, "0.046"), (145.0, "140"), (31999.0, "32000"), (9.99, "10")]
 )
@@ -99,24 +81,6 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     write(tmp_path / "rows.csv", Timing, [ONE])
     with pytest.raises(BadFile, match="not a table of Look rows"):
         read(tmp_path / "rows.csv", Look)
-
-
-def test_the_tables_are_made_of_the_files(tmp_path, capsys):
-    looks = [
-        replace(LOOK, side=side, cpu_s=cpu, gap_hi=hi)
-        for side, marks in {"authors": (4.5, 6.0), "ours": (1.0, 1.5)}.items()
-        for cpu, hi in zip(marks, (0.5, 0.02), strict=True)
-    ]
-    write(tmp_path / "looks.csv", Look, looks)
-    write(tmp_path / "blahut_arimoto.csv", Timing, a_round(0, 0.006, 0.001, 0.002))
-    assert table.main(["--out", str(tmp_path)]) == 0
-    text = (tmp_path / "settings.md").read_text(encoding="utf-8")
-    assert "| 3 to 6 |" in text
-    assert f"Not run, or without a look: {MATCHES[0].name}, authors, seeds 701, 702, 703; " in text
-    assert "| " + " | ".join(HEADER) in capsys.readouterr().out
-    with (tmp_path / "settings.csv").open(newline="", encoding="utf-8") as file:
-        ends = {row["aim"]: (row["at_least"], row["at_most"]) for row in csv.DictReader(file)}
-    assert ends == {"0.05 √d": ("3", "6"), "0.01 √d": ("0", "inf"), "authors' best": ("3", "6")}
 
 
 @pytest.mark.parametrize("arguments", [[], ["--records", "nowhere"]])
@@ -191,15 +155,3 @@ def test_the_committed_tables_are_made_of_the_committed_files(tmp_path):
     assert (tmp_path / "settings.md").read_text(encoding="utf-8") in readme
     lines = [line for line in readme.splitlines() if line.startswith("|")]
     assert set(lines) <= set(made.splitlines())  # of the timings against dit it has a choice
-
-
-def placeholders(text):
-    """Words that were to be filled in and were not, such as ``@W1``."""
-    return re.findall(r"@\w+|\b(?:TODO|TBD|XXX)\b|\{\w*\}", text)
-
-
-def test_no_placeholder_is_left():
-    assert placeholders("`wgd` is @W1 to {low} times faster, TBD") == ["@W1", "{low}", "TBD"]
-    for folder in ("results", "benchmarks"):
-        for path in (ROOT / folder / "peers").glob("*.md"):
-            assert placeholders(path.read_text(encoding="utf-8")) == [], path
