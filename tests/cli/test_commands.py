@@ -114,7 +114,7 @@ def test_the_shell_completes_commands_and_names(monkeypatch, capsys, words, offe
                 "density",
                 "citation",
                 "largest_error: float = 0.01\n      Discretisation error in nats with which",
-            ),  # fmt: skip
+            ),
         ),
     ],
 )
