@@ -72,12 +72,11 @@ def mismatch(
     at_g: Float[Tensor, "m k"],
     parts: Float[Tensor, " k"],
     groups: list[tuple[str, Bool[Tensor, " n"], Bool[Tensor, " m"]]],
-    sigmas: float = _SIGMAS,
 ) -> Mismatch | None:
     """The clearest place at which the claimed ratio is wrong, or ``None``.
 
     Places are the levels of D and the ``groups`` of draws: name, members among the draws of p,
-    members among those of g. A difference counts from ``sigmas`` standard errors on, beyond what
+    members among those of g. A difference counts from five standard errors on, beyond what
     an offset of .01 nats explains.
 
     Args:
@@ -85,7 +84,6 @@ def mismatch(
         at_g: D at draws of g (m, k).
         parts: what each column of ``at_g`` stands for (k,).
         groups: name, members among the draws of p (n,), among those of g (m,).
-        sigmas: standard errors from which a difference counts.
     """
     at_p, at_g = at_p.double(), at_g.double()
     worst: Mismatch | None = None
@@ -101,7 +99,7 @@ def mismatch(
         slope = float((phi_p * _sigmoid_slope(at_p)).mean())
         slope += float(((phi_g * _sigmoid_slope(at_g)) @ parts).mean())
         apart = abs(p - g) - _SLACK * slope
-        if apart > 0.0 and apart > sigmas * math.sqrt(variance):
+        if apart > 0.0 and apart > _SIGMAS * math.sqrt(variance):
             found = Mismatch(p, g, apart / math.sqrt(max(variance, 1e-300)), name)
             worst = found if worst is None or found.sigmas > worst.sigmas else worst
     return worst

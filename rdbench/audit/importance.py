@@ -29,7 +29,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import Evaluation
-from rdbench.audit.joint import Sampling, checked_weights, law_of_symbols
+from rdbench.audit.joint import Sampling, checked_weights
 from rdbench.audit.normalisation import UNKNOWN, Mass, checked
 from rdbench.audit.pilot import Candidate, choose, pilot_symbols
 from rdbench.audit.size import AuditSize, draws_per_symbol
@@ -146,10 +146,8 @@ class _Route:
             lambda x, y: self.weigh(x, y)[0],
         )
         for quick in (True, False):
-            h = law_of_symbols(
-                sampling, distortion, problem.x, problem.probabilities, beta, generator, quick
-            )
-            mass = None if h is None else checked_weights(sampling, distortion, h, beta, generator)
+            x, p = problem.x, problem.probabilities
+            mass = checked_weights(sampling, distortion, x, p, beta, generator, quick=quick)
             # A thorough fit costs seconds: only where nothing else can tell.
             if mass is not None or self.own is None:
                 return mass

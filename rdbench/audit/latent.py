@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import Evaluation
-from rdbench.audit.joint import Sampling, checked_weights, law_of_symbols
+from rdbench.audit.joint import Sampling, checked_weights
 from rdbench.audit.laplace import GaussianProposal, laplace
 from rdbench.audit.normalisation import Mass, checked
 from rdbench.audit.pilot import Candidate, choose
@@ -188,15 +188,11 @@ class _Route:
 
         sampling = Sampling(forward, propose, lambda x, z: self.weigh(x, z, proposal_at(x))[0])
         distortion, beta, is_encoder = problem.distortion, problem.beta, self.name == "encoder"
-        most = max(_FEWEST_SYMBOLS, min(_SYMBOLS, 2 * problem.size.symbols))
+        x, p, most = problem.x, problem.probabilities, _FEW_SYMBOLS
+        if is_encoder:
+            most = max(_FEWEST_SYMBOLS, min(_SYMBOLS, 2 * problem.size.symbols))
         try:
-            h = law_of_symbols(
-                sampling, distortion, problem.x, problem.probabilities, beta, generator
-            )
-            found = None
-            if h is not None:
-                most = most if is_encoder else _FEW_SYMBOLS
-                found = checked_weights(sampling, distortion, h, beta, generator, most)
+            found = checked_weights(sampling, distortion, x, p, beta, generator, most=most)
         except _NoGaussian:
             return self
         except ValueError as fault:

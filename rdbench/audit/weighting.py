@@ -56,7 +56,6 @@ def weighted(
         distortion=torch.cat(distortion),
         method=method.format(k=k),
         side="upper",
-        probabilities=probabilities,
         ess=float(effective_draws.quantile(0.05)) / k,
         common_se=math.hypot(sampling_error(effective_draws, k, probabilities), mass.se),
         above=mass.above,

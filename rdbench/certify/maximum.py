@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -36,11 +36,11 @@ class Maximum(NamedTuple):
     at: float
 
 
-@lru_cache(maxsize=4)
-def _interpolation(degree: int) -> tuple[ndarray, ndarray]:
+@cache
+def _interpolation() -> tuple[ndarray, ndarray]:
     """Chebyshev points, and the matrix from values at them to Chebyshev coefficients."""
-    points = np.cos(np.pi * np.arange(degree + 1) / degree)
-    return points, np.linalg.inv(np.polynomial.chebyshev.chebvander(points, degree))
+    points = np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
+    return points, np.linalg.inv(np.polynomial.chebyshev.chebvander(points, _DEGREE))
 
 
 def interpolation_error(degree: int = _DEGREE) -> float:
@@ -71,23 +71,21 @@ class Interpolant:
         return cast(ndarray, self.lo + self.half * (2 * piece + 1 + t))
 
 
-def interpolate(
-    c: Callable[[ndarray], ndarray], lo: float, hi: float, beta: float, degree: int = _DEGREE
-) -> Interpolant:
+def interpolate(c: Callable[[ndarray], ndarray], lo: float, hi: float, beta: float) -> Interpolant:
     """Chebyshev interpolants of c on [lo, hi]; ``c`` is called once with all points, in order."""
     pieces = max(1, int(np.ceil((hi - lo) * np.sqrt(beta) / 2.0)))
     half = 0.5 * (hi - lo) / pieces
-    points, matrix = _interpolation(degree)
+    points, matrix = _interpolation()
     middles = lo + half * (2.0 * np.arange(pieces) + 1.0)
     y = (middles[:, None] + half * points[::-1]).ravel()
-    values = c(y).reshape(pieces, degree + 1)[:, ::-1]
+    values = c(y).reshape(pieces, _DEGREE + 1)[:, ::-1]
     return Interpolant(lo, half, matrix @ values.T)
 
 
-def grid_values(f: Interpolant, cells: int = _CELLS) -> tuple[ndarray, ndarray]:
-    """y and f on ``cells`` + 1 equally spaced points of every piece, (pieces, cells + 1)."""
-    t = np.linspace(-1.0, 1.0, cells + 1)
-    vander = np.polynomial.chebyshev.chebvander(t, len(f.coefficients) - 1)
+def grid_values(f: Interpolant) -> tuple[ndarray, ndarray]:
+    """y and f on 65 equally spaced points of every piece, (pieces, 65)."""
+    t = np.linspace(-1.0, 1.0, _CELLS + 1)
+    vander = np.polynomial.chebyshev.chebvander(t, _DEGREE)
     piece = np.arange(f.coefficients.shape[1])
     return f.place(piece[:, None], t), (vander @ f.coefficients).T
 
@@ -127,6 +125,6 @@ def maximum(f: Interpolant, tolerance: float) -> Maximum:
         )
     else:
         upper = max(upper, float(bound.max()))
-    error = interpolation_error(len(f.coefficients) - 1)
+    error = interpolation_error()
     # sup c <= upper + error sup c on the interval.
     return Maximum(upper / (1.0 - error), found, at)

@@ -17,6 +17,7 @@ from scipy.special import gammaln
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
+from rdbench.certify.radial.sums import panel_rule
 from rdbench.references.shannon import TightBound
 from rdbench.sources.directional import sample_von_mises_fisher
 from rdbench.sources.sphere import NoisySphereSource
@@ -65,11 +66,7 @@ class NoisySphere(TightBound):
 def noisy_sphere_entropy(source: NoisySphereSource, refine: int = 1) -> float:
     """h(X) in nats: Gauss's rule on panels of the radius, which has the density S r^(d-1) p(r)."""
     d, top = source.dim, source.radius + source.noise * (math.sqrt(source.dim) + _BEYOND)
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    edges = np.linspace(0.0, top, _PANELS * refine + 1)
-    half = 0.5 * (edges[1:] - edges[:-1])
-    r = (0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * nodes).ravel()
-    w = (half[:, None] * weights).ravel()
+    r, w = panel_rule(np.linspace(0.0, top, _PANELS * refine + 1), _NODES)
     at = torch.zeros(len(r), d, dtype=torch.float64)
     at[:, 0] = torch.from_numpy(r)
     log_p = source.log_prob(at).numpy()

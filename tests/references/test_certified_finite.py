@@ -118,13 +118,13 @@ TABLE = [[0.0, 1.0, 2.0], [1.0, 0.0, 2.0]]
 @pytest.mark.parametrize(
     ("source", "table", "alphabet", "message"),
     [
-        (uniform_letters(3), TABLE, None, "2 rows, the source 3 letters|no letter"),
+        (uniform_letters(3), TABLE, None, "2 is not a letter of the table"),
         (uniform_letters(1), TABLE, None, "2 rows, the source 1 letters"),
         (uniform_letters(2), TABLE, [[0], [3]], "3 is not a letter of the table"),
         (uniform_letters(2), TABLE, [[0], [-1]], "-1 is not a letter"),
         (uniform_letters(2), TABLE, [[0.5], [1]], "0.5 is not a letter"),
         (uniform_letters(2), TABLE, [[0, 1], [1, 0]], r"points \(m, 1\)"),
-        (uniform_letters(2), TABLE, [], r"points \(m, 1\)"),
+        (uniform_letters(2), TABLE, [], r"the shape \(m, d\)"),
         (uniform_letters(2), TABLE, [[INF]], "finite"),
         (FiniteSource("x", [[0.5], [1]], [0.5, 0.5]), TABLE, None, "0.5 is not a letter"),  # type: ignore[arg-type]
         (FiniteSource("x", [[0, 0], [1, 1]], [0.5, 0.5]), TABLE, None, "scalar letters"),  # type: ignore[arg-type]

@@ -245,7 +245,7 @@ def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda: ProductSource("x", (UniformSource(),), torch.ones(2, 2).double()), "orthogonal"),
         (lambda: eight_modes(2), "at least 3"),
         (lambda: lifted_mixture(1), "at least 2"),
-        (lambda: uniform_letters(0), "at least one"),
+        (lambda: uniform_letters(0), "at least 1"),
         (lambda: DigitsSource(65), "1 to 64"),
     ],
 )

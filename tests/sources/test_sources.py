@@ -131,7 +131,7 @@ def test_capabilities_are_declared_by_having_them() -> None:
         (lambda: vector_gaussian(3, "pink"), "ramp, flat, nerd"),
         (lambda: LaplacianSource(0.0, -1.0), "positive"),
         (lambda: bernoulli(1.5), r"\[0, 1\]"),
-        (lambda: zipf(0), "at least one"),
+        (lambda: zipf(0), "at least 1"),
         (
             lambda: FiniteSource("x", torch.zeros(2, 1).double(), torch.ones(2).double()),
             "sum to one",

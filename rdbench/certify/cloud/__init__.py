@@ -6,8 +6,6 @@ the plane comes from ``maximum_plane``. In any dimension ``bound_cloud`` has rig
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -45,7 +43,6 @@ def certify_cloud(
         ValueError: d > 2, points that are not finite, bad probabilities, slope or tolerance; a
             slope whose maximum would need too many squares (``check_squares``).
     """
-    started = time.process_time()
     check_slope(beta, tolerance)
     p = check_probabilities(p, len(x))
     x = np.asarray(x, dtype=float)
@@ -82,7 +79,6 @@ def certify_cloud(
         kind="certified",
         tolerance=tolerance,
         reason="" if width <= tolerance else f"adding atoms ended at {width:.1e} nats",
-        cpu_s=time.process_time() - started,
     )
 
 

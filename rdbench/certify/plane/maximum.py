@@ -11,7 +11,7 @@ again. docs/certificates.md, section 6.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -30,7 +30,7 @@ _CHUNK = 2048
 _MOST_SQUARES = 50_000
 
 
-@lru_cache(maxsize=1)
+@cache
 def _tables() -> tuple[ndarray, ndarray, ndarray, ndarray, ndarray]:
     """Chebyshev points, values to coefficients, a fine grid, the two halves, k^2 (k^2 - 1) / 3."""
     points = np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
