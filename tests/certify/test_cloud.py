@@ -75,14 +75,14 @@ def test_the_maximum_is_never_below_a_dense_grid(seed, beta):
     rng = np.random.default_rng(seed)
     x, mass = 2.0 * rng.standard_normal((12, 2)), rng.exponential(size=12)
     c = Scattered(x, mass, beta)
-    upper, found = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
+    upper = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
     axes = [np.linspace(x[:, a].min(), x[:, a].max(), 700) for a in (0, 1)]
     dense = float(c(*axes).max())
     assert upper >= dense
     # Between two nodes of the grid c rises by a factor of at most exp(beta h^2 / 2).
     step = max(axis[1] - axis[0] for axis in axes)
-    assert found <= dense * np.exp(0.5 * beta * step**2) + 1e-9
-    assert upper - found <= 1e-6 * max(1.0, found)
+    most = dense * np.exp(0.5 * beta * step**2) + 1e-9
+    assert upper <= most + 1e-6 * max(1.0, most)
 
 
 def test_an_interpolant_that_is_too_coarse_is_caught(monkeypatch):
@@ -92,8 +92,8 @@ def test_an_interpolant_that_is_too_coarse_is_caught(monkeypatch):
     beta = 4.0
     c = Scattered(x, mass, beta)
     axes = [np.linspace(x[:, a].min(), x[:, a].max(), 700) for a in (0, 1)]
-    right, _ = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
-    wrong, _ = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta / 400.0, 1e-7)
+    right = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
+    wrong = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta / 400.0, 1e-7)
     dense = float(c(*axes).max())
     assert right >= dense
     assert right - dense < 1e-3 * dense

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from scipy.optimize import linprog
 
 from rdbench.certify import finite
 from rdbench.certify.checks import rounding
 from rdbench.certify.finite import Weights, certify_finite
 from rdbench.inference.kernels import DenseKernel
-from rdbench.references.hamming import FiniteHamming
-from rdbench.sources.finite import FiniteSource
 
 
 def dual_by_cutting_planes(rho, p, beta, rounds=60):
@@ -66,19 +63,6 @@ def test_linear_programming_agrees(n, m, beta):
     assert c.width <= 1e-9
     assert lower - 1e-9 <= c.hi
     assert c.lo <= upper + 1e-9
-
-
-@pytest.mark.parametrize("beta", [0.1, 0.7, 2.0, 5.0, 12.0])
-def test_contains_the_hamming_closed_form(beta):
-    p = 1.0 / np.arange(1.0, 201.0)
-    p /= p.sum()
-    source = FiniteSource(
-        "Zipf", torch.arange(200, dtype=torch.float64)[:, None], torch.from_numpy(p)
-    )
-    truth = FiniteHamming(source).point(beta).lagrangian
-    c = certify_finite(1.0 - np.eye(200), p, beta, 1e-9)
-    assert c.lo <= truth.mid <= c.hi
-    assert c.width <= 1e-9
 
 
 def test_reaches_its_tolerance_on_500_letters():

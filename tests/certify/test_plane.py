@@ -11,7 +11,6 @@ from rdbench.certify import plane
 from rdbench.certify.plane import certify_plane
 from rdbench.certify.plane.density import banana_density, mixture_density, plane_density
 from rdbench.references.gaussian import WaterFilling
-from rdbench.references.shannon import TightShannonBound
 from rdbench.sources.banana import BananaSource
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.laplacian import LaplacianSource
@@ -33,17 +32,6 @@ def test_contains_water_filling(beta):
     assert c.lo <= truth <= c.hi
     assert c.reached
     np.testing.assert_allclose(c.weights @ c.points, [50.0, 50.0], atol=0.05)
-
-
-@pytest.mark.parametrize("beta", [0.5])
-def test_contains_the_tight_shannon_bound(beta):
-    source = paper_mixture()
-    density = plane_density(source)
-    assert density is not None
-    c = certify_plane(density, beta, 1e-4)
-    truth = TightShannonBound(source).point(beta).lagrangian.mid
-    assert c.lo <= truth <= c.hi
-    assert c.reached
 
 
 def test_the_mixture_below_one_half_is_certified():

@@ -65,7 +65,7 @@ def certify_cloud(
     f = -float(p @ log_z)
     if lo < 0.0:
         c = Scattered(flat, p * np.exp(-log_z), beta)
-        upper, _ = maximum_plane(c, flat.min(0), flat.max(0), beta, 0.1 * tolerance)
+        upper = maximum_plane(c, flat.min(0), flat.max(0), beta, 0.1 * tolerance)
         lo = f - float(np.log(upper))
     slack = rounding(f, 4.0 * beta * variance, terms=len(flat) + len(q.weights))
     width = f - lo + 2.0 * slack
@@ -103,7 +103,7 @@ def _solve(x: ndarray, p: ndarray, beta: float, tolerance: float, extra: ndarray
             Scattered(x, mass, beta), x, mass, x.min(0), x.max(0), beta, 0.1 * tolerance
         )
 
-    return solve_atoms(x, p, beta, q, peaks, 0.4 * tolerance, _ROUNDS)[0]
+    return solve_atoms(x, p, beta, q, peaks, 0.4 * tolerance, _ROUNDS)
 
 
 def _candidates(x: ndarray, unit: float) -> ndarray:

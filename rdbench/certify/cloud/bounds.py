@@ -21,7 +21,8 @@ from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.checks import check_probabilities, check_slope, rounding
-from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, squared_distances, weigh
+from rdbench.certify.newton import squared_distances
+from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, weigh
 from rdbench.inference.finite import squarem
 from rdbench.inference.kernels import DenseKernel
 

@@ -81,7 +81,7 @@ def _positive(what: str, value: float) -> None:
         raise ValueError(f"{what} must be positive and finite, got {value}")
 
 
-def _log_concave_tail(log_p: float, fall: float) -> Tail:
+def log_concave_tail(log_p: float, fall: float) -> Tail:
     """p(t + s) <= p(t) exp(-fall s): mass p / fall, and 1 / fall, 2 / fall^2 times that.
 
     No bound where ``fall`` <= 0.
@@ -140,7 +140,7 @@ def mixture(
 
     def tail(t: float, side: int) -> Tail:
         parts = [
-            _log_concave_tail(c - 0.5 * ((t - side * mk) / s) ** 2, (t - side * mk) / s**2)
+            log_concave_tail(c - 0.5 * ((t - side * mk) / s) ** 2, (t - side * mk) / s**2)
             for c, mk, s in zip(constants, m, stds, strict=True)
         ]
         return Tail(*(math.fsum(moments) for moments in zip(*parts, strict=True)))
@@ -169,7 +169,7 @@ def laplacian(loc: float = 0.0, scale: float = 1.0) -> LineDensity:
         return Modulus(log_p, abs(constant) + (np.abs(u) + reach + height) / scale)
 
     def tail(t: float, side: int) -> Tail:  # noqa: ARG001 (both sides are alike)
-        return _log_concave_tail(constant - t / scale, 1.0 / scale)
+        return log_concave_tail(constant - t / scale, 1.0 / scale)
 
     return LineDensity(
         loc, scale, -math.inf, math.inf, (0.0,), math.inf, 0.0, log_prob, modulus, tail

@@ -120,7 +120,7 @@ def search(
     if len(atoms.points) > _MOST_MOVED:
         return
     for _ in range(_POLISHES):
-        moved, weights, residual, _ = newton_atoms(
+        moved, weights, residual = newton_atoms(
             nodes.x[:, None], nodes.p, beta, atoms.points[:, None], atoms.weights,
             iterations=_MOVES, tolerance=1e-4 * tolerance,
         )  # fmt: skip

@@ -81,7 +81,7 @@ class Constraint:
         lo = self.left - (span if self.kappas[0] else 0.0)
         hi = self.right + (span if self.kappas[1] else 0.0)
         mass = float(self.masses.sum())
-        top = maximum(interpolate(self, lo, hi, self.beta), tolerance).upper
+        top = maximum(interpolate(self, lo, hi, self.beta), tolerance)
         top = max(top, max(self.kappas) + math.exp(-(6.5**2)) * mass)
         # Interpolation enlarges what was left out by its Lebesgue constant, less than 8.
         slack = 8.0 * math.exp(-_REACH) * mass + EPS * (64.0 + len(self.nodes)) * top

@@ -64,6 +64,14 @@ class OnGrid:
         return cast(ndarray, left @ gaussians(second, self.second, self.beta).T)
 
 
+def axes_over(
+    lo: Float[ndarray, " 2"], hi: Float[ndarray, " 2"], beta: float, per_unit: float
+) -> tuple[Float[ndarray, " k1"], Float[ndarray, " k2"]]:
+    """Coordinates over a rectangle, so many to 1 / sqrt(2 beta)."""
+    counts = np.ceil((hi - lo) * np.sqrt(2.0 * beta) * per_unit).astype(int) + 2
+    return np.linspace(lo[0], hi[0], counts[0]), np.linspace(lo[1], hi[1], counts[1])
+
+
 def grid_peaks(
     c: Field,
     x: Float[ndarray, "n 2"],
@@ -86,12 +94,7 @@ def grid_peaks(
         beta: the slope > 0.
         above: log c from which a maximum counts.
     """
-    axes = [
-        np.linspace(
-            lo[a], hi[a], int(np.ceil((hi[a] - lo[a]) * np.sqrt(2.0 * beta) * _PER_UNIT)) + 2
-        )
-        for a in (0, 1)
-    ]
+    axes = axes_over(lo, hi, beta, _PER_UNIT)
     values = np.concatenate(
         [c(axes[0][i : i + _ROWS], axes[1]) for i in range(0, len(axes[0]), _ROWS)]
     )

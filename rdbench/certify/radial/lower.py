@@ -106,7 +106,7 @@ def lower_bound(
     second = fields[1].interpolant()
     # sum_k |a_k| bounds the difference of the interpolants everywhere.
     change = float(np.abs(first.coefficients - second.coefficients).sum(0).max())
-    upper = maximum(second, 0.05 * tolerance).upper
+    upper = maximum(second, 0.05 * tolerance)
     # Beyond the cut lambda p <= level / theta(cut); nodes and noise out of reach add ``missed``.
     most = float(np.exp(-log_ndtr((weight.cut - weight.outer) * np.sqrt(2.0 * beta))))
     sup = max(upper, most) + fields[1].missed
