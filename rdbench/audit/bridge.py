@@ -121,7 +121,8 @@ def _means(
     seen_from_p = float((values_p * torch.sigmoid(at_p)).mean())
     variance_p = max(_variance(values_p), seen_from_g - min(p, g) ** 2)
     variance_g = _variance(values_g)
-    if _effective(values_g) < _FEW:
+    square = float(values_g.square().sum())
+    if not square > 0.0 or float(values_g.sum()) ** 2 / square < _FEW:
         variance_g = max(variance_g, seen_from_p - min(p, g) ** 2)
     return p, g, variance_p / len(at_p) + variance_g / len(at_g)
 
@@ -133,8 +134,3 @@ def _sigmoid_slope(values: Tensor) -> Tensor:
 
 def _variance(values: Tensor) -> float:
     return float(values.var()) if len(values) > 1 else math.inf
-
-
-def _effective(values: Tensor) -> float:
-    square = float(values.square().sum())
-    return float(values.sum()) ** 2 / square if square > 0.0 else 0.0

@@ -29,7 +29,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import Evaluation
-from rdbench.audit.joint import Sampling, checked_weights
+from rdbench.audit.joint import Sampling, checked_weights, log_noise_mass
 from rdbench.audit.normalisation import UNKNOWN, Mass, checked
 from rdbench.audit.pilot import Candidate, choose, pilot_symbols
 from rdbench.audit.size import AuditSize, draws_per_symbol
@@ -201,7 +201,7 @@ def density(
         found = plug_in(draws, distortion, x, probabilities, beta, exact_draws=True)
         return replace(found, note=note)
 
-    log_mass = _log_noise_mass(distortion, beta, x.shape[1])
+    log_mass = log_noise_mass(distortion, beta, x.shape[1])
     if log_mass is None:
         return by_plug_in("")
     log_prob = Watched(marginal.log_prob, "log_prob")
@@ -225,16 +225,6 @@ def density(
         notes.append("log_prob is not used: how much it integrates to is not known")
         return by_plug_in("; ".join(notes))
     return replace(found, note="; ".join(notes))
-
-
-def _log_noise_mass(distortion: Distortion, beta: float, dim: int) -> float | None:
-    """log M, or None where exp(-beta rho) has no finite mass to draw from."""
-    if beta == 0.0:
-        return None
-    try:
-        return distortion.log_noise_mass(beta, dim)
-    except NotImplementedError:
-        return None
 
 
 def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evaluation | None:

@@ -54,6 +54,16 @@ class Sampling:
     log_weights: Callable[[Tensor, Tensor], Tensor]
 
 
+def log_noise_mass(distortion: Distortion, beta: float, dim: int) -> float | None:
+    """log M, or None where exp(-beta rho) has no finite mass to draw from."""
+    if beta == 0.0:
+        return None
+    try:
+        return distortion.log_noise_mass(beta, dim)
+    except NotImplementedError:
+        return None
+
+
 def _simulated_symbols(
     sampling: Sampling, distortion: Distortion, beta: float, n: int, dim: int, generator: Generator
 ) -> tuple[Tensor, Tensor]:

@@ -61,14 +61,6 @@ def test_a_fine_grid_of_reproductions_comes_close_from_above(beta):
     assert on_grid.lo - c.hi < beta * 2.0 * 0.01 / (2.0 * beta)
 
 
-def test_tolerances_nest():
-    rng = np.random.default_rng(4)
-    x, p = rng.standard_normal((60, 2)), rng.dirichlet(np.ones(60))
-    found = [certify_cloud(x, p, 3.0, tol) for tol in (1e-2, 1e-5, 1e-7)]
-    assert [c.reached for c in found] == [True] * 3
-    assert max(c.lo for c in found) <= min(c.hi for c in found)
-
-
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), beta=st.floats(0.1, 30.0))
 def test_the_maximum_is_never_below_a_dense_grid(seed, beta):
@@ -154,8 +146,6 @@ def test_bad_input():
         certify_cloud(np.array([[0.0], [np.nan]]), np.array([0.5, 0.5]), 1.0, 1e-6)
     with pytest.raises(ValueError, match="probabilities"):
         certify_cloud(np.zeros((2, 1)), np.array([0.5, 0.6]), 1.0, 1e-6)
-    with pytest.raises(ValueError, match="beta"):
-        bound_cloud(x, p, np.inf)
 
 
 def test_a_slope_that_needs_too_many_squares_is_refused_at_once():

@@ -205,7 +205,7 @@ def _candidates(
     root = math.sqrt(beta)
     edges = np.concatenate([q.panels.left, q.panels.right[-1:]])
     core, shannon, mass = (
-        np.concatenate([[0.0], np.cumsum(q.by_panel(v))])
+        np.concatenate([[0.0], np.cumsum(v.reshape(-1, NODES).sum(1))])
         for v in (-q.mass * q.log_z, q.mass * (slb - q.log_p), q.mass)
     )
     potential, entropy, of_mass = q.errors.potential, q.errors.entropy, q.errors.mass
