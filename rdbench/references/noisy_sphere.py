@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
 from rdbench.certify.radial.sums import panel_rule
-from rdbench.references.shannon import TightBound
+from rdbench.references.shannon import ShannonCurve, TightBound
 from rdbench.sources.directional import sample_von_mises_fisher
 from rdbench.sources.sphere import NoisySphereSource
 
@@ -37,14 +38,11 @@ class NoisySphere(TightBound):
     def __post_init__(self) -> None:
         instance(self.source, NoisySphereSource, "the source of this closed form")
 
-    @property
-    def lowest_beta(self) -> float:
-        """1 / (2 s^2)."""
-        return 0.5 / self.source.noise**2
-
-    def entropy(self) -> float:
-        """h(X) in nats."""
-        return noisy_sphere_entropy(self.source)
+    @cached_property
+    def curve(self) -> ShannonCurve:
+        """The bound from beta = 1 / (2 s^2) on."""
+        lowest = 0.5 / self.source.noise**2
+        return ShannonCurve(noisy_sphere_entropy(self.source), self.source.dim, lowest)
 
     def sample_conditional(
         self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator

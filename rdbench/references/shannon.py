@@ -97,24 +97,20 @@ class TightBound:
 
     source: GaussianMixture | NoisySphereSource
 
+    @cached_property
+    def curve(self) -> ShannonCurve:
+        """The bound, with h(X) by quadrature."""
+        raise NotImplementedError
+
     @property
     def lowest_beta(self) -> float:
         """The slope from which the bound is tight."""
-        raise NotImplementedError
-
-    def entropy(self) -> float:
-        """h(X) in nats."""
-        raise NotImplementedError
+        return self.curve.lowest_beta
 
     @property
     def validity(self) -> str:
         """The slopes for which the bound is tight."""
         return self.curve.validity
-
-    @cached_property
-    def curve(self) -> ShannonCurve:
-        """The bound, with h(X) by quadrature."""
-        return ShannonCurve(self.entropy(), self.source.dim, self.lowest_beta)
 
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
@@ -145,13 +141,10 @@ class TightShannonBound(TightBound):
         instance(self.source, GaussianMixture, "the source of the Shannon bound")
 
     @cached_property
-    def lowest_beta(self) -> float:
-        """1 / (2 v)."""
-        return 0.5 / float(self.source.variances.min())
-
-    def entropy(self) -> float:
-        """h(X) in nats."""
-        return mixture_entropy(self.source)
+    def curve(self) -> ShannonCurve:
+        """The bound from beta = 1 / (2 v) on."""
+        lowest = 0.5 / float(self.source.variances.min())
+        return ShannonCurve(mixture_entropy(self.source), self.source.dim, lowest)
 
     def reproduction(self, beta: float) -> GaussianMixture:
         """The optimal marginal q*."""
