@@ -14,7 +14,7 @@ from rdbench.certify.cloud import certify_cloud
 from rdbench.certify.cloud.bounds import bound_cloud
 from rdbench.certify.finite import certify_finite
 from rdbench.certify.plane import maximum as maximum_plane
-from rdbench.certify.plane.fields import OnGrid, Scattered
+from rdbench.certify.plane.fields import on_grid, scattered
 from rdbench.distortions import SquaredError
 from rdbench.references.certified import Certified
 from rdbench.sources.finite import FiniteSource
@@ -66,7 +66,7 @@ def test_a_fine_grid_of_reproductions_comes_close_from_above(beta):
 def test_the_maximum_is_never_below_a_dense_grid(seed, beta):
     rng = np.random.default_rng(seed)
     x, mass = 2.0 * rng.standard_normal((12, 2)), rng.exponential(size=12)
-    c = Scattered(x, mass, beta)
+    c = scattered(x, mass, beta)
     upper = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
     axes = [np.linspace(x[:, a].min(), x[:, a].max(), 700) for a in (0, 1)]
     dense = float(c(*axes).max())
@@ -82,7 +82,7 @@ def test_an_interpolant_that_is_too_coarse_is_caught(monkeypatch):
     rng = np.random.default_rng(8)
     x, mass = 2.0 * rng.standard_normal((40, 2)), np.full(40, 1.0)
     beta = 4.0
-    c = Scattered(x, mass, beta)
+    c = scattered(x, mass, beta)
     axes = [np.linspace(x[:, a].min(), x[:, a].max(), 700) for a in (0, 1)]
     right = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
     wrong = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta / 400.0, 1e-7)
@@ -99,7 +99,7 @@ def test_sums_on_a_grid_and_scattered_are_the_same():
     x = np.stack(np.meshgrid(first, second, indexing="ij"), -1).reshape(-1, 2)
     y = np.linspace(-2.0, 2.0, 9), np.linspace(-1.0, 1.0, 4)
     np.testing.assert_allclose(
-        OnGrid(first, second, mass, 1.7)(*y), Scattered(x, mass.ravel(), 1.7)(*y), rtol=1e-13
+        on_grid(first, second, mass, 1.7)(*y), scattered(x, mass.ravel(), 1.7)(*y), rtol=1e-13
     )
 
 

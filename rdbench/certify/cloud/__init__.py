@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.checks import check_probabilities, check_slope, rounding
-from rdbench.certify.plane.fields import Scattered, grid_peaks
+from rdbench.certify.plane.fields import grid_peaks, scattered
 from rdbench.certify.plane.maximum import check_squares, maximum_plane
 from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, solve_atoms, weigh
 
@@ -64,7 +64,7 @@ def certify_cloud(
     log_z, rho = log_partition(flat, q, beta)
     f = -float(p @ log_z)
     if lo < 0.0:
-        c = Scattered(flat, p * np.exp(-log_z), beta)
+        c = scattered(flat, p * np.exp(-log_z), beta)
         upper = maximum_plane(c, flat.min(0), flat.max(0), beta, 0.1 * tolerance)
         lo = f - float(np.log(upper))
     slack = rounding(f, 4.0 * beta * variance, terms=len(flat) + len(q.weights))
@@ -100,7 +100,7 @@ def _solve(x: ndarray, p: ndarray, beta: float, tolerance: float, extra: ndarray
     def peaks(q: AtomSet) -> tuple[ndarray, float]:
         mass = p * np.exp(-log_partition(x, q, beta)[0])
         return grid_peaks(
-            Scattered(x, mass, beta), x, mass, x.min(0), x.max(0), beta, 0.1 * tolerance
+            scattered(x, mass, beta), x, mass, x.min(0), x.max(0), beta, 0.1 * tolerance
         )
 
     return solve_atoms(x, p, beta, q, peaks, 0.4 * tolerance, _ROUNDS)

@@ -18,7 +18,7 @@ from numpy import ndarray
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.checks import check_slope, rounding
 from rdbench.certify.plane.density import PlaneDensity
-from rdbench.certify.plane.fields import OnGrid, axes_over, gaussians, grid_peaks
+from rdbench.certify.plane.fields import Field, axes_over, gaussians, grid_peaks, on_grid
 from rdbench.certify.plane.maximum import maximum_plane
 from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, solve_atoms, weigh
 
@@ -184,10 +184,10 @@ def _log_lambda(grid: _Grid, q: AtomSet, tau: float, beta: float) -> Float[ndarr
     return cast(ndarray, -np.log(grid.z(q, beta) + np.pi / beta * extra))
 
 
-def _field(grid: _Grid, q: AtomSet, tau: float, beta: float) -> OnGrid:
+def _field(grid: _Grid, q: AtomSet, tau: float, beta: float) -> Field:
     """c of that lambda."""
     mass = grid.p * np.exp(_log_lambda(grid, q, tau, beta))
-    return OnGrid(grid.first, grid.second, mass, beta)
+    return on_grid(grid.first, grid.second, mass, beta)
 
 
 def _upper(

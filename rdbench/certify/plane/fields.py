@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -31,37 +30,33 @@ Field = Callable[[ndarray, ndarray], ndarray]
 """c on the product of first and second coordinates: (k1,), (k2,) -> (k1, k2)."""
 
 
-@dataclass(frozen=True)
-class Scattered:
-    """Masses at any points."""
+def scattered(x: Float[ndarray, "n 2"], mass: Float[ndarray, " n"], beta: float) -> Field:
+    """c of masses at any points."""
 
-    x: Float[ndarray, "n 2"]
-    mass: Float[ndarray, " n"]
-    beta: float
+    def c(first: ndarray, second: ndarray) -> ndarray:
+        left = gaussians(first, x[:, 0], beta) * mass
+        return cast(ndarray, left @ gaussians(second, x[:, 1], beta).T)
 
-    def __call__(
-        self, first: Float[ndarray, " k1"], second: Float[ndarray, " k2"]
-    ) -> Float[ndarray, "k1 k2"]:
-        """c on the product of the two coordinates."""
-        left = gaussians(first, self.x[:, 0], self.beta) * self.mass
-        return cast(ndarray, left @ gaussians(second, self.x[:, 1], self.beta).T)
+    return c
 
 
-@dataclass(frozen=True)
-class OnGrid:
-    """Masses (g1, g2) on a product grid: three small matrices instead of one sum per point."""
+def on_grid(
+    x1: Float[ndarray, " g1"], x2: Float[ndarray, " g2"], mass: Float[ndarray, "g1 g2"], beta: float
+) -> Field:
+    """c of masses on a product grid: three small matrices instead of one sum per point.
 
-    first: Float[ndarray, " g1"]
-    second: Float[ndarray, " g2"]
-    mass: Float[ndarray, "g1 g2"]
-    beta: float
+    Args:
+        x1: first coordinates (g1,).
+        x2: second coordinates (g2,).
+        mass: of the nodes (g1, g2).
+        beta: the slope, nats per unit of distortion.
+    """
 
-    def __call__(
-        self, first: Float[ndarray, " k1"], second: Float[ndarray, " k2"]
-    ) -> Float[ndarray, "k1 k2"]:
-        """c on the product of the two coordinates."""
-        left = gaussians(first, self.first, self.beta) @ self.mass
-        return cast(ndarray, left @ gaussians(second, self.second, self.beta).T)
+    def c(first: ndarray, second: ndarray) -> ndarray:
+        left = gaussians(first, x1, beta) @ mass
+        return cast(ndarray, left @ gaussians(second, x2, beta).T)
+
+    return c
 
 
 def axes_over(
