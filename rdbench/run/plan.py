@@ -24,6 +24,11 @@ SAME_SLOPE = 1e-6
 """Slopes within this relative distance are one: float32 on the way would confuse them."""
 
 
+def slopes_of(betas: Sequence[float]) -> tuple[float, ...]:
+    """The slopes, each once, in their order: what an estimator is asked."""
+    return tuple(dict.fromkeys(betas))
+
+
 @dataclass(frozen=True)
 class Cell:
     """One suite, case, estimator with parameters and seed over its whole ladder of slopes.
@@ -56,7 +61,7 @@ class Cell:
     @property
     def slopes(self) -> tuple[float, ...]:
         """The different slopes, ascending: what the estimator is asked."""
-        return tuple(dict.fromkeys(self.betas))
+        return slopes_of(self.betas)
 
     @property
     def title(self) -> str:

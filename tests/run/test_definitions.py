@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rdbench.run import definitions
-from rdbench.run.definitions import digest_of, reached
+from rdbench.run.meaning import definitions, modules
+from rdbench.run.meaning.definitions import digest_of, reached
+from rdbench.run.meaning.modules import IMPORTED
 
 FILES = {
     "__init__.py": '"""A package."""\nfrom pack.helpers import shift\n',
@@ -61,7 +62,9 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
             text = file.read_text() if file.exists() else ""
             assert old in text, f"{old!r} is not in {file.name}"
             file.write_text(text.replace(old, new) if old else text + new)
-        for cached in (definitions.definition_of, definitions._text, definitions.read_module):
+        for cached in (
+            definitions.definition_of, definitions._text, modules.read_module, modules.parsed,
+        ):  # fmt: skip
             cached.cache_clear()
         return digest_of([("pack.main", "Root")], ("pack",))
 
@@ -82,6 +85,10 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
         ("helpers", "def unused(x): return OTHER", "def unused(x): return LIMIT"),
         ("helpers", "OTHER = 9", "OTHER = 10"),
         ("helpers", "LIMIT = 7", "LIMIT = (\n    7\n)"),
+        ("helpers", "LIMIT = 7", "LIMIT: int = 7"),
+        ("helpers", "def shift(x)", "@typing.final\ndef shift(x)"),
+        ("helpers", "OTHER = 9", "OTHER = 9\nif __name__ == '__main__':\n    print(shift(1))"),
+        ("main", "import numpy as np", "import numpy as np\nimport numpy"),
         (
             "helpers",
             "def shift(x): return",
@@ -110,6 +117,9 @@ def test_what_means_nothing_changes_nothing(edit: Edit, file: str, old: str, new
         ("helpers", "return x + 1", "return x + 2"),
         ("helpers", "OTHER = 9", "OTHER = 9\nprint(1)"),
         ("late", "return n if", "return 2 * n if"),
+        ("helpers", "LIMIT = 7", "if TYPE_CHECKING:\n    LIMIT = 7\nelse:\n    LIMIT = 8"),
+        ("helpers", "def _up(x): return x + 1", "_up = functools.cache(lambda x: x + 1)"),
+        ("helpers", "OTHER = 9", "OTHER = 9\nfunctools.pi = 3"),
     ],
 )
 def test_what_means_something_changes_it(edit: Edit, file: str, old: str, new: str) -> None:
@@ -143,14 +153,41 @@ def test_a_call_turned_to_a_namesake_shows(edit: Edit) -> None:
 def test_reading_runs_nothing_and_follows_only_what_it_is_told(edit: Edit) -> None:
     before = edit(helpers=("OTHER = 9", "raise SystemExit"))
     assert len(before) == 64
-    names = {symbol.name for symbol in reached([("pack.main", "Root")], ("pack",))}
+    names = {symbol.name for symbol in reached([("pack.main", "Root")], ("pack",))} - {IMPORTED}
     assert names == {"Root", "shift", "_up", "LIMIT", "weight", "scale", "late"}
     stopped = reached([("pack.main", "Root")], ("pack",), stop=("pack.late",))
     assert "late" not in {symbol.name for symbol in stopped}
 
 
-def test_a_choice_counts_by_its_own_text(edit: Edit) -> None:
-    before = edit(helpers=("def shift(x)", "@dispatch\ndef shift(x)"))
-    assert before == edit(helpers=("return _up(x)", "return  _up(x)"))
-    assert before == edit(helpers=("return x + 1", "return x + 2"))
+def test_a_choice_counts_by_its_own_text_and_constants(edit: Edit) -> None:
+    marked = ("def shift(x)", "@dispatch\ndef shift(x)")
+    foreign = edit(helpers=marked)  # not ours: it hides nothing
+    assert foreign != edit(helpers=("return x + 1", "return x + 2"))
+    ours = ("import functools", "import functools\nfrom rdbench.certify.solve import dispatch")
+    before = edit(helpers=ours)
+    assert before == edit(helpers=("return x + 2", "return x + 3"))
+    assert before != edit(helpers=("LIMIT = 7", "LIMIT = 8"))
     assert before != edit(helpers=("+ LIMIT", "+ OTHER"))
+
+
+def test_what_a_star_or_a_registration_brings_counts(edit: Edit) -> None:
+    before = edit(main=("from pack import shift", "from pack.helpers import *"))
+    assert before != edit(helpers=("return x + 1", "return x + 2"))
+    before = edit(main=("math.pi", "math.pi + helpers._size(x)"))
+    handler = "@_size.register\ndef _(x: int): return 1\n"
+    assert before != edit(helpers=("def unused", handler + "def unused"))
+
+
+def test_a_module_used_as_a_whole_counts_as_a_whole(edit: Edit) -> None:
+    before = edit(main=("helpers.scale(x)", "getattr(helpers, 'scale')(x)"))
+    assert before != edit(helpers=("def unused(x): return OTHER", "def unused(x): return LIMIT"))
+
+
+def test_what_cannot_be_parsed_counts_by_its_bytes(edit: Edit) -> None:
+    before = edit(late=("return n", "return n +"))
+    assert before != edit(late=("return n +", "return n -"))
+
+
+def test_many_terms_are_no_trouble(edit: Edit) -> None:
+    before = edit(helpers=("OTHER = 9", "OTHER = " + "+".join(["9"] * 900)))
+    assert before == edit(helpers=("def weight(x): return x", "def weight(x):  return x"))

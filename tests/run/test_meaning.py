@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +14,11 @@ import pytest
 from rdbench import registry
 from rdbench.certify.plane import certify_plane
 from rdbench.registry import EstimatorChoice
-from rdbench.run import definitions, meaning
-from rdbench.run.definitions import Symbol, source_of
-from rdbench.types import Case
+from rdbench.run import meaning
+from rdbench.run.meaning import definitions, modules
+from rdbench.run.meaning.modules import IMPORTED, Symbol, source_of
+from rdbench.sources.banana import BananaSource
+from rdbench.types import Case, Problem, RdbenchError
 
 SUITES = ("planar", "scalar")
 
@@ -34,7 +37,7 @@ class Code(NamedTuple):
 
 def clear() -> None:
     for cached in (
-        definitions.definition_of, definitions._text, definitions.read_module,
+        definitions.definition_of, definitions._text, modules.read_module,
         meaning.of_framework, meaning.of_estimator, meaning._content,
     ):  # fmt: skip
         cached.cache_clear()
@@ -85,7 +88,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sources:
             files[module] = tmp_path / f"{module}.py"
             files[module].write_text(text)
         with monkeypatch.context() as patch:
-            patch.setattr(definitions, "source_of", lambda m: files.get(m) or source_of(m))
+            patch.setattr(modules, "source_of", lambda m: files.get(m) or source_of(m))
             clear()
             yield
         clear()
@@ -113,7 +116,7 @@ def text_of(module: str) -> str:
 def with_another_number(symbol: Symbol) -> dict[str, str]:
     """The source with the first number of a definition changed; without one, with a statement."""
     tree = ast.parse(text_of(symbol.module))
-    module = definitions.read_module(symbol.module)
+    module = modules.read_module(symbol.module)
     assert module is not None
     (there,) = module.definitions[symbol.name]
     node = next(n for n in tree.body if n.lineno == there.lineno)
@@ -195,14 +198,42 @@ def test_a_number_in_an_estimator_voids_its_cells(before: Code, edited: Edited) 
 
 def test_the_routes_hold_what_numbers_pass_through() -> None:
     reached = definitions.reached(meaning.FRAMEWORK, stop=meaning.BOOKKEEPING)
-    modules = {symbol.module for symbol in reached}
+    modules_met = {symbol.module for symbol in reached if symbol.name != IMPORTED}
     assert {
         "rdbench.run.seeds", "rdbench.run.views", "rdbench.run.points", "rdbench.run.worker",
         "rdbench.run.guarded", "rdbench.run.draws", "rdbench.types",
-    } <= modules  # fmt: skip
-    assert not {m for m in modules if m.startswith(("rdbench.estimators", "rdbench.certify"))}
+    } <= modules_met  # fmt: skip
+    assert not {m for m in modules_met if m.startswith(("rdbench.estimators", "rdbench.certify"))}
     for module in meaning.BOOKKEEPING:
         assert source_of(module) is not None, f"{module} is gone"
+
+
+def test_the_values_of_a_problem_and_its_reference_count() -> None:
+    (banana,) = [c for c in registry.load_suite("planar").cases(None) if c.name == "banana-d2"]
+    before = meaning.of_case(banana)
+    assert before == meaning.of_case(replace(banana, rates=(1.0,)))  # the ladder is told apart
+    wider = Problem(BananaSource(spread=1.5), banana.problem.distortion)
+    assert before != meaning.of_case(replace(banana, problem=wider))
+    rough = replace(banana.reference, tolerance=0.5)  # type: ignore[type-var]
+    assert before != meaning.of_case(replace(banana, reference=rough))
+    assert before != meaning.of_case(banana, "somebody's 1.0")
+
+
+def test_a_constant_of_the_choice_among_solvers_voids_what_chooses_by_it(
+    before: Code, edited: Edited
+) -> None:
+    after = edited({"rdbench.certify.solve": text_of("rdbench.certify.solve").replace(
+        "_FAR = 16.0", "_FAR = 17.0"
+    )})  # fmt: skip
+    changed = {name for name in before.cases if before.cases[name] != after.cases[name]}
+    assert {"planar/paper-d2", "planar/banana-d2"} <= changed
+    assert "scalar/gaussian-standard" not in changed
+
+
+def test_a_class_without_a_source_is_refused() -> None:
+    made = type("Made", (), {"__module__": "nowhere"})
+    with pytest.raises(RdbenchError, match=r"source of nowhere\.Made cannot be read"):
+        meaning.of_estimator(made)
 
 
 def test_values_of_a_shipped_table_count_and_not_its_spelling(tmp_path: Path) -> None:
