@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.fitting import NO_CLAIM, Progress, Task, check_settings, standardised, tuned
+from rdbench.fitting import NO_CLAIM, Progress, Task, check_settings, not_seeded, standardised
 from rdbench.inference.components import Choice, choose_observed
 from rdbench.inference.reproduction import fit_observed, gaussian, moments, pooled, raised
 from rdbench.sources.mixture import GaussianMixture
@@ -35,19 +35,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class MixtureEM:
-    """q = sum_k w_k N(m_k, S_k), the observed mixture fitted by EM (squared error only).
-
-    Args:
-        components: the most components; held-out likelihood chooses, at the largest slope.
-        excess: nats that the fit may cost: p parameters are fitted to p / (2 excess) draws.
-        draws: the most training draws.
-        iterations: the most EM iterations at a slope, which starts from the one before.
-        floor: the least variance of q in units of v: with none q has no density. In a direction
-            that gets no rate it costs at most floor / 2 nats, 2.5e-4 if there are 50 of them.
-        first_draws: draws on which the number of components is chosen, times the effort.
-        held_out_draws: draws that compare them, times the effort.
-        claim_draws: draws on which R and D are claimed, times the effort.
-    """
+    """q = sum_k w_k N(m_k, S_k), the observed mixture fitted by EM (squared error only)."""
 
     info: ClassVar[EstimatorInfo] = EstimatorInfo(
         summary="Gaussian mixture with Z(x) in closed form, fitted by EM",
@@ -61,13 +49,22 @@ class MixtureEM:
     )
 
     components: int = 32
+    """The most components; held-out likelihood chooses, at the largest slope."""
     excess: float = 3e-4
+    """Nats that the fit may cost: p parameters are fitted to p / (2 excess) fresh draws."""
     draws: int = 1_250_000
+    """The most draws to fit to; of a fixed training set all are, up to so many."""
     iterations: int = 40
-    floor: float = tuned(1e-5)
-    first_draws: int = tuned(20_000)
-    held_out_draws: int = tuned(10_000)
-    claim_draws: int = tuned(20_000)
+    """The most EM iterations at a slope, which starts from the one before."""
+    floor: float = not_seeded(1e-5)
+    """The least variance of q in units of v = 1 / (2 beta): with none q has no density. In a
+    direction that gets no rate it costs at most floor / 2 nats, 2.5e-4 if there are 50 of them."""
+    first_draws: int = not_seeded(20_000)
+    """Draws on which the number of components is chosen, times the effort."""
+    held_out_draws: int = not_seeded(10_000)
+    """Draws that compare them, times the effort."""
+    claim_draws: int = not_seeded(20_000)
+    """Draws on which R and D are claimed, times the effort."""
 
     def __post_init__(self) -> None:
         sizes = ("first_draws", "held_out_draws", "claim_draws")
@@ -78,12 +75,19 @@ class MixtureEM:
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
     ) -> Iterator[TestChannel | Refusal]:
         """From the largest slope down, each fit from the one before."""
-        sizes = (self.first_draws, self.held_out_draws, self.claim_draws)
-        first, held_out, claim = (max(2, round(monitor.effort * n)) for n in sizes)
-        ahead, ladder = (first, held_out, claim), sorted(betas, reverse=True)
-        return standardised(self._fit, view, ladder, generator, monitor, warm=first, ahead=ahead)
+        ahead, ladder = self._sizes(monitor.effort), sorted(betas, reverse=True)
+        return standardised(self._fit, view, ladder, generator, monitor, warm=ahead[0], ahead=ahead)
+
+    def _sizes(self, effort: float) -> tuple[int, int, int]:
+        """Draws to choose the number of components on, to compare them on, and to claim on."""
+        first, held_out, claim = (
+            max(2, round(effort * n))
+            for n in (self.first_draws, self.held_out_draws, self.claim_draws)
+        )
+        return first, held_out, claim
 
     def _fit(self, task: Task) -> Iterator[TestChannel]:
+        _, held_out_draws, claim_draws = self._sizes(task.monitor.effort)
         go_on = Progress(task.monitor)
         observed = gaussian(moments(task.warm), self._least(task.betas[0]))
 
@@ -91,7 +95,7 @@ class MixtureEM:
             return [self._channel(task, observed, beta, None) for beta in task.betas]
 
         task.monitor.checkpoint(channels)
-        held_out = task.draws.held_out(self.held_out_draws)
+        held_out = task.draws.held_out(held_out_draws)
         least, generator = self._least(task.betas[0]), task.generator
         choice = choose_observed(
             task.warm, held_out, least, self.components, generator, go_on=go_on
@@ -100,11 +104,11 @@ class MixtureEM:
         task.monitor.count(parameters=choice.parameters)
         task.monitor.checkpoint(channels)
         climb = self._climber(task, choice, go_on)
-        claimed_on = task.draws.claim(self.claim_draws)
+        claimed_on = task.draws.claim(claim_draws)
         for rung, beta in enumerate(task.betas):
             go_on.done = 0.3 + 0.7 * rung / len(task.betas)
             least = self._least(beta)
-            # Where nothing has to be raised, the fit before is the fit here.
+            # Where no variance has to be raised, the fit at the slope before serves here too.
             if go_on() and (rung == 0 or float(observed.variances.min()) < least):
                 observed = climb(observed, least)
                 task.monitor.checkpoint(channels)
@@ -114,8 +118,10 @@ class MixtureEM:
         self, task: Task, choice: Choice, go_on: Progress
     ) -> Callable[[GaussianMixture, float], GaussianMixture]:
         """The fit at one slope, from a start and the least eigenvalue, to all training draws."""
-        wanted = min(choice.parameters / (2.0 * self.excess), self.draws)
-        count = max(len(task.warm), round(task.monitor.effort * wanted))
+        fixed, count = task.draws.fixed, self.draws
+        if fixed is None:
+            wanted = min(choice.parameters / (2.0 * self.excess), self.draws)
+            count = max(len(task.warm), round(task.monitor.effort * wanted))
         if choice.mixture.size > 1:
             count = min(count, _MOST_NUMBERS // task.dim, _MOST_TERMS // choice.mixture.size)
         blocks = _blocks(task, count, go_on)
@@ -162,9 +168,9 @@ ESTIMATOR = MixtureEM
 
 
 def _blocks(task: Task, count: int, go_on: Progress) -> Iterator[Float[Tensor, "n d"]]:
-    """The training draws: the first ones and fresh ones, or all fixed points."""
+    """At most ``count`` training draws: the first ones and fresh ones, or distinct fixed points."""
     fixed = task.draws.fixed
-    yield task.draws.once(fixed) if fixed else task.warm
+    yield task.draws.distinct(count) if fixed else task.warm
     left = 0 if fixed else count - len(task.warm)
     while left > 0 and go_on():
         rows = min(left, max(1, _BLOCK // task.dim))

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.fitting import NO_CLAIM, Task, check_settings, iterate, standardised, tuned
+from rdbench.fitting import NO_CLAIM, Task, check_settings, iterate, not_seeded, standardised
 from rdbench.inference.particles import (
     conditional,
     exact_point,
@@ -81,16 +81,16 @@ class WGD:
     weights: Literal["updated", "fixed"] = "updated"
     """``updated``: weights follow the running mean of c_j, a damped Blahut-Arimoto step."""
     iterations: int | None = None
-    """None: 500 + 150 d, at most 2,000; printed 10,000."""
+    """Steps; None: 500 + 150 d, at most 2,000; ``published`` 10,000."""
     batch: int | None = None
-    """Symbols per step. None: 1,000, printed 100,000."""
+    """Symbols per step; None: 1,000; ``published`` 100,000."""
     learning_rate: float = 1e-2
-    """Of ``published`` alone."""
-    warm_draws: int = tuned(20_000)
+    """Learning rate of ``published``; ``averaged`` has none."""
+    warm_draws: int = not_seeded(20_000)
     """Draws that give the scale of the source, and of ``averaged`` the covariance of the start."""
-    claim_draws: int = tuned(2000)
+    claim_draws: int = not_seeded(2000)
     """Draws on which R and D are claimed."""
-    gain_power: float = tuned(0.6)
+    gain_power: float = not_seeded(0.6)
     """The running sums have the gains (2 + t)^-power; between .5 and 1 averages converge."""
 
     def __post_init__(self) -> None:
@@ -106,11 +106,11 @@ class WGD:
         return standardised(self._fit, view, betas, generator, monitor, warm=self.warm_draws)
 
     def _fit(self, task: Task) -> Iterator[TestChannel | Refusal]:
-        printed = self.algorithm == "published"
-        default = 10_000 if printed else min(500 + 150 * task.dim, 2000)
+        published = self.algorithm == "published"
+        default = 10_000 if published else min(500 + 150 * task.dim, 2000)
         steps = max(1, round((self.iterations or default) * task.monitor.effort))
         start = task.draws.sample(self.particles)
-        x = task.draws.sample(self.batch or 100_000) if printed else task.warm
+        x = task.draws.distinct(self.batch or 100_000) if published else task.warm
         flows = list(self._flows(task, start, x, steps))
         per_particle = task.dim + (self.weights == "updated")
         task.monitor.count(parameters=len(flows) * self.particles * per_particle)
@@ -119,7 +119,7 @@ class WGD:
         def step(i: int) -> bool:
             nonlocal x
             t, k = divmod(i, len(flows))
-            if k == 0 and not printed:
+            if k == 0 and not published:
                 x = task.draws.sample(self.batch or 1000)
             flows[k].step(x, t)
             return True
@@ -139,7 +139,7 @@ class WGD:
         self, task: Task, y: Float[Tensor, "n d"], x: Float[Tensor, "k d"], steps: int
     ) -> Iterator[Flow]:
         """The particles of every slope at their starting points, from draws y."""
-        squared, printed = task.distortion.name == "squared_error", None
+        squared, published = task.distortion.name == "squared_error", None
         if self.algorithm == "published":
             kind: dict[str, Any] = {
                 "generator": task.generator,
@@ -148,11 +148,11 @@ class WGD:
             }
             y = y + 0.1 * y.std(correction=0) * torch.randn(y.shape, **kind)
             # a step of lr d psi / dy is one of lr / scale^2 in standard coordinates
-            printed = (self.learning_rate / task.scale**2, steps, float(x.abs().max()))
+            published = (self.learning_rate / task.scale**2, steps, float(x.abs().max()))
         for beta in task.betas:
-            start = starting_points(y, x, 0.5 / beta) if squared and printed is None else y
+            start = starting_points(y, x, 0.5 / beta) if squared and published is None else y
             start = start.to(working_type(x, beta, squared), copy=True)
-            flow = Flow(start, beta, squared, self.weights == "updated", self.gain_power, printed)
+            flow = Flow(start, beta, squared, self.weights == "updated", self.gain_power, published)
             # particles in the tails would weigh too much if weights were fixed
             if flow.updated and task.go_on():
                 flow.cover(x)
@@ -194,7 +194,7 @@ class Flow:
     updated: bool = False
     """Whether weights follow the running mean of c_j as well."""
     power: float = 0.6
-    printed: tuple[float, int, float] | None = None
+    published: tuple[float, int, float] | None = None
     """s_0, T, and the largest coordinate of the data; None for ``averaged``."""
 
     def __post_init__(self) -> None:
@@ -208,7 +208,7 @@ class Flow:
 
         Averaged steps end inside the convex hull of the data.
         """
-        most = _FAR * self.printed[2] if self.printed else math.inf
+        most = _FAR * self.published[2] if self.published else math.inf
         return not bool(self.y.abs().max() <= most)
 
     def step(self, x: Float[Tensor, "b d"], t: int) -> None:
@@ -216,10 +216,10 @@ class Flow:
         n = len(self.y)
         x = x.to(self.y.dtype)
         c, m, width = posterior_sums(x, self.y, self.log_w, self.beta, self.squared)
-        if self.printed:
+        if self.published:
             direction = 2.0 * self.beta * n * (c[:, None] * self.y - m)
             direction = direction if self.squared else -self.beta * n * m
-            rate = self.printed[0] / math.sqrt(1.0 + 99.0 * t / self.printed[1])
+            rate = self.published[0] / math.sqrt(1.0 + 99.0 * t / self.published[1])
             self.y = self.y - rate * direction
             return
         gain = (2.0 + t) ** -self.power

@@ -76,8 +76,8 @@ POINT = (
     Column("reason", "point", "text", "why the status is not `ok`, or what to know of the point"),
     Column("claimed_rate", "point", "number", "R̂ by the estimator's own formula", "nats"),
     Column("claimed_distortion", "point", "number", "D̂ by the estimator's own formula", "as rho"),
-    Column("claimed_side", "point", "text", "whether it is called `exact`, `upper`, `lower` or an "
-           "`estimate`"),
+    Column("claimed_side", "point", "text", "whether the estimator calls its claim `exact`, "
+           "`upper`, `lower` or an `estimate`"),
     Column("claimed_gap", "derived", "number", "C − F\\* with C = R̂ + βD̂, by the middle of the "
            "bracket on F\\*", "nats"),
     Column("claim_excess", "derived", "number", "C − `lagrangian`; negative: better than found",
@@ -88,15 +88,16 @@ POINT = (
            "distortion"),
     Column("lagrangian", "point", "number", "the audited F(q)", "nats"),
     Column("gap", "point", "number", "the audited F(q) − F\\*: the score", "nats"),
-    Column("gap_lo", "point", "number", "lower end of its 95% interval; it contains the bracket on "
-           "F\\*", "nats"),
+    Column("gap_lo", "point", "number", "lower end of its 95% interval, the bracket on F\\* "
+           "included", "nats"),
     Column("gap_hi", "point", "number", "upper end of the same interval", "nats"),
     Column("gap_paper_protocol", "point", "number", "the gap by Appendix A of the EBRD paper",
            "nats"),
     Column("n_paper_protocol", "point", "whole", "its number N of draws of q"),
     Column("log_n_paper_protocol", "derived", "number", "log N, which its rate never exceeds",
            "nats"),
-    Column("paper_protocol_saturated", "derived", "yes or no", "whether R\\* exceeds log N"),
+    Column("paper_protocol_saturated", "derived", "yes or no", "whether the true rate exceeds "
+           "log N"),
     Column("truth_lo", "point", "number", "lower end of the bracket on F\\*", "nats"),
     Column("truth_hi", "point", "number", "upper end of the bracket on F\\*", "nats"),
     Column("truth_kind", "point", "text", "how the truth is known: `closed form`, `certified`, "
@@ -120,7 +121,7 @@ POINT = (
            "log Z, draws of q", "nats"),
     Column("conditional_kind", "point", "text", "`boltzmann` or `encoder`"),
     Column("conditional_error", "point", "number", "energy distance of p(y\\|x) to the optimal "
-           "one, relative to its spread", "fraction"),
+           "one, relative to the spread of that", "fraction"),
     Column("conditional_lo", "point", "number", "lower end of its 95% interval", "fraction"),
     Column("conditional_hi", "point", "number", "upper end of its 95% interval", "fraction"),
     Column("conditional_floor", "point", "number", "the error that exact draws exceed in 5% of "
@@ -165,7 +166,8 @@ CELL = (
     Column("reason", "cell", "text", "why the status is not `ok`"),
     Column("n_points", "derived", "whole", "the points of the ladder"),
     Column("n_ok", "derived", "whole", "those that are `ok`"),
-    Column("good_to", "derived", "number", "up to this rate every `gap_hi` is ≤ 0.05", "nats"),
+    Column("good_to", "derived", "number", "the highest rate up to which every `gap_hi` ≤ 0.05 "
+           "nats", "nats"),
 )  # fmt: skip
 FIELDS = (
     Column("fields", "cell", "mapping", "every hyper-parameter as it was used"),

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
-import re
-import textwrap
-from collections.abc import Iterator
 from typing import Any
 
 from markup import flat, table
 
 from rdbench import registry
+from rdbench.fitting.settings import meanings
 from rdbench.fitting.support import described
 
 
@@ -50,13 +46,13 @@ def parameters(name: str) -> str:
     """Every field of the class: type, default, meaning."""
     cls: Any = registry.load_estimator(name)
     types = registry.field_types(cls)
-    said = {**_arguments(cls), **_attribute_docs(cls)}
+    said = meanings(cls)
     rows = [
         (
             f"`{field.name}`",
             f"`{_default(field)}`",
             registry.type_name(types[field.name]).replace(" | ", ", "),
-            flat(said.get(field.name, "")),
+            said.get(field.name, ""),
         )
         for field in dataclasses.fields(cls)
         if field.name in types
@@ -94,33 +90,3 @@ def _default(field: dataclasses.Field[Any]) -> str:
     if field.default_factory is not dataclasses.MISSING:
         return repr(field.default_factory())
     return "required" if field.default is dataclasses.MISSING else str(field.default)
-
-
-def _attribute_docs(cls: type) -> dict[str, str]:
-    """The strings below the fields, of the class and what it inherits from."""
-    found: dict[str, str] = {}
-    for one in reversed(cls.__mro__):
-        if dataclasses.is_dataclass(one):
-            found.update(_strings_below_fields(one))
-    return found
-
-
-def _strings_below_fields(cls: type) -> Iterator[tuple[str, str]]:
-    node = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(node, ast.ClassDef)
-    for field, below in zip(node.body, node.body[1:], strict=False):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-            and isinstance(below.value.value, str)
-        ):
-            yield field.target.id, below.value.value
-
-
-def _arguments(cls: type) -> dict[str, str]:
-    """The entries of ``Args:`` in the docstring of the class."""
-    _, _, listed = (inspect.getdoc(cls) or "").partition("Args:\n")
-    entries = re.split(r"^    (\w+): ", listed, flags=re.MULTILINE)[1:]
-    return dict(zip(entries[::2], entries[1::2], strict=True))

@@ -41,10 +41,12 @@ from rdbench.fitting import (
     check_settings,
     cosine,
     iterate,
+    not_seeded,
     standardised,
-    tuned,
 )
+from rdbench.inference.components import FEWEST_HELD_OUT
 from rdbench.inference.em import fit_gaussian, refined, select_mixture, widened
+from rdbench.inference.networks import single
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Claim,
@@ -97,33 +99,36 @@ class BetaVAE:
     )
 
     algorithm: Literal["mixture", "published"] = "mixture"
+    """``mixture`` starts at a fitted mixture; ``published`` is the authors' model."""
     hidden: int = 64
+    """Width of the networks in encoder and decoder."""
     layers: int = 2
-    """Of the flow in the prior."""
+    """Layers of the flow in the prior."""
     bins: int = 8
-    """Of each of its splines; even, so that a knot lies in the middle."""
+    """Bins of each spline of the flow; even, so that a knot lies in the middle."""
     steps: int | None = None
-    """None: 1,000, beyond d = 20 half of them; a step costs some d^2."""
+    """Gradient steps; None: 1,000, beyond d = 20 half of them, as a step costs some d^2."""
     batch: int = 256
+    """Symbols per step."""
     learning_rate: float | None = None
-    """Of the networks and the flow; None: 1e-2 on one Gaussian, 3e-3 on a mixture."""
+    """Learning rate of networks and flow; None: 1e-2 on one Gaussian, 3e-3 on a mixture."""
     prior_rate: float = 5e-3
-    """Of the mixture, from which the encoder's linear part follows."""
+    """Learning rate of the mixture, from which the encoder's linear part follows."""
     averaging: float = 0.99
     """Decay of the running mean of the parameters that is returned."""
     components: int = 8
     """Largest number of prior components; held-out likelihood chooses."""
     warm_draws: int = 100_000
     """Draws to which the start is fitted."""
-    selection_draws: int = tuned(20_000)
-    """Draws, of those, on which the number of components is chosen."""
-    polish: int = tuned(4)
-    """Iterations of EM on all of them, after the choice."""
-    held_out_draws: int = tuned(4000)
+    selection_draws: int = not_seeded(20_000)
+    """Draws, among ``warm_draws``, on which the number of components is chosen."""
+    polish: int = not_seeded(4)
+    """Iterations of EM on all ``warm_draws``, after the choice."""
+    held_out_draws: int = not_seeded(4000)
     """Draws that choose between the starts and what was trained."""
-    claim_draws: int = tuned(10_000)
+    claim_draws: int = not_seeded(10_000)
     """Draws on which R and D are claimed."""
-    floor: float = tuned(2e-4)
+    floor: float = not_seeded(2e-4)
     """Smallest variance of the prior at the start, over that of the noise: a direction that reverse
     water-filling leaves out costs half of it, in nats."""
 
@@ -234,7 +239,7 @@ class BetaVAE:
 
         def channels() -> list[TestChannel]:
             return [
-                _channel(average.mean.single(i), task, NO_CLAIM) for i in range(len(task.betas))
+                _channel(single(average.mean, i), task, NO_CLAIM) for i in range(len(task.betas))
             ]
 
         # Later trainings are offered only after the choice: they may be worse than the first.
@@ -256,7 +261,7 @@ class BetaVAE:
                 _best([bound[i, :shortest] for bound in bounds]) for i in range(len(task.betas))
             ]
         for i, beta in enumerate(task.betas):
-            one = models[picked[i]].single(i)
+            one = single(models[picked[i]], i)
             bound, rho = self._bound(one, task, claimed_on)
             total, distortion = float(bound.mean()), float(rho.mean())
             if not math.isfinite(total):
@@ -287,8 +292,13 @@ ESTIMATOR = BetaVAE
 
 
 def _best(bounds: Sequence[Float[Tensor, " n"]]) -> int:
-    """The first, or a later one that is lower by more than the error of the paired difference."""
+    """The first, or a later one that is lower by more than the error of the paired difference.
+
+    Where draws are too few to tell, the first.
+    """
     best = 0
+    if len(bounds[0]) < FEWEST_HELD_OUT:
+        return best
     for j in range(1, len(bounds)):
         difference = bounds[j] - bounds[best]
         if float(difference.mean()) < -float(difference.std()) / math.sqrt(len(difference)):

@@ -27,7 +27,6 @@ from torch import Generator, Tensor
 
 from rdbench.estimators.beta_vae.flow import Flow
 from rdbench.inference.em import matrix_root, mixture_moments
-from rdbench.inference.networks import single
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density, Distortion
 
@@ -321,10 +320,6 @@ class MixtureVAE(torch.nn.Module):
             return out
 
         return Density(sample, log_prob)
-
-    def single(self, index: int) -> MixtureVAE:
-        """The model of one slope, frozen."""
-        return single(self, index)
 
 
 def _rho(distortion: Distortion, x: Tensor, y: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.inference.networks import single
 from rdbench.types import Density, Distortion
 
 _LOG_2PI = math.log(2.0 * math.pi)
@@ -107,10 +106,6 @@ class FactorisedVAE(torch.nn.Module):
         """log e(z|x) of the only slope."""
         mean, std = (part[0][:, None] for part in self.posterior(x.double()))
         return _log_normal(z.double(), mean, std)
-
-    def single(self, index: int) -> FactorisedVAE:
-        """The model of one slope, frozen."""
-        return single(self, index)
 
 
 def learning_rate(done: float) -> float:

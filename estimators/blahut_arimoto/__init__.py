@@ -27,7 +27,7 @@ from rdbench.estimators.blahut_arimoto.problem import (
     gridded,
 )
 from rdbench.estimators.blahut_arimoto.target import at_distortion
-from rdbench.fitting import check_settings, split, tuned
+from rdbench.fitting import check_settings, not_seeded, split, uncovered
 from rdbench.inference import finite
 from rdbench.inference.kernels import DenseKernel, HasFactor, Kernel
 from rdbench.inference.particles import conditional, exact_point
@@ -87,6 +87,7 @@ class BlahutArimoto:
         distortions=("squared_error", "absolute_error"),
         alphabet=False,
         variants={"support=codebook": {"distortions": None}},
+        # no max_dim: in three dimensions the refusal says how many points a grid would take
         presets={"paper": {"solver": "ba"}},
         preset_notes={
             "paper": "the classical multiplicative iteration of section II-B; grid, starting "
@@ -103,7 +104,7 @@ class BlahutArimoto:
     support: Literal["grid", "codebook"] = "grid"
     """``grid`` as above; ``codebook`` takes draws as reproduction points instead, in any dimension
     and under any distortion, with weights optimised on other draws. Its rate cannot exceed about
-    log codebook_size."""
+    log codebook_size. Half of a fixed training set is atoms, the other half optimises weights."""
     codebook_size: int = 1000
     """The number of atoms of a codebook."""
     points: int | None = None
@@ -117,13 +118,13 @@ class BlahutArimoto:
     iterations: int | None = None
     """The most iterations per slope at effort 1; None is 80, 5,000 (2-D: 1,500) and 10,000 (2-D:
     1,000), and 500 for codebooks."""
-    symbols_per_atom: int = tuned(20)
+    symbols_per_atom: int = not_seeded(20)
     """Symbols for every atom of a codebook, as far as the matrix of distortions allows."""
-    box_draws: int = tuned(20_000)
+    box_draws: int = not_seeded(20_000)
     """Draws that find the box of a density."""
-    claim_draws: int = tuned(4000)
+    claim_draws: int = not_seeded(4000)
     """Draws on which R and D of a codebook are claimed."""
-    largest_error: float = tuned(1e-2)
+    largest_error: float = not_seeded(1e-2)
     """Discretisation error in nats with which a rate is worth reporting."""
 
     def __post_init__(self) -> None:
@@ -142,6 +143,8 @@ class BlahutArimoto:
         Yields:
             A channel or a refusal per slope; one that a stop left unconverged is yielded as such.
         """
+        if not betas:
+            return
         problem = self._problem(view, generator)
         largest = 0
         for done, beta in enumerate(betas):
@@ -170,7 +173,7 @@ class BlahutArimoto:
 
         On a straight piece of R(D), whose slope belongs to a whole interval of D, it is the
         time-sharing of the two ends. Its ``beta`` is the slope that was found, its claim R and D
-        there:
+        there. A codebook's claim is an estimate: the slope was chosen on the draws it is made on.
 
             generator, device = torch.Generator().manual_seed(0), torch.device("cpu")
             view, _ = make_view(problem, BlahutArimoto.info.needs, generator, device)
@@ -184,10 +187,15 @@ class BlahutArimoto:
             monitor: asked before every slope; None runs to the end.
 
         Raises:
-            RdbenchError: the target is not above D_min or not reached, a slope on the way to it is
-                refused (with the reason), or the monitor said stop.
+            RdbenchError: the problem is not supported, the target is not above D_min or not
+                reached, a slope on the way to it is refused (with the reason), or the monitor said
+                stop.
         """
+        for refusal in uncovered(self, view, [1.0]):
+            raise Unsupported(refusal.reason)
         problem = self._problem(view, Generator(view.device).manual_seed(0))
+        if problem.claimed_on is not None:
+            problem = replace(problem, side="estimate")
 
         def go_on(_: float) -> bool:
             return monitor is None or monitor.advance(0.0)

@@ -234,9 +234,11 @@ def discretise(
         if abs(mass.sum() - 1.0) <= goal:
             break
     if not abs(mass.sum() - 1.0) <= MASS_LIMIT:
+        ends = " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(box.lo, box.hi, strict=True))
         raise Unsupported(
             f"{' x '.join(map(str, counts))} points miss the source: density times cell sums to "
-            f"{mass.sum():.6g} instead of 1, so it takes a finer grid (or a normalised density)"
+            f"{mass.sum():.6g} instead of 1 over {ends}, so it takes a finer grid, a normalised "
+            "density, or a box from more draws where a mode lies outside"
         )
     for refine in (2, 4, 8) if refinable else ():
         if abs(mass.sum() - 1.0) <= MASS_GOAL:

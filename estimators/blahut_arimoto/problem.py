@@ -32,7 +32,7 @@ class FiniteProblem:
     at: Callable[[float], Discretised]
     """Raises Unsupported where the problem at this slope is not supported."""
     side: Side
-    """Of the claim."""
+    """The side of the claim."""
     error: Callable[[float, Discretised, finite.Solution], DiscretisationError] | None = None
     """None where nothing was put on a grid."""
     claimed_on: Float[Tensor, "n d"] | None = None
@@ -70,7 +70,8 @@ def gridded(view: View, draws: int, points: int | None, max_points: int | None) 
 
     Args:
         view: the problem, under squared or absolute error.
-        draws: how many find its box; they are taken here, once.
+        draws: how many find its box; they are taken here, once, and of a fixed training set with
+            replacement from all of its points: no number but the box depends on them.
         points: grid points per axis; None takes as many as beta and the source need.
         max_points: the most that None may take; None for the default.
 
@@ -110,7 +111,8 @@ def codebook(
     """Draws as reproduction points, with weights optimised on other draws, in any dimension.
 
     Under squared error most points are shrunk first, until the noise of slope beta is out of their
-    covariance. With few symbols per atom the weights would follow their noise.
+    covariance. With few symbols per atom the weights would follow their noise. Of fixed points the
+    first half are reproduction points and the second half symbols, so that none is both.
 
     Args:
         view: the problem.
@@ -125,9 +127,13 @@ def codebook(
     n = min(symbols_per_atom * size, _DENSE_ENTRIES // size)
     if n < size:
         raise Unsupported(f"{size} atoms are too many: {n} symbols would fit beside them")
-    drawn, symbols = draws.sample(size).double(), draws.sample(n).double()
+    if draws.fixed is None:
+        drawn, symbols = draws.sample(size).double(), draws.sample(n).double()
+    else:
+        drawn, symbols = draws.distinct(draws.fixed).tensor_split(2)
+        drawn, symbols = drawn[:size], symbols[:n]
     claimed_on = draws.claim(claim_draws).double()
-    p = np.full(n, 1.0 / n)
+    p = np.full(len(symbols), 1.0 / len(symbols))
 
     def at(beta: float) -> Discretised:
         atoms = drawn

@@ -103,13 +103,19 @@ def first_look(config: Settings, task: Task, x: Float[Tensor, "n d"]) -> Coordin
 
 
 def independent(config: Settings, task: Task) -> Coordinates | None:
-    """The coordinates if a mixture on R^d explains held-out draws no better than its margins."""
+    """The coordinates, or None where they depend on each other.
+
+    They do where a mixture on R^d explains held-out draws better than the product of the mixtures
+    of single coordinates, by at least ``dependence`` nats per draw.
+    """
     x = task.warm[: config.judging_draws]
     found = first_look(config, task, x)
     fitted = found.forward(x)
     held_out = found.forward(task.draws.held_out(config.judging_draws))
-    # Of a constant the two would compare their narrowest variances.
+    # Where a coordinate is constant, only narrowest variances would be compared.
     varies = [i for i, z in enumerate(fitted) if bool((z != z[0]).any())]
+    if not varies:
+        return found
     together = select_mixture(fitted[varies].T, config.components, task.generator)
     gain = together.log_prob(held_out[varies].T)
     for i in varies:

@@ -35,7 +35,7 @@ class Claimed:
     x: Float[Tensor, "n d"]
     """Draws that nothing was chosen by."""
     side: Side
-    """Of F of a mixture alone on them; with a network it is an estimate."""
+    """The side of F on them for a mixture alone; with a network it is an estimate."""
     generator: Generator
     go_on: GoOn = always
     """Asked while log Z is estimated."""

@@ -27,7 +27,7 @@ from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
 
 _STRENGTHS = (0.25, 0.5, 0.75, 1.0)
-"""Of the network, by held-out F: half a correction is often better than all of its noise."""
+"""Strengths of the network that are tried: half a correction often beats all of its noise."""
 _CONDITIONAL_DRAWS = 8  # of p_ref(y|x), per symbol
 _MARGINAL_DRAWS = 20  # of p_ref, per symbol
 _BLOCK = 20_000
@@ -119,7 +119,7 @@ class Schedule:
     iterations: int
     symbols: int
     draws: int
-    """Of p_ref(y|x), per symbol."""
+    """Draws of p_ref(y|x) per symbol."""
     rate: float
 
 

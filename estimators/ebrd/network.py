@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.inference.langevin import Potential
-from rdbench.inference.networks import BatchedMLP, single
+from rdbench.inference.networks import BatchedMLP, items, single
 from rdbench.types import Distortion
 
 
@@ -75,14 +75,7 @@ class Network(torch.nn.Module):
 
     def repeated(self, batch: int) -> Network:
         """The first network as the start of ``batch`` of them."""
-        copies = single(self, 0)
-        for part in copies.modules():
-            for name, weight in list(part.named_parameters(recurse=False)):
-                shape = (batch, *weight.shape[1:])
-                setattr(part, name, torch.nn.Parameter(weight.detach().expand(shape).clone()))
-            for name, value in list(part.named_buffers(recurse=False)):
-                setattr(part, name, value.expand(batch, *value.shape[1:]).clone())
-        return copies
+        return items(self, [0] * batch)
 
 
 def lemma_1(

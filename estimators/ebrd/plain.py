@@ -108,7 +108,8 @@ def _covariance(z: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
 
 def _needs_chains(group: _Group, z: Float[Tensor, "n d"]) -> list[bool]:
     """Where too few of ``batch`` marginal draws would be effective; the source stands in for q."""
-    x, y = z[:256], z[-group.config.batch :]
+    cut = min(256, len(z) // 2)  # no symbol may count as its own reproduction
+    x, y = z[:cut], z[cut:][-group.config.batch :]
     out = []
     for beta in group.slopes.tolist():
         posterior = torch.softmax(-beta * group.task.distortion.pairwise(x, y), 1)

@@ -1,7 +1,8 @@
-"""EBRD's Algorithm 1 as printed: fixed Langevin steps from N(0, I)."""
+"""EBRD's Algorithm 1 as published: fixed Langevin steps from N(0, I)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -13,9 +14,9 @@ from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import NO_CLAIM, split, stopped
 from rdbench.inference.langevin import Potential
 from rdbench.inference.plug_in import appendix_a
-from rdbench.types import Claim, Energy, Monitor, TestChannel, View
+from rdbench.types import Claim, Energy, Monitor, Refusal, TestChannel, View
 
-PRINTED = {"squared_error": (50, 1.2e-2), "absolute_error": (80, 3.5e-2)}
+_PUBLISHED = {"squared_error": (50, 1.2e-2), "absolute_error": (80, 3.5e-2)}
 """K and epsilon by distortion."""
 _FEW_STEPS = 2  # Langevin steps between two questions to the budget
 
@@ -48,7 +49,7 @@ def unadjusted(
 
 def fit_published(
     config: Settings, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
-) -> Iterator[TestChannel]:
+) -> Iterator[TestChannel | Refusal]:
     """Algorithm 1, all slopes as one batch, in the source's own coordinates.
 
     Args:
@@ -91,8 +92,11 @@ def fit_published(
         (energy(conditional).mean(1) - energy(marginal).mean(1)).sum().backward()
         optimiser.step()
         monitor.count(gradient_steps=1)
-    made = channels((draws.claim(config.claim_draws or 2000), generator))
-    yield from made if going else map(stopped, made)
+    for made in channels((draws.claim(config.claim_draws or 2000), generator)):
+        if math.isfinite(made.claim.rate):
+            yield made if going else stopped(made)
+        else:
+            yield Refusal(made.beta, "not_converged", "the claim is not finite: steps too long")
 
 
 def _langevin(
@@ -104,7 +108,7 @@ def _langevin(
     go_on: Callable[[], bool] = lambda: True,
 ) -> Float[Tensor, "B n d"]:
     """K steps of size epsilon; asked every few of them whether to go on."""
-    steps, epsilon = PRINTED[view.distortion.name]
+    steps, epsilon = _PUBLISHED[view.distortion.name]
     left, y = config.langevin_steps or steps, start
     while left > 0 and go_on():
         few = min(left, _FEW_STEPS)

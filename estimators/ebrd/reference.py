@@ -38,7 +38,6 @@ from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Monitor, Refusal, TestChannel, View
 
 _CHOOSE = 20_000  # draws to which the mixtures are fitted whose sizes are compared
-_FEW = 3  # held-out points: fewer have no standard error to choose by
 _JUDGES = 200  # held-out points that can judge a network
 _BUDGET = "q is the mixture: the budget ended before the network was trained"
 _UNJUDGED = "q is the mixture: too few training points to judge a network"
@@ -86,7 +85,7 @@ class _Fit:
         self.references = [self._single(s) for s in self.slopes]
         self.tied = False
         self.networks: dict[int, tuple[Network, int, float]] = {}
-        """Of slopes with a network: a batch of them, which one it is, and its strength."""
+        """Slope -> its network (a batch and the place in it) and strength, where it has one."""
         self.without = _BUDGET
         """Why the other slopes have none."""
         self.going = True
@@ -106,8 +105,6 @@ class _Fit:
     def warm(self) -> None:
         """Fit the references, from the highest slope down."""
         config, x = self.config, self.task.warm
-        if len(self.held_out) < _FEW:
-            return
         order = sorted(range(len(self.slopes)), key=lambda i: -self.slopes[i])
         noise = 0.5 / self.slopes[order[0]]
         observed = choose_observed(

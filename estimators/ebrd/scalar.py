@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.strata import Candidates, Proposal, candidates
+from rdbench.estimators.ebrd.strata import Proposal, candidates
 from rdbench.inference.networks import BatchedMLP, single
 from rdbench.inference.scaling import Scaling
 from rdbench.sources.mixture import LOG_2PI, GaussianMixture
@@ -151,7 +151,8 @@ class ScalarChannel:
         points = candidates(self._proposal, x, self._slope, sizes, g)
         near = self._at(points.near.flatten(1)).reshape(points.near.shape)
         log_w = points.log_weights(self._at(points.common), near, x, self._slope)
-        return _points(points), torch.cat(log_w, 2)[0]
+        near = points.near[0]
+        return torch.cat([points.common.expand(len(near), -1), near], 1), torch.cat(log_w, 2)[0]
 
     def sample_conditional(
         self, x: Float[Tensor, "n 1"], k: int, g: Generator
@@ -179,12 +180,6 @@ class ScalarChannel:
             distortion += float((torch.softmax(log_w, 1) * rho).sum()) / len(x)
         rate = float(log_z) - log_zx - float(self._slope) * distortion
         return rate, self._scaling.distortion(distortion)
-
-
-def _points(points: Candidates) -> Float[Tensor, "n l"]:
-    """The candidates of every symbol, strata first."""
-    near = points.near[0]
-    return torch.cat([points.common.expand(len(near), -1), near], 1)
 
 
 def product(beta: float, parts: Sequence[ScalarChannel], claim: Claim) -> TestChannel:

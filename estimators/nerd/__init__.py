@@ -33,6 +33,7 @@ from rdbench.estimators.nerd.published import fit_published
 from rdbench.estimators.nerd.settings import Settings
 from rdbench.estimators.nerd.training import Objective, train
 from rdbench.fitting import NO_CLAIM, Progress, Task, standardised, stopped
+from rdbench.inference.components import FEWEST_HELD_OUT
 from rdbench.inference.em import mixture_moments, refined, select_mixture
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Claim, EstimatorInfo, Monitor, Refusal, TestChannel, View
@@ -156,12 +157,12 @@ class _Fit:
 
         affine = freeze(net.without_network())
         objective = self.objective(affine, running)
-        if not running:
+        if not running or len(self.held_out) < FEWEST_HELD_OUT:
             return affine, objective
         seed = int(torch.randint(2**62, (1,), generator=task.generator, device=task.device))
 
         def gain(current: ResidualGenerator, x: Tensor) -> tuple[float, float]:
-            """Mean and standard error of the gain of training, both ends on the same latents."""
+            """Mean and standard error of the gain of training, from the same draws of latents."""
             before, after = (
                 lagrangians(
                     each, x, objective,

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.estimators.nerd.generator import ResidualGenerator
-from rdbench.estimators.nerd.posterior import LatentEncoder, blocks, weighted_draws
+from rdbench.estimators.nerd.posterior import LatentEncoder, blocks
 from rdbench.estimators.nerd.training import Objective
 from rdbench.inference.plug_in import appendix_a
 from rdbench.inference.plug_in import blocks as pairwise_blocks
@@ -85,7 +85,7 @@ class Finished:
         self, encoder: LatentEncoder, x: Tensor, k: int, generator: Generator
     ) -> Float[Tensor, "n k d"]:
         m = k * _POOL
-        y, log_w, _ = weighted_draws(self.net, self.prior, encoder, x, self.beta, m, generator)
+        y, log_w, _ = encoder.weighted_draws(x, m, generator)
         # The prior's draws come first: deal the pools so that each has as much of both.
         order = torch.randperm(m, generator=generator, device=x.device)
         pools = torch.softmax(log_w[:, order].reshape(len(x) * k, _POOL), 1)
@@ -175,9 +175,7 @@ def lagrangians(
     latents = _CLAIM_LATENTS // (4 if few else 1)
     encoder = LatentEncoder(result.net, result.prior, result.beta)
     for part in blocks(x, latents):
-        _, log_w, rho = weighted_draws(
-            result.net, result.prior, encoder, part, result.beta, latents, generator
-        )
+        _, log_w, rho = encoder.weighted_draws(part, latents, generator)
         f.append(-torch.logsumexp(log_w, 1))
         distortion.append((torch.softmax(log_w, 1) * rho).sum(1))
         if not go_on():

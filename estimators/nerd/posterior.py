@@ -168,38 +168,24 @@ class LatentEncoder:
         """Log density (n, m)."""
         return self._posterior(x.double()).log_prob(z.double())
 
+    @torch.no_grad()
+    def weighted_draws(
+        self, x: Float[Tensor, "n d"], m: int, generator: Generator
+    ) -> tuple[Float[Tensor, "n m d"], Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+        """y = g(z), log weights whose sum has the mean Z(x), and rho, for m latents per symbol.
 
-@torch.no_grad()
-def weighted_draws(
-    net: ResidualGenerator,
-    prior: GaussianMixture,
-    encoder: LatentEncoder,
-    x: Float[Tensor, "n d"],
-    beta: float,
-    m: int,
-    generator: Generator,
-) -> tuple[Float[Tensor, "n m d"], Float[Tensor, "n m"], Float[Tensor, "n m"]]:
-    """y = g(z), log weights whose sum has the mean Z(x), and rho, for m latents per symbol.
-
-    Args:
-        net: the generator.
-        prior: the law of its latents.
-        encoder: proposes latents; one in four is drawn from the prior.
-        x: symbols, (n, d).
-        beta: the slope in nats per unit of squared error.
-        m: latents per symbol.
-        generator: the source of randomness.
-    """
-    n, dim = x.shape
-    from_prior = max(1, m // _PRIOR_SHARE)
-    z = prior.sample(n * from_prior, generator).reshape(n, from_prior, dim)
-    z = torch.cat([z, encoder.sample(x, m - from_prior, generator)], 1)
-    log_p = prior.log_prob(z.reshape(-1, dim)).reshape(n, m)
-    log_e = encoder.log_prob(z, x)
-    mixed = torch.logaddexp(math.log(from_prior) + log_p, math.log(m - from_prior) + log_e)
-    y = net(z.reshape(n * m, dim)).reshape(n, m, dim)
-    rho = (x[:, None] - y).square().sum(2)
-    return y, log_p - mixed - beta * rho, rho
+        One latent in four is drawn from the prior, the others from e(z|x).
+        """
+        n, dim = x.shape
+        from_prior = max(1, m // _PRIOR_SHARE)
+        z = self._prior.sample(n * from_prior, generator).reshape(n, from_prior, dim)
+        z = torch.cat([z, self.sample(x, m - from_prior, generator)], 1)
+        log_p = self._prior.log_prob(z.reshape(-1, dim)).reshape(n, m)
+        log_e = self.log_prob(z, x)
+        mixed = torch.logaddexp(math.log(from_prior) + log_p, math.log(m - from_prior) + log_e)
+        y = self._net(z.reshape(n * m, dim)).reshape(n, m, dim)
+        rho = (x[:, None] - y).square().sum(2)
+        return y, log_p - mixed - self._beta * rho, rho
 
 
 def blocks(x: Float[Tensor, "n d"], m: int) -> tuple[Tensor, ...]:

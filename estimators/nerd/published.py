@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -21,7 +22,7 @@ from rdbench.estimators.nerd.settings import Settings
 from rdbench.estimators.nerd.training import plug_in
 from rdbench.fitting import NO_CLAIM, iterate, split, stopped
 from rdbench.inference.plug_in import appendix_a
-from rdbench.types import Claim, Distortion, Monitor, Pushforward, TestChannel, View
+from rdbench.types import Claim, Distortion, Monitor, Pushforward, Refusal, TestChannel, View
 
 _LATENT_DIM = 100
 _CLAIM_DRAWS = 40_000
@@ -60,7 +61,7 @@ def fit_published(
     betas: Sequence[float],
     generator: Generator,
     monitor: Monitor,
-) -> Iterator[TestChannel]:
+) -> Iterator[TestChannel | Refusal]:
     """Train one network down the ladder, a copy of which is yielded at every slope.
 
     In the source's coordinates, as the authors do.
@@ -93,14 +94,18 @@ def fit_published(
 
         part = (place, len(betas))
         running = running and iterate(monitor, steps, step, channels, part=part)
+        if not all(bool(p.isfinite().all()) for p in net.parameters()):
+            yield Refusal(beta, "not_converged", "the weights of the network are not finite")
+            continue
         frozen = _frozen(net, view, beta)
         y = frozen.sample(_CLAIM_DRAWS if running else _LATE_DRAWS, generator)
-        points = []
+        points, weights = [], []
         for symbols in claimed_on.split(_CLAIM_PART):
             points.append(appendix_a(view.distortion, symbols, y, beta))
+            weights.append(len(symbols) / _CLAIM_PART)  # the last part may be smaller
             if not monitor.advance((place + 1) / len(betas)):
                 break
-        rate, distortion = (sum(each) / len(points) for each in zip(*points, strict=True))
+        rate, distortion = np.average(points, axis=0, weights=weights).tolist()
         answer = _channel(frozen, Claim(rate, distortion, draws.side))
         yield answer if running else stopped(answer)
 

@@ -46,7 +46,8 @@ def train(
         config: lengths and rates.
         index: which slope of the task this is.
         offer: makes checkpoints of the running mean.
-        worthwhile: asked once, a quarter of the way, about the running mean; False ends training.
+        worthwhile: asked once, after a quarter of the steps, about the running mean; False ends
+            the training at this slope.
 
     Returns:
         Whether training may go on, at other slopes too: nothing has asked it to stop.
@@ -58,6 +59,8 @@ def train(
     lattice = _lattice(config.draws, prior.dim + 1, task.generator)
 
     def step(i: int) -> bool:
+        if i == steps // 4 + 1 and not worthwhile(average.mean):
+            return False
         x = task.draws.sample(config.batch)
         if objective == "plug_in":
             z = _latents(prior, lattice, task.generator)
@@ -69,7 +72,7 @@ def train(
         optimiser.step()
         decay.step()
         average.update()
-        return i != steps // 4 or worthwhile(average.mean)
+        return True
 
     slopes = len(task.betas)
     running = iterate(task.monitor, steps, step, lambda: offer(average.mean), part=(index, slopes))

@@ -58,7 +58,6 @@ PAPER = Paper(
         ),
     ),
     more_seeds=(1, 2),
-    stored_command="python benchmarks/studies/paper_full.py",
     figures=_figures,
 )  # fmt: skip
 """Figure 6 is drawn from the cells of Figure 5."""

@@ -20,11 +20,20 @@ from rdbench.papers.ebrd.samples import (
     source_draws,
 )
 from rdbench.papers.ebrd.theorem_figure import theorem_figure
-from rdbench.report.figures import legend_entries
+from rdbench.report.figures import draw_case, legend_entries, run_figure, styles_of
+from rdbench.report.gaps import shared_scale
 from rdbench.report.series import Panel, panels_of
-from rdbench.report.style import PAGE_WIDTH, PRINT_SIZE, SeriesStyle, house_style, new_figure, save
+from rdbench.report.style import (
+    PAGE_WIDTH,
+    PRINT_SIZE,
+    SMALL,
+    SeriesStyle,
+    house_style,
+    new_figure,
+    save,
+)
 from rdbench.report.units import nats_per
-from rdbench.reproduce.curves import SMALL, absent, curves_figure, draw_columns, styles_of
+from rdbench.reproduce.figures import absent
 from rdbench.reproduce.files import first_seeds
 from rdbench.reproduce.paper import Drawing, Found
 
@@ -57,7 +66,7 @@ def draw(drawing: Drawing) -> list[Path]:
         for name in _CURVES:
             if name in parts:
                 title, note = parts[name].part.title, absent([parts[name]])
-                figure = curves_figure(panels[name], styles, units, title, note)
+                figure = run_figure(panels[name], styles, units, title, PAGE_WIDTH, note)
                 saved += save(figure, out, f"figure-{name}")
         halves = [name for name in _HALVES if name in parts]
         if halves:
@@ -123,7 +132,10 @@ def curves_beside_source(
         left.plot(source[:, 0], source[:, 1], color="black", alpha=0.5, **CLOUD)
         left.set_title(f"{len(source)} draws of the source")
     panels = [panel for _, panel in halves]
-    draw_columns(grid[:, 1:], [title for title, _ in halves], panels, styles, units)
+    axis = shared_scale(panels)
+    for column, (title, panel) in enumerate(halves, start=1):
+        draw_case(grid[:, column], panel, styles, axis, units, first=column == 1)
+        grid[0, column].set_title(title)
     handles, names = legend_entries(panels, styles)
     below.legend(
         handles, names, title=note or None, title_fontproperties={"size": SMALL}, loc="center"

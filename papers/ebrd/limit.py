@@ -2,8 +2,8 @@
 
     python -m rdbench.papers.ebrd.limit
 
-makes the tables in ``data`` again (about 80 CPU seconds), which are committed: the answer does not
-depend on any estimator.
+makes the tables in ``data`` again (about 80 CPU seconds; on one thread the same rows each time),
+which are committed: the answer does not depend on any estimator.
 
 Both models descend along E_positive[grad E] - E_q[grad E]. The positive phase of the classical
 energy-based model is the source itself, that of EBRD (eq. 4) the marginal of p(x) p_theta(y|x),
@@ -20,20 +20,32 @@ smoothed by N(0, I / (2 beta)), up to a constant. The optimum of EBRD is therefo
 
 total variation falls like 1/beta and KL(p || q*_beta) like 1/beta^2; at a given theta the two
 gradients differ by O(1/beta).
+
+The tables, divergences in nats, total variation from 0 to 1:
+
+- ``learned``: one EBRD model beside the classical EBM of the same seed. ``kl`` is
+  KL(learned EBM || learned EBRD) and ``tv`` their total variation; ``kl_optimal`` and
+  ``tv_optimal`` are those of p and q*_beta, the prediction. Training left ``residual_ebm``
+  = KL(p || learned EBM) and ``residual_ebrd`` = KL(q*_beta || learned EBRD). ``gradient_start``
+  and ``gradient_end`` are |difference of the two gradients| / |E_p grad E| at the initial theta
+  and at that of the trained EBM; ``true_rate`` is R*(beta).
+- ``densities``: of the first seed on the line: the source, the EBM and EBRD at one slope, q*_beta.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from rdbench.inference.networks import BatchedMLP
 from rdbench.papers.ebrd.limit_grid import Grid, Smoothing, divergence, grid_over, total_variation
-from rdbench.papers.ebrd.rows import FOLDER, read, write
 from rdbench.references.shannon import TightShannonBound
 from rdbench.run.seeds import seed_for
 from rdbench.sources.mixture import GaussianMixture, paper_mixture, two_modes
@@ -47,59 +59,14 @@ _BASE = 1.5
 """Standard deviation of exp(-E) before training, in units of the source's."""
 
 
-@dataclass(frozen=True)
-class LearnedRow:
-    """One EBRD model beside the classical EBM of the same seed; divergences in nats."""
-
-    source: str
-    dim: int
-    seed: int
-    beta: float
-    true_rate: float
-    """R*(beta), nats."""
-    kl: float
-    """KL(learned EBM || learned EBRD)."""
-    tv: float
-    """Total variation between the two, from 0 to 1."""
-    kl_optimal: float
-    """KL(p || q*_beta) of the optima: the prediction."""
-    tv_optimal: float
-    residual_ebm: float
-    """KL(p || learned EBM): what training left."""
-    residual_ebrd: float
-    """KL(q*_beta || learned EBRD)."""
-    gradient_start: float
-    """|difference of the two gradients| / |E_p grad E| at the initial theta."""
-    gradient_end: float
-    """The same at the theta of the trained EBM."""
+DATA = Path(__file__).parent / "data"
+FILES = {"learned": DATA / "limit.csv", "densities": DATA / "limit-densities.csv"}
+Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class DensityRow:
-    """Densities on the line, of the first seed: the source, the EBM and EBRD at one slope."""
-
-    y: float
-    beta: float
-    source: float
-    ebm: float
-    ebrd: float
-    optimal: float
-
-
-@dataclass(frozen=True)
-class Limit:
-    """The rows of the experiment."""
-
-    learned: tuple[LearnedRow, ...]
-    densities: tuple[DensityRow, ...]
-
-
-FILES = {"learned": FOLDER / "limit.csv", "densities": FOLDER / "limit-densities.csv"}
-
-
-def load() -> Limit:
-    """The committed rows."""
-    return Limit(read(FILES["learned"], LearnedRow), read(FILES["densities"], DensityRow))
+def load() -> dict[str, pd.DataFrame]:
+    """The committed tables, by the names of ``FILES``."""
+    return {name: pd.read_csv(path) for name, path in FILES.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,22 +118,22 @@ class Energies(torch.nn.Module):
                 weight.copy_(weight[index : index + 1].expand_as(weight).clone())
 
 
-def run() -> Limit:
-    """Run the experiment; on one thread the same rows each time."""
-    learned: list[LearnedRow] = []
-    densities: list[DensityRow] = []
+def run() -> dict[str, list[Row]]:
+    """Run the experiment: the rows of both tables."""
+    learned: list[Row] = []
+    densities: list[Row] = []
     for stage in stages():
         for seed in range(SEEDS):
             print(f"beta to infinity: {stage.name}, seed {seed}", flush=True)
             rows, drawn = learn(stage, seed)
             learned += rows
             densities += drawn if seed == 0 else []
-    return Limit(tuple(learned), tuple(densities))
+    return {"learned": learned, "densities": densities}
 
 
 def learn(
     stage: Stage, seed: int, steps: int = 1000, hidden: int = 32
-) -> tuple[list[LearnedRow], list[DensityRow]]:
+) -> tuple[list[Row], list[Row]]:
     """Train every model of a source from the same initial weights.
 
     Args:
@@ -231,33 +198,31 @@ def _gradient_norms(energies: Energies, weights: Tensor) -> Tensor:
     return squares.sqrt()
 
 
-def _rows(stage: Stage, seed: int, masses: Tensor, start: Tensor, end: Tensor) -> list[LearnedRow]:
+def _rows(stage: Stage, seed: int, masses: Tensor, start: Tensor, end: Tensor) -> list[Row]:
     truth = TightShannonBound(stage.source)
     nodes, p, ebm = stage.grid.nodes, stage.masses, masses[0]
     rows = []
     for k, beta in enumerate(stage.smoothing.betas[1:], start=1):
         optimal = stage.grid.masses(truth.reproduction(beta).log_prob(nodes))
-        rows.append(
-            LearnedRow(
-                source=stage.name,
-                dim=stage.source.dim,
-                seed=seed,
-                beta=beta,
-                true_rate=truth.point(beta).rate.hi,
-                kl=float(divergence(ebm, masses[k])),
-                tv=float(total_variation(ebm, masses[k])),
-                kl_optimal=float(divergence(p, optimal)),
-                tv_optimal=float(total_variation(p, optimal)),
-                residual_ebm=float(divergence(p, ebm)),
-                residual_ebrd=float(divergence(optimal, masses[k])),
-                gradient_start=float(start[k]),
-                gradient_end=float(end[k]),
-            )
-        )
+        rows.append({
+            "source": stage.name,
+            "dim": stage.source.dim,
+            "seed": seed,
+            "beta": beta,
+            "true_rate": truth.point(beta).rate.hi,
+            "kl": float(divergence(ebm, masses[k])),
+            "tv": float(total_variation(ebm, masses[k])),
+            "kl_optimal": float(divergence(p, optimal)),
+            "tv_optimal": float(total_variation(p, optimal)),
+            "residual_ebm": float(divergence(p, ebm)),
+            "residual_ebrd": float(divergence(optimal, masses[k])),
+            "gradient_start": float(start[k]),
+            "gradient_end": float(end[k]),
+        })  # fmt: skip
     return rows
 
 
-def _densities(stage: Stage, masses: Tensor) -> list[DensityRow]:
+def _densities(stage: Stage, masses: Tensor) -> list[Row]:
     """Every few nodes on the line: enough for a picture. Elsewhere none."""
     if stage.source.dim > 1:
         return []
@@ -268,16 +233,16 @@ def _densities(stage: Stage, masses: Tensor) -> list[DensityRow]:
     for k, beta in enumerate(stage.smoothing.betas[1:], start=1):
         optimal = truth.reproduction(beta).log_prob(nodes).exp()
         ebm, ebrd = (masses[i] / stage.grid.step for i in (0, k))
-        columns = torch.stack([source, ebm, ebrd, optimal], 1)[::3].tolist()
+        columns = {"source": source, "ebm": ebm, "ebrd": ebrd, "optimal": optimal}
         rows += [
-            DensityRow(float(y), beta, *values)
-            for y, values in zip(nodes[::3, 0], columns, strict=True)
+            {"y": float(nodes[n, 0]), "beta": beta}
+            | {name: float(values[n]) for name, values in columns.items()}
+            for n in range(0, len(nodes), 3)
         ]
     return rows
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    found = run()
-    for name, path in FILES.items():
-        write(getattr(found, name), path)
+    for name, rows in run().items():
+        pd.DataFrame(rows).to_csv(FILES[name], index=False)

@@ -14,15 +14,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from numpy import ndarray
 
+from rdbench.report.figures import add_legend
 from rdbench.report.style import (
-    NOTE_COLOUR,
     NOTE_SIZE,
     PAGE_WIDTH,
     estimator_label,
     new_figure,
+    say,
 )
 from rdbench.report.units import nats_per
-from rdbench.reproduce.curves import legend_below
 from rdbench.run.records import CellRecord, Draws, PointRecord
 
 CLOUD: dict[str, Any] = {
@@ -96,7 +96,7 @@ def conditional_figure(
                 plane(axes, source, left=column == 0, pad=0.12)
                 axes.tick_params(labelbottom=row == rows - 1)
             if point is None or point.draws is None:
-                _say(axes, "not run" if point is None else _why(point))
+                say(axes, "not run" if point is None else _why(point))
                 axes.set_title("\n".join(head), fontsize=NOTE_SIZE)
                 continue
             shown = point.draws
@@ -112,7 +112,7 @@ def conditional_figure(
         names.append("radius √D*")
         lenses = any(axes.child_axes for axes in grid.flat)
         note = "; ".join(filter(None, (_LENS if lenses else "", note)))
-        legend_below(figure, handles, names, _noted(units, note))
+        add_legend(figure, handles, names, _noted(units, note))
     return figure
 
 
@@ -153,7 +153,7 @@ def reconstruction_figure(
         axes.tick_params(labelbottom=index == 0)
         lines = [estimator_label(record)]
         if point is None or point.draws is None:
-            _say(axes, "not run" if point is None else _why(point))
+            say(axes, "not run" if point is None else _why(point))
         else:
             _draw_reconstruction(axes, point.draws, large=index == 0)
             lines += [", ".join(_audited(point, scale))] if index == 0 else _audited(point, scale)
@@ -163,7 +163,7 @@ def reconstruction_figure(
         Line2D([], [], **_SOURCE, markersize=4.0),
         Line2D([], [], **_IMAGE, markersize=4.5),
     ]
-    legend_below(figure, handles, ["source x", "reconstruction y"], _noted(units, note))
+    add_legend(figure, handles, ["source x", "reconstruction y"], _noted(units, note))
     return figure
 
 
@@ -253,13 +253,6 @@ def _noted(units: str, note: str) -> str:
 
 def _why(point: PointRecord) -> str:
     return point.status.replace("_", " ") if point.status != "ok" else "no draws kept"
-
-
-def _say(axes: Axes, text: str) -> None:
-    axes.text(
-        0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=NOTE_COLOUR,
-        fontsize=NOTE_SIZE,
-    )  # fmt: skip
 
 
 def _audited(point: PointRecord, scale: float) -> list[str]:

@@ -2,8 +2,8 @@
 
     python -m rdbench.papers.ebrd.theorem
 
-makes the tables in ``data`` again (about 70 CPU seconds), which are committed: the answer does not
-depend on any estimator.
+makes the tables in ``data`` again (about 70 CPU seconds; on one thread the same rows each time),
+which are committed: the answer does not depend on any estimator.
 
 Sources are Gaussian vectors under squared error, where F*, q* and two floors (`theorem_bounds`)
 are closed forms. Three readings of the theorem's F_N are compared with F*:
@@ -16,17 +16,31 @@ are closed forms. Three readings of the theorem's F_N are compared with F*:
 Every gap is paired: eq. (5) minus the mean of the optimal potential over the same symbols, whose
 expectation is F*. That takes out the noise of the symbols and leaves the expectation as it is. The
 number of fresh symbols does not change the expectation either, so fewer than N are used.
+
+The tables, gaps and rates in nats:
+
+- ``gaps``: eq. (5) with n symbols and draws: the mean gap over ``replicates``, its 95% t-interval,
+  each on so many ``symbols``; ``rate`` is R of Appendix A, which never exceeds log n.
+- ``floors``: closed-form bounds for n atoms, as gaps to F*. No n atoms have a smaller gap than
+  ``atoms`` on the population (0 where log n >= R*), n draws of q* none smaller than ``draws`` in
+  expectation; on their own n symbols free atoms have at most ``fitted`` = log n - F*.
+- ``prices``: log N (nats) that brings the gap down to ``GAP``. ``measured`` is interpolated on the
+  measured curve, with the crossings of both ends of its interval, empty where the ``largest`` N
+  does not reach it. No fewer ``draws`` of q* can do, nor fewer ``atoms``, wherever they are. q* has
+  variance in ``active`` directions, and a density where they are all ``dim``.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from scipy import stats
@@ -35,7 +49,6 @@ from torch.quasirandom import SobolEngine
 
 from rdbench.distortions import SquaredError
 from rdbench.inference.plug_in import appendix_a
-from rdbench.papers.ebrd.rows import FOLDER, read, write
 from rdbench.papers.ebrd.theorem_bounds import (
     atoms_floor,
     atoms_needed,
@@ -47,7 +60,13 @@ from rdbench.references.gaussian import WaterFilling
 from rdbench.run.seeds import seed_for
 from rdbench.sources.gaussian import vector_gaussian
 
-Reading = Literal["exact", "fitted", "held out"]
+DATA = Path(__file__).parent / "data"
+FILES = {
+    "gaps": DATA / "theorem-1.csv",
+    "floors": DATA / "theorem-1-floors.csv",
+    "prices": DATA / "theorem-1-price.csv",
+}
+Row = dict[str, Any]
 GAP = 0.05
 """Nats per symbol: the accuracy whose price in N is measured."""
 _SHOWN = ((2, 2.0), (10, 2.0), (10, 5.0), (10, 10.0), (10, 20.0))
@@ -64,109 +83,32 @@ _MOVES, _TOLERANCE = 40, 2e-3
 _LEAST_WEIGHT = 1e-12
 
 
-@dataclass(frozen=True)
-class PlugInRow:
-    """Eq. (5) with n symbols and draws: means over replicates with 95% t-intervals, in nats."""
-
-    case: str
-    dim: int
-    true_rate: float
-    beta: float
-    reading: Reading
-    n: int
-    gap: float
-    gap_lo: float
-    gap_hi: float
-    rate: float
-    """R of Appendix A, which never exceeds log n."""
-    replicates: int
-    symbols: int
-    """Symbols on which one replicate is evaluated."""
+def load() -> dict[str, pd.DataFrame]:
+    """The committed tables, by the names of ``FILES``."""
+    return {name: pd.read_csv(path) for name, path in FILES.items()}
 
 
-@dataclass(frozen=True)
-class FloorRow:
-    """Closed-form bounds for n atoms, as gaps to F* in nats."""
-
-    case: str
-    dim: int
-    true_rate: float
-    n: int
-    atoms: float
-    """No n atoms have a smaller gap on the population; 0 where log n >= R*."""
-    draws: float
-    """n draws of q* have no smaller gap in expectation."""
-    fitted: float
-    """log n - F*: the infimum over free atoms on their own n symbols is at most this."""
-
-
-@dataclass(frozen=True)
-class NeededRow:
-    """How many draws of q* bring the gap down to ``GAP`` nats; everything as log N in nats."""
-
-    case: str
-    dim: int
-    true_rate: float
-    measured: float | None
-    """Interpolated on the measured curve; None where the largest N does not reach it."""
-    measured_lo: float | None
-    measured_hi: float | None
-    draws: float
-    """No fewer draws of q* can do (the floor for draws)."""
-    atoms: float
-    """No fewer atoms can do, wherever they are."""
-    largest: float
-    """log of the largest N that was run."""
-    active: int
-    """Directions in which q* has variance; it has a density where they are all ``dim``."""
-
-
-@dataclass(frozen=True)
-class Theorem:
-    """The rows of the experiment."""
-
-    plug_in: tuple[PlugInRow, ...]
-    floors: tuple[FloorRow, ...]
-    needed: tuple[NeededRow, ...]
-
-
-FILES = {
-    "plug_in": FOLDER / "theorem-1.csv",
-    "floors": FOLDER / "theorem-1-floors.csv",
-    "needed": FOLDER / "theorem-1-price.csv",
-}
-
-
-def load() -> Theorem:
-    """The committed rows."""
-    return Theorem(
-        read(FILES["plug_in"], PlugInRow),
-        read(FILES["floors"], FloorRow),
-        read(FILES["needed"], NeededRow),
-    )
-
-
-def run() -> Theorem:
-    """Run the experiment; on one thread the same rows each time."""
-    plug_in: list[PlugInRow] = []
-    floors: list[FloorRow] = []
-    needed: list[NeededRow] = []
+def run() -> dict[str, list[Row]]:
+    """Run the experiment: the rows of every table."""
+    gaps: list[Row] = []
+    floors: list[Row] = []
+    prices: list[Row] = []
     for dim, rate in (*_SHOWN, *_PRICED):
         print(f"Theorem 1: d = {dim}, R = {rate:g} nats", flush=True)
         case, shown = Case(dim, rate), (dim, rate) in _SHOWN
-        exact: list[PlugInRow] = []
+        exact: list[Row] = []
         for n in _SIZES:
             # Without a panel of its own: up to the size at which the gap is surely small.
-            if shown or not exact or exact[-1].gap_hi > 0.5 * GAP:
+            if shown or not exact or exact[-1]["gap_hi"] > 0.5 * GAP:
                 exact.append(case.exact(n))
-        plug_in += exact
+        gaps += exact
         if shown:
-            plug_in += [row for n in _FITTED_SIZES for row in case.fitted(n)]
+            gaps += [row for n in _FITTED_SIZES for row in case.fitted(n)]
             between = np.geomspace(min(_SIZES), max(_SIZES), 25).round().astype(int).tolist()
             floors += [case.floor(n) for n in sorted({*_SIZES, *_FITTED_SIZES, *between})]
-        needed.append(case.needed(exact))
-    needed += [Case(10, rate).needed([]) for rate in _BOUNDED]
-    return Theorem(tuple(plug_in), tuple(floors), tuple(needed))
+        prices.append(case.price(exact))
+    prices += [Case(10, rate).price([]) for rate in _BOUNDED]
+    return {"gaps": gaps, "floors": floors, "prices": prices}
 
 
 class Case:
@@ -174,7 +116,7 @@ class Case:
 
     def __init__(self, dim: int, rate: float, floor_symbols: int = 8192) -> None:
         self.dim, self.rate = dim, float(rate)
-        self.name = f"ramp-d{dim}"
+        self.head: Row = {"case": f"ramp-d{dim}", "dim": dim, "true_rate": self.rate}
         self.source = vector_gaussian(dim)
         self.truth = WaterFilling(self.source)
         self.beta = self.truth.slope(self.rate)
@@ -183,10 +125,10 @@ class Case:
 
     def _generator(self, *names: object) -> Generator:
         """A stream of its own for every use."""
-        stream = seed_for("theorem", self.name, self.rate, 0, *names)
+        stream = seed_for("theorem", self.head["case"], self.rate, 0, *names)
         return torch.Generator().manual_seed(stream)
 
-    def exact(self, n: int, replicates: int = 16, symbols: int = 128) -> PlugInRow:
+    def exact(self, n: int, replicates: int = 16, symbols: int = 128) -> Row:
         """n draws of q* and fresh symbols."""
         results = []
         for replicate in range(replicates):
@@ -195,7 +137,7 @@ class Case:
             results.append(self._evaluated(x, y))
         return self._row("exact", n, results, symbols)
 
-    def fitted(self, n: int, fresh_symbols: int = 1000) -> list[PlugInRow]:
+    def fitted(self, n: int, fresh_symbols: int = 1000) -> list[Row]:
         """n free atoms on their own n symbols and on fresh ones."""
         own, fresh = [], []
         for replicate in range(min(max(_FITTED_SYMBOLS // n, 4), 32)):
@@ -206,34 +148,29 @@ class Case:
             fresh.append(self._evaluated(others, y))
         return [self._row("fitted", n, own, n), self._row("held out", n, fresh, fresh_symbols)]
 
-    def floor(self, n: int) -> FloorRow:
+    def floor(self, n: int) -> Row:
         """The closed-form floors at n."""
         draws = draws_floor(self.truth, self._many, self.beta, math.log(n)).mean()
-        return FloorRow(
-            case=self.name,
-            dim=self.dim,
-            true_rate=self.rate,
-            n=n,
-            atoms=atoms_floor(self.truth, self.beta, n),
-            draws=float(draws),
-            fitted=math.log(n) - self.truth.point(self.beta).lagrangian.hi,
-        )
+        return self.head | {
+            "n": n,
+            "atoms": atoms_floor(self.truth, self.beta, n),
+            "draws": float(draws),
+            "fitted": math.log(n) - self.truth.point(self.beta).lagrangian.hi,
+        }
 
-    def needed(self, rows: Sequence[PlugInRow]) -> NeededRow:
+    def price(self, rows: Sequence[Row]) -> Row:
         """The price of ``GAP`` nats, on a measured curve where there is one."""
-        log_n = [math.log(row.n) for row in rows]
-        return NeededRow(
-            case=self.name,
-            dim=self.dim,
-            true_rate=self.rate,
-            measured=crossing(log_n, [row.gap for row in rows], GAP),
-            measured_lo=crossing(log_n, [row.gap_lo for row in rows], GAP),
-            measured_hi=crossing(log_n, [row.gap_hi for row in rows], GAP),
-            draws=draws_needed(self.truth, self._many, self.beta, GAP),
-            atoms=atoms_needed(self.truth, self.beta, GAP),
-            largest=max(log_n, default=0.0),
-            active=int((self.optimal.stds > 0.0).sum()),
-        )
+        log_n = [math.log(row["n"]) for row in rows]
+        measured = {
+            name.replace("gap", "measured"): crossing(log_n, [row[name] for row in rows], GAP)
+            for name in ("gap", "gap_lo", "gap_hi")
+        }
+        return self.head | measured | {
+            "draws": draws_needed(self.truth, self._many, self.beta, GAP),
+            "atoms": atoms_needed(self.truth, self.beta, GAP),
+            "largest": max(log_n, default=0.0),
+            "active": int((self.optimal.stds > 0.0).sum()),
+        }  # fmt: skip
 
     @functools.cached_property
     def _many(self) -> Tensor:
@@ -251,15 +188,16 @@ class Case:
         return rate + self.beta * distortion - optimum, rate
 
     def _row(
-        self, reading: Reading, n: int, results: Iterable[tuple[float, float]], symbols: int
-    ) -> PlugInRow:
-        gaps, rates = np.array(list(results)).T
+        self, reading: str, n: int, results: Sequence[tuple[float, float]], symbols: int
+    ) -> Row:
+        gaps, rates = np.array(results).T
         half = float(stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / math.sqrt(len(gaps)))
         gap = float(gaps.mean())
-        return PlugInRow(
-            self.name, self.dim, self.rate, self.beta, reading, n, gap, gap - half, gap + half,
-            float(rates.mean()), len(gaps), symbols,
-        )  # fmt: skip
+        return self.head | {
+            "beta": self.beta, "reading": reading, "n": n, "gap": gap, "gap_lo": gap - half,
+            "gap_hi": gap + half, "rate": float(rates.mean()), "replicates": len(gaps),
+            "symbols": symbols,
+        }  # fmt: skip
 
 
 def free_atoms(
@@ -304,16 +242,14 @@ def crossing(log_n: Sequence[float], gaps: Sequence[float], level: float) -> flo
 
     None where it never does, or is below from the start.
     """
-    for k in range(1, len(gaps)):
-        if gaps[k - 1] > level >= gaps[k]:
-            high, low = math.log(gaps[k - 1]), math.log(max(gaps[k], 1e-4 * level))
-            part = (high - math.log(level)) / (high - low)
-            return log_n[k - 1] + part * (log_n[k] - log_n[k - 1])
+    for (a, high), (b, low) in itertools.pairwise(zip(log_n, gaps, strict=True)):
+        if high > level >= low:
+            top, bottom = math.log(high), math.log(max(low, 1e-4 * level))
+            return a + (top - math.log(level)) / (top - bottom) * (b - a)
     return None
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    found = run()
-    for name, path in FILES.items():
-        write(getattr(found, name), path)
+    for name, rows in run().items():
+        pd.DataFrame(rows).to_csv(FILES[name], index=False)

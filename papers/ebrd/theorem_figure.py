@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from rdbench.papers.ebrd.theorem import GAP, PlugInRow, Reading, Theorem
+from rdbench.papers.ebrd.theorem import GAP
 from rdbench.report.style import NOTE_COLOUR, NOTE_SIZE, PAGE_WIDTH, TRUTH_COLOUR, new_figure
 from rdbench.report.ticks import power_label, tick_logarithmically
 from rdbench.report.units import nats_per
 
 # Tol's muted colours: no estimator has one of them.
-_LOOKS: dict[Reading, dict[str, Any]] = {
+_LOOKS: dict[str, dict[str, Any]] = {
     "exact": {"color": TRUTH_COLOUR, "marker": "o", "linestyle": "-"},
     "held out": {"color": "#882255", "marker": "^", "linestyle": "--", "markerfacecolor": "white"},
     "fitted": {"color": "#332288", "marker": "v", "linestyle": "--"},
 }
-_NAMES: dict[Reading, str] = {
+_NAMES = {
     "exact": "N draws of the exact q*, fresh symbols",
     "held out": "N free atoms fitted to N symbols, on fresh ones",
     "fitted": "the same atoms on their own N symbols",
@@ -33,27 +36,29 @@ _LEAST_N = 5.0
 _COLUMNS = 3
 
 
-def theorem_figure(theorem: Theorem, units: str) -> Figure:
+def theorem_figure(tables: Mapping[str, pd.DataFrame], units: str) -> Figure:
     """One panel per case with its floors, and the price of ``GAP`` nats in the last.
 
     Args:
-        theorem: the rows.
+        tables: those of the experiment.
         units: ``nats`` or ``bits``, of gaps and rates.
     """
     scale = nats_per(units)
-    cases = list(dict.fromkeys((row.dim, row.true_rate) for row in theorem.floors))
-    rows = -(-(len(cases) + 1) // _COLUMNS)
+    gaps = dict(list(tables["gaps"].groupby(["dim", "true_rate"])))
+    floors = list(tables["floors"].groupby(["dim", "true_rate"], sort=False))
+    rows = -(-(len(floors) + 1) // _COLUMNS)
     figure = new_figure(PAGE_WIDTH, 2.05 * rows + 0.9)
     grid = figure.subplots(rows, _COLUMNS, squeeze=False)
     for index, axes in enumerate(grid.flat):
-        if index < len(cases):
-            _panel(axes, theorem, cases[index], scale, units)
+        if index < len(floors):
+            case, known = floors[index]
+            _panel(axes, gaps[case], known, scale, units)
             if index % _COLUMNS == 0:
                 axes.set_ylabel(f"eq. (5) - F* [{units}]")
             else:
                 axes.tick_params(labelleft=False)
-        elif index == len(cases):
-            _prices(axes, theorem, scale, units)
+        elif index == len(floors):
+            _prices(axes, tables["prices"], scale, units)
         else:
             axes.set_axis_off()
     figure.suptitle("Theorem 1: the plug-in objective with N symbols and N draws")
@@ -62,28 +67,25 @@ def theorem_figure(theorem: Theorem, units: str) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, theorem: Theorem, case: tuple[int, float], scale: float, units: str) -> None:
-    dim, rate = case
-    floors = [row for row in theorem.floors if (row.dim, row.true_rate) == case]
-    n = [row.n for row in floors]
+def _panel(axes: Axes, gaps: pd.DataFrame, floors: pd.DataFrame, scale: float, units: str) -> None:
+    """The three readings of one case and its floors."""
+    dim, rate = int(floors["dim"].iloc[0]), float(floors["true_rate"].iloc[0])
     axes.axhline(0.0, color=NOTE_COLOUR, linewidth=0.6)
     for reading, name in _NAMES.items():
-        rows = [
-            row
-            for row in theorem.plug_in
-            if (row.dim, row.true_rate) == case and row.reading == reading
-        ]
-        _curve(axes, rows, scale, name, _LOOKS[reading])
-    atoms, draws = [row.atoms / scale for row in floors], [row.draws / scale for row in floors]
-    axes.plot(n, draws, label="floor for N draws of q*", **_DRAWS)
-    axes.plot(n, atoms, label="floor for any N atoms", **_FLOOR)
-    own = [row.fitted / scale for row in floors]
-    below = [(a, b) for a, b in zip(n, own, strict=True) if b < 0.0]
+        rows = gaps[gaps["reading"] == reading]
+        axes.errorbar(
+            rows["n"], rows["gap"] / scale, label=name, linewidth=0.9, elinewidth=0.9,
+            yerr=((rows["gap"] - rows["gap_lo"]) / scale, (rows["gap_hi"] - rows["gap"]) / scale),
+            markersize=3.5, **_LOOKS[reading],
+        )  # fmt: skip
+    axes.plot(floors["n"], floors["draws"] / scale, label="floor for N draws of q*", **_DRAWS)
+    axes.plot(floors["n"], floors["atoms"] / scale, label="floor for any N atoms", **_FLOOR)
+    below = floors[floors["fitted"] < 0.0]
     axes.plot(
-        [a for a, _ in below], [b for _, b in below],
-        label="ceiling for fitted atoms, log N - F*", **_CEILING,
+        below["n"], below["fitted"] / scale, label="ceiling for fitted atoms, log N - F*",
+        **_CEILING,
     )  # fmt: skip
-    low, high = _LEAST_N, 1.6 * max(n)
+    low, high = _LEAST_N, 1.6 * float(floors["n"].max())
     if low <= math.exp(rate) <= high:
         axes.axvline(math.exp(rate), color=NOTE_COLOUR, linewidth=0.7, linestyle=(0, (1, 2)))
         late = math.exp(rate) > math.sqrt(low * high)
@@ -105,48 +107,30 @@ def _panel(axes: Axes, theorem: Theorem, case: tuple[int, float], scale: float, 
     axes.set_title(f"d = {dim}, R* = {rate / scale:.3g} {units}")
 
 
-def _curve(
-    axes: Axes, rows: list[PlugInRow], scale: float, name: str, look: dict[str, Any]
-) -> None:
-    gaps = [row.gap / scale for row in rows]
-    below = [(row.gap - row.gap_lo) / scale for row in rows]
-    above = [(row.gap_hi - row.gap) / scale for row in rows]
-    axes.errorbar(
-        [row.n for row in rows], gaps, yerr=(below, above), label=name,
-        linewidth=0.9, elinewidth=0.9, markersize=3.5, **look,
-    )  # fmt: skip
-
-
-def _prices(axes: Axes, theorem: Theorem, scale: float, units: str) -> None:
+def _prices(axes: Axes, prices: pd.DataFrame, scale: float, units: str) -> None:
     """N against R on a logarithmic axis, so that exp(R) is a straight line."""
-    dim = max(row.dim for row in theorem.needed)
-    rows = sorted((row for row in theorem.needed if row.dim == dim), key=lambda row: row.true_rate)
-    rates = [row.true_rate / scale for row in rows]
-    axes.plot(rates, [math.exp(row.draws) for row in rows], **_DRAWS)
-    axes.plot(rates, [math.exp(row.atoms) for row in rows], **_FLOOR)
+    dim = int(prices["dim"].max())
+    rows = prices[prices["dim"] == dim].sort_values("true_rate")
+    rates = rows["true_rate"] / scale
+    axes.plot(rates, np.exp(rows["draws"]), **_DRAWS)
+    axes.plot(rates, np.exp(rows["atoms"]), **_FLOOR)
     axes.plot(
-        rates, [math.exp(row.true_rate) for row in rows],
-        color=NOTE_COLOUR, linewidth=0.7, linestyle=(0, (1, 2)),
+        rates, np.exp(rows["true_rate"]), color=NOTE_COLOUR, linewidth=0.7,
+        linestyle=(0, (1, 2)),
     )  # fmt: skip
-    for row in rows:
-        if row.measured is None:
-            continue
-        lo = row.measured if row.measured_lo is None else row.measured_lo
-        hi = math.log(1e20) if row.measured_hi is None else row.measured_hi
-        axes.plot(
-            [row.true_rate / scale] * 2, [math.exp(lo), math.exp(hi)],
-            color=TRUTH_COLOUR, linewidth=0.9,
-        )  # fmt: skip
-        axes.plot(
-            row.true_rate / scale, math.exp(row.measured),
-            color=TRUTH_COLOUR, marker="o", markersize=3.5,
-        )  # fmt: skip
+    found = rows.dropna(subset="measured")
+    at = found["true_rate"] / scale
+    lo = found["measured_lo"].fillna(found["measured"])
+    hi = found["measured_hi"].fillna(math.log(1e20))
+    look: dict[str, Any] = {"color": TRUTH_COLOUR}
+    axes.plot(np.stack([at, at]), np.exp(np.stack([lo, hi])), linewidth=0.9, **look)
+    axes.plot(at, np.exp(found["measured"]), marker="o", markersize=3.5, linestyle="none", **look)
     axes.annotate(
         f"{_exponential(units)} (dotted)", (0.97, 0.06), xycoords="axes fraction", ha="right",
         color=NOTE_COLOUR, fontsize=NOTE_SIZE,
     )  # fmt: skip
     axes.set_yscale("log")
-    top = max(math.exp(row.draws) for row in rows)
+    top = float(np.exp(rows["draws"].max()))
     axes.set_ylim(1.0, top)
     tick_logarithmically(axes.yaxis, 1.0, top, most=6)
     axes.yaxis.set_minor_locator(NullLocator())

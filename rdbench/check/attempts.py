@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from rdbench.check.listener import Listener, Look
 from rdbench.check.problems import Probe
 from rdbench.check.state import changed, explained, kept, snapshot
-from rdbench.fitting import uncovered
+from rdbench.fitting.support import refused_rest, uncovered
 from rdbench.outcomes import in_words
 from rdbench.run.seeds import seed_for
 from rdbench.run.views import apart, make_view
@@ -56,7 +56,7 @@ class Attempt:
     listener: Listener
     answers: list[Any] = field(default_factory=list)
     prints: list[Any] = field(default_factory=list)
-    """Of every channel, claims and draws at the moment when it was yielded."""
+    """Claims and draws of every channel at the moment when it was yielded."""
     error: str = ""
     own_error: bool = False
     """The error is an RdbenchError: a refusal in words."""
@@ -184,9 +184,8 @@ def _run(estimator: Estimator, view: View, own: Generator, found: Attempt) -> No
             if isinstance(answer, TestChannel):
                 found.prints.append(fingerprint(answer, found.probe))
     except Unsupported as reason:
-        answered = {getattr(one, "beta", None) for one in found.answers}
-        left = (beta for beta in betas if beta not in answered)
-        found.answers += [Refusal(beta, "unsupported", str(reason)) for beta in left]
+        answered = [getattr(one, "beta", None) for one in found.answers]
+        found.answers += refused_rest(betas, answered, reason)
     finally:
         _note(found, changed(before, snapshot()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from typing import Any
 
 from rdbench import registry
@@ -54,7 +55,9 @@ def _show_suite(name: str) -> None:
 
 
 def _show_estimator(entry: registry.Entry) -> None:
-    from rdbench.fitting.support import described  # imports torch, as the estimator does
+    # these import torch, as the estimator does
+    from rdbench.fitting.settings import meanings
+    from rdbench.fitting.support import described
 
     cls: Any = registry.load_estimator(entry.name)
     info = cls.info
@@ -67,16 +70,14 @@ def _show_estimator(entry: registry.Entry) -> None:
         print(f"  with {setting}: {described(dataclasses.replace(info, **changed))}")
     if info.not_invariant:
         print(f"not invariant under: {', '.join(sorted(info.not_invariant))}")
-    print("\nparameters (name, type, default):")
-    types = registry.field_types(cls)
-    print_columns(
-        [
-            (f.name, registry.type_name(types[f.name]), _default(f))
-            for f in dataclasses.fields(cls)
-            if f.name in types
-        ],
-        indent=2,
-    )
+    print("\nparameters:")
+    types, said = registry.field_types(cls), meanings(cls)
+    for field in dataclasses.fields(cls):
+        if field.name in types:
+            print(f"  {field.name}: {registry.type_name(types[field.name])} = {_default(field)}")
+            meaning = said.get(field.name, "").partition(". ")[0].replace("``", "")
+            for line in textwrap.wrap(meaning, 90):
+                print(f"      {line}")
     print("\npresets:")
     presets = {"default": {}, **info.presets}
     for preset, values in presets.items():

@@ -191,7 +191,10 @@ class PaperOptions:
     full: bool = _option(
         False,
         "Also show published settings and three seeds where they are stored; they take hours and "
-        "are not run here.",
+        "are not run.",
+    )
+    run_all: bool = _option(
+        False, "As --full, and run what is missing of them, the cells of many hours last."
     )
     jobs: int = _jobs()
     threads: int = _threads()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,15 +16,15 @@ from rdbench.cli.messages import warn
 from rdbench.cli.options import PaperOptions
 from rdbench.cli.progress import Progress, console, interrupted, list_cells
 from rdbench.cli.truth import TruthSources
+from rdbench.report.files import write_whole
 from rdbench.reproduce import paper as papers
 from rdbench.reproduce.cells import Planned, find, planned, to_run
-from rdbench.reproduce.curves import draw_curves
-from rdbench.reproduce.files import save_numbers, save_tables, save_text
+from rdbench.reproduce.figures import draw_curves, draw_settings
+from rdbench.reproduce.files import save_numbers, save_tables
 from rdbench.reproduce.page import Material, page
 from rdbench.reproduce.paper import Drawing, Found, Paper
 from rdbench.reproduce.published import compare, sheet
 from rdbench.reproduce.settings import SIDE_BY_SIDE, settings_tables
-from rdbench.reproduce.settings_figure import draw_settings
 from rdbench.reproduce.tables import NOTES, part_table
 from rdbench.run.plan import Cell
 from rdbench.run.pool import Settings, is_done, run_cells
@@ -32,7 +33,7 @@ from rdbench.run.store import RECORDS, Loaded, Store, load
 from rdbench.types import RdbenchError
 
 TIMEOUT_S = 3600.0
-"""Of fitting, per cell, as in `rdbench run`."""
+"""Of fitting, per cell, as in `rdbench run`; four times as long with ``--run-all``."""
 
 INTERRUPTED = 130
 
@@ -68,13 +69,17 @@ def _reproduce(
     paper: Paper, options: PaperOptions, results: Path, folder: Path, out: Console
 ) -> int:
     """Run what is missing of one paper, write its files into ``folder``; the exit code."""
-    plans = planned(paper, full=options.full)
+    plans = planned(paper, full=options.full or options.run_all)
     compare(paper, [])  # a fault in the paper's data is told before anything runs
     held = load(results) if (results / RECORDS).exists() else Loaded()
     for line in held.warnings:
         warn(line)
-    wanted = {cell.id: cell for plan in plans if plan.runs for cell in plan.cells}
-    groups = to_run(plans, held.records)
+    running = [plan for plan in plans if plan.runs]
+    if options.run_all:  # the settings of many hours last, in the paper's order
+        running = [replace(plan, runs=True) for plan in plans]
+        running.sort(key=lambda plan: plan.part.name == SIDE_BY_SIDE)
+    wanted = {cell.id: cell for plan in running for cell in plan.cells}
+    groups = to_run(running, held.records)
     missing = [cell for cells in groups.values() for cell in cells]
     out.print(
         f"{len(wanted)} cells, {len(wanted) - len(missing)} stored already, {len(missing)} to run; "
@@ -127,12 +132,11 @@ def _run(groups: dict[int, list[Cell]], store: Store, options: PaperOptions, out
     provenance = gather("cpu", options.threads, options.jobs)
     cells = [cell for draws in sorted(groups) for cell in groups[draws]]
     progress = Progress(cells, options.jobs, options.units, out)
+    timeout = 4.0 * TIMEOUT_S if options.run_all else TIMEOUT_S
     try:
         with progress:
             for draws in sorted(groups):
-                settings = Settings(
-                    provenance, options.jobs, options.threads, TIMEOUT_S, draws=draws
-                )
+                settings = Settings(provenance, options.jobs, options.threads, timeout, draws=draws)
                 run_cells(groups[draws], store, settings, progress)
     except KeyboardInterrupt:
         interrupted(progress.count, len(cells))
@@ -167,7 +171,7 @@ def _report(
     sheets = [
         *([compared] if compared.rows else []),
         *(part_table(one, units) for one in found if one.part.name != SIDE_BY_SIDE),
-        *settings_tables(found, paper, plans, units, full=options.full),
+        *settings_tables(found, paper, plans, units, full=options.full or options.run_all),
     ]
     drawing = Drawing(found, folder, looks, units, TruthSources())
     draw = paper.figures or draw_curves
@@ -179,7 +183,7 @@ def _report(
     material = Material(
         paper, tuple(found), tuple(sheets), tuple(pictures), command, units, tuple(problems)
     )
-    text = save_text(page(material), folder / "README.md")
+    text = write_whole(page(material).encode(), folder / "README.md")
     for line in problems:
         warn(f"not made: {line}")
     count = len(pictures) + len(tables) + len(numbers) + 1
@@ -188,9 +192,11 @@ def _report(
 
 
 def _command(options: PaperOptions) -> str:
+    """The command that writes the same files again."""
     words = ["rdbench", "paper", *([options.name] if options.name else [])]
+    words += ["--full"] if options.full or options.run_all else []
+    words += ["--jobs", str(options.jobs)] if options.jobs > 1 else []
     words += ["--out", str(options.out)]
     words += ["--results", str(options.results)] if options.results is not None else []
-    words += ["--full"] if options.full else []
     words += ["--units", options.units] if options.units != "nats" else []
     return shlex.join(words)

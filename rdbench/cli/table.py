@@ -12,8 +12,8 @@ from rdbench.cli.stored import stored
 from rdbench.outcomes import RdbenchError
 from rdbench.report.against import against_table
 from rdbench.report.files import write_whole
-from rdbench.report.markup import Fitted, left_out_note
-from rdbench.report.tables import fitted_table
+from rdbench.report.markup import left_out_note
+from rdbench.report.tables import metric_table
 
 _ENDINGS = {".md": "md", ".tex": "latex", ".csv": "csv", ".html": "html"}
 
@@ -29,18 +29,16 @@ def execute(options: TableOptions) -> int:
     apart_from_records(options.out, options.results)
     format = format_for(options.out, options.format, _ENDINGS, "md")
     by, units, width = options.by, options.units, _width(options)
-    found: Fitted
-    notes: list[str] = []
     records, _ = stored(options.results)
     if options.against is not None:
-        found = against = against_table(records, options.against, by, format, units, width)
-        notes += against.notes
+        found = against_table(records, options.against, by, format, units, width)
     else:
-        found = fitted_table(records, options.metric, by, format, units, width)
+        found = metric_table(records, options.metric, by, format, units, width)
     if options.out is None:
         print(found.text.rstrip("\n"))
     else:
         write_whole(f"{found.text.rstrip()}\n".encode(), options.out)
+    notes = [*found.notes]
     if found.left_out:
         notes.append(left_out_note(found.left_out, width))
     for line in notes:

@@ -6,7 +6,7 @@ coordinates, `training` has the loop, the mean of the weights and the learning r
 own files then hold its method.
 """
 
-from rdbench.fitting.settings import check_settings, tuned
+from rdbench.fitting.settings import check_settings, not_seeded
 from rdbench.fitting.splits import Split, split
 from rdbench.fitting.standard import NO_CLAIM, Task, standardised
 from rdbench.fitting.support import answers, uncovered
@@ -22,9 +22,9 @@ __all__ = [
     "check_settings",
     "cosine",
     "iterate",
+    "not_seeded",
     "split",
     "standardised",
     "stopped",
-    "tuned",
     "uncovered",
 ]

@@ -1,9 +1,13 @@
-"""Hyper-parameters: what their values may be, and which of them do not reseed a fit."""
+"""Hyper-parameters: their meaning, the values that they may take, and which of them seed a fit."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
+import itertools
 import math
+import textwrap
 import typing
 from typing import Any, Literal, TypeVar
 
@@ -12,24 +16,45 @@ from rdbench.types import RdbenchError
 Value = TypeVar("Value")
 
 
-def tuned(default: Value) -> Value:
-    """A hyper-parameter on which the random stream of the fit does not depend.
+def not_seeded(default: Value) -> Value:
+    """A hyper-parameter that does not enter the seed of the fit.
 
-    Two values of it are compared on the same random numbers, and a fit with the default draws what
-    it drew before the parameter was there.
+    Fits with two values of it start from the same seed, and a new parameter with a default that
+    changes nothing leaves all earlier fits as they were.
     """
     value: Value = dataclasses.field(default=default, metadata={"reseeds": False})
     return value
 
 
 def reseeding(estimator: Any, fields: dict[str, Any]) -> dict[str, Any]:
-    """Those of the hyper-parameters that the random stream of the fit is seeded with."""
-    tuned_names = {
+    """Those of the hyper-parameters that enter the seed of the fit."""
+    left_out = {
         field.name
         for field in dataclasses.fields(estimator)
         if not field.metadata.get("reseeds", True)
     }
-    return {name: value for name, value in fields.items() if name not in tuned_names}
+    return {name: value for name, value in fields.items() if name not in left_out}
+
+
+def meanings(cls: type) -> dict[str, str]:
+    """Field -> the string below it, of a dataclass and of those that it inherits from.
+
+    Empty where the source cannot be read.
+    """
+    found: dict[str, str] = {}
+    for one in filter(dataclasses.is_dataclass, reversed(cls.__mro__)):
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(one))).body[0].body  # type: ignore[attr-defined]
+        except (OSError, TypeError):
+            continue
+        for field, below in itertools.pairwise(body):
+            match field, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found[name] = " ".join(text.split())
+    return found
 
 
 def check_settings(

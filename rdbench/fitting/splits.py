@@ -26,15 +26,15 @@ class Split:
 
     sample: Callable[[int], Tensor]
     """``sample(n)``: n draws to fit to, fresh ones or with replacement from the fixed points."""
-    once: Callable[[int], Tensor]
-    """``once(n)``: the same, but no fixed point twice, so that there may be fewer than n."""
+    distinct: Callable[[int], Tensor]
+    """``distinct(n)``: n draws to fit to, no fixed point twice, so that there may be fewer."""
     held_out: Callable[[int], Tensor]
     """``held_out(n)``: at most n draws that choose between fits (hyper-parameters, stopping)."""
     claim: Callable[[int], Tensor]
     """``claim(n)``: at most n draws for the claimed point alone."""
     side: Side
-    """Of a mean of the potential over ``claim``: ``upper`` in expectation on fresh draws, and
-    ``estimate`` on the few fixed ones."""
+    """The side on which a mean of the potential over ``claim`` lies: ``upper`` in expectation on
+    fresh draws, ``estimate`` on the few fixed ones."""
     fixed: int | None
     """The number of fixed points to fit to; None where draws are fresh."""
 
@@ -45,18 +45,26 @@ class Split:
             return lambda n: change(draw(n))
 
         return Split(
-            of(self.sample), of(self.once), of(self.held_out), of(self.claim), self.side, self.fixed
+            of(self.sample),
+            of(self.distinct),
+            of(self.held_out),
+            of(self.claim),
+            self.side,
+            self.fixed,
         )
 
 
 def split(view: View, generator: Generator, ahead: tuple[int, int, int] | None = None) -> Split:
-    """The draws of a view, split by purpose: the only reader of the fixed training points.
+    """The draws of a view, split by purpose.
+
+    Only the grids of blahut_arimoto take no split: their numbers come from the density, and draws
+    only find the box of the source.
 
     Args:
         view: the problem.
         generator: picks among fixed points.
-        ahead: how many to fit to, to choose and to claim on, where all three are drawn in one go;
-            ``once``, ``held_out`` and ``claim`` then return these whatever n they are asked for.
+        ahead: how many to fit to, to choose and to claim on, where all three are drawn in one go:
+            ``distinct``, ``held_out`` and ``claim`` then return these, whatever n is asked for.
 
     Raises:
         Unsupported: the fixed points are too few to be split in three.

@@ -27,6 +27,7 @@ from rdbench.types import (
     View,
 )
 
+_UNRESOLVED = "its distortions are below the resolution of double precision"
 NO_CLAIM = Claim(math.nan, math.nan, "estimate")
 """The claim of a channel that is offered as a checkpoint: nothing reads it."""
 
@@ -35,7 +36,7 @@ NO_CLAIM = Claim(math.nan, math.nan, "estimate")
 class Task:
     """A problem as a method sees it: everything in standard coordinates.
 
-    What it yields is in these coordinates too, and its claims are mapped back with it.
+    What it yields, claims included, is in these coordinates too and is mapped back afterwards.
     """
 
     dim: int
@@ -74,6 +75,9 @@ def standardised(
 ) -> Iterator[TestChannel | Refusal]:
     """The channels of a method that works in standard coordinates, in those of the source.
 
+    Slopes whose distortions no double can tell from zero beside the source are refused: in standard
+    coordinates beta > eps^-p, eps = 2.2e-16, where p is 2 under squared and 1 under absolute error.
+
     Args:
         method: yields channels and refusals with the slopes of its task.
         view: the problem.
@@ -85,18 +89,23 @@ def standardised(
         scaled: False leaves the coordinates as they are.
 
     Raises:
-        Unsupported: the source is constant, or there are too few fixed points.
+        Unsupported: all draws are equal, or there are too few fixed points.
     """
     if not betas:
         return
     draws = split(view, generator, ahead)
-    first = draws.once(warm)
+    first = draws.distinct(warm)
     if bool((first == first[0]).all()):
-        raise Unsupported("the source is constant")
+        raise Unsupported("all draws to fit to are equal")
     scaling = fit_scaling(first, view.distortion)
+    unit, finest = scaling.beta(1.0), torch.finfo(torch.float64).eps ** -scaling.power
+    unresolved = [beta for beta in betas if beta * unit > finest]
+    yield from (Refusal(beta, "unsupported", _UNRESOLVED) for beta in unresolved)
     if not scaled:
         scaling = Scaling(torch.zeros_like(scaling.centre), 1.0, scaling.power)
-    given = {scaling.beta(beta): beta for beta in betas}
+    given = {scaling.beta(beta): beta for beta in betas if beta not in unresolved}
+    if not given:
+        return
 
     def back(answer: TestChannel | Refusal) -> TestChannel | Refusal:
         answer = replace(answer, beta=given[answer.beta])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Generator
 
@@ -16,6 +18,9 @@ from rdbench.types import (
     Unsupported,
     View,
 )
+
+SAME_SLOPE = 1e-6
+"""Slopes within this relative distance are one: float32 on the way would confuse them."""
 
 
 def limits(estimator: Estimator) -> EstimatorInfo:
@@ -82,6 +87,27 @@ def _plain(distortion: str) -> str:
     return distortion.replace("_", " ")
 
 
+def meant(beta: Any, betas: Sequence[float]) -> float | None:
+    """The slope of ``betas`` that an answer's ``beta`` stands for; None where it is none of them.
+
+    float32 arithmetic on the way is forgiven, and an array of one number is that number.
+    """
+    try:
+        value = float(beta.item() if hasattr(beta, "item") else beta)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    near = min(betas, key=lambda b: abs(b - value))
+    return near if math.isclose(near, value, rel_tol=SAME_SLOPE) else None
+
+
+def refused_rest(
+    betas: Sequence[float], answered: Iterable[Any], reason: Unsupported
+) -> list[Refusal]:
+    """Refusals of the slopes among ``betas`` for which none of the ``answered`` ones stands."""
+    done = {meant(beta, betas) for beta in answered}
+    return [Refusal(beta, "unsupported", str(reason)) for beta in betas if beta not in done]
+
+
 def answers(
     estimator: Estimator,
     view: View,
@@ -107,10 +133,10 @@ def answers(
     left = [beta for beta in betas if beta not in skipped]
     if not left:
         return
-    answered = set()
+    answered = []
     try:
         for answer in estimator.fit(view, left, generator, monitor):
-            answered.add(getattr(answer, "beta", None))
+            answered.append(getattr(answer, "beta", None))
             yield answer
     except Unsupported as reason:
-        yield from (Refusal(b, "unsupported", str(reason)) for b in left if b not in answered)
+        yield from refused_rest(left, answered, reason)

@@ -81,7 +81,8 @@ def iterate(
     Args:
         monitor: progress, checkpoints and the budget; it counts the steps.
         steps: how many.
-        step: ``step(i)`` takes the i-th, from 0; False ends the training, which is no stop.
+        step: ``step(i)`` takes the i-th, from 0, or takes none and returns False: the training is
+            at its end, though the budget lasts.
         channels: builds what is offered as a checkpoint; None offers nothing.
         every: steps from one checkpoint to the next; the first follows the first step.
         part: (i, n): this is the i-th, from 0, of n trainings of the fit.
@@ -93,10 +94,9 @@ def iterate(
     for i in range(steps):
         if not monitor.advance((index + i / steps) / count):
             return False
-        more = step(i)
+        if not step(i):
+            break
         monitor.count(gradient_steps=1)
         if channels is not None and i % every == 0 and not monitor.checkpoint(channels):
             return False
-        if not more:
-            break
     return True

@@ -31,6 +31,8 @@ _RESTARTS = 16
 _LLOYD = 5  # iterations of k-means; it only has to tell far modes apart
 _SHORT = 20
 _PER_PARAMETER = 5  # draws that have to be there for every parameter beyond those of a Gaussian
+FEWEST_HELD_OUT = 3
+"""With fewer held-out draws the error of a gain is noise too, and nothing is chosen by them."""
 _WORK = 20_000_000  # multiplications of one short iteration, all restarts together
 
 
@@ -60,8 +62,8 @@ def choose_observed(
     """The observed mixture that is most likely on ``held_out``, fitted to ``x``.
 
     A larger one has to gain ``margin`` nats, and two standard errors of the gain; two sizes in a
-    row without a gain end the search. The result is a start: more draws and more iterations at
-    the same size will improve it.
+    row without a gain end the search, and with fewer than 3 held-out draws there is none. The
+    result is a start: more draws and more iterations at the same size will improve it.
 
     Args:
         x: draws to fit; their order must be random.
@@ -74,6 +76,8 @@ def choose_observed(
     """
     dim = x.shape[1]
     choice = Choice(gaussian(moments(x), least), tied=False)
+    if len(held_out) < FEWEST_HELD_OUT:
+        return choice
     score, failures = choice.mixture.log_prob(held_out), 0
     for size in (s for s in _SIZES if s <= largest):
         # What is fitted with fewer draws per further parameter says nothing about other draws.
@@ -91,15 +95,11 @@ def choose_observed(
                 x, start, least, tied=tied, iterations=40, tolerance=tolerance, go_on=go_on
             )
             found = mixture.log_prob(held_out)
-            gain, error = _mean(found - score)
-            if gain > max(margin, 2.0 * error):
+            gain = found - score
+            error = float(gain.std(correction=0)) / math.sqrt(len(gain))
+            if float(gain.mean()) > max(margin, 2.0 * error):
                 choice, score, failures = Choice(mixture, tied), found, 0
     return choice
-
-
-def _mean(values: Float[Tensor, " n"]) -> tuple[float, float]:
-    """The mean and its standard error."""
-    return float(values.mean()), float(values.std(correction=0)) / math.sqrt(len(values))
 
 
 def _screened(

@@ -15,7 +15,7 @@ _SIZES = (2, 3, 4, 6, 8, 12, 16)
 _SCREEN = 4000
 """Restarts run on this many draws; only the best is polished on all of them."""
 _OPERATIONS = 200_000_000
-"""Of the matrix products between two questions whether to go on."""
+"""Multiplications between two questions whether to go on."""
 
 
 def fit_gaussian(x: Float[Tensor, "n d"]) -> GaussianMixture:

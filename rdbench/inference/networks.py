@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
@@ -13,16 +14,20 @@ from torch import Generator, Tensor
 Batched = TypeVar("Batched", bound=torch.nn.Module)
 
 
-def single(module: Batched, index: int) -> Batched:
-    """Item ``index`` of a module whose parameters and buffers all have a leading batch axis."""
-    one = copy.deepcopy(module)
-    for part in one.modules():
+def items(module: Batched, rows: Sequence[int]) -> Batched:
+    """Copies of some items of a module whose parameters and buffers have a leading batch axis."""
+    found = copy.deepcopy(module)
+    for part in found.modules():
         for name, weight in list(part.named_parameters(recurse=False)):
-            item = weight.detach()[index : index + 1].clone()
-            setattr(part, name, torch.nn.Parameter(item, requires_grad=False))
+            setattr(part, name, torch.nn.Parameter(weight.detach()[list(rows)]))
         for name, value in list(part.named_buffers(recurse=False)):
-            setattr(part, name, value[index : index + 1].clone())
-    return one
+            setattr(part, name, value[list(rows)])
+    return found
+
+
+def single(module: Batched, index: int) -> Batched:
+    """One item of such a module, frozen."""
+    return items(module, [index]).requires_grad_(False)
 
 
 class BatchedMLP(torch.nn.Module):
@@ -71,7 +76,3 @@ class BatchedMLP(torch.nn.Module):
         slope2.add_(h * (1.0 - slope2)).mul_(self.w3.transpose(1, 2))
         grad = torch.bmm(slope2, self.w2.transpose(1, 2)).mul_(slope1)
         return value, torch.bmm(grad, self.w1.transpose(1, 2))
-
-    def single(self, index: int) -> BatchedMLP:
-        """The network of one slope, frozen."""
-        return single(self, index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from rdbench.outcomes import RdbenchError
 from rdbench.report.grouping import (
@@ -41,13 +41,6 @@ UNPAIRED = (
 )
 
 
-@dataclass(frozen=True)
-class Against(Fitted):
-    """The table, and what a reader should know of its rows, one line each."""
-
-    notes: tuple[str, ...] = ()
-
-
 def against_table(
     records: Sequence[CellRecord],
     name: str,
@@ -55,7 +48,7 @@ def against_table(
     fmt: str = "md",
     units: str = "nats",
     width: int | None = None,
-) -> Against:
+) -> Fitted:
     """The gap of every estimator less that of ``name``, with 95% intervals; negative is better.
 
     One row per group as in ``metric_table``; ``estimator`` is always one of the columns. A row is
@@ -69,7 +62,7 @@ def against_table(
         by: the columns that make a group, as in ``metric_table``.
         fmt: ``md``, ``latex`` (booktabs), ``csv`` or ``html``; CSV keeps every digit.
         units: ``nats`` or ``bits``.
-        width: characters of a line of Markdown, as in ``fitted_table``.
+        width: characters of a line of Markdown, as in ``metric_table``.
 
     Raises:
         RdbenchError: nothing stored has that label; an unknown column, format or unit.
@@ -102,7 +95,7 @@ def against_table(
     numeric = [title not in TEXT_COLUMNS and title != "holds" for title in header]
     droppable = [("of",), ("paired", "n"), ("better", "worse"), ("holds",)] if fmt == "md" else []
     table = fitted(header, rows, numeric, fmt, droppable=droppable, width=width)
-    return Against(table.text, table.left_out, tuple(_notes(found)))
+    return replace(table, notes=tuple(_notes(found)))
 
 
 CELL_ALIKE = ("n_train", "commit", "threads", "jobs", "status", "side", "audit_method")

@@ -74,15 +74,10 @@ def small(rate: float, distortion: float, beta: float, dim: int) -> Slack:
     return Slack(of_rate, of_distortion, of_rate)
 
 
-def tangents(points: Iterable[PointRecord]) -> tuple[Tangent, ...]:
-    """The tangents R(D) >= F*(beta) - beta D at the slopes of all points of a ladder."""
-    found = {p.beta: p.truth_lo for p in points if p.truth_lo is not None}
-    return tuple(sorted(found.items()))
-
-
 def curve_of(record: CellRecord) -> tuple[Tangent, ...]:
-    """The tangents of a cell's own ladder."""
-    return tangents(record.points)
+    """The tangents R(D) >= F*(beta) - beta D at the slopes of a cell's ladder."""
+    found = {p.beta: p.truth_lo for p in record.points if p.truth_lo is not None}
+    return tuple(sorted(found.items()))
 
 
 def is_negative(point: PointRecord, dim: int) -> bool:
@@ -111,7 +106,8 @@ def is_under_the_curve(point: PointRecord, dim: int, curve: Iterable[Tangent]) -
     if rate is None or distortion is None:
         return False
     scale = max(rate, point.rate_hi or 0.0)
-    for beta, least in (*tangents([point]), *curve):
+    own = [] if point.truth_lo is None else [(point.beta, point.truth_lo)]
+    for beta, least in (*own, *curve):
         found = noise(scale, distortion, beta, dim)
         most = tolerance(dim) * max(1.0, beta / point.beta if point.beta > 0.0 else math.inf)
         slack = min(most, found.rate + beta * found.distortion)

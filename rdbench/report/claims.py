@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from rdbench.report.claim_limits import TOLERANCE as TOLERANCE
 from rdbench.report.claim_limits import (
     Slack,
     Tangent,
@@ -24,7 +23,6 @@ from rdbench.report.claim_limits import (
     noise,
     small,
 )
-from rdbench.report.claim_limits import tolerance as tolerance
 from rdbench.report.scores import mean
 from rdbench.run.records import CellRecord, PointRecord
 

@@ -11,11 +11,11 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from rdbench.report.impossible import count_impossible
+from rdbench.report.impossible import is_impossible
 from rdbench.report.protocol import Protocol, summarise_protocol
 from rdbench.report.scales import audited_pairs, curve_axes
 from rdbench.report.series import Panel
-from rdbench.report.style import BAND_ALPHA, NOTE_COLOUR, NOTE_SIZE, TRUTH_COLOUR, SeriesStyle
+from rdbench.report.style import BAND_ALPHA, NOTE_COLOUR, NOTE_SIZE, TRUTH_COLOUR, SeriesStyle, say
 from rdbench.report.ticks import MOST_TICKS, tick_logarithmically
 from rdbench.report.truth_line import TruthLine
 
@@ -41,7 +41,7 @@ def draw_curve(
     points = {series.label: audited_pairs(series, panel.line) for series in panel.series}
     found = curve_axes(panel)
     if found is None:
-        axes.text(0.5, 0.5, "no points", transform=axes.transAxes, **_NOTE)
+        say(axes, "no points")
         axes.set(xticks=[], yticks=[])
         return
     axis, top = found[0], found[1] / scale
@@ -82,26 +82,16 @@ def draw_curve(
             # Unclipped, they would count as decoration that the layout has to make room for.
             arrows[0].set_in_layout(False)
     notes = [f"{_points(outside)} above"] if outside else []
-    false = sum(count_impossible(series.points, panel.line) for series in panel.series)
+    false = sum(is_impossible(point, panel.line) for point in panel.points)
     notes += [f"{_points(false)} with impossible R, D not drawn"] if false else []
     if notes:
-        text = "\n".join(notes)
-        axes.text(0.98, 0.97, text, transform=axes.transAxes, **(_NOTE | _CORNER))
+        axes.text(
+            0.98, 0.97, "\n".join(notes), transform=axes.transAxes, ha="right", va="top",
+            fontsize=NOTE_SIZE, color=NOTE_COLOUR,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6},
+        )  # fmt: skip
     axes.set_xlabel(f"distortion D ({panel.distortion.replace('_', ' ')})")
     axes.set_ylabel(f"rate R ({units})")
-
-
-_NOTE: dict[str, Any] = {
-    "ha": "center",
-    "va": "center",
-    "fontsize": NOTE_SIZE,
-    "color": NOTE_COLOUR,
-}
-
-_CORNER: dict[str, Any] = {
-    "ha": "right", "va": "top",
-    "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6},
-}  # fmt: skip
 
 
 def _points(count: int) -> str:

@@ -7,7 +7,6 @@ empty (NaN or NA). The columns are those of `rdbench.columns`.
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -181,9 +180,6 @@ def write(table: pd.DataFrame, format: str, out: Path | None = None) -> None:
         table.to_csv(sys.stdout, index=False)
         return
     if format == "csv":
-        raw = table.to_csv(index=False).encode()
+        write_whole(table.to_csv(index=False).encode(), out)
     else:
-        buffer = io.BytesIO()
-        table.to_parquet(buffer, index=False, engine="pyarrow")
-        raw = buffer.getvalue()
-    write_whole(raw, out)
+        write_whole(table.to_parquet(index=False, engine="pyarrow"), out)

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy import ndarray
 
 from rdbench.report.curves import CEILING_LINE, draw_curve, protocol_ceiling
 from rdbench.report.gaps import PROTOCOL_LINE, draw_gaps, shared_scale, shows_protocol
-from rdbench.report.labels import (
-    band_handle,
-    columns_within,
-    handle,
-    missing_handle,
-    truth_handle,
-)
+from rdbench.report.scales import Axis
+from rdbench.report.scores import SCORED
 from rdbench.report.series import Panel, Sources, by_suite, panels_of
-from rdbench.report.style import Look, SeriesStyle, house_style, new_figure, save, series_styles
-from rdbench.report.summary import SCORED
+from rdbench.report.style import (
+    BAND_ALPHA,
+    NOTE_COLOUR,
+    SMALL,
+    TRUTH_COLOUR,
+    Look,
+    SeriesStyle,
+    house_style,
+    new_figure,
+    save,
+    series_styles,
+)
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
 
@@ -30,6 +37,8 @@ MOST_PANELS = 12
 RUN_FORMATS = ("png", "svg")
 _LONGEST = 80
 """Letters of a file's name."""
+_LETTER = 0.0083
+"""The mean width of a letter in inches per point of size."""
 
 
 def save_run_figures(
@@ -66,9 +75,7 @@ def save_run_figures(
     with house_style():
         for suite, members in sorted(by_suite(records).items()):
             panels = panels_of(members, sources)
-            looks = series_styles(
-                ((s.estimator, s.label) for panel in panels for s in panel.series), styles
-            )
+            looks = styles_of([panels], styles)
             pages = [panels[i : i + MOST_PANELS] for i in range(0, len(panels), MOST_PANELS)]
             for page, shown in enumerate(pages, start=1):
                 stem = file_stem(suite, (variants or {}).get(suite, ""))
@@ -76,6 +83,14 @@ def save_run_figures(
                 figure = run_figure(shown, looks, units, title=suite)
                 saved += save(figure, out_dir, stem, RUN_FORMATS)
     return saved
+
+
+def styles_of(
+    drawn: Iterable[Sequence[Panel]], looks: Mapping[str, Look] | None
+) -> dict[str, SeriesStyle]:
+    """One style per series of all the panels, the same in every figure."""
+    panels = [panel for some in drawn for panel in some]
+    return series_styles(((s.estimator, s.label) for p in panels for s in p.series), looks)
 
 
 def file_stem(suite: str, variant: str) -> str:
@@ -95,44 +110,90 @@ def file_stem(suite: str, variant: str) -> str:
 
 
 def run_figure(
-    panels: Sequence[Panel], styles: Mapping[str, SeriesStyle], units: str, title: str
+    panels: Sequence[Panel],
+    styles: Mapping[str, SeriesStyle],
+    units: str,
+    title: str,
+    width: float | None = None,
+    note: str = "",
 ) -> Figure:
-    """One picture of up to ``MOST_PANELS`` cases, to be made within ``house_style``.
+    """One picture of several cases, to be made within ``house_style``.
 
     Args:
-        panels: the cases.
+        panels: the cases, on a screen at most ``MOST_PANELS``.
         styles: the looks of the series, by label.
         units: ``nats`` or ``bits``.
         title: what the cases belong to.
+        width: of a printed page in inches; None for a screen.
+        note: a line above the legend; nothing where empty.
     """
-    scale = nats_per(units)
     across = columns_for(len(panels))
     blocks = -(-len(panels) // across)
-    figure = new_figure(max(3.3 * across, 5.0), 5.4 * blocks + 0.9)
+    size = (max(3.3 * across, 5.0), 5.4 * blocks + 0.9) if width is None else (width, 4.6 * blocks)
+    figure = new_figure(*size)
     grid = figure.subplots(2 * blocks, across, squeeze=False)
     axis = shared_scale(panels)
     for index in range(blocks * across):
-        above = grid[2 * (index // across)][index % across]
-        below = grid[2 * (index // across) + 1][index % across]
-        if index >= len(panels):
-            above.set_axis_off()
-            below.set_axis_off()
-            continue
-        panel = panels[index]
-        draw_curve(above, panel, styles, scale, units)
-        draw_gaps(below, panel, styles, axis, scale, units)
-        above.set_title(f"{panel.case} (d = {panel.dim})")
-        if index % across:
-            above.set_ylabel("")
-            below.set_ylabel("")
-            below.tick_params(labelleft=False)
+        row, column = 2 * (index // across), index % across
+        pair = grid[row : row + 2, column]
+        if index < len(panels):
+            panel = panels[index]
+            draw_case(pair, panel, styles, axis, units, first=column == 0)
+            pair[0].set_title(f"{panel.case} (d = {panel.dim})")
+        else:
+            for axes in pair:
+                axes.set_axis_off()
     figure.suptitle(title)
-    handles, names = legend_entries(panels, styles)
-    figure.legend(
-        handles, names, loc="outside lower center",
-        ncols=columns_within(float(figure.get_size_inches()[0]), names),
-    )  # fmt: skip
+    add_legend(figure, *legend_entries(panels, styles), note)
     return figure
+
+
+def draw_case(
+    pair: ndarray,
+    panel: Panel,
+    styles: Mapping[str, SeriesStyle],
+    axis: Axis,
+    units: str,
+    *,
+    first: bool,
+) -> None:
+    """The curve of a case above, its gap below.
+
+    Args:
+        pair: the two axes.
+        panel: the case.
+        styles: the looks of the series, by label.
+        axis: the gap axis that the cases of the figure share.
+        units: ``nats`` or ``bits``.
+        first: whether it is the first of its row, which alone has labels on the left.
+    """
+    above, below = pair
+    scale = nats_per(units)
+    draw_curve(above, panel, styles, scale, units)
+    draw_gaps(below, panel, styles, axis, scale, units)
+    if not first:
+        above.set_ylabel("")
+        below.set_ylabel("")
+        below.tick_params(labelleft=False)
+
+
+def add_legend(
+    figure: Figure, handles: Sequence[Line2D], names: Sequence[str], note: str = ""
+) -> None:
+    """A legend below everything, with a small line of text over it."""
+    figure.legend(
+        handles, names, title=note or None, title_fontproperties={"size": SMALL},
+        loc="outside lower center", ncols=columns_within(figure.get_figwidth(), names),
+    )  # fmt: skip
+
+
+def columns_within(width: float, names: Sequence[str]) -> int:
+    """How many columns a legend of ``names`` may have in ``width`` inches."""
+    letter = _LETTER * 0.9 * float(rcParams["font.size"])
+    widths = [0.5 + letter * len(name) for name in names]
+    if sum(widths) <= width:
+        return max(len(names), 1)
+    return max(1, int(width / max(widths)))
 
 
 def columns_for(panels: int) -> int:
@@ -152,16 +213,21 @@ def legend_entries(
         styles: the looks of the series, by label.
         series: whether the series are part of it.
     """
-    handles, names = [truth_handle()], ["truth"]
+    handles, names = [Line2D([], [], color=TRUTH_COLOUR, linewidth=1.4)], ["truth"]
     if any(panel.line.bands for panel in panels):
-        handles.append(band_handle())
+        handles.append(Line2D([], [], color=TRUTH_COLOUR, alpha=BAND_ALPHA, linewidth=6.0))
         names.append("truth, between bounds")
-    if series:
-        labels = sorted({one.label for panel in panels for one in panel.series})
-        names += labels
-        handles += [handle(styles[label]) for label in labels]
+    for label in sorted({one.label for panel in panels for one in panel.series} if series else ()):
+        style = styles[label]
+        names.append(label)
+        handles.append(
+            Line2D([], [], color=style.colour, marker=style.marker, markerfacecolor=style.face,
+                   linestyle=style.line, linewidth=0.9)
+        )  # fmt: skip
     if {point.status for panel in panels for point in panel.points} - set(SCORED):
-        handles.append(missing_handle())
+        handles.append(
+            Line2D([], [], color=NOTE_COLOUR, marker="x", linestyle="none", markersize=4.5)
+        )
         names.append("no result at this rate")
     if any(map(protocol_ceiling, panels)):
         handles.append(Line2D([], [], **CEILING_LINE))

@@ -23,8 +23,8 @@ def writable(out: Path) -> None:
         raise RdbenchError(f"cannot write {out}: {problem.strerror or problem}") from problem
 
 
-def write_whole(raw: bytes, out: Path) -> None:
-    """Write a file whole or not at all.
+def write_whole(raw: bytes, out: Path) -> Path:
+    """Write a file whole or not at all, and return its path.
 
     A symbolic link stays, and what it leads to is replaced.
 
@@ -39,6 +39,7 @@ def write_whole(raw: bytes, out: Path) -> None:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+        return out
     except OSError as problem:
         raise RdbenchError(f"cannot write {out}: {problem.strerror or problem}") from problem
 

@@ -15,10 +15,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from matplotlib.transforms import offset_copy
 
 from rdbench.report.curves import CEILING_LINE
-from rdbench.report.labels import Ending
 from rdbench.report.protocol import summarise_protocol
 from rdbench.report.scales import Axis, gap_scale, rate_axis
-from rdbench.report.scores import SCORED, abscissa, drawn_gap, ends, is_one_sided, is_scored
+from rdbench.report.scores import SCORED, abscissa, drawn_gap, ends, is_scored
 from rdbench.report.series import Panel, Series, joined, missing
 from rdbench.report.style import NOTE_COLOUR, NOTE_SIZE, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.ticks import MOST_TICKS, decades, power_label, tick_logarithmically
@@ -93,29 +92,6 @@ def draw_gaps(
         )  # fmt: skip
     axes.set_xlabel(f"true rate R* ({units})")
     axes.set_ylabel(f"gap F(q) - F* ({units})")
-
-
-def gap_endings(axes: Axes, panel: Panel, scale: float) -> list[Ending]:
-    """Where the series of ``panel`` end on the right of ``axes``, drawn by ``draw_gaps``.
-
-    A series without a gap at its last rates ends at its last gap, one without any gap in the strip
-    of the failures; one without any point has no end.
-    """
-    to_axes = axes.transScale + axes.transLimits
-    found = []
-    for series in panel.series:
-        placed = [(rate / scale, p) for p in series.points if (rate := abscissa(p)) is not None]
-        gaps = [(x, drawn_gap(p) / scale) for x, p in placed if is_scored(p)]
-        if gaps:
-            x = max(x for x, _ in gaps)
-            last = [gap for at, gap in gaps if at == x]
-            y = float(to_axes.transform((x, math.fsum(last) / len(last)))[1])
-        elif placed:
-            x, y = max(x for x, _ in placed), RUG
-        else:
-            continue
-        found.append(Ending(series.label, x, y))
-    return found
 
 
 def shows_protocol(panel: Panel) -> bool:
@@ -230,7 +206,7 @@ def _draw_interval(axes: Axes, x: float, point: PointRecord, scale: float, **loo
     lo, hi = (end / scale for end in ends(point))
     if lo < hi:
         axes.plot([x, x], [lo, hi], linewidth=0.9, **look)
-    if is_one_sided(point) and point.gap is not None:
+    if point.side == "upper" and point.gap is not None:
         size = 2.0 * _LENGTH * float(rcParams["lines.markersize"])
         axes.plot(
             [x], [drawn_gap(point) / scale], linestyle="none", marker=ARROW_DOWN, markersize=size,

@@ -5,11 +5,9 @@ A run refuses such results today (status `error`, "impossible: ..."); older reco
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from rdbench.report.summary import SCORED
+from rdbench.report.scores import SCORED
 from rdbench.report.truth_line import TruthLine
 from rdbench.run.records import PointRecord
 
@@ -46,8 +44,3 @@ def _half_widths(point: PointRecord) -> tuple[float, float]:
         return _UNSTATED, 0.0
     ends = [end for end in (point.gap_lo, point.gap_hi) if end is not None]
     return max([_UNSTATED, *(abs(end - point.gap) for end in ends)]), 0.0
-
-
-def count_impossible(points: Iterable[PointRecord], line: TruthLine) -> int:
-    """How many of ``points`` are impossible."""
-    return sum(is_impossible(point, line) for point in points)

@@ -65,10 +65,14 @@ def render(
 
 @dataclass(frozen=True)
 class Fitted:
-    """A table as text, and the titles of the columns that were left out to fit a width."""
+    """A table as text, and the titles of the columns that were left out to fit a width.
+
+    ``notes`` say what a reader should know of its rows, one line each.
+    """
 
     text: str
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def fitted(

@@ -126,13 +126,10 @@ def audited_pairs(series: Series, line: TruthLine) -> Float[ndarray, "n 4"]:
     The half widths are NaN where the records hold none; what no channel can reach is left out.
     """
     found = [
-        (point.distortion, point.rate, _or_nan(point.distortion_half), _or_nan(point.rate_half))
+        (point.distortion, point.rate, point.distortion_half, point.rate_half)
         for point in series.points
         if point.status in SCORED and point.distortion is not None and point.rate is not None
         and not is_impossible(point, line)
     ]  # fmt: skip
+    # None becomes NaN.
     return np.array(found, dtype=np.float64).reshape(-1, 4)
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value

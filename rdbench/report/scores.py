@@ -91,15 +91,10 @@ def drawn_gap(point: PointRecord) -> float:
     return (point.gap or 0.0) if shown is None else shown
 
 
-def is_one_sided(point: PointRecord) -> bool:
-    """Whether only the upper end of the interval is meant."""
-    return point.side == "upper"
-
-
 def ends(point: PointRecord) -> tuple[float, float]:
     """The interval of the gap, its unknown or meaningless ends at the gap as drawn."""
     gap = drawn_gap(point)
-    lo = gap if is_one_sided(point) or point.gap_lo is None else point.gap_lo
+    lo = gap if point.side == "upper" or point.gap_lo is None else point.gap_lo
     hi = gap if point.gap_hi is None else point.gap_hi
     return min(lo, gap), max(hi, gap)
 

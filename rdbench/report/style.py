@@ -22,6 +22,7 @@ from rdbench.registry import label
 from rdbench.run.records import CellRecord
 
 if TYPE_CHECKING:  # tables take names from here, and need no plotting library
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PALETTE = (
@@ -46,6 +47,8 @@ PAGE_WIDTH = 7.0
 PRINT_SIZE = 8.0
 """The base size in points at that width; a sixth less is still 6.7."""
 SCREEN_SIZE = 9.0
+SMALL = 6.8
+"""Points: the smallest text of the figures."""
 FORMATS = ("pdf", "png", "svg")
 
 # Without dates the same records give the same file.
@@ -170,20 +173,12 @@ def house_style(size: float = SCREEN_SIZE) -> Iterator[None]:
     Args:
         size: the base size of text in points; markers go with it.
     """
-    from matplotlib import rc_context
-
-    rc: Any = rc_parameters(size)
-    with rc_context(rc):
-        yield
-
-
-def rc_parameters(size: float = SCREEN_SIZE) -> dict[str, Any]:
-    """The settings behind ``house_style``."""
     import seaborn as sns  # here: it loads pyplot, and takes a second
+    from matplotlib import rc_context
 
     ticks = {"labelsize": 0.875 * size, "major.size": 3.0, "minor.size": 1.8, "major.width": 0.7,
              "minor.width": 0.5}  # fmt: skip
-    return sns.axes_style("ticks") | {
+    rc: Any = sns.axes_style("ticks") | {
         **{f"{axis}tick.{name}": value for axis in "xy" for name, value in ticks.items()},
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"],
@@ -208,6 +203,16 @@ def rc_parameters(size: float = SCREEN_SIZE) -> dict[str, Any]:
         "pdf.fonttype": 42,
         "savefig.dpi": 150 if size >= SCREEN_SIZE else 220,
     }
+    with rc_context(rc):
+        yield
+
+
+def say(axes: Axes, text: str) -> None:
+    """Words in the middle of axes that show nothing else."""
+    axes.text(
+        0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=NOTE_SIZE,
+        color=NOTE_COLOUR,
+    )  # fmt: skip
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -11,24 +11,24 @@ from dataclasses import dataclass
 
 from rdbench.report.claims import ClaimSummary, summarise_claims
 from rdbench.report.protocol import Protocol, summarise_protocol
-from rdbench.report.scores import SCORED as SCORED
 from rdbench.report.scores import (
+    SCORED,
     GoodTo,
+    Interval,
     Median,
     Worst,
+    abscissa,
     all_good_to,
     half_truth,
+    is_scored,
     mean,
+    mean_gap,
     mean_of_all,
     median_gap,
     shown_mean,
     worst_gap,
     worst_rate_error,
 )
-from rdbench.report.scores import Interval as Interval
-from rdbench.report.scores import abscissa as abscissa
-from rdbench.report.scores import is_scored as is_scored
-from rdbench.report.scores import mean_gap as mean_gap
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord, PointRecord
 

@@ -33,9 +33,10 @@ from rdbench.report.grouping import (
 from rdbench.report.markup import Fitted, fitted, left_out_note
 from rdbench.report.metrics import METRICS, Reduced, reduce
 from rdbench.report.paired import Entrant, standing
+from rdbench.report.scores import SCORED
 from rdbench.report.sections import SECTIONS, Section, Shown
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, Summary, Trouble, summarise, troubles
+from rdbench.report.summary import Summary, Trouble, summarise, troubles
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
 
@@ -193,17 +194,6 @@ def _trouble_note(trouble: Trouble, units: str, scale: float) -> Text:
 
 
 def metric_table(
-    records: Sequence[CellRecord],
-    metric: str = "gap",
-    by: str = "case,estimator",
-    fmt: str = "md",
-    units: str = "nats",
-) -> str:
-    """One metric, averaged within groups: the text of ``fitted_table``, with all columns."""
-    return fitted_table(records, metric, by, fmt, units).text
-
-
-def fitted_table(
     records: Sequence[CellRecord],
     metric: str = "gap",
     by: str = "case,estimator",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rdbench.report.export import frame, write
+from rdbench.report.files import write_whole
 from rdbench.report.markup import escape_latex
 from rdbench.report.style import estimator_label
 from rdbench.reproduce.paper import Found
 from rdbench.reproduce.sheet import Sheet
 from rdbench.run.records import CellRecord
-from rdbench.types import RdbenchError
 
 _DRAWN = (
     "case", "estimator", "preset", "target_rate", "law", "symbol",
@@ -60,7 +58,7 @@ def save_tables(
             text = sheet.text(fmt)
             if fmt == "md":
                 text = "\n\n".join([f"# {sheet.title}", text.rstrip(), *sheet.notes]) + "\n"
-            paths.append(save_text(text, out / f"{sheet.name}.{ending}"))
+            paths.append(write_whole(text.encode(), out / f"{sheet.name}.{ending}"))
     body = "\n".join(
         _TABLE.format(
             caption=escape_latex(
@@ -73,7 +71,7 @@ def save_tables(
     document = _DOCUMENT.format(
         title=escape_latex(title), common=escape_latex(" ".join(common)), body=body
     )
-    return [*paths, save_text(document, out / "tables.tex")]
+    return [*paths, write_whole(document.encode(), out / "tables.tex")]
 
 
 def save_numbers(found: Sequence[Found], out: Path) -> list[Path]:
@@ -107,20 +105,3 @@ def first_seeds(records: Iterable[CellRecord]) -> list[CellRecord]:
         if label not in chosen or record.seed < chosen[label].seed:
             chosen[label] = record
     return list(chosen.values())
-
-
-def save_text(text: str, path: Path) -> Path:
-    """Write a text; the file appears whole or not at all.
-
-    Raises:
-        RdbenchError: it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as problem:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise RdbenchError(f"cannot write {path}: {problem.strerror or problem}") from problem
-    return path

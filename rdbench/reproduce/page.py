@@ -22,6 +22,11 @@ from rdbench.reproduce.tables import NOTES
 from rdbench.run.progress import clock
 from rdbench.run.records import CellRecord
 
+_READING = (
+    "The gap is F(q) − F\\*, audited, with its 95% interval. CPU seconds and source samples are of "
+    "one fit, which is a whole ladder of slopes.",
+    "Floor: the error of p(y|x) that exact draws exceed in 5% of cases.",
+)
 _LONGEST = 240
 """Letters of a reason."""
 
@@ -48,11 +53,9 @@ def page(material: Material) -> str:
     left = [stem for stem in drawn if f"({stem}.png)" not in prose]
     blocks = [
         f"# {paper.title}, reproduced",
-        _made_by(material),
-        f"Rates and gaps in {material.units}, distortion summed over dimensions. The gap is "
-        "F(q) − F\\*, audited, with its 95% interval. CPU seconds and source samples are of one "
-        f"fit, a whole ladder of slopes. Floor: what exact draws of p(y|x) exceed in 5% of cases. "
-        f"{' '.join(NOTES)}",
+        *_made_by(material),
+        f"Rates and gaps are in {material.units}; distortion is summed over dimensions.",
+        "\n".join(f"- {note}" for note in (*_READING, *NOTES)),
         *(f"**Not made**: {line}" for line in material.warnings),
         *_table("published", material),
         prose,
@@ -79,25 +82,27 @@ def page(material: Material) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _made_by(material: Material) -> str:
+def _made_by(material: Material) -> list[str]:
+    command, paper = material.command, material.paper
     records = {r.cell: r for one in material.found for r in one.records}.values()
-    text = f"Made by `{material.command}`; the same command makes it again and runs what is missing"
+    blocks = [f"`{command}` runs what is missing and writes this page with all its files."]
+    if paper.stored or paper.more_seeds:
+        blocks[0] += (
+            " `--full` also shows the published settings and further seeds as far as they are "
+            "stored; `--run-all` in its place runs them, which takes hours."
+        )
     if not records:
-        return f"{text}. There are no records."
+        return [*blocks, "There are no records."]
     fit = math.fsum(r.cost.cpu_s or 0.0 for r in records)
     audit = math.fsum(p.audit_s or 0.0 for r in records for p in r.points)
     made = sorted({_commit(record) for record in records})
     machines = sorted({r.provenance.processor for r in records if r.provenance.processor})
-    text += (
-        f". From {len(records)} records ({', '.join(made)}; {', '.join(machines) or 'unknown'}): "
-        f"{clock(fit)} CPU of fits, {clock(audit)} by the clock of audits."
-    )
-    if material.paper.stored_command:
-        text += (
-            f" `{material.paper.stored_command}` runs the published settings and further seeds, "
-            "which take hours; `--full` shows them."
-        )
-    return text
+    return [
+        *blocks,
+        f"It shows {len(records)} records, by the code of {', '.join(made)} on "
+        f"{', '.join(machines) or 'an unknown processor'}. The fits took {clock(fit)} of CPU time, "
+        f"the audits {clock(audit)} by the clock.",
+    ]
 
 
 def _commit(record: CellRecord) -> str:

@@ -78,8 +78,8 @@ class Paper:
     """A paper: its cells, its files, its figures.
 
     ``parts`` are run where they are missing. ``stored`` are further cells, which take hours, and
-    so are the cells of ``parts`` at ``more_seeds``: both are shown where there are records of
-    them, with ``--full``, and run by ``stored_command`` alone.
+    so are the cells of ``parts`` at ``more_seeds``: with ``--full`` both are shown where there are
+    records of them, and only ``--run-all`` runs them.
     """
 
     title: str
@@ -90,7 +90,6 @@ class Paper:
     seeds: tuple[int, ...] = (0,)
     more_seeds: tuple[int, ...] = ()
     budget: str = "default"
-    stored_command: str = ""
     figures: Callable[[Drawing], list[Path]] | None = None
     """Draws everything and returns the files; None: a figure of curves for every part."""
 

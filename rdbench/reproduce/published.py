@@ -18,14 +18,14 @@ import msgspec
 
 from rdbench import registry
 from rdbench.references.refined import refined_rate
+from rdbench.report.scores import SCORED, abscissa
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, abscissa
 from rdbench.report.units import nats_per
 from rdbench.reproduce.paper import Found, Paper
 from rdbench.reproduce.sheet import Sheet, number, plain, span
 from rdbench.run.plan import find_case
 from rdbench.run.records import CellRecord, PointRecord
-from rdbench.types import Bracket, OutOfRange, RdbenchError
+from rdbench.types import OutOfRange, RdbenchError
 
 Quantity = Literal[
     "gap", "gap_paper_protocol", "rate", "distortion", "conditional_error", "mode_mass_error"
@@ -176,12 +176,8 @@ def _of_the_truth(one: Number, suite: str, case: str) -> Beside:
             raise RdbenchError(f"{one.where}: the true curve has a rate and a distortion alone")
     except OutOfRange as problem:
         return Beside(one, case, TRUTH, "not decided", note=f"the truth is not known: {problem}")
-    ours = _ends(found)
+    ours = Ends(found.lo, found.hi)
     return Beside(one, case, TRUTH, _verdict(one.ends, [ours], 0), ours, rate)
-
-
-def _ends(bracket: Bracket) -> Ends:
-    return Ends(bracket.lo, bracket.hi)
 
 
 def _of_records(one: Number, records: Sequence[CellRecord], case: str, estimator: str) -> Beside:

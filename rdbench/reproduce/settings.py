@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence, Set
 
 from msgspec.structs import replace
 
+from rdbench.report.scores import abscissa
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import abscissa
 from rdbench.report.units import nats_per
 from rdbench.reproduce.cells import Planned
 from rdbench.reproduce.paper import Found, Paper

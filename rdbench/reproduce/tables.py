@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rdbench.report.paired import Entrant, standing
-from rdbench.report.scores import Worst
+from rdbench.report.scores import SCORED, Worst
 from rdbench.report.style import estimator_label
-from rdbench.report.summary import SCORED, Summary, summarise
+from rdbench.report.summary import Summary, summarise
 from rdbench.report.units import nats_per
 from rdbench.reproduce.paper import Found
 from rdbench.reproduce.sheet import Sheet, number, plain, with_span
@@ -18,24 +18,25 @@ from rdbench.run.records import CellRecord
 
 RULE = (
     "Bold gaps: the best of the case and all that are not significantly worse, by the 95% interval "
-    "of the difference to the best on the same symbols (by the intervals of both in records of "
-    "before schema 3). They have a gap at every slope. Audited values are compared: a gap that is "
-    "only bounded from above (≤) may be smaller than it looks."
+    "of the difference to the best on the same symbols. Only an estimator with a gap at every "
+    "slope can be bold. Audited values are compared: a gap that is only bounded from above (≤) may "
+    "be smaller than it looks."
 )
 POPULATION = (
-    "Every gap is of q on the population: fresh draws or exact integrals, against the exact curve, "
-    "whatever q was trained on."
+    "Every gap is of q on the population (fresh draws or exact integrals) and against the exact "
+    "curve, whatever q was trained on."
 )
 NOTES = (
     RULE,
     POPULATION,
-    "≤ x: an upper bound was estimated, x is its 95% upper end; how far below the gap lies is not "
-    "known.",
-    "The worst gap is the largest of noisy numbers, so it leans upwards; its interval is of the "
-    "largest true gap and holds all the same.",
-    "R − R(D), the largest of a row in magnitude, sets an estimate of R against the curve at an "
-    "estimate of D. Its interval contains the noise of both and the width of the truth; records "
-    "of before schema 3 have none, and no number here.",
+    "≤ x: an upper bound was estimated, and x is its 95% upper end. How far below x the gap lies "
+    "is not known.",
+    "The worst gap is the largest of several noisy numbers, so it leans upwards. Its interval is "
+    "of the largest true gap, and is valid all the same.",
+    "R − R(D), the one of largest magnitude on the ladder: an estimate of R against the curve at "
+    "an estimate of D. Its interval contains the noise of both and the width of the truth.",
+    "Records from before schema 3 have no interval of R − R(D), so no number is shown, and their "
+    "gaps are compared by the intervals of both.",
 )
 """Notes to the tables of all figures."""
 _GAP = 4  # the column that is set bold

@@ -6,7 +6,6 @@ before it could return.
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -21,13 +20,14 @@ from torch import Generator
 from rdbench import registry
 from rdbench.fitting import answers
 from rdbench.fitting.settings import reseeding
+from rdbench.fitting.support import meant
 from rdbench.run import points
 from rdbench.run.ambient import Ambient, ambient, under
 from rdbench.run.clock import FitClock
 from rdbench.run.draws import keep
 from rdbench.run.guarded import guarded
 from rdbench.run.monitor import CellMonitor
-from rdbench.run.plan import BUDGETS, SAME_SLOPE, Cell, find_case
+from rdbench.run.plan import BUDGETS, Cell, find_case
 from rdbench.run.process import is_out_of_memory, lift_memory_limit, set_up
 from rdbench.run.records import Cost, PointRecord, TracePoint
 from rdbench.run.sealed import seal
@@ -181,7 +181,7 @@ class _CellRun:
         """Audit and note one answer; return what is wrong with it as a whole, if anything."""
         if not isinstance(answer, (TestChannel, Refusal)):
             return f"it yielded a {type(answer).__name__}, not a TestChannel or a Refusal"
-        beta = self.on_ladder(answer.beta)
+        beta = meant(answer.beta, self.cell.slopes)
         if beta is None:
             return f"it yielded beta {answer.beta!r}, which is not among the slopes asked for"
         if beta in self.answered:
@@ -195,15 +195,6 @@ class _CellRun:
         self.rows[beta] = row
         self.spool.write(Point(row))
         return ""
-
-    def on_ladder(self, beta: Any) -> float | None:
-        """The slope that is meant; float32 arithmetic on the way is forgiven."""
-        try:
-            value = float(beta)
-        except (TypeError, ValueError):
-            return None
-        near = min(self.cell.slopes, key=lambda b: abs(b - value))
-        return near if math.isclose(near, value, rel_tol=SAME_SLOPE) else None
 
     def refused(self, beta: float, refusal: Refusal) -> PointRecord:
         """The row of a refusal."""

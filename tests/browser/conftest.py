@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,16 +11,9 @@ import pytest
 
 from rdbench.report.page import render, write
 from rdbench.run.records import CellRecord
+from tests.report.conftest import cell, failed, point, realistic
 
-_file = Path(__file__).parent.parent / "report" / "conftest.py"
-_spec = importlib.util.spec_from_file_location("rdbench_tests_report_conftest", _file)
-assert _spec is not None
-assert _spec.loader is not None
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-cell, point, failed, realistic = (
-    getattr(_module, name) for name in ("cell", "point", "failed", "realistic")
-)
+__all__ = ["cell", "failed", "point", "realistic"]  # fixtures of the tests here
 
 Open = Callable[..., Any]
 

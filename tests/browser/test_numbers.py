@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from pathlib import Path
 
 import msgspec
 import pandas as pd
@@ -13,16 +11,9 @@ import pytest
 from rdbench.report.export import frame
 from rdbench.report.scores import Worst
 from rdbench.report.summary import summarise
+from tests.browser import _reading as reading
 
 pytestmark = pytest.mark.browser
-
-_spec = importlib.util.spec_from_file_location(
-    "rdbench_tests_reading", Path(__file__).with_name("_reading.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-reading = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reading)
 
 
 @pytest.fixture

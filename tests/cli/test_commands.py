@@ -127,6 +127,7 @@ def test_info_of_an_estimator(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for word in ("solver", "interior_point | squarem | ba", "paper", "density", "citation"):
         assert word in out
+    assert "largest_error: float = 0.01\n      Discretisation error in nats with which" in out
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,13 @@ def test_dependent_coordinates_are_told_from_independent_ones() -> None:
         assert (found is not None) == expected
 
 
+def test_coordinates_that_do_not_vary_where_they_are_judged_are_independent() -> None:
+    def draw(n: int) -> Tensor:
+        return torch.arange(n, dtype=torch.float64)[:, None].clamp(min=50.0).expand(n, 2)
+
+    assert independent(EBRD(components=2, judging_draws=50), _task(draw, 2000)) is not None
+
+
 def test_independent_coordinates_add_up() -> None:
     """Two Laplacians of different scales and a constant: the claim is the sum of closed forms."""
     other, g = LaplacianSource(-1.0, 0.5), seeded(10)

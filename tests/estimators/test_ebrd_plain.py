@@ -116,3 +116,22 @@ def test_the_end_of_the_budget_stops_training_but_keeps_the_channels() -> None:
     assert [c.beta for c in channels] == [0.05, 60.0]
     assert {c.status for c in channels} == {"not_converged"}
     assert monitor.gradient_steps == 3
+
+
+def test_no_symbol_is_judged_by_itself() -> None:
+    """The draws of which some have to be effective for a symbol are others than the symbol."""
+    seen: list[Tensor] = []
+
+    class Spy(SquaredError):
+        def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+            seen.append(torch.cdist(x, y))
+            return super().pairwise(x, y)
+
+    _channels(
+        lambda n: torch.arange(n, dtype=torch.float64)[:, None],
+        [1.0],
+        EBRD(algorithm="plain", iterations=1, batch=256, warm_draws=300),
+        Spy(),
+    )
+    assert seen[0].shape == (150, 150)
+    assert float(seen[0].min()) > 0.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -157,3 +159,26 @@ def test_of_letters_that_repeat_the_counts_are_learned() -> None:
     log_z = _log_partition(channel, letters)
     entropy = -float((torch.tensor([0.75, 0.2, 0.05]).double() * log_z).sum())
     assert entropy == pytest.approx(0.690, abs=0.02)  # H(p): one atom per letter
+
+
+def test_fixed_points_heed_the_caps_and_the_effort(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "rdbench.estimators.mixture_em"
+    fitted, claimed = [], []
+
+    def fit(x: Tensor, start: GaussianMixture, *_: Any, **__: Any) -> GaussianMixture:
+        fitted.append(len(x))
+        return start
+
+    def point(_: Any, x: Tensor, *__: Any) -> tuple[float, float]:
+        claimed.append(len(x))
+        return 0.0, 1.0
+
+    monkeypatch.setattr(f"{module}.fit_observed", fit)
+    monkeypatch.setattr(f"{module}._point", point)
+    monkeypatch.setattr(f"{module}._MOST_TERMS", 1200)
+    view = view_of(two_modes(), n_train=3000)
+    estimator = MixtureEM(components=2, first_draws=1000, claim_draws=400)
+    channels_of(estimator, view, [2.0], FakeMonitor(0.5))
+    channels_of(replace(estimator, draws=250), view, [2.0], FakeMonitor(0.5))
+    assert fitted == [600, 250]
+    assert claimed == [200, 200]

@@ -19,8 +19,9 @@ from rdbench.estimators.nerd import NERD
 from rdbench.estimators.nerd import published as nerd_published
 from rdbench.estimators.nerd.channel import Finished, finished, lagrangians
 from rdbench.estimators.nerd.generator import ResidualGenerator, _improved, affine_start
-from rdbench.estimators.nerd.posterior import LatentEncoder, weighted_draws
+from rdbench.estimators.nerd.posterior import LatentEncoder
 from rdbench.estimators.nerd.training import _importance, plug_in
+from rdbench.fitting import split
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.mixture import GaussianMixture, isotropic_mixture, two_modes
 from rdbench.suites import scalar
@@ -88,8 +89,7 @@ def test_jacobian_agrees_with_autograd(generator: Generator) -> None:
 def test_weighted_draws_estimate_z_without_bias(size: int, generator: Generator) -> None:
     net, prior = _bent(1, size, generator)
     x = torch.linspace(-2.0, 2.0, 5, dtype=torch.float64)[:, None]
-    encoder = LatentEncoder(net, prior, BETA)
-    _, log_w, _ = weighted_draws(net, prior, encoder, x, BETA, 20_000, generator)
+    _, log_w, _ = LatentEncoder(net, prior, BETA).weighted_draws(x, 20_000, generator)
     log_z = torch.logsumexp(log_w, 1)
     weights = torch.exp(log_w - log_z[:, None])
     error = (weights.square().sum(1) - 1.0 / weights.shape[1]).sqrt()
@@ -211,6 +211,19 @@ def test_the_published_network_and_its_law(monkeypatch: pytest.MonkeyPatch) -> N
     assert channel.marginal.latent_dim == 100
     x = source.sample(4, seeded())
     assert channel.sample_conditional(x, 2, seeded()).shape == (4, 2, 3)
+
+
+def test_a_claim_weighs_every_symbol_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    def means(_: Any, x: Tensor, *__: Any) -> tuple[float, float]:
+        return float(x.mean()), float(x.square().mean())
+
+    monkeypatch.setattr(nerd_published, "_CLAIM_DRAWS", 10)
+    monkeypatch.setattr(nerd_published, "appendix_a", means)
+    view = view_of(lambda n: torch.arange(n, dtype=torch.float64)[:, None] ** 2, n_train=2010)
+    (out,) = channels_of(NERD(network="published", draws=8, batch=4, iterations=1), view, [1.0])
+    claimed_on = split(view, seeded()).claim(10**6)
+    assert len(claimed_on) == 201  # 200 and one
+    assert (out.claim.rate, out.claim.distortion) == pytest.approx(means(None, claimed_on))
 
 
 def test_told_to_stop_it_yields_what_it_has() -> None:

@@ -268,6 +268,14 @@ def test_the_paper_preset() -> None:
     assert ESTIMATOR is WGD
 
 
-def test_printed_particles_have_fixed_weights() -> None:
+def test_the_published_batch_takes_no_fixed_point_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    monkeypatch.setattr(Flow, "step", lambda self, x, t: seen.append(x))
+    view = view_of(scalar_gaussian(), n_train=100)
+    channel(view, 5.0, **(dict(WGD.info.presets["paper"]) | {"iterations": 1, "batch": 4000}))
+    assert len(seen[0]) == len(torch.unique(seen[0])) == 80
+
+
+def test_published_particles_have_fixed_weights() -> None:
     with pytest.raises(RdbenchError, match="wgd: algorithm=published has weights=fixed"):
         WGD(algorithm="published")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Literal
 
 import pytest
@@ -12,8 +12,16 @@ import torch
 from torch import Tensor
 
 from rdbench.distortions import AbsoluteError, SquaredError
-from rdbench.fitting import RunningMean, Task, check_settings, iterate, split, standardised, tuned
-from rdbench.fitting.settings import reseeding
+from rdbench.fitting import (
+    RunningMean,
+    Task,
+    check_settings,
+    iterate,
+    not_seeded,
+    split,
+    standardised,
+)
+from rdbench.fitting.settings import meanings, reseeding
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.mixture import GaussianMixture, paper_mixture
 from rdbench.types import (
@@ -41,7 +49,9 @@ BETA, CENTRE, SCALE = 0.7, 100.0, 1e-3
 def test_fixed_points_are_split_in_three_that_share_none(n: int) -> None:
     view = view_of(lambda m: torch.arange(m, dtype=torch.float64)[:, None], n_train=n)
     draws = split(view, seeded())
-    parts = [set(part(10**6)[:, 0].tolist()) for part in (draws.once, draws.held_out, draws.claim)]
+    parts = [
+        set(part(10**6)[:, 0].tolist()) for part in (draws.distinct, draws.held_out, draws.claim)
+    ]
     assert sorted(set.union(*parts)) == list(range(n))
     assert sum(map(len, parts)) == n
     assert [len(part) for part in parts[1:]] == [max(2, n // 10)] * 2
@@ -61,12 +71,12 @@ def test_too_few_points_are_refused() -> None:
 def test_fresh_draws_are_the_views_own_in_their_order() -> None:
     source = vector_gaussian(2)
     plain, draws = view_of(source), split(view_of(source), seeded())
-    for part, n in ((draws.once, 5), (draws.held_out, 3), (draws.sample, 4), (draws.claim, 2)):
+    for part, n in ((draws.distinct, 5), (draws.held_out, 3), (draws.sample, 4), (draws.claim, 2)):
         assert torch.equal(part(n), plain.sample(n))
     assert (draws.side, draws.fixed) == ("upper", None)
     together = split(view_of(source), seeded(), (5, 3, 2))
     whole = view_of(source).sample(10)
-    found = [together.once(99), together.held_out(99), together.claim(99)]
+    found = [together.distinct(99), together.held_out(99), together.claim(99)]
     assert torch.equal(torch.cat(found), whole)
 
 
@@ -83,8 +93,8 @@ def densities(q: GaussianMixture) -> dict[str, Marginal]:
         return value.detach(), torch.autograd.grad(value.sum(), y)[0]
 
     latent = Encoder(
-        lambda x, k, g: torch.randn(len(x), k, 2, generator=g, dtype=torch.float64),
-        lambda z, x: -0.5 * z.square().sum(2) - math.log(2.0 * math.pi),
+        lambda x, k, g: x[:, None] + torch.randn(len(x), k, 2, generator=g, dtype=torch.float64),
+        lambda z, x: -0.5 * (z - x[:, None]).square().sum(2) - math.log(2.0 * math.pi),
     )
     return {
         "atoms": Atoms(q.means, q.weights.log()),
@@ -97,24 +107,25 @@ def densities(q: GaussianMixture) -> dict[str, Marginal]:
 @pytest.mark.parametrize("form", ["atoms", "density", "energy", "pushforward"])
 @pytest.mark.parametrize("rho", [SquaredError(), AbsoluteError()])
 def test_channels_are_mapped_back(form: str, rho: Distortion) -> None:
-    """beta rho does not change, densities integrate, claims are in the source's units."""
+    """beta rho does not change, log densities lose the volume, claims have the source's units."""
     source, power = paper_mixture(), 2 if isinstance(rho, SquaredError) else 1
     view = view_of(lambda n: CENTRE + SCALE * source.sample(n, seeded(n)), rho)
+    inner = GaussianMixture(
+        torch.ones(1, dtype=torch.float64),
+        torch.tensor([[0.5, -0.2]], dtype=torch.float64),
+        torch.tensor([[[1.0, 0.3], [0.3, 0.5]]], dtype=torch.float64),
+    )
+    marginal = densities(inner)[form]
     seen: list[Task] = []
 
     def method(task: Task) -> Iterator[TestChannel]:
         seen.append(task)
-        q = GaussianMixture(
-            torch.ones(1, dtype=torch.float64),
-            torch.tensor([[0.5, -0.2]], dtype=torch.float64),
-            torch.tensor([[[1.0, 0.3], [0.3, 0.5]]], dtype=torch.float64),
-        )
         for beta in task.betas:
             yield TestChannel(
                 beta,
-                densities(q)[form],
+                marginal,
                 Claim(1.5, 0.25, task.draws.side),
-                lambda x, k, g: q.sample_conditional(x, k, BETA, g),
+                lambda x, k, g: inner.sample_conditional(x, k, BETA, g),
             )
 
     unit = BETA / SCALE**power
@@ -130,19 +141,24 @@ def test_channels_are_mapped_back(form: str, rho: Distortion) -> None:
     assert (channel.claim.rate, channel.claim.side) == (1.5, "upper")
     assert channel.claim.distortion == pytest.approx(0.25 * back)
 
+    centre = (view.sample(1000) - task.scale * task.warm)[0]
+
+    def standard(x: Tensor) -> Tensor:
+        return (x - centre) / task.scale
+
     x = view.sample(50)
     y = channel.marginal.sample(20_000, seeded())
     assert float((y.mean(0) - CENTRE).abs().max()) < 5 * SCALE * 5
     q = channel.marginal
     if isinstance(q, Density):
-        # log q(y) - log p(y|x) - beta rho is -log Z(x): the same for every y
+        assert isinstance(marginal, Density)
         assert q.proposal is not None
+        assert marginal.proposal is not None
+        volume = 2.0 * math.log(task.scale)
+        assert torch.allclose(q.log_prob(y), inner.log_prob(standard(y)) - volume)
         again = q.proposal.sample(x, 3, seeded())
-        rho_of = SquaredError().pairwise
-        distances = torch.stack([rho_of(a[None], b)[0] for a, b in zip(x, again, strict=True)])
-        flat = q.log_prob(again.flatten(0, 1)).reshape(50, 3) - q.proposal.log_prob(again, x)
-        log_z = flat - BETA * distances / task.scale**2
-        assert float(log_z.std(1).max()) < 1e-6
+        expected = marginal.proposal.log_prob(standard(again), standard(x)) - volume
+        assert torch.allclose(q.proposal.log_prob(again, x), expected)
     if isinstance(q, Energy):
         value, grad = q.value_and_grad(y[:5])
         h = 1e-6 * SCALE
@@ -150,9 +166,14 @@ def test_channels_are_mapped_back(form: str, rho: Distortion) -> None:
         slope = (q.value_and_grad(moved)[0] - value) / h
         assert torch.allclose(slope, grad[:, 0], rtol=1e-3, atol=1e-2 / SCALE)
     if isinstance(q, Pushforward):
+        assert isinstance(marginal, Pushforward)
         assert q.encoder is not None
+        assert marginal.encoder is not None
         z = q.encoder.sample(x, 2, seeded())
-        assert q.encoder.log_prob(z, x).shape == (50, 2)
+        assert torch.allclose(z, marginal.encoder.sample(standard(x), 2, seeded()))
+        expected = marginal.encoder.log_prob(z, standard(x))
+        assert torch.allclose(q.encoder.log_prob(z, x), expected)
+        assert torch.allclose(standard(q.decode(z[0])), marginal.decode(z[0]))
     assert channel.sample_conditional(x, 2, seeded()).shape == (50, 2, 2)
 
 
@@ -194,8 +215,9 @@ def test_the_loop_counts_offers_and_stops() -> None:
     assert monitor.offers == 3
     monitor, lasts, taken = run(4)
     assert (lasts, taken) == (False, [0, 1, 2, 3])
-    _, lasts, taken = run(math.inf, ends=2)
+    monitor, lasts, taken = run(math.inf, ends=2)
     assert (lasts, taken) == (True, [0, 1, 2])
+    assert monitor.gradient_steps == 2  # the last call took no step
 
 
 def test_the_running_mean_forgets_the_start() -> None:
@@ -217,7 +239,9 @@ def test_the_running_mean_forgets_the_start() -> None:
 class Some:
     steps: int | None = 3
     rate: float = 1.0
-    decay: float = tuned(0.5)
+    """Learning rate; it may
+    run over a line."""
+    decay: float = not_seeded(0.5)
     kind: Literal["a", "b"] = "a"
 
     def __post_init__(self) -> None:
@@ -243,3 +267,8 @@ def test_a_tuned_field_does_not_reseed() -> None:
     assert Some(steps=None).steps is None
     fields = {"steps": 3, "rate": 1.0, "decay": 0.9, "kind": "a"}
     assert set(reseeding(Some(), fields)) == {"steps", "rate", "kind"}
+
+
+def test_the_meaning_of_a_field_is_the_string_below_it() -> None:
+    assert meanings(Some) == {"rate": "Learning rate; it may run over a line."}
+    assert meanings(make_dataclass("Typed", ["size"])) == {}

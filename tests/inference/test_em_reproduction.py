@@ -222,6 +222,12 @@ def test_the_choice_of_components(generator: Generator) -> None:
     assert (three.mixture.size, three.tied, three.parameters) == (3, True, 2 + 6 + 3)
     assert torch.cdist(paper.means, three.mixture.means).min(1).values.max() < 0.15
 
+    # two held-out draws have no error of a gain to go by
+    few = choose_observed(
+        paper.sample(6000, generator), held[:2], 1e-3, 8, Generator().manual_seed(1)
+    )
+    assert few.mixture.size == 1
+
     # Around one centre: only widths of their own tell these components apart.
     covs = torch.stack([torch.eye(2), 25.0 * torch.eye(2)]).double()
     nested = GaussianMixture(torch.tensor([0.5, 0.5]).double(), torch.zeros(2, 2).double(), covs)

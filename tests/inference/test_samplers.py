@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.inference.em import fit_gaussian, fit_mixture, refined, select_mixture, widened
 from rdbench.inference.langevin import adapted, mala
-from rdbench.inference.networks import BatchedMLP
+from rdbench.inference.networks import BatchedMLP, single
 from rdbench.inference.plug_in import appendix_a
 from rdbench.inference.scaling import fit_scaling
 from rdbench.sources.mixture import GaussianMixture, isotropic_mixture, paper_mixture
@@ -136,7 +136,7 @@ def test_network_gradient_and_single(generator: Generator) -> None:
     value, grad = network.value_and_grad(y.detach())
     assert torch.allclose(value, network(y), atol=1e-6)
     assert torch.allclose(grad, expected, atol=1e-5)
-    assert torch.allclose(network.single(1)(y[1:2]), network(y)[1:2], atol=1e-6)
+    assert torch.allclose(single(network, 1)(y[1:2]), network(y)[1:2], atol=1e-6)
 
 
 def test_widened_keeps_the_mean_and_adds_tails() -> None:

@@ -17,11 +17,12 @@ from rdbench.papers.ebrd import figures, samples
 from rdbench.papers.ebrd.figures import draw
 from rdbench.papers.ebrd.samples import CLOUD, conditional_figure, reconstruction_figure
 from rdbench.report.style import PAGE_WIDTH, PALETTE, Look, house_style, save
-from rdbench.reproduce import settings_figure
+from rdbench.reproduce import figures as reproduced
+from rdbench.reproduce.figures import draw_settings
 from rdbench.reproduce.paper import Drawing, Found, Part
-from rdbench.reproduce.settings_figure import draw_settings
-from rdbench.run.records import CellRecord, Cost, Draws, PointRecord, Provenance
+from rdbench.run.records import CellRecord, Draws, PointRecord
 from rdbench.types import RdbenchError
+from tests.report.conftest import make_cell
 
 LOOKS = {"ours": Look("#0072B2", "o"), "grid": Look("#D55E00", "s")}
 RATES = (0.5, 2.0, 6.0)
@@ -55,20 +56,10 @@ def draws(shift: float = 0.0) -> Draws:
 
 
 def cell(estimator: str, points: list[PointRecord], **changes: Any) -> CellRecord:
-    values: dict[str, Any] = {
-        "suite": "toy", "suite_version": 1, "case": "toy-d2", "dim": 2,
-        "distortion": "squared_error", "estimator": estimator, "preset": "default", "params": {},
-        "fields": {}, "seed": 0, "budget": "quick", "status": "ok", "points": points,
-        "cost": Cost(cpu_s=1.0),
-        "provenance": Provenance(
-            commit="0" * 40, dirty=False, versions={}, processor="", platform="", device="cpu",
-            threads=1, jobs=1, started="", finished="",
-        ),
-    }  # fmt: skip
-    values |= changes
-    key = "-".join(str(values[name]) for name in ("case", "estimator", "preset", "seed", "n_train")
-                   if name in values)  # fmt: skip
-    return CellRecord(**({"cell": key} | values))
+    values = {"case": "toy-d2", "dim": 2, "estimator": estimator, "points": points,
+              "budget": "quick"} | changes  # fmt: skip
+    names = ("case", "estimator", "preset", "seed", "n_train")
+    return make_cell(cell="-".join(str(values.get(name)) for name in names), **values)
 
 
 def part(name: str, **changes: Any) -> Part:
@@ -105,7 +96,7 @@ def _keep_figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
         return [out / stem]
 
     monkeypatch.setattr(figures, "save", keep)
-    monkeypatch.setattr(settings_figure, "save", keep)
+    monkeypatch.setattr(reproduced, "save", keep)
     monkeypatch.setattr(figures, "_experiments", lambda *_: [])  # they have tests of their own
     return kept
 
@@ -132,17 +123,12 @@ def by_gid(axes: Any, prefix: str) -> dict[str, np.ndarray]:
 
 
 def colours_of(figure: Figure) -> dict[str, tuple[Any, Any]]:
-    """Colour and marker by label, from the handles of the legends and the labels by the lines."""
+    """Colour and marker by label, from the handles of the legends."""
     found: dict[str, tuple[Any, Any]] = {}
     legends: list[Any] = [*figure.legends, *(a.get_legend() for a in figure.axes)]
     for legend in filter(None, legends):
         for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
             found[text.get_text()] = (handle.get_color(), handle.get_marker())
-    for axes in figure.axes:
-        swatches = [line for line in axes.get_lines() if line.get_gid() == "label"]
-        texts = [text.get_text() for text in axes.texts if text.get_text() in LOOKS]
-        for text, line in zip(texts, swatches, strict=False):
-            found[text] = (line.get_color(), line.get_marker())
     return {name: found[name] for name in LOOKS if name in found}
 
 

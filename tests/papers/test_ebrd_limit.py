@@ -77,21 +77,21 @@ def test_divergences():
 
 def test_training_finds_the_source_and_the_deconvolved_source():
     learned, densities = learn(gaussian_stage((math.inf, *LADDER)), 0, steps=300, hidden=16)
-    assert [row.beta for row in learned] == list(LADDER)
+    assert [row["beta"] for row in learned] == list(LADDER)
     for row in learned:
-        v = 1.0 - 0.5 / row.beta
+        v = 1.0 - 0.5 / row["beta"]
         closed = 0.5 * (1.0 / v - 1.0 + math.log(v))
         # The grid cuts the source at 6.8 deviations.
-        assert row.kl_optimal == pytest.approx(closed, rel=1e-3)
-        assert row.residual_ebm < 1e-3
-        assert row.residual_ebrd < 1e-3
-    kls = [row.kl for row in learned]
+        assert row["kl_optimal"] == pytest.approx(closed, rel=1e-3)
+        assert row["residual_ebm"] < 1e-3
+        assert row["residual_ebrd"] < 1e-3
+    kls = [row["kl"] for row in learned]
     assert kls == sorted(kls, reverse=True)
-    assert kls[1] == pytest.approx(learned[1].kl_optimal, rel=0.3)
-    drawn = min(densities, key=lambda row: (row.beta, abs(row.y)))
-    at_y = math.exp(-(drawn.y**2)) / math.sqrt(math.pi)  # N(0, 1/2)
-    assert drawn.optimal == pytest.approx(at_y, rel=1e-9)
-    assert drawn.ebrd == pytest.approx(at_y, rel=0.05)
+    assert kls[1] == pytest.approx(learned[1]["kl_optimal"], rel=0.3)
+    drawn = min(densities, key=lambda row: (row["beta"], abs(row["y"])))
+    at_y = math.exp(-(drawn["y"] ** 2)) / math.sqrt(math.pi)  # N(0, 1/2)
+    assert drawn["optimal"] == pytest.approx(at_y, rel=1e-9)
+    assert drawn["ebrd"] == pytest.approx(at_y, rel=0.05)
 
 
 def test_gradients_differ_by_one_over_beta_and_not_for_the_classical_model():

@@ -38,7 +38,7 @@ COST = {
 }  # fmt: skip
 
 
-def _point(**changes: Any) -> PointRecord:
+def make_point(**changes: Any) -> PointRecord:
     """A scored point of N(0, 1) at beta = 2: D = 1/4, R = log 2, gap .01 in [.005, .02]."""
     values: dict[str, Any] = {"status": "ok"} | TRUTH | FOUND | changes
     return PointRecord(**values)
@@ -50,12 +50,12 @@ def _failed(status: str, reason: str, **changes: Any) -> PointRecord:
     return PointRecord(**values)
 
 
-def _cell(**changes: Any) -> CellRecord:
+def make_cell(**changes: Any) -> CellRecord:
     values: dict[str, Any] = {
         "cell": "0123456789abcdef", "suite": "toy", "suite_version": 1, "case": "toy-d1", "dim": 1,
         "distortion": "squared_error", "estimator": "good", "preset": "default", "params": {},
         "fields": {"steps": 20}, "seed": 0, "budget": "default", "status": "ok",
-        "points": [_point()], "cost": Cost(**(COST | changes.pop("cost", {}))),
+        "points": [make_point()], "cost": Cost(**(COST | changes.pop("cost", {}))),
         "provenance": Provenance(**(MADE | changes.pop("provenance", {}))),
     }  # fmt: skip
     return CellRecord(**(values | changes))
@@ -64,7 +64,7 @@ def _cell(**changes: Any) -> CellRecord:
 @pytest.fixture
 def point() -> MakePoint:
     """Makes a scored point; keywords replace fields."""
-    return _point
+    return make_point
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def failed() -> MakePoint:
 @pytest.fixture
 def cell() -> MakeCell:
     """Makes a finished cell; keywords replace fields, ``cost`` and ``provenance`` parts of them."""
-    return _cell
+    return make_cell
 
 
 def water_filling(variances: np.ndarray, rate: float) -> tuple[float, float]:
@@ -122,7 +122,7 @@ def realistic() -> list[CellRecord]:
                     "distortion": distortion + 0.2 * gap / beta, "rate_error": gap,
                     "side": "estimate", "audit_method": "annealed", "ess": 0.8,
                 }  # fmt: skip
-                ours.append(_point(**truth, **found))
+                ours.append(make_point(**truth, **found))
                 if dim == 2:
                     tiny = 1e-9 * 10.0**index
                     exact = {
@@ -130,12 +130,12 @@ def realistic() -> list[CellRecord]:
                         "lagrangian": fstar + tiny, "rate": rate, "distortion": distortion,
                         "rate_error": tiny,
                     }  # fmt: skip
-                    grid.append(_point(**truth, **exact))
+                    grid.append(make_point(**truth, **exact))
                 else:
                     reason = f"a grid in d = {dim} takes {20**dim:.1e} points at beta {beta:.3g}"
                     grid.append(_failed("unsupported", reason, **truth))
             if dim == 5:
-                ours[3] = _point(
+                ours[3] = make_point(
                     **{name: getattr(ours[3], name) for name in ("beta", "rate_lo", "rate_hi",
                        "dist_lo", "dist_hi", "target_rate")},
                     rate=None, distortion=None, rate_error=None, gap=None, gap_lo=0.02, gap_hi=0.5,
@@ -153,10 +153,12 @@ def realistic() -> list[CellRecord]:
             }  # fmt: skip
             crashed = any(p.status == "crashed" for p in ours)
             records.append(
-                _cell(
+                make_cell(
                     **common, estimator="ebrd", points=ours, status="crashed" if crashed else "ok"
                 )
             )
             status = "ok" if dim == 2 else "unsupported"
-            records.append(_cell(**common, estimator="blahut_arimoto", points=grid, status=status))
+            records.append(
+                make_cell(**common, estimator="blahut_arimoto", points=grid, status=status)
+            )
     return records

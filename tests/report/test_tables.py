@@ -6,7 +6,6 @@ import io
 import math
 import re
 
-import msgspec
 import pytest
 from rich.console import Console
 
@@ -198,20 +197,6 @@ def test_an_upper_bound_is_printed_as_one(cell, point):
         "1/1", "≥", "0.693", "≤", "0.02", "≤", "0.02", "≤", "0.02",
     ]  # fmt: skip
     assert "0.01" not in text.split("Claims, and")[0]
-
-
-def test_the_worst_gap_is_a_bound_only_if_that_point_is(point):
-    upper = point(side="upper", gap_lo=None, gap=0.5)
-    # Its gap_hi, not its estimate of .5, competes with the gaps of the others.
-    bounded = msgspec.structs.replace(upper, gap_hi=0.7)
-    for points, expected in (
-        ([point(gap=0.6), upper], False),
-        ([point(gap=0.6), bounded], True),
-        ([point(gap=0.001), upper], True),
-    ):
-        worst = worst_gap(points)
-        assert worst is not None
-        assert worst.is_upper is expected
 
 
 def test_the_doubt_about_the_truth_is_printed(cell, point):

@@ -14,10 +14,8 @@ from rdbench.cli import paper as cli_paper
 from rdbench.cli.options import PaperOptions
 from rdbench.cli.paper import execute
 from rdbench.reproduce import paper as papers
-from rdbench.reproduce.files import save_text
 from rdbench.reproduce.paper import Paper, Part
 from rdbench.run.store import load
-from rdbench.types import RdbenchError
 
 PART = Part("2", "Scalar sources", "paper", ("gaussian",), ("mixture_em",), rates=(1.0,))
 DRAWN = replace(PART, name="5", draws=5)  # the same cell: it is run once and keeps draws
@@ -129,6 +127,18 @@ def test_full_shows_what_is_stored_and_runs_nothing(done, tmp_path, capsys, monk
     assert "--full" in page
 
 
+def test_run_all_runs_what_full_only_shows_the_settings_of_hours_last(done, tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(cli_paper, "run_cells", lambda cells, *_: ran.append(cells))
+    (tmp_path / "records.jsonl").write_bytes((done / "records" / "records.jsonl").read_bytes())
+    given = request(tmp_path / "out", results=tmp_path, run_all=True)
+    assert execute(given) == 1  # nothing ran in truth
+    assert [[(c.seed, c.label) for c in cells] for cells in ran] == [
+        [(1, "mixture_em"), (0, "mixture_em[components=2]")],
+    ]  # fmt: skip
+    assert "paper tiny --full --out" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_a_dry_run_lists_and_writes_nothing(done, tmp_path, capsys, monkeypatch):
     wider = replace(TINY, parts=(PART, replace(PART, name="4b", n_train=100)))
     locks = tmp_path / "records"  # as committed records are: without locks
@@ -150,15 +160,6 @@ def test_a_dry_run_lists_and_writes_nothing(done, tmp_path, capsys, monkeypatch)
 def test_from_records_the_results_folder_is_only_read(done, tmp_path, monkeypatch):
     monkeypatch.setattr(cli_paper, "Store", lambda *a: pytest.fail("it was opened to write"))
     assert execute(request(tmp_path, results=done / "records")) == 0
-
-
-def test_a_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = save_text("before", tmp_path / "page.md")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "disk full")))
-        with pytest.raises(RdbenchError, match=r"cannot write .*page\.md: disk full"):
-            save_text("after", path)
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("page.md", "before")]
 
 
 def test_a_figure_that_fails_costs_nothing_else(done, tmp_path, capsys, monkeypatch):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rdbench.report.claims import tolerance
+from rdbench.report.claim_limits import tolerance
 from rdbench.report.export import frame
 from rdbench.run.store import load
 

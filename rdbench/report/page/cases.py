@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.report.claims import claimed_gap, tolerance
+from rdbench.report.claim_limits import tolerance
+from rdbench.report.claims import claimed_gap
 from rdbench.report.page.pack import clipped, finite
 from rdbench.report.scales import (
     Axis,

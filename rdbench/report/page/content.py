@@ -22,10 +22,10 @@ from rdbench.report.page.pack import Pool, numbers, texts
 from rdbench.report.page.samples import samples
 from rdbench.report.page.standings import leaderboard
 from rdbench.report.scales import gap_axis
-from rdbench.report.scores import abscissa, shown_gap
+from rdbench.report.scores import SCORED, abscissa, shown_gap
 from rdbench.report.series import Panel, Sources, by_suite, panels_of, series_labels, state
 from rdbench.report.style import Look, series_styles
-from rdbench.report.summary import SCORED, troubles
+from rdbench.report.summary import troubles
 from rdbench.run.records import CellRecord, PointRecord, TracePoint
 
 LONGEST_TRACEBACK = 12_000

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rdbench.report.page.pack import Pool, clipped
-from rdbench.report.summary import abscissa
+from rdbench.report.scores import abscissa
 from rdbench.run.records import CellRecord, Draws, PointRecord
 
 MOST_BYTES = 700_000

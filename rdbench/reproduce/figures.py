@@ -1,4 +1,4 @@
-"""Every estimator at its settings: the gap against the rate, small and many."""
+"""The figures that any paper gets: curves of every part, and the settings side by side."""
 
 from __future__ import annotations
 
@@ -9,24 +9,54 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rdbench.report.figures import legend_entries
+from rdbench.report.figures import columns_within, legend_entries, run_figure, styles_of
 from rdbench.report.gaps import draw_gaps, shared_scale
-from rdbench.report.labels import columns_within
 from rdbench.report.series import Panel, panels_of
 from rdbench.report.style import (
     NOTE_COLOUR,
-    NOTE_SIZE,
     PAGE_WIDTH,
     PRINT_SIZE,
     SeriesStyle,
     house_style,
     new_figure,
     save,
+    say,
 )
 from rdbench.report.units import nats_per
-from rdbench.reproduce.curves import styles_of
-from rdbench.reproduce.paper import Drawing
+from rdbench.reproduce.paper import Drawing, Found
 from rdbench.reproduce.settings import SIDE_BY_SIDE
+
+
+def draw_curves(drawing: Drawing) -> list[Path]:
+    """``figure-NAME`` for every part with records: what a paper without figures of its own gets.
+
+    Raises:
+        RdbenchError: an unknown unit, or a folder that cannot be written.
+    """
+    nats_per(drawing.units)
+    parts = [part for part in drawing.found if part.records]
+    panels = [panels_of(part.records, drawing.sources) for part in parts]
+    styles = styles_of(panels, drawing.looks)
+    saved: list[Path] = []
+    with house_style(PRINT_SIZE):
+        for part, shown in zip(parts, panels, strict=True):
+            title, note = part.part.title, absent([part])
+            figure = run_figure(shown, styles, drawing.units, title, PAGE_WIDTH, note)
+            saved += save(figure, drawing.out, f"figure-{part.part.name}")
+    return saved
+
+
+def absent(parts: Sequence[Found]) -> str:
+    """How many cells of the parts were not run or are of earlier code; empty if none."""
+    missing, stale = (
+        sum(len(getattr(part, field)) for part in parts) for field in ("missing", "stale")
+    )
+    texts = [
+        f"{count} cell{'' if count == 1 else 's'} {what}"
+        for count, what in ((missing, "not run"), (stale, "by earlier code"))
+        if count
+    ]
+    return "; ".join(texts)
 
 
 def draw_settings(drawing: Drawing) -> list[Path]:
@@ -80,7 +110,7 @@ def presets_figure(
             if row == 0:
                 axes.set_title(name)
             if all(series.estimator != name for series in panel.series):
-                axes.text(0.5, 0.5, "not run", transform=axes.transAxes, **_NOTE)
+                say(axes, "not run")
     figure.supylabel(f"gap F(q) - F* ({units})")
     figure.supxlabel(f"true rate R* ({units})")
     handles, texts = _settings(panels, styles)
@@ -88,9 +118,6 @@ def presets_figure(
         handles, texts, loc="outside upper center", ncols=columns_within(PAGE_WIDTH, texts)
     )
     return figure
-
-
-_NOTE = {"ha": "center", "va": "center", "fontsize": NOTE_SIZE, "color": NOTE_COLOUR}
 
 
 def _settings(
