@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 from typing import Any, TypeAlias, TypeVar
@@ -10,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rdbench.types import RdbenchError, converts
+from rdbench.outcomes import RdbenchError
 
 __all__ = [
-    "Array", "Number", "array", "converts", "instance", "number", "probabilities", "settle",
-    "whole",
+    "Array", "Number", "array", "converts", "finite", "instance", "number", "positive",
+    "probabilities", "settle", "whole",
 ]  # fmt: skip
 
 Array: TypeAlias = Any
@@ -84,18 +85,45 @@ def number(value: Number, what: str) -> float:
     raise RdbenchError(f"{what} must be a number, got {_shown(value)}")
 
 
-def whole(value: Number, what: str) -> int:
-    """``value`` as an int.
+def finite(value: Number, what: str) -> float:
+    """``value`` as a finite float.
 
     Raises:
-        RdbenchError: it is no whole number.
+        RdbenchError: as `number`; it is not finite.
     """
-    try:
+    found = number(value, what)
+    if not math.isfinite(found):
+        raise RdbenchError(f"{what} must be finite, got {found}")
+    return found
+
+
+def positive(value: Number, what: str) -> float:
+    """``value`` as a float, positive and finite.
+
+    Raises:
+        RdbenchError: as `number`; it is not positive, or not finite.
+    """
+    found = number(value, what)
+    if not 0.0 < found < math.inf:
+        raise RdbenchError(f"{what} must be positive and finite, got {found}")
+    return found
+
+
+def whole(value: Number, what: str, least: float = -math.inf) -> int:
+    """``value`` as an int of at least ``least``.
+
+    Raises:
+        RdbenchError: it is no whole number, or a smaller one.
+    """
+    found: int | None = None
+    with contextlib.suppress(TypeError, RuntimeError):
         if not isinstance(value, bool) and getattr(value, "ndim", 0) == 0:
-            return operator.index(value)
-    except (TypeError, RuntimeError):
-        pass
-    raise RdbenchError(f"{what} must be a whole number, got {_shown(value)}")
+            found = operator.index(value)
+    if found is None:
+        raise RdbenchError(f"{what} must be a whole number, got {_shown(value)}")
+    if found < least:
+        raise RdbenchError(f"{what} must be at least {least}, got {found}")
+    return found
 
 
 def instance(value: Any, wanted: type[T], what: str) -> T:
@@ -107,6 +135,15 @@ def instance(value: Any, wanted: type[T], what: str) -> T:
     if not isinstance(value, wanted):
         raise RdbenchError(f"{what} must be a {wanted.__name__}, got {_shown(value)}")
     return value
+
+
+def converts(cls: type[T]) -> type[T]:
+    """A dataclass that converts what it is given, or refuses it in one line of its own.
+
+    A run-time checker of annotations, which tests use, must not judge the arguments before that.
+    """
+    cls.__init__.__annotations__.clear()
+    return cls
 
 
 def settle(made: Any, **fields: Any) -> None:

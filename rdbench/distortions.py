@@ -23,10 +23,6 @@ from rdbench.types import RdbenchError
 _DIRECT_DIM = 3
 
 
-def _uniform(n: int, dim: int, generator: Generator) -> Tensor:
-    return torch.rand(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
-
-
 @dataclass(frozen=True)
 class SquaredError:
     """rho(x, y) = ||x - y||^2."""
@@ -82,7 +78,8 @@ class AbsoluteError:
 
     def noise(self, beta: float, n: int, dim: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Independent Laplace(1 / beta) coordinates."""
-        u = _uniform(n, dim, generator) - 0.5
+        dev = generator.device
+        u = torch.rand(n, dim, generator=generator, device=dev, dtype=torch.float64) - 0.5
         return -u.sign() * torch.log1p(-2.0 * u.abs()).clamp(min=-700.0) / beta
 
     def log_noise_mass(self, beta: float, dim: int) -> float:

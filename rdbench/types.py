@@ -1,6 +1,6 @@
 """The vocabulary of the package: what a problem, a reference, an estimator and its result are.
 
-Of rdbench it imports the words of `rdbench.outcomes` alone. Shapes use jaxtyping: ``n`` counts
+Shapes use jaxtyping: ``n`` counts
 draws, ``d`` is the dimension of the source, ``m`` counts atoms. Unless a docstring says
 otherwise, rates are in nats per source symbol, distortion is summed over dimensions, and beta is
 the slope -dR/dD >= 0.
@@ -11,19 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
+from rdbench.arrays import array, converts, settle
 from rdbench.outcomes import RdbenchError as RdbenchError
 from rdbench.outcomes import Status as Status
 
 Side = Literal["exact", "upper", "lower", "estimate"]
 ConditionalKind = Literal["boltzmann", "encoder"]
-T = TypeVar("T")
 Grant = Literal["density", "support"]
 
 
@@ -216,15 +215,6 @@ def given_letters(distortion: Distortion) -> Float[Tensor, "m d"] | None:
     return distortion.letters if isinstance(distortion, HasLetters) else None
 
 
-def converts(cls: type[T]) -> type[T]:
-    """A dataclass that converts what it is given, or refuses it in one line of its own.
-
-    A run-time checker of annotations, which tests use, must not judge the arguments before that.
-    """
-    cls.__init__.__annotations__.clear()
-    return cls
-
-
 @converts
 @dataclass(frozen=True)
 class Problem:
@@ -244,30 +234,18 @@ class Problem:
 
     def __post_init__(self) -> None:
         dim = self.source.dim
-        given: Any = self.alphabet
-        alphabet = given_letters(self.distortion) if given is None else _points(given, dim)
-        object.__setattr__(self, "alphabet", alphabet)
+        alphabet = given_letters(self.distortion)
+        if self.alphabet is not None:
+            alphabet = array(self.alphabet, "the alphabet", 2)
+            if alphabet.shape[1] != dim:
+                raise RdbenchError(
+                    f"the alphabet must be points (m, {dim}), as the source's are; "
+                    f"got the shape {tuple(alphabet.shape)}"
+                )
+        settle(self, alphabet=alphabet)
         if isinstance(self.distortion, HasLetters) and alphabet is not None:
             support = self.source.support if isinstance(self.source, HasSupport) else None
             self.distortion.check_letters(support, alphabet, dim)
-
-
-def _points(alphabet: Any, dim: int) -> Float[Tensor, "m d"]:
-    try:
-        given = alphabet if isinstance(alphabet, Tensor) else torch.tensor(np.asarray(alphabet))
-        if given.is_complex() or given.layout != torch.strided:
-            raise TypeError
-        points = given.detach().double()
-    except (TypeError, ValueError, RuntimeError):
-        raise RdbenchError("the alphabet must be an array of points (m, d)") from None
-    if points.ndim != 2 or points.shape[1] != dim or not len(points):
-        raise RdbenchError(
-            f"the alphabet must be points (m, {dim}), as the source's are; "
-            f"got the shape {tuple(points.shape)}"
-        )
-    if not bool(points.isfinite().all()):
-        raise RdbenchError("the points of the alphabet must be finite")
-    return points
 
 
 @dataclass(frozen=True)

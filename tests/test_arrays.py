@@ -38,7 +38,13 @@ from rdbench.sources import (
 from rdbench.sources.banana import BananaSource
 from rdbench.sources.digits import DigitsSource
 from rdbench.sources.finite import FiniteSource, bernoulli, random_table, uniform_letters, zipf
-from rdbench.sources.gaussian import GaussianSource, orthogonal, scalar_gaussian, vector_gaussian
+from rdbench.sources.gaussian import (
+    GaussianSource,
+    orthogonal,
+    rotation,
+    scalar_gaussian,
+    vector_gaussian,
+)
 from rdbench.sources.laplacian import LaplacianSource
 from rdbench.sources.mixture import (
     GaussianMixture,
@@ -65,6 +71,7 @@ NUMERIC: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "scalar_gaussian": (scalar_gaussian, (1, 2)),
     "vector_gaussian": (vector_gaussian, (2, "ramp", 1, 3)),
     "orthogonal": (orthogonal, (2, 3)),
+    "rotation": (rotation, (2, 3)),
     "laplacian": (LaplacianSource, (0, 2)),
     "student": (StudentSource, (5, 2, 1, 0)),
     "uniform": (UniformSource, (0, 2)),

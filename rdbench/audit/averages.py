@@ -52,7 +52,8 @@ def mean_of(values: Float[Tensor, " k"], symbols: Symbols) -> Mean:
     error that cannot be estimated.
     """
     if symbols.probabilities is not None:
-        return Mean(_exact(values, symbols.probabilities), 0.0)
+        positive = symbols.probabilities > 0
+        return Mean(float(symbols.probabilities[positive] @ values[positive]), 0.0)
     spread = values
     if symbols.weights is not None:
         spread = block_means(values, symbols)
@@ -105,11 +106,6 @@ def slope_on(
     if not math.sqrt(variance) > _ROUNDING * size or len(control) < 3:
         return None
     return float(w @ (centred * (values - w @ values))) / variance
-
-
-def _exact(values: Tensor, probabilities: Tensor) -> float:
-    positive = probabilities > 0
-    return float(probabilities[positive] @ values[positive])
 
 
 def weighted_mean(values: Float[Tensor, " k"], weights: Float[Tensor, " n"] | None) -> float:

@@ -72,12 +72,11 @@ def mismatch(
     at_g: Float[Tensor, "m k"],
     parts: Float[Tensor, " k"],
     groups: list[tuple[str, Bool[Tensor, " n"], Bool[Tensor, " m"]]],
-    sigmas: float = _SIGMAS,
 ) -> Mismatch | None:
     """The clearest place at which the claimed ratio is wrong, or ``None``.
 
     Places are the levels of D and the ``groups`` of draws: name, members among the draws of p,
-    members among those of g. A difference counts from ``sigmas`` standard errors on, beyond what
+    members among those of g. A difference counts from five standard errors on, beyond what
     an offset of .01 nats explains.
 
     Args:
@@ -85,7 +84,6 @@ def mismatch(
         at_g: D at draws of g (m, k).
         parts: what each column of ``at_g`` stands for (k,).
         groups: name, members among the draws of p (n,), among those of g (m,).
-        sigmas: standard errors from which a difference counts.
     """
     at_p, at_g = at_p.double(), at_g.double()
     worst: Mismatch | None = None
@@ -101,7 +99,7 @@ def mismatch(
         slope = float((phi_p * _sigmoid_slope(at_p)).mean())
         slope += float(((phi_g * _sigmoid_slope(at_g)) @ parts).mean())
         apart = abs(p - g) - _SLACK * slope
-        if apart > 0.0 and apart > sigmas * math.sqrt(variance):
+        if apart > 0.0 and apart > _SIGMAS * math.sqrt(variance):
             found = Mismatch(p, g, apart / math.sqrt(max(variance, 1e-300)), name)
             worst = found if worst is None or found.sigmas > worst.sigmas else worst
     return worst
@@ -123,7 +121,8 @@ def _means(
     seen_from_p = float((values_p * torch.sigmoid(at_p)).mean())
     variance_p = max(_variance(values_p), seen_from_g - min(p, g) ** 2)
     variance_g = _variance(values_g)
-    if _effective(values_g) < _FEW:
+    square = float(values_g.square().sum())
+    if not square > 0.0 or float(values_g.sum()) ** 2 / square < _FEW:
         variance_g = max(variance_g, seen_from_p - min(p, g) ** 2)
     return p, g, variance_p / len(at_p) + variance_g / len(at_g)
 
@@ -135,8 +134,3 @@ def _sigmoid_slope(values: Tensor) -> Tensor:
 
 def _variance(values: Tensor) -> float:
     return float(values.var()) if len(values) > 1 else math.inf
-
-
-def _effective(values: Tensor) -> float:
-    square = float(values.square().sum())
-    return float(values.sum()) ** 2 / square if square > 0.0 else 0.0

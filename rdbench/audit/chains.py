@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from rdbench.audit.evaluation import effective_fraction, log_mean_exp
+from rdbench.audit.evaluation import log_mean_exp
 from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Energy
@@ -92,14 +92,14 @@ def partition(
         log_w, _ = anneal(energy, narrow, None, starts, steps, generator, reverse=True)
         halves.append(log_w)
     reverse = torch.cat(halves)
-    weights = torch.softmax(forward, 0) * len(forward)
+    weights, n = torch.softmax(forward, 0), len(forward)
     return Partition(
         forward=float(log_mean_exp(forward, 0)),
         reverse=-float(log_mean_exp(-reverse, 0)),
         from_marginal=-float(log_mean_exp(-halves[0], 0)),
         from_conditional=-float(log_mean_exp(-halves[1], 0)),
-        se=float(weights.std()) / math.sqrt(len(weights)),
-        ess=float(effective_fraction(forward, 0)),
+        se=float((weights * n).std()) / math.sqrt(n),
+        ess=float(1.0 / (weights.square().sum() * n)),
         steps=steps,
     )
 

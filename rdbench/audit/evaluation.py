@@ -17,18 +17,16 @@ class Evaluation:
     """The evaluation of one channel on the symbols x, in nats.
 
     ``potential`` estimates f(x) = -log E_q exp(-beta rho(x, Y)); ``distortion`` estimates
-    E[rho(x, Y) | x] on the first rows. ``probabilities`` are exact weights of the rows (a finite
-    source), ``None`` for fresh draws. ``common_se`` is the standard error of what
-    all rows share (log Z, the draws of q); the truth of E f may lie ``below`` or ``above`` the
-    estimate by as much as the method's own bracket says. Not ``accepted``: an acceptance
-    test failed, and only the bracket counts.
+    E[rho(x, Y) | x] on the first rows. ``common_se`` is the standard error of what all rows share
+    (log Z, the draws of q); the truth of E f may lie ``below`` or ``above`` the estimate by as much
+    as the method's own bracket says. Not ``accepted``: an acceptance test failed, and only the
+    bracket counts.
     """
 
     potential: Float[Tensor, " n"]
     distortion: Float[Tensor, " k"]
     method: str
     side: Side
-    probabilities: Float[Tensor, " n"] | None = None
     common_se: float = 0.0
     below: float = 0.0
     above: float = 0.0
@@ -68,9 +66,3 @@ def optimal_potential(
 def log_mean_exp(values: Tensor, dim: int) -> Tensor:
     """log of the mean of exponentials."""
     return torch.logsumexp(values, dim) - math.log(values.shape[dim])
-
-
-def effective_fraction(log_weights: Tensor, dim: int) -> Tensor:
-    """Effective sample size over the number of draws."""
-    w = torch.softmax(log_weights, dim)
-    return 1.0 / (w.square().sum(dim) * log_weights.shape[dim])

@@ -29,7 +29,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import Evaluation
-from rdbench.audit.joint import Sampling, checked_weights, law_of_symbols
+from rdbench.audit.joint import Sampling, checked_weights, log_noise_mass
 from rdbench.audit.normalisation import UNKNOWN, Mass, checked
 from rdbench.audit.pilot import Candidate, choose, pilot_symbols
 from rdbench.audit.size import AuditSize, draws_per_symbol
@@ -73,7 +73,6 @@ class _Problem:
     log_prob: Watched
     distortion: Distortion
     beta: float
-    log_noise_mass: float
     x: Float[Tensor, "n d"]
     probabilities: Float[Tensor, " n"] | None
     size: AuditSize
@@ -82,6 +81,11 @@ class _Problem:
     def draws(self) -> int:
         """Per symbol."""
         return draws_per_symbol(self.size, len(self.x), self.probabilities)
+
+    def plug_in(self, x: Tensor, probabilities: Tensor | None, generator: Generator) -> Evaluation:
+        """The plug-in on these symbols."""
+        draws = self.sample(self.size.plug_in_draws, generator)
+        return plug_in(draws, self.distortion, x, probabilities, self.beta, exact_draws=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +120,8 @@ class _Route:
         log_q = problem.log_prob(flat).reshape(y.shape[:2])
         rho = problem.distortion.value_and_grad(x[:, None].expand_as(y), y)[0]
         # log(n_r / M + n_g g / Z_g): what multiplies exp(-beta rho) in these proposals
-        local = torch.full_like(rho, math.log(a.noise) - problem.log_noise_mass)
+        log_mass = problem.distortion.log_noise_mass(problem.beta, x.shape[1])
+        local = torch.full_like(rho, math.log(a.noise) - log_mass)
         if self.g is not None:
             tilt = math.log(a.fitted) - self.g.log_partition(x, problem.beta)
             local = torch.logaddexp(local, self.g.log_prob(flat).reshape(rho.shape) + tilt[:, None])
@@ -146,10 +151,8 @@ class _Route:
             lambda x, y: self.weigh(x, y)[0],
         )
         for quick in (True, False):
-            h = law_of_symbols(
-                sampling, distortion, problem.x, problem.probabilities, beta, generator, quick
-            )
-            mass = None if h is None else checked_weights(sampling, distortion, h, beta, generator)
+            x, p = problem.x, problem.probabilities
+            mass = checked_weights(sampling, distortion, x, p, beta, generator, quick=quick)
             # A thorough fit costs seconds: only where nothing else can tell.
             if mass is not None or self.own is None:
                 return mass
@@ -197,17 +200,10 @@ def density(
             another value when asked again.
     """
     sample = functools.partial(_finite_draws, marginal)
-
-    def by_plug_in(note: str) -> Evaluation:
-        draws = sample(size.plug_in_draws, generator)
-        found = plug_in(draws, distortion, x, probabilities, beta, exact_draws=True)
-        return replace(found, note=note)
-
-    log_mass = _log_noise_mass(distortion, beta, x.shape[1])
-    if log_mass is None:
-        return by_plug_in("")
     log_prob = Watched(marginal.log_prob, "log_prob")
-    problem = _Problem(sample, log_prob, distortion, beta, log_mass, x, probabilities, size)
+    problem = _Problem(sample, log_prob, distortion, beta, x, probabilities, size)
+    if log_noise_mass(distortion, beta, x.shape[1]) is None:
+        return problem.plug_in(x, probabilities, generator)
     found, notes = None, []
     try:
         if marginal.proposal is not None:
@@ -220,23 +216,14 @@ def density(
                 notes.append(f"the proposal of q is left out: {fault}")
         found = found or _chosen(problem, None, generator)
     except NotFinite as fault:
-        return by_plug_in(f"{fault}: not used")
+        found = problem.plug_in(x, probabilities, generator)
+        return replace(found, note=f"{fault}: not used")
     log_prob.verify(generator)
     if found is None:
         # An offset of log_prob would be an offset of F. The plug-in asks for draws alone.
         notes.append("log_prob is not used: how much it integrates to is not known")
-        return by_plug_in("; ".join(notes))
+        found = problem.plug_in(x, probabilities, generator)
     return replace(found, note="; ".join(notes))
-
-
-def _log_noise_mass(distortion: Distortion, beta: float, dim: int) -> float | None:
-    """log M, or None where exp(-beta rho) has no finite mass to draw from."""
-    if beta == 0.0:
-        return None
-    try:
-        return distortion.log_noise_mass(beta, dim)
-    except NotImplementedError:
-        return None
 
 
 def _by_own(problem: _Problem, proposal: Encoder, generator: Generator) -> Evaluation | None:
@@ -295,12 +282,8 @@ def _chosen(problem: _Problem, own: _Route | None, generator: Generator) -> Eval
     def by_route(name: str, x: Tensor, probabilities: Tensor | None) -> Evaluation:
         return routes[name].evaluation(x, probabilities, generator)
 
-    def by_plug_in(x: Tensor, probabilities: Tensor | None) -> Evaluation:
-        draws = problem.sample(size.plug_in_draws, generator)
-        return plug_in(draws, problem.distortion, x, probabilities, problem.beta, exact_draws=True)
-
     candidates: dict[str, Candidate] = {name: functools.partial(by_route, name) for name in routes}
-    candidates["plug-in"] = by_plug_in
+    candidates["plug-in"] = functools.partial(problem.plug_in, generator=generator)
     chosen = choose(candidates, problem.x, probabilities, size.pilot_symbols, generator)
     if chosen in ("fitted", "noise"):
         mass = routes[chosen].checked(generator)

@@ -54,7 +54,17 @@ class Sampling:
     log_weights: Callable[[Tensor, Tensor], Tensor]
 
 
-def simulated_symbols(
+def log_noise_mass(distortion: Distortion, beta: float, dim: int) -> float | None:
+    """log M, or None where exp(-beta rho) has no finite mass to draw from."""
+    if beta == 0.0:
+        return None
+    try:
+        return distortion.log_noise_mass(beta, dim)
+    except NotImplementedError:
+        return None
+
+
+def _simulated_symbols(
     sampling: Sampling, distortion: Distortion, beta: float, n: int, dim: int, generator: Generator
 ) -> tuple[Tensor, Tensor]:
     """n draws of the forward law: hidden points (n, l) and symbols (n, d)."""
@@ -62,33 +72,23 @@ def simulated_symbols(
     return hidden, y + distortion.noise(beta, n, dim, generator)
 
 
-def law_of_symbols(
+def _law_of_symbols(
     sampling: Sampling,
     distortion: Distortion,
-    x: Float[Tensor, "n d"],
-    probabilities: Float[Tensor, " n"] | None,
+    x: Tensor,
+    probabilities: Tensor | None,
     beta: float,
     generator: Generator,
-    quick: bool = True,
+    quick: bool,
 ) -> GaussianMixture | None:
-    """h, fitted to as many simulated symbols as symbols of the source; None where it cannot be.
-
-    Args:
-        sampling: simulates symbols.
-        distortion: its noise does, too.
-        x: the symbols of the audit (n, d).
-        probabilities: their exact weights, where the source is finite.
-        beta: the slope, nats per unit of distortion.
-        generator: of all draws.
-        quick: fit with fewer draws and components.
-    """
+    """h, fitted to as many simulated symbols as symbols of the source; None where it cannot be."""
     p = torch.ones(len(x), dtype=torch.float64, device=x.device)
     p = p if probabilities is None else probabilities
     dim = x.shape[1]
 
     def draw(n: int) -> Tensor:
         half = n // 2
-        simulated = simulated_symbols(sampling, distortion, beta, n - half, dim, generator)[1]
+        simulated = _simulated_symbols(sampling, distortion, beta, n - half, dim, generator)[1]
         given = x[torch.multinomial(p, half, replacement=True, generator=generator)]
         both = torch.cat([simulated, given])
         return both[torch.randperm(n, generator=generator, device=x.device)]
@@ -119,9 +119,12 @@ def _with_wide_tails(h: GaussianMixture) -> GaussianMixture:
 def checked_weights(
     sampling: Sampling,
     distortion: Distortion,
-    h: GaussianMixture,
+    x: Float[Tensor, "n d"],
+    probabilities: Float[Tensor, " n"] | None,
     beta: float,
     generator: Generator,
+    *,
+    quick: bool = True,
     most: int = _MOST,
 ) -> Mass | None:
     """By how much w is too high, and how well that is known; None where it is not known.
@@ -129,14 +132,19 @@ def checked_weights(
     Args:
         sampling: what draws, and what weighs.
         distortion: its noise simulates symbols.
-        h: their law in the reverse direction.
-        beta: the slope.
+        x: the symbols of the audit (n, d).
+        probabilities: their exact weights, where the source is finite.
+        beta: the slope, nats per unit of distortion.
         generator: of all draws.
+        quick: fit h with fewer draws and components.
         most: the most draws of either law.
 
     Raises:
         ValueError: w is wrong, everywhere or in places.
     """
+    h = _law_of_symbols(sampling, distortion, x, probabilities, beta, generator, quick)
+    if h is None:
+        return None
     dim = h.dim
     log_mass = distortion.log_noise_mass(beta, dim)
     at_p, at_g, from_p, from_g = [], [], [], []
@@ -145,7 +153,7 @@ def checked_weights(
         first = max(_FIRST, _NUMBERS // dim)
         more = min(first, most) if count == 0 else min(count, most - count)
         count += more
-        hidden, x = simulated_symbols(sampling, distortion, beta, more, dim, generator)
+        hidden, x = _simulated_symbols(sampling, distortion, beta, more, dim, generator)
         for part, z in zip(x.split(_rows(dim)), hidden.split(_rows(dim)), strict=True):
             log_w = sampling.log_weights(part, z[:, None])
             at_p.append(log_w[:, 0] - log_mass - h.log_prob(part))

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import Evaluation
-from rdbench.audit.joint import Sampling, checked_weights, law_of_symbols
+from rdbench.audit.joint import Sampling, checked_weights, log_noise_mass
 from rdbench.audit.laplace import GaussianProposal, laplace
 from rdbench.audit.normalisation import Mass, checked
 from rdbench.audit.pilot import Candidate, choose
@@ -188,15 +188,11 @@ class _Route:
 
         sampling = Sampling(forward, propose, lambda x, z: self.weigh(x, z, proposal_at(x))[0])
         distortion, beta, is_encoder = problem.distortion, problem.beta, self.name == "encoder"
-        most = max(_FEWEST_SYMBOLS, min(_SYMBOLS, 2 * problem.size.symbols))
+        x, p, most = problem.x, problem.probabilities, _FEW_SYMBOLS
+        if is_encoder:
+            most = max(_FEWEST_SYMBOLS, min(_SYMBOLS, 2 * problem.size.symbols))
         try:
-            h = law_of_symbols(
-                sampling, distortion, problem.x, problem.probabilities, beta, generator
-            )
-            found = None
-            if h is not None:
-                most = most if is_encoder else _FEW_SYMBOLS
-                found = checked_weights(sampling, distortion, h, beta, generator, most)
+            found = checked_weights(sampling, distortion, x, p, beta, generator, most=most)
         except _NoGaussian:
             return self
         except ValueError as fault:
@@ -317,19 +313,12 @@ def _routes(
     small = 0 < marginal.latent_dim <= _LAPLACE_DIM
     if distortion.name == "squared_error" and small and beta > 0.0:
         proposals["Gaussian"] = lambda x: laplace(marginal, distortion, x, beta, generator)
-    if encoder is not None and _row_by_row(distortion, problem.x) and beta > 0.0:
+    # The test of an encoder draws the noise of rho.
+    testable = log_noise_mass(distortion, beta, problem.x.shape[1]) is not None
+    if encoder is not None and testable:
         proposals["encoder"] = functools.partial(_EncoderProposal, encoder)
     # The audit's own proposal has nothing to be tested. Under a prior of the channel's it has, and
     # costs more than an encoder.
     first = "Gaussian" if marginal.prior is None else "encoder"
     names = sorted(proposals, key=lambda name: name != first)
     return {name: _Route(name, problem, proposals[name], mass) for name in names}
-
-
-def _row_by_row(distortion: Distortion, x: Tensor) -> bool:
-    """Whether rho has a form row by row, and a noise (Hamming distortion: only pairs)."""
-    try:
-        distortion.value_and_grad(x[:1], x[:1])
-    except NotImplementedError:
-        return False
-    return True

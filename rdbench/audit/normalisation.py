@@ -64,11 +64,6 @@ class Checked:
     mass: Mass
 
 
-def _alone(like: Tensor) -> Tensor:
-    """The parts of a single proposal."""
-    return torch.ones(1, dtype=torch.float64, device=like.device)
-
-
 def wrong_mass(value: float, se: float) -> None:
     """Refuses a mass that is known to be other than one.
 
@@ -109,10 +104,11 @@ def checked(marginal: Density, components: int, generator: Generator) -> Checked
         at_p.append(marginal.log_prob(check).double() - g.log_prob(check))
         at_g.append(marginal.log_prob(other).double() - g.log_prob(other))
         p, by_g = torch.cat(at_p), torch.cat(at_g)[:, None]
-        value, se = offset(p, by_g, _alone(p))
+        alone = p.new_ones(1)  # the parts of a single proposal
+        value, se = offset(p, by_g, alone)
         if math.isfinite(value) and se <= KNOWN:
             wrong_mass(value, se)
-            found = mismatch(p, by_g, _alone(p), [])
+            found = mismatch(p, by_g, alone, [])
             if found is not None:
                 raise ValueError(
                     "log_prob is not the log density of the draws: where its "

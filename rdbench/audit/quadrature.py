@@ -105,14 +105,11 @@ def _along_axes(energy: Energy, draws: Tensor, x: Tensor) -> tuple[Energy, Tenso
 
 def _scales(name: str, beta: float, draws: Tensor, spread: Tensor) -> Float[Tensor, " d"]:
     """Per axis the finest scale: of the noise, or of q at low rate, as its draws tell it."""
+    noise = math.inf
+    if beta > 0.0:
+        noise = 1.0 / math.sqrt(2.0 * beta) if name == "squared_error" else 1.0 / beta
     narrowest = torch.maximum(_local_scale(draws), spread / 100_000.0)
-    return torch.minimum(narrowest, spread / 100.0).clamp(max=_noise_width(name, beta))
-
-
-def _noise_width(name: str, beta: float) -> float:
-    if beta == 0.0:
-        return math.inf
-    return 1.0 / math.sqrt(2.0 * beta) if name == "squared_error" else 1.0 / beta
+    return torch.minimum(narrowest, spread / 100.0).clamp(max=noise)
 
 
 def _local_scale(draws: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:

@@ -42,25 +42,26 @@ def audited(evaluation: Evaluation, reference: Reference, symbols: Symbols, beta
     offset = truth.lagrangian.hi if truth is not None and optimal is not None else 0.0
     lagrangian = offset + mean.value
     half = math.hypot(mean.half, Z95 * evaluation.common_se)
-    found = _Interval(
-        lagrangian - half + min(mean.skew, 0.0) - evaluation.below,
-        lagrangian + half + max(mean.skew, 0.0) + evaluation.above,
-    )
+    # Sampling and the method's own bracket.
+    lo = lagrangian - half + min(mean.skew, 0.0) - evaluation.below
+    hi = lagrangian + half + max(mean.skew, 0.0) + evaluation.above
     split = _split(lagrangian, evaluation, optimal, truth, symbols, beta)
     side, note = evaluation.side, evaluation.note
-    why = doubt(values, symbols, found.hi - lagrangian)
+    why = doubt(values, symbols, hi - lagrangian)
     if why:
         side, note = "estimate", "; ".join(filter(None, [note, why]))
     if truth is None:
         gap = gap_lo = gap_hi = math.nan
     else:
         gap = lagrangian - truth.lagrangian.mid
-        gap_lo = math.nan if side == "upper" else found.lo - truth.lagrangian.hi
-        gap_hi = found.hi - truth.lagrangian.lo
+        gap_lo = math.nan if side == "upper" else lo - truth.lagrangian.hi
+        gap_hi = hi - truth.lagrangian.lo
     if not evaluation.accepted:
         lagrangian = gap = math.nan
         split = _Split(Mean(math.nan, math.nan), Mean(math.nan, math.nan))
-    error = _rate_error(reference, truth, found, split, beta, side == "upper")
+    error, error_lo, error_hi = _rate_error(
+        reference, truth, (lo, hi), split, beta, side == "upper"
+    )
     return Audited(
         beta=beta,
         lagrangian=lagrangian,
@@ -71,9 +72,9 @@ def audited(evaluation: Evaluation, reference: Reference, symbols: Symbols, beta
         gap=gap,
         gap_lo=gap_lo,
         gap_hi=gap_hi,
-        rate_error=error.value,
-        rate_error_lo=error.lo,
-        rate_error_hi=error.hi,
+        rate_error=error,
+        rate_error_lo=error_lo,
+        rate_error_hi=error_hi,
         side=side,
         method=evaluation.method,
         ess=evaluation.ess,
@@ -82,23 +83,6 @@ def audited(evaluation: Evaluation, reference: Reference, symbols: Symbols, beta
         note=note,
         accepted=evaluation.accepted,
     )
-
-
-@dataclass(frozen=True)
-class _Interval:
-    """Of F(q): sampling and the method's own bracket."""
-
-    lo: float
-    hi: float
-
-
-@dataclass(frozen=True)
-class _RateError:
-    """R - R(D): its value, NaN where the interval is too wide to say anything, and the ends."""
-
-    value: float
-    lo: float
-    hi: float
 
 
 @dataclass(frozen=True)
@@ -127,9 +111,10 @@ def _split(
     distortions = evaluation.distortion
     k = len(distortions)
     rates = evaluation.potential[:k] - beta * distortions
-    if optimal is not None and truth is not None and beta > 0.0:
+    # Exact sums have no noise to take out.
+    if optimal is not None and truth is not None and beta > 0.0 and symbols.probabilities is None:
         control = optimal[:k] - truth.lagrangian.hi
-        slope = _slope(rates, optimal[:k], symbols)
+        slope = slope_on(rates, optimal[:k], symbols)
         if slope is not None:
             rates = rates - slope * control
             distortions = distortions - (1.0 - slope) / beta * control
@@ -152,30 +137,24 @@ def _size(values: Float[Tensor, " k"] | None, symbols: Symbols) -> float:
     return 0.0 if values is None else abs(mean_of(values, symbols).value)
 
 
-def _slope(rates: Tensor, control: Float[Tensor, " k"], symbols: Symbols) -> float | None:
-    """None too for exact sums, which have no noise to take out."""
-    if symbols.probabilities is not None:
-        return None
-    return slope_on(rates, control, symbols)
-
-
 def _rate_error(
     reference: Reference,
     truth: TruthPoint | None,
-    lagrangian: _Interval,
+    lagrangian: tuple[float, float],
     split: _Split,
     beta: float,
     is_upper: bool,
-) -> _RateError:
-    """R - R(D) as a difference of brackets, NaN where the reference does not say.
+) -> tuple[float, float, float]:
+    """R - R(D) and the ends of its interval; NaN where the reference does not say.
 
-    Two intervals hold it, and so does what they share. R and D have one each, and R(D) falls. And
-    R - R(D) = F - phi(D) with phi(D) = R(D) + beta D: the errors of R and D nearly cancel in F. phi
-    is convex with the minimum F*, so that over an interval of D its largest value is at an end,
-    its least F* or at an end.
+    The value alone is NaN where the interval is too wide to say anything. Two intervals hold it,
+    and so does what they share. R and D have one each, and R(D) falls. And R - R(D) = F - phi(D)
+    with phi(D) = R(D) + beta D: the errors of R and D nearly cancel in F. phi is convex with the
+    minimum F*, so that over an interval of D its largest value is at an end, its least F* or at an
+    end.
     """
-    nothing = _RateError(math.nan, math.nan, math.nan)
-    r, d = split.rate, split.distortion
+    nothing = (math.nan, math.nan, math.nan)
+    r, d, (f_lo, f_hi) = split.rate, split.distortion, lagrangian
     if truth is None or not all(map(math.isfinite, (r.value, d.value, d.widest))):
         return nothing
     ends = [d.value - d.widest, d.value + d.widest]
@@ -188,9 +167,9 @@ def _rate_error(
     least = min(left.lo + beta * ends[0], right.lo + beta * ends[1])
     least = truth.lagrangian.lo if inside else max(least, truth.lagrangian.lo)
     most = max(left.hi + beta * ends[0], right.hi + beta * ends[1])
-    hi = min(lagrangian.hi - least, r.value + r.widest - right.lo)
-    lo = min(max(lagrangian.lo - most, r.value - r.widest - left.hi), hi)
+    hi = min(f_hi - least, r.value + r.widest - right.lo)
+    lo = min(max(f_lo - most, r.value - r.widest - left.hi), hi)
     width = hi - lo
     says = 0.5 * width <= _SAYS_NOTHING[0] + _SAYS_NOTHING[1] * abs(r.value)
     value = min(max(r.value - middle, lo), hi) if says else math.nan
-    return _RateError(value, math.nan if is_upper else lo, hi)
+    return value, math.nan if is_upper else lo, hi

@@ -53,7 +53,6 @@ def atoms(
         distortion=torch.cat(distortions),
         method="exact sum over atoms",
         side="exact",
-        probabilities=probabilities,
     )
 
 
@@ -116,7 +115,6 @@ def plug_in(
         distortion=torch.cat(distortions),
         method=f"plug-in with {m} draws",
         side="upper" if exact_draws else "estimate",
-        probabilities=probabilities,
         common_se=float((m * mean_posterior).std()) / math.sqrt(m) if m > 1 else math.inf,
         ess=float(effective_draws.quantile(0.05)) / m,
         excess=0.5 * (1.0 / effective_draws - 1.0 / m),

@@ -113,16 +113,7 @@ class _Reach:
     """The parts of r, in equal parts: p times (1 + |t - c| / s)^power, and p^temper."""
 
     powers: tuple[float, ...]
-    tempers: tuple[float, ...]
-
-    @classmethod
-    def of(cls, growth: float, index: float) -> _Reach:
-        """For a potential that grows like |x|^growth under a source with this tail index."""
-        if index == math.inf:
-            return cls((0.0, growth), (0.5, 0.25))
-        # A tilted law keeps a part of the source's moments, or its extremes would be too far out.
-        power = growth if math.isnan(index) else min(growth, 0.5 * index)
-        return cls((0.0, power, 1.5 * power), ())
+    tempers: tuple[float, ...] = ()
 
 
 def _stratified(
@@ -133,7 +124,13 @@ def _stratified(
     block = count // BLOCKS
     if growth is None or block < 2 or isinstance(source, HasSupport):
         return None
-    reach = _Reach.of(growth, _tail_index(source))
+    index = _tail_index(source)
+    if index == math.inf:
+        reach = _Reach((0.0, growth), (0.5, 0.25))
+    else:
+        # A tilted law keeps a part of the source's moments, or its extremes would be too far out.
+        power = growth if math.isnan(index) else min(growth, 0.5 * index)
+        reach = _Reach((0.0, power, 1.5 * power))
     # Of a singular Gaussian the protocol says yes, by its class: the attribute itself raises.
     if source.dim == 1 and isinstance(source, HasDensity) and hasattr(source, "log_prob"):
         density: HasDensity = source
@@ -145,18 +142,15 @@ def _stratified(
         return Symbols(t[:, None], weights=weights, block=block, tail_index=math.inf)
     if source.dim > 1 and isinstance(source, HasRadius):
         radii = _radii(source, generator.device)
-        if radii is None:
-            return None
-        law = _law(source.log_radius, radii, reach, signed=False)
+        law = None if radii is None else _law(source.log_radius, radii, reach, signed=False)
         if law is None:
             return None
         s, weights = law.draw(block, generator)
-        u = torch.randn(
-            len(s), source.dim, generator=generator, device=s.device, dtype=torch.float64
-        )
+        size, dev = (len(s), source.dim), s.device
+        u = torch.randn(size, generator=generator, device=dev, dtype=torch.float64)
         x = source.from_radius(s, u / u.norm(dim=1, keepdim=True))
         return Symbols(x, weights=weights, block=block, tail_index=math.inf)
-    if isinstance(source, HasComponents) and _tail_index(source) == math.inf:
+    if isinstance(source, HasComponents) and index == math.inf:
         return _by_component(source, block, generator)
     return None
 

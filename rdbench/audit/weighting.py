@@ -47,16 +47,17 @@ def weighted(
         log_z = torch.logsumexp(log_w, 1)
         posterior = torch.exp(log_w - log_z[:, None])
         potential.append(math.log(k) - log_z)
-        distortion.append((posterior * rho).sum(1))
+        mean = (posterior * rho).sum(1)
+        distortion.append(mean)
         effective.append(1.0 / posterior.square().sum(1))
-        bias.append(_ratio_bias(posterior, rho))
+        # The delta method for a ratio of means of k draws: -sum_j w_j^2 (rho_j - mean).
+        bias.append(-(posterior.square() * (rho - mean[:, None])).sum(1))
     effective_draws = torch.cat(effective)
     return Evaluation(
         potential=torch.cat(potential),
         distortion=torch.cat(distortion),
         method=method.format(k=k),
         side="upper",
-        probabilities=probabilities,
         ess=float(effective_draws.quantile(0.05)) / k,
         common_se=math.hypot(sampling_error(effective_draws, k, probabilities), mass.se),
         above=mass.above,
@@ -89,12 +90,3 @@ def sampling_error(
         return 0.0
     relative = (draws / effective - 1.0).clamp(min=0.0) / (draws - 1.0)
     return float((probabilities.square() * relative).sum().sqrt())
-
-
-def _ratio_bias(posterior: Float[Tensor, "n k"], rho: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """The bias of sum_j w_j rho_j / sum_j w_j to leading order, from the normalised weights.
-
-    The delta method for a ratio of means of k draws gives -sum_j w_j^2 (rho_j - mean).
-    """
-    mean = (posterior * rho).sum(1, keepdim=True)
-    return -(posterior.square() * (rho - mean)).sum(1)

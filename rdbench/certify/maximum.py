@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple, cast
+from functools import cache
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
@@ -28,19 +28,11 @@ _CELLS = 64
 _ROUNDS = 60
 
 
-class Maximum(NamedTuple):
-    """sup c <= ``upper``; ``found`` = c(``at``) up to the error of the interpolant."""
-
-    upper: float
-    found: float
-    at: float
-
-
-@lru_cache(maxsize=4)
-def _interpolation(degree: int) -> tuple[ndarray, ndarray]:
+@cache
+def _interpolation() -> tuple[ndarray, ndarray]:
     """Chebyshev points, and the matrix from values at them to Chebyshev coefficients."""
-    points = np.cos(np.pi * np.arange(degree + 1) / degree)
-    return points, np.linalg.inv(np.polynomial.chebyshev.chebvander(points, degree))
+    points = np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
+    return points, np.linalg.inv(np.polynomial.chebyshev.chebvander(points, _DEGREE))
 
 
 def interpolation_error(degree: int = _DEGREE) -> float:
@@ -66,41 +58,34 @@ class Interpolant:
             b1, b2 = 2.0 * t * b1 - b2 + a[k], b1
         return cast(ndarray, t * b1 - b2 + a[0])
 
-    def place(self, piece: ndarray, t: ndarray) -> ndarray:
-        """y of t in a piece."""
-        return cast(ndarray, self.lo + self.half * (2 * piece + 1 + t))
 
-
-def interpolate(
-    c: Callable[[ndarray], ndarray], lo: float, hi: float, beta: float, degree: int = _DEGREE
-) -> Interpolant:
+def interpolate(c: Callable[[ndarray], ndarray], lo: float, hi: float, beta: float) -> Interpolant:
     """Chebyshev interpolants of c on [lo, hi]; ``c`` is called once with all points, in order."""
     pieces = max(1, int(np.ceil((hi - lo) * np.sqrt(beta) / 2.0)))
     half = 0.5 * (hi - lo) / pieces
-    points, matrix = _interpolation(degree)
+    points, matrix = _interpolation()
     middles = lo + half * (2.0 * np.arange(pieces) + 1.0)
     y = (middles[:, None] + half * points[::-1]).ravel()
-    values = c(y).reshape(pieces, degree + 1)[:, ::-1]
+    values = c(y).reshape(pieces, _DEGREE + 1)[:, ::-1]
     return Interpolant(lo, half, matrix @ values.T)
 
 
-def grid_values(f: Interpolant, cells: int = _CELLS) -> tuple[ndarray, ndarray]:
-    """y and f on ``cells`` + 1 equally spaced points of every piece, (pieces, cells + 1)."""
-    t = np.linspace(-1.0, 1.0, cells + 1)
-    vander = np.polynomial.chebyshev.chebvander(t, len(f.coefficients) - 1)
+def grid_values(f: Interpolant) -> tuple[ndarray, ndarray]:
+    """y and f on 65 equally spaced points of every piece, (pieces, 65)."""
+    t = np.linspace(-1.0, 1.0, _CELLS + 1)
+    vander = np.polynomial.chebyshev.chebvander(t, _DEGREE)
     piece = np.arange(f.coefficients.shape[1])
-    return f.place(piece[:, None], t), (vander @ f.coefficients).T
+    y = f.lo + f.half * (2 * piece[:, None] + 1 + t)
+    return y, (vander @ f.coefficients).T
 
 
-def maximum(f: Interpolant, tolerance: float) -> Maximum:
-    """The maximum of c from its interpolants, ``upper`` within about ``tolerance`` of it."""
+def maximum(f: Interpolant, tolerance: float) -> float:
+    """An upper bound of sup c from its interpolants, within about ``tolerance`` of it."""
     k = np.arange(len(f.coefficients))
     bend = np.abs(f.coefficients.T) @ (k**2 * (k**2 - 1.0) / 3.0)
     t = np.linspace(-1.0, 1.0, _CELLS + 1)
-    y, values = grid_values(f)
-    best = int(values.argmax())
-    found, at = float(values.flat[best]), float(y.flat[best])
-    upper = found
+    _, values = grid_values(f)
+    upper = found = float(values.max())
     piece = np.repeat(np.arange(len(bend)), _CELLS)
     left, right = np.tile(t[:-1], len(bend)), np.tile(t[1:], len(bend))
     at_left, at_right = values[:, :-1].ravel(), values[:, 1:].ravel()
@@ -115,10 +100,7 @@ def maximum(f: Interpolant, tolerance: float) -> Maximum:
         at_left, at_right, bound = at_left[go], at_right[go], bound[go]
         middle = 0.5 * (left + right)
         at_middle = f.value(piece, middle)
-        if at_middle.max() > found:
-            best = int(at_middle.argmax())
-            one = slice(best, best + 1)
-            found, at = float(at_middle[best]), float(f.place(piece[one], middle[one])[0])
+        found = max(found, float(at_middle.max()))
         piece = np.concatenate([piece, piece])
         left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
         at_left, at_right = (
@@ -127,6 +109,6 @@ def maximum(f: Interpolant, tolerance: float) -> Maximum:
         )
     else:
         upper = max(upper, float(bound.max()))
-    error = interpolation_error(len(f.coefficients) - 1)
+    error = interpolation_error()
     # sup c <= upper + error sup c on the interval.
-    return Maximum(upper / (1.0 - error), found, at)
+    return upper / (1.0 - error)

@@ -8,6 +8,7 @@ q is found, c(y) = sum_i p_i exp(-beta ||x_i - y||^2) / Z_i is one and flat at e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +18,14 @@ from scipy.linalg import cho_factor, cho_solve
 # An atom loses at most this part of its weight in one step, so that weights stay positive.
 _KEEP = 0.1
 _TRIALS = 16
+
+
+def squared_distances(x: Float[ndarray, "n d"], y: Float[ndarray, "m d"]) -> Float[ndarray, "n m"]:
+    """||x_i - y_j||^2, coordinate by coordinate."""
+    out = (x[:, :1] - y[:, 0]) ** 2
+    for axis in range(1, x.shape[1]):
+        out += (x[:, axis, None] - y[:, axis]) ** 2
+    return cast(ndarray, out)
 
 
 @dataclass(frozen=True)
@@ -31,9 +40,7 @@ class _State:
 
 
 def _evaluate(x: ndarray, p: ndarray, beta: float, points: ndarray, weights: ndarray) -> _State:
-    square = (x[:, 0, None] - points[:, 0]) ** 2
-    for axis in range(1, x.shape[1]):
-        square += (x[:, axis, None] - points[:, axis]) ** 2
+    square = squared_distances(x, points)
     # Divided by the largest term of its row, Z cannot underflow far from all atoms.
     least = square.min(1)
     terms = np.exp(-beta * (square - least[:, None]))
@@ -84,7 +91,7 @@ def newton_atoms(
     *,
     iterations: int,
     tolerance: float,
-) -> tuple[Float[ndarray, "m d"], Float[ndarray, " m"], float, int]:
+) -> tuple[Float[ndarray, "m d"], Float[ndarray, " m"], float]:
     """Damped Newton from atoms that are nearly right; F never increases.
 
     Args:
@@ -96,13 +103,12 @@ def newton_atoms(
         tolerance: stop when the residual is below it.
 
     Returns:
-        points, weights (summing to one), the residual and the number of steps. The residual is
-        the largest entry of the gradient, scaled: w_j (1 - c(y_j)) and
-        (w_j / 2 beta)^(1/2) |dc/dy_j|.
+        points, weights (summing to one) and the residual: the largest entry of the gradient,
+        scaled: w_j (1 - c(y_j)) and (w_j / 2 beta)^(1/2) |dc/dy_j|.
     """
     d, m = x.shape[1], len(weights)
     state = _evaluate(x, p, beta, points, weights)
-    damping, residual, done = 1e-8, np.inf, 0
+    damping, residual = 1e-8, np.inf
     for done in range(iterations + 1):
         gradient, hessian = _derivatives(x, p, beta, state)
         # Relative changes of the weights; moves in units that give the Hessian a diagonal near 1.
@@ -134,4 +140,4 @@ def newton_atoms(
             break
         state = step
         damping = damping / 10.0 if damping > 1e-16 else 0.0
-    return state.points, state.weights / state.weights.sum(), residual, done
+    return state.points, state.weights / state.weights.sum(), residual

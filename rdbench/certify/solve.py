@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -95,12 +96,15 @@ def certify(
     Raises:
         ValueError: a slope that the solver cannot do, or brackets that contradict each other.
     """
+    started = time.process_time()
     found = method.solve(beta, tolerance, start)
     for factor in _RETRIES:
         if found.width <= tolerance or found.width > _IN_SIGHT * tolerance:
             break
         found = _intersection(found, method.solve(beta, factor * tolerance, start))
-    return replace(found, tolerance=tolerance, reason=found.reason * (found.width > tolerance))
+    reason = found.reason * (found.width > tolerance)
+    cpu_s = time.process_time() - started
+    return replace(found, tolerance=tolerance, reason=reason, cpu_s=cpu_s)
 
 
 def _intersection(a: Certificate, b: Certificate) -> Certificate:
@@ -113,7 +117,6 @@ def _intersection(a: Certificate, b: Certificate) -> Certificate:
         lo=lo,
         kind=a.kind if a.kind != "certified" else b.kind,
         quadrature=max(a.quadrature, b.quadrature),
-        cpu_s=a.cpu_s + b.cpu_s,
     )
 
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from rdbench.certify.certificate import Certificate
 
+_NUMBERS = ("beta", "lo", "hi", "distortion", "tolerance", "quadrature")
+
 
 def cache_folder() -> Path:
     """$RDBENCH_CACHE, else $XDG_CACHE_HOME/rdbench, else ~/.cache/rdbench."""
@@ -25,14 +27,10 @@ def cache_folder() -> Path:
 
 def to_plain(certificate: Certificate) -> dict[str, Any]:
     """The certificate as JSON values; every float keeps all its digits."""
+    numbers = {name: float(getattr(certificate, name)) for name in _NUMBERS}
     return {
-        "beta": float(certificate.beta),
-        "lo": float(certificate.lo),
-        "hi": float(certificate.hi),
-        "distortion": float(certificate.distortion),
+        **numbers,
         "kind": certificate.kind,
-        "tolerance": float(certificate.tolerance),
-        "quadrature": float(certificate.quadrature),
         "reason": certificate.reason,
         "cpu_s": round(certificate.cpu_s, 4),
         "points": certificate.points.tolist(),
@@ -56,17 +54,9 @@ def from_plain(plain: dict[str, Any]) -> Certificate:
         raise ValueError("a certificate needs finite points and weights that sum to one")
     if plain["kind"] not in ("certified", "certified (numerical)", "bounds"):
         raise ValueError(f"a certificate of the kind {plain['kind']!r}")
-    numbers = {
-        name: float(plain[name])
-        for name in ("beta", "lo", "hi", "distortion", "tolerance", "quadrature", "cpu_s")
-    }
-    return Certificate(
-        points=points,
-        weights=weights,
-        kind=plain["kind"],
-        reason=str(plain["reason"]),
-        **numbers,
-    )
+    numbers = {name: float(plain[name]) for name in (*_NUMBERS, "cpu_s")}
+    kind, reason = plain["kind"], str(plain["reason"])
+    return Certificate(points=points, weights=weights, kind=kind, reason=reason, **numbers)
 
 
 def recall(key: str) -> Certificate | None:

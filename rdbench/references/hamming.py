@@ -106,8 +106,9 @@ class FiniteHamming:
     def potential(self, x: Float[Tensor, "n 1"], beta: float) -> Float[Tensor, " n"]:
         """-log Z*(x)."""
         _, z = self._solve(beta)
+        letters = (x.double() == self.source.support[:, 0].to(x.device)).double().argmax(1)
         # Z >= exp(-beta), which underflows at a large beta: a letter of probability zero is there.
-        return (-torch.from_numpy(z).log()).clamp(max=beta).to(x.device)[self._index(x)]
+        return (-torch.from_numpy(z).log()).clamp(max=beta).to(x.device)[letters]
 
     def sample_conditional(
         self, x: Float[Tensor, "n 1"], k: int, beta: float, generator: Generator
@@ -118,9 +119,6 @@ class FiniteHamming:
         kernel = torch.exp(-beta * (x.double() != letters[:, 0]).double())
         weights = kernel * torch.from_numpy(q).to(x.device)
         return letters[torch.multinomial(weights, k, replacement=True, generator=generator)]
-
-    def _index(self, x: Tensor) -> Tensor:
-        return (x.double() == self.source.support[:, 0].to(x.device)).double().argmax(1)
 
 
 def _root(decreasing: Callable[[float], float]) -> float:

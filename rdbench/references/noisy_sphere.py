@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from scipy.special import gammaln
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
-from rdbench.references.shannon import TightBound
+from rdbench.certify.radial.sums import panel_rule
+from rdbench.references.shannon import ShannonCurve, TightBound
 from rdbench.sources.directional import sample_von_mises_fisher
 from rdbench.sources.sphere import NoisySphereSource
 
@@ -36,14 +38,11 @@ class NoisySphere(TightBound):
     def __post_init__(self) -> None:
         instance(self.source, NoisySphereSource, "the source of this closed form")
 
-    @property
-    def lowest_beta(self) -> float:
-        """1 / (2 s^2)."""
-        return 0.5 / self.source.noise**2
-
-    def entropy(self) -> float:
-        """h(X) in nats."""
-        return noisy_sphere_entropy(self.source)
+    @cached_property
+    def curve(self) -> ShannonCurve:
+        """The bound from beta = 1 / (2 s^2) on."""
+        lowest = 0.5 / self.source.noise**2
+        return ShannonCurve(noisy_sphere_entropy(self.source), self.source.dim, lowest)
 
     def sample_conditional(
         self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator
@@ -65,11 +64,7 @@ class NoisySphere(TightBound):
 def noisy_sphere_entropy(source: NoisySphereSource, refine: int = 1) -> float:
     """h(X) in nats: Gauss's rule on panels of the radius, which has the density S r^(d-1) p(r)."""
     d, top = source.dim, source.radius + source.noise * (math.sqrt(source.dim) + _BEYOND)
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    edges = np.linspace(0.0, top, _PANELS * refine + 1)
-    half = 0.5 * (edges[1:] - edges[:-1])
-    r = (0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * nodes).ravel()
-    w = (half[:, None] * weights).ravel()
+    r, w = panel_rule(np.linspace(0.0, top, _PANELS * refine + 1), _NODES)
     at = torch.zeros(len(r), d, dtype=torch.float64)
     at[:, 0] = torch.from_numpy(r)
     log_p = source.log_prob(at).numpy()

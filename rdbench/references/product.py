@@ -46,15 +46,12 @@ class ProductReference:
 
     def __post_init__(self) -> None:
         instance(self.source, ProductSource, "the source of a product")
-        if isinstance(self.scalars, Reference):
-            settle(self, scalars=(self.scalars,))
-        if not isinstance(self.scalars, (tuple, list)) or not all(
-            isinstance(s, Reference) for s in self.scalars
-        ):
+        given = (self.scalars,) if isinstance(self.scalars, Reference) else self.scalars
+        scalars = tuple(given) if isinstance(given, (tuple, list)) else ()
+        known = all(isinstance(s, Reference) for s in scalars)
+        if not known or len(scalars) != len(list(self.source.groups())):
             raise RdbenchError("a product needs one reference for every different marginal")
-        settle(self, scalars=tuple(self.scalars))
-        if len(self.scalars) != len(list(self.source.groups())):
-            raise RdbenchError("a product needs one reference for every different marginal")
+        settle(self, scalars=scalars)
 
     @property
     def citation(self) -> str:

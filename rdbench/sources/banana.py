@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import converts, number, settle
-from rdbench.types import RdbenchError
+from rdbench.arrays import converts, finite, positive, settle
 
 
 @converts
@@ -27,13 +26,11 @@ class BananaSource:
     tail_index: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
-        names = ("spread", "bend", "noise")
-        settle(self, **{name: number(getattr(self, name), f"a banana's {name}") for name in names})
-        for what, value in (("spread", self.spread), ("noise", self.noise)):
-            if not (value > 0.0 and math.isfinite(value)):
-                raise RdbenchError(f"a banana's {what} must be positive and finite, got {value}")
-        if not math.isfinite(self.bend):
-            raise RdbenchError(f"a banana's bend must be finite, got {self.bend}")
+        spread, noise = (
+            positive(v, f"a banana's {name}")
+            for name, v in (("spread", self.spread), ("noise", self.noise))
+        )
+        settle(self, spread=spread, bend=finite(self.bend, "a banana's bend"), noise=noise)
 
     @property
     def name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import Number, array, converts, number, probabilities, settle, whole
+from rdbench.arrays import Number, array, converts, finite, number, probabilities, settle, whole
 from rdbench.types import RdbenchError
 
 
@@ -52,13 +51,6 @@ class FiniteSource:
         return self.support.to(dev)[picked]
 
 
-def _count(m: Number) -> int:
-    found = whole(m, "a number of letters")
-    if found < 1:
-        raise RdbenchError(f"an alphabet needs at least one letter, got {found}")
-    return found
-
-
 def _letters(m: int) -> Tensor:
     return torch.arange(m, dtype=torch.float64)[:, None]
 
@@ -74,21 +66,19 @@ def bernoulli(p: Number) -> FiniteSource:
 
 def zipf(m: Number, exponent: Number = 1.0) -> FiniteSource:
     """P(X = i) proportional to (i + 1)^-exponent on m letters."""
-    m, exponent = _count(m), number(exponent, "a Zipf exponent")
-    if not math.isfinite(exponent):
-        raise RdbenchError(f"a Zipf exponent must be finite, got {exponent}")
+    m, exponent = whole(m, "a number of letters", 1), finite(exponent, "a Zipf exponent")
     weights = torch.arange(1, m + 1, dtype=torch.float64).pow(-exponent)
     return FiniteSource(f"Zipf({m}, {exponent:g})", _letters(m), weights / weights.sum())
 
 
 def uniform_letters(m: Number) -> FiniteSource:
     """m letters 0, ..., m - 1 with equal probabilities."""
-    m = _count(m)
+    m = whole(m, "a number of letters", 1)
     pmf = torch.full((m,), 1.0 / m, dtype=torch.float64)
     return FiniteSource(f"uniform on {m} letters", _letters(m), pmf)
 
 
 def random_table(n: Number, m: Number, seed: Number = 20240607) -> Float[Tensor, "n m"]:
     """Independent U[0, 1) distortions between n letters and m; the legacy generator is frozen."""
-    table = np.random.RandomState(whole(seed, "a seed")).random_sample((_count(n), _count(m)))
-    return torch.from_numpy(table)
+    size = tuple(whole(letters, "a number of letters", 1) for letters in (n, m))
+    return torch.from_numpy(np.random.RandomState(whole(seed, "a seed", 0)).random_sample(size))

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Generator, Tensor
 
-from rdbench.arrays import Number, array, converts, number, settle, whole
+from rdbench.arrays import Number, array, converts, number, positive, settle, whole
 from rdbench.sources.directional import log_sphere_area
 from rdbench.types import RdbenchError
 
@@ -139,17 +139,20 @@ class GaussianSource:
 
 def orthogonal(dim: Number, seed: Number = _ROTATION_SEED) -> Float[Tensor, "d d"]:
     """A Haar-distributed rotation from a seed: QR with the signs of the diagonal fixed."""
-    dim, seed = whole(dim, "a dimension"), whole(seed, "a seed")
-    if dim < 1 or seed < 0:
-        raise RdbenchError(f"a rotation needs a dimension >= 1 and a seed >= 0, got {dim}, {seed}")
+    dim, seed = whole(dim, "the dimension of a rotation", 1), whole(seed, "a seed", 0)
     q, r = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, dim)))
     return torch.from_numpy(q * np.sign(np.diag(r)))
 
 
+def rotation(dim: Number, seed: Number = _ROTATION_SEED) -> Float[Tensor, "d d"]:
+    """`orthogonal`, but never the reflection that it may be in one dimension."""
+    dim = whole(dim, "the dimension of a rotation", 1)
+    return orthogonal(dim, seed) if dim > 1 else torch.ones(1, 1, dtype=torch.float64)
+
+
 def scalar_gaussian(mean: Number = 0.0, std: Number = 1.0) -> GaussianSource:
     """N(mean, std^2)."""
-    mean, std = number(mean, "a mean"), number(std, "a standard deviation")
-    _require_positive(std)
+    mean, std = number(mean, "a mean"), positive(std, "a standard deviation")
     return GaussianSource(
         name=f"N({mean:g}, {std:g}^2)",
         mean=torch.tensor([mean], dtype=torch.float64),
@@ -194,19 +197,10 @@ def vector_gaussian(
     """
     if not isinstance(spectrum, str) or spectrum not in SPECTRA:
         raise RdbenchError(f"unknown spectrum {spectrum!r}; choose one of {', '.join(SPECTRA)}")
-    dim, mean = whole(dim, "a dimension"), number(mean, "a mean")
-    if dim < 1:
-        raise RdbenchError(f"a Gaussian vector needs a dimension of at least 1, got {dim}")
+    dim, mean = whole(dim, "the dimension of a Gaussian", 1), number(mean, "a mean")
     return GaussianSource(
-        name=f"N(0, Sigma), {spectrum}, d={dim}"
-        if mean == 0.0
-        else f"N({mean:g}, Sigma), {spectrum}, d={dim}",
+        name=f"N({mean + 0.0:g}, Sigma), {spectrum}, d={dim}",
         mean=torch.full((dim,), mean, dtype=torch.float64),
         stds=SPECTRA[spectrum](dim),
-        basis=orthogonal(dim, seed) if dim > 1 else torch.ones(1, 1, dtype=torch.float64),
+        basis=rotation(dim, seed),
     )
-
-
-def _require_positive(std: float) -> None:
-    if not (std > 0.0 and math.isfinite(std)):
-        raise RdbenchError(f"a standard deviation must be positive and finite, got {std}")

@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import converts, number, settle
-from rdbench.types import RdbenchError
+from rdbench.arrays import converts, finite, positive, settle
 
 
 @converts
@@ -26,12 +25,8 @@ class LaplacianSource:
     tail_index: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
-        loc, scale = (number(v, "a Laplacian's loc and scale") for v in (self.loc, self.scale))
-        settle(self, loc=loc, scale=scale)
-        if not math.isfinite(loc):
-            raise RdbenchError(f"a Laplacian's loc must be finite, got {loc}")
-        if not (self.scale > 0.0 and math.isfinite(self.scale)):
-            raise RdbenchError(f"a Laplacian's scale must be positive, got {self.scale}")
+        settle(self, loc=finite(self.loc, "a Laplacian's loc"))
+        settle(self, scale=positive(self.scale, "a Laplacian's scale"))
 
     @property
     def name(self) -> str:

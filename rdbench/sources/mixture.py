@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from rdbench.arrays import Array, Number, array, converts, number, probabilities, settle, whole
+from rdbench.arrays import Array, Number, array, converts, positive, probabilities, settle, whole
 from rdbench.sources.gaussian import orthogonal
 from rdbench.types import Encoder, RdbenchError
 
@@ -196,9 +196,7 @@ def isotropic_mixture(
     means: Array, std: Number = 1.0, name: str = "Gaussian mixture"
 ) -> GaussianMixture:
     """Equal weights and covariances std^2 I around the given means (k, d)."""
-    means, std = array(means, "the means of a mixture", 2), number(std, "a standard deviation")
-    if not (std > 0.0 and math.isfinite(std)):
-        raise RdbenchError(f"a standard deviation must be positive and finite, got {std}")
+    means, std = array(means, "the means of a mixture", 2), positive(std, "a standard deviation")
     size, dim = means.shape
     return GaussianMixture(
         weights=torch.full((size,), 1.0 / size, dtype=torch.float64),
@@ -223,9 +221,7 @@ def two_modes() -> GaussianMixture:
 
 def lifted_mixture(dim: Number) -> GaussianMixture:
     """The paper's three components in a rotated plane of R^dim, unit noise in every direction."""
-    dim = whole(dim, "a dimension")
-    if dim < 2:
-        raise RdbenchError(f"three components need a dimension of at least 2, got {dim}")
+    dim = whole(dim, "the dimension of three components", 2)
     plane = orthogonal(dim)[:, :2]
     return isotropic_mixture(paper_mixture().means @ plane.T, 1.0, f"three components in R^{dim}")
 
@@ -242,8 +238,6 @@ def eight_modes(dim: Number) -> GaussianMixture:
 
     Neighbours are 2.6 to 7.8 standard deviations apart: some modes overlap, some are isolated.
     """
-    dim = whole(dim, "a dimension")
-    if dim < 3:
-        raise RdbenchError(f"eight modes need a dimension of at least 3, got {dim}")
+    dim = whole(dim, "the dimension of eight modes", 3)
     means = torch.tensor(_EIGHT, dtype=torch.float64) @ orthogonal(dim)[:, :3].T
     return isotropic_mixture(means, 1.0, f"eight components in R^{dim}")

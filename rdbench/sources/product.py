@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.arrays import Number, array, converts, settle, whole
-from rdbench.sources.gaussian import orthogonal
+from rdbench.sources.gaussian import rotation
 from rdbench.types import HasDensity, HasTail, RdbenchError, Source
 
 
@@ -25,23 +25,16 @@ class ProductSource:
     basis: Float[Tensor, "d d"]
 
     def __post_init__(self) -> None:
-        try:
-            settle(self, marginals=tuple(self.marginals))
-        except TypeError:
-            raise RdbenchError("a product needs one scalar source per coordinate") from None
-        if not all(isinstance(m, Source) for m in self.marginals):
+        marginals = tuple(self.marginals) if isinstance(self.marginals, (tuple, list)) else ()
+        if not marginals or not all(isinstance(m, Source) and m.dim == 1 for m in marginals):
             raise RdbenchError("a product needs one scalar source per coordinate")
-        if not self.marginals or any(m.dim != 1 for m in self.marginals):
-            raise RdbenchError("a product needs one scalar source per coordinate")
-        if not all(isinstance(m, HasDensity) for m in self.marginals):
+        if not all(isinstance(m, HasDensity) for m in marginals):
             raise RdbenchError("a product needs coordinates with a density")
-        d = len(self.marginals)
-        eye = torch.eye(d, dtype=torch.float64)
-        settle(self, basis=array(self.basis, "the basis of a product", 2))
-        if self.basis.shape != (d, d) or not torch.allclose(
-            self.basis.T @ self.basis, eye, atol=1e-9
-        ):
+        basis = array(self.basis, "the basis of a product", 2)
+        eye = torch.eye(len(marginals), dtype=torch.float64)
+        if basis.shape != eye.shape or not torch.allclose(basis.T @ basis, eye, atol=1e-9):
             raise RdbenchError("the basis of a product must be an orthogonal matrix (d, d)")
+        settle(self, marginals=marginals, basis=basis)
 
     @property
     def dim(self) -> int:
@@ -85,8 +78,6 @@ class ProductSource:
 
 def rotated_product(marginal: Source, dim: Number, name: str = "") -> ProductSource:
     """``dim`` independent copies of one scalar source under the seeded rotation."""
-    dim = whole(dim, "a dimension")
-    if dim < 1:
-        raise RdbenchError(f"a product needs a dimension of at least 1, got {dim}")
-    basis = orthogonal(dim) if dim > 1 else torch.ones(1, 1, dtype=torch.float64)
-    return ProductSource(name or f"{marginal.name}^{dim}, rotated", (marginal,) * dim, basis)
+    dim = whole(dim, "the dimension of a product", 1)
+    name = name or f"{marginal.name}^{dim}, rotated"
+    return ProductSource(name, (marginal,) * dim, rotation(dim))

@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import converts, number, settle, whole
+from rdbench.arrays import converts, positive, settle, whole
 from rdbench.sources.directional import log_mean_exp_cosine
-from rdbench.types import RdbenchError
 
 
 @converts
@@ -26,8 +25,8 @@ class SphereSource:
     tail_index: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
-        settle(self, dim=whole(self.dim, "a dimension"), radius=number(self.radius, "a radius"))
-        _check(self.dim, self.radius)
+        settle(self, dim=whole(self.dim, "a sphere's dimension", 2))
+        settle(self, radius=positive(self.radius, "a sphere's radius"))
 
     @property
     def name(self) -> str:
@@ -51,11 +50,9 @@ class NoisySphereSource:
     tail_index: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
-        settle(self, dim=whole(self.dim, "a dimension"), radius=number(self.radius, "a radius"))
-        settle(self, noise=number(self.noise, "the noise"))
-        _check(self.dim, self.radius)
-        if not (self.noise > 0.0 and math.isfinite(self.noise)):
-            raise RdbenchError(f"the noise must be positive and finite, got {self.noise}")
+        settle(self, dim=whole(self.dim, "a sphere's dimension", 2))
+        settle(self, radius=positive(self.radius, "a sphere's radius"))
+        settle(self, noise=positive(self.noise, "a sphere's noise"))
 
     @property
     def name(self) -> str:
@@ -84,10 +81,3 @@ def _directions(n: int, dim: int, generator: Generator) -> Tensor:
     z = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
     out: Tensor = z / z.norm(dim=1, keepdim=True)
     return out
-
-
-def _check(dim: int, radius: float) -> None:
-    if dim < 2:
-        raise RdbenchError(f"a sphere needs a dimension of at least 2, got {dim}")
-    if not (radius > 0.0 and math.isfinite(radius)):
-        raise RdbenchError(f"a sphere's radius must be positive and finite, got {radius}")

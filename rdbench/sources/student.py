@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import converts, number, settle, whole
+from rdbench.arrays import converts, finite, positive, settle, whole
 from rdbench.sources.directional import log_sphere_area
-from rdbench.types import RdbenchError
 
 
 @converts
@@ -29,16 +28,10 @@ class StudentSource:
     loc: float = 0.0
 
     def __post_init__(self) -> None:
-        names = ("df", "scale", "loc")
-        settle(self, **{name: number(getattr(self, name), f"Student's {name}") for name in names})
-        settle(self, dim=whole(self.dim, "a dimension"))
-        for what, value in (("degrees of freedom", self.df), ("scale", self.scale)):
-            if not (value > 0.0 and math.isfinite(value)):
-                raise RdbenchError(f"Student's {what} must be positive and finite, got {value}")
-        if not math.isfinite(self.loc):
-            raise RdbenchError(f"Student's loc must be finite, got {self.loc}")
-        if self.dim < 1:
-            raise RdbenchError(f"Student's t needs a dimension of at least 1, got {self.dim}")
+        settle(self, df=positive(self.df, "Student's degrees of freedom"))
+        settle(self, dim=whole(self.dim, "the dimension of Student's t", 1))
+        settle(self, scale=positive(self.scale, "Student's scale"))
+        settle(self, loc=finite(self.loc, "Student's loc"))
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.arrays import converts, number, settle
+from rdbench.arrays import converts, finite, settle
 from rdbench.types import RdbenchError
 
 
@@ -26,10 +26,10 @@ class UniformSource:
     tail_index: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
-        lo, hi = (number(end, "an end of a uniform source") for end in (self.lo, self.hi))
+        lo, hi = (finite(end, "an end of a uniform source") for end in (self.lo, self.hi))
+        if not lo < hi:
+            raise RdbenchError(f"a uniform source needs lo < hi, got [{lo}, {hi}]")
         settle(self, lo=lo, hi=hi)
-        if not (math.isfinite(self.lo) and math.isfinite(self.hi) and self.lo < self.hi):
-            raise RdbenchError(f"a uniform source needs finite lo < hi, got [{self.lo}, {self.hi}]")
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ The decoder is linear and the encoder of the honest twin is p(z|x) itself, so th
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -126,14 +127,20 @@ def test_a_prior_with_state_or_a_false_tail_is_refused(encoder: Any, look: Any) 
     assert error > 100.0
 
 
+def _raises(x: Tensor, k: int, g: Generator) -> Tensor:
+    raise RuntimeError("broken")
+
+
 def test_where_the_audit_s_own_gaussians_do_no_encoder_is_needed(
-    encoder: Any, evaluate: Any
+    encoder: Any, evaluate: Any, error: Any
 ) -> None:
-    broken = encoder(lambda z, _: torch.full_like(z[..., 0], math.nan))
-    marginal = Pushforward(lambda z: z @ ROOT.T, DIM, None, broken)
-    found = evaluate(marginal, X, BETA, SIZES["default"])
-    assert "Gaussian" in found.method
-    assert "the encoder is left out" in found.note
+    nowhere = encoder(lambda z, _: torch.full_like(z[..., 0], math.nan))
+    for broken in (nowhere, dataclasses.replace(encoder(), sample=_raises)):
+        marginal = Pushforward(lambda z: z @ ROOT.T, DIM, None, broken)
+        found = evaluate(marginal, X, BETA, SIZES["default"])
+        assert "Gaussian" in found.method
+        assert "the encoder is left out" in found.note
+        assert error(found, Q, X, BETA) == pytest.approx(0, abs=0.01)
 
 
 def test_a_decoder_that_is_not_finite_is_refused(evaluate: Any) -> None:

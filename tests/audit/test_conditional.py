@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from rdbench.audit.conditional import ConditionalError, conditional_error
 from rdbench.distortions import Hamming, SquaredError
 from rdbench.references.gaussian import WaterFilling
 from rdbench.references.hamming import FiniteHamming
-from rdbench.references.shannon import TightShannonBound
+from rdbench.references.shannon import ShannonCurve, TightShannonBound
 from rdbench.sources.finite import bernoulli
 from rdbench.sources.gaussian import scalar_gaussian, vector_gaussian
 from rdbench.sources.mixture import isotropic_mixture, paper_mixture
@@ -191,7 +193,9 @@ def test_modes_are_counted_only_where_the_optimum_has_them() -> None:
     problem = Problem(source, SquaredError())
 
     class Stretched(TightShannonBound):
-        lowest_beta = 0.1
+        @cached_property
+        def curve(self) -> ShannonCurve:
+            return dataclasses.replace(super().curve, lowest_beta=0.1)
 
     reference = Stretched(source)
 

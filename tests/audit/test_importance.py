@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from rdbench.audit.bridge import offset
 from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.pilot import Candidate, choose
 from rdbench.audit.weighting import sampling_error
@@ -119,25 +118,6 @@ def test_a_sampler_of_one_mode_is_refused(evaluate: Any) -> None:
     one = Density(lambda n, g: q.sample(n, g).abs(), q.log_prob)
     with pytest.raises(ValueError, match="integrates to exp"):
         evaluate(one, q.means, 5.0)
-
-
-def test_the_mass_is_found_whatever_the_overlap() -> None:
-    p = isotropic_mixture(torch.zeros(1, 3).double())
-    g = isotropic_mixture(torch.full((1, 3), 0.8).double(), 1.3)
-    at_p, at_g = p.sample(20_000, Generator()), g.sample(20_000, Generator().manual_seed(1))
-    of_p, of_g = (p.log_prob(y) + 0.25 - g.log_prob(y) for y in (at_p, at_g))
-    value, se = offset(of_p, of_g[:, None], torch.ones(1, dtype=torch.float64))
-    assert se < 0.02
-    assert abs(value - 0.25) < 4.0 * se
-
-
-def test_a_broken_log_prob_leaves_the_plug_in(evaluate: Any, error: Any) -> None:
-    q = isotropic_mixture(torch.zeros(1, 2).double())
-    broken = Density(q.sample, lambda y: torch.full((len(y),), math.nan).double())
-    x = q.sample(50, Generator())
-    found = evaluate(broken, x, 1.0)
-    assert found.method.startswith("plug-in")
-    assert error(found, q, x, 1.0) == pytest.approx(0, abs=0.05)
 
 
 def test_choosing_on_other_draws_keeps_the_estimate_honest() -> None:

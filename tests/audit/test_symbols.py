@@ -15,8 +15,8 @@ from torch import Generator, Tensor
 from rdbench import registry
 from rdbench.audit import SIZES
 from rdbench.audit.averages import mean_of
-from rdbench.audit.symbols import BLOCKS, Symbols, draw_symbols
-from rdbench.distortions import AbsoluteError, SquaredError
+from rdbench.audit.symbols import BLOCKS, draw_symbols
+from rdbench.distortions import SquaredError
 from rdbench.references.gaussian import WaterFilling
 from rdbench.sources.finite import zipf
 from rdbench.sources.gaussian import scalar_gaussian, vector_gaussian
@@ -154,13 +154,6 @@ def test_sources_without_a_line_or_a_radius_are_drawn_plainly() -> None:
     finite = draw_symbols(Problem(zipf(5), SquaredError()), 200, Generator().manual_seed(7))
     assert finite.probabilities is not None
     assert len(finite.x) == 5
-
-
-def test_all_marginals_are_audited_on_the_same_symbols() -> None:
-    problem = Problem(scalar_gaussian(), AbsoluteError())
-    first, second = (draw_symbols(problem, 640, Generator().manual_seed(8)) for _ in range(2))
-    assert torch.equal(first.x, second.x)
-    assert isinstance(first, Symbols)
 
 
 def _t5() -> Any:

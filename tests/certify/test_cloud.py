@@ -14,7 +14,7 @@ from rdbench.certify.cloud import certify_cloud
 from rdbench.certify.cloud.bounds import bound_cloud
 from rdbench.certify.finite import certify_finite
 from rdbench.certify.plane import maximum as maximum_plane
-from rdbench.certify.plane.fields import OnGrid, Scattered
+from rdbench.certify.plane.fields import on_grid, scattered
 from rdbench.distortions import SquaredError
 from rdbench.references.certified import Certified
 from rdbench.sources.finite import FiniteSource
@@ -61,28 +61,20 @@ def test_a_fine_grid_of_reproductions_comes_close_from_above(beta):
     assert on_grid.lo - c.hi < beta * 2.0 * 0.01 / (2.0 * beta)
 
 
-def test_tolerances_nest():
-    rng = np.random.default_rng(4)
-    x, p = rng.standard_normal((60, 2)), rng.dirichlet(np.ones(60))
-    found = [certify_cloud(x, p, 3.0, tol) for tol in (1e-2, 1e-5, 1e-7)]
-    assert [c.reached for c in found] == [True] * 3
-    assert max(c.lo for c in found) <= min(c.hi for c in found)
-
-
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), beta=st.floats(0.1, 30.0))
 def test_the_maximum_is_never_below_a_dense_grid(seed, beta):
     rng = np.random.default_rng(seed)
     x, mass = 2.0 * rng.standard_normal((12, 2)), rng.exponential(size=12)
-    c = Scattered(x, mass, beta)
-    upper, found = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
+    c = scattered(x, mass, beta)
+    upper = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
     axes = [np.linspace(x[:, a].min(), x[:, a].max(), 700) for a in (0, 1)]
     dense = float(c(*axes).max())
     assert upper >= dense
     # Between two nodes of the grid c rises by a factor of at most exp(beta h^2 / 2).
     step = max(axis[1] - axis[0] for axis in axes)
-    assert found <= dense * np.exp(0.5 * beta * step**2) + 1e-9
-    assert upper - found <= 1e-6 * max(1.0, found)
+    most = dense * np.exp(0.5 * beta * step**2) + 1e-9
+    assert upper <= most + 1e-6 * max(1.0, most)
 
 
 def test_an_interpolant_that_is_too_coarse_is_caught(monkeypatch):
@@ -90,10 +82,10 @@ def test_an_interpolant_that_is_too_coarse_is_caught(monkeypatch):
     rng = np.random.default_rng(8)
     x, mass = 2.0 * rng.standard_normal((40, 2)), np.full(40, 1.0)
     beta = 4.0
-    c = Scattered(x, mass, beta)
+    c = scattered(x, mass, beta)
     axes = [np.linspace(x[:, a].min(), x[:, a].max(), 700) for a in (0, 1)]
-    right, _ = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
-    wrong, _ = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta / 400.0, 1e-7)
+    right = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta, 1e-7)
+    wrong = maximum_plane.maximum_plane(c, x.min(0), x.max(0), beta / 400.0, 1e-7)
     dense = float(c(*axes).max())
     assert right >= dense
     assert right - dense < 1e-3 * dense
@@ -107,7 +99,7 @@ def test_sums_on_a_grid_and_scattered_are_the_same():
     x = np.stack(np.meshgrid(first, second, indexing="ij"), -1).reshape(-1, 2)
     y = np.linspace(-2.0, 2.0, 9), np.linspace(-1.0, 1.0, 4)
     np.testing.assert_allclose(
-        OnGrid(first, second, mass, 1.7)(*y), Scattered(x, mass.ravel(), 1.7)(*y), rtol=1e-13
+        on_grid(first, second, mass, 1.7)(*y), scattered(x, mass.ravel(), 1.7)(*y), rtol=1e-13
     )
 
 
@@ -154,8 +146,6 @@ def test_bad_input():
         certify_cloud(np.array([[0.0], [np.nan]]), np.array([0.5, 0.5]), 1.0, 1e-6)
     with pytest.raises(ValueError, match="probabilities"):
         certify_cloud(np.zeros((2, 1)), np.array([0.5, 0.6]), 1.0, 1e-6)
-    with pytest.raises(ValueError, match="beta"):
-        bound_cloud(x, p, np.inf)
 
 
 def test_a_slope_that_needs_too_many_squares_is_refused_at_once():

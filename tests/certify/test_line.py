@@ -17,9 +17,7 @@ from rdbench.certify.line.weights import LineKernel
 from rdbench.certify.newton import newton_atoms
 from rdbench.inference.kernels import DenseKernel
 from rdbench.references.gaussian import WaterFilling
-from rdbench.references.shannon import TightShannonBound
 from rdbench.sources.gaussian import scalar_gaussian
-from rdbench.sources.mixture import two_modes
 
 MODES = d.mixture(np.array([0.5, 0.5]), np.array([-3.0, 3.0]), np.ones(2))
 STUDENT = d.student(5.0)
@@ -56,14 +54,6 @@ def test_gaussian_brackets_contain_water_filling(mean, std, beta):
     assert found.kind == "certified"
     assert found.weights.sum() == pytest.approx(1.0)
     assert abs(found.weights @ found.points[:, 0] - mean) < 1e-3 * std
-
-
-@pytest.mark.parametrize("beta", [0.5, 1.0, 10.0])
-def test_mixture_brackets_contain_the_tight_shannon_bound(beta):
-    truth = TightShannonBound(two_modes()).point(beta).lagrangian.mid
-    found = certify_line(MODES, beta, 1e-7)
-    assert found.lo - 1e-11 <= truth <= found.hi + 1e-11  # the entropy is rounded
-    assert found.reached
 
 
 @pytest.mark.parametrize(
@@ -108,24 +98,11 @@ def test_two_atoms_of_the_uniform_source_and_their_optimum():
     assert found.lo - 1e-12 <= f(a) <= found.hi + 1e-12
 
 
-def test_brackets_only_tighten_with_the_tolerance():
-    for density, beta in ((d.laplacian(), 0.5), (d.uniform(), 30.0), (MODES, 0.3)):
-        found = [certify_line(density, beta, t) for t in (1e-2, 1e-4, 1e-6, 1e-8)]
-        widths = [c.width for c in found]
-        assert widths == sorted(widths, reverse=True)
-        assert max(c.lo for c in found) <= min(c.hi for c in found)
-        assert widths[2] <= 1e-6
-
-
 def test_slopes_at_the_edge():
     assert certify_line(MODES, 0.0, 1e-7).width == 0.0
     tiny = certify_line(d.gaussian(100.0, 2.0), 1e-6, 1e-7)
     assert tiny.lo <= 4e-6 <= tiny.hi
     assert tiny.reached
-    with pytest.raises(ValueError, match="beta must be finite"):
-        certify_line(MODES, math.inf, 1e-7)
-    with pytest.raises(ValueError, match="tolerance must be positive"):
-        certify_line(MODES, 1.0, 0.0)
     with pytest.raises(ValueError, match="the limit of 5000"):
         certify_line(MODES, 1e6, 1e-7)
     with pytest.raises(ValueError, match="finite variance"):
@@ -282,7 +259,7 @@ def test_newton_finds_a_stationary_point_and_never_goes_up():
         return -p @ np.log(z)
 
     y0, w0 = rng.normal(size=(4, 2)), np.full(4, 0.25)
-    y, w, residual, _ = newton_atoms(x, p, 0.9, y0, w0, iterations=100, tolerance=1e-12)
+    y, w, residual = newton_atoms(x, p, 0.9, y0, w0, iterations=100, tolerance=1e-12)
     assert residual < 1e-12
     assert f(y, w) < f(y0, w0)
     assert w.sum() == pytest.approx(1.0)

@@ -84,13 +84,6 @@ def test_second_instance_finds_the_cache(monkeypatch: pytest.MonkeyPatch, cache:
         _table(tolerance=2e-9).point(2.0)
 
 
-def test_a_damaged_cache_is_solved_again(cache: Path) -> None:
-    first = _table().point(2.0)
-    for path in cache.rglob("*.json"):
-        path.write_text("{")
-    assert _table().point(2.0) == first
-
-
 @pytest.mark.parametrize(("beta", "tolerance"), [(3.0, 1e-9), (2.0, 1e-5)])
 def test_a_certificate_of_something_else_is_solved_again(beta: float, tolerance: float) -> None:
     """Whole files with the right key, of another slope or tolerance."""

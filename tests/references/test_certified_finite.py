@@ -47,19 +47,6 @@ def test_hamming_with_an_offset_has_the_same_rates(offset: float) -> None:
     assert moved.rate(offset + exact.point(0.0).distortion.mid).hi == 0.0
 
 
-def test_from_d_max_on_the_rate_is_zero() -> None:
-    """D_max = min_y E rho: known without a certificate."""
-    reference = Certified(Problem(bernoulli(0.3), Hamming(), [[0], [1]]), 1e-9)  # type: ignore[arg-type]
-    for d in (0.3, 0.31, 5.0):
-        assert (reference.rate(d).lo, reference.rate(d).hi) == (0.0, 0.0)
-    below = reference.rate(0.29)
-
-    def entropy(p: float) -> float:
-        return -p * math.log(p) - (1.0 - p) * math.log(1.0 - p)
-
-    assert below.lo - 1e-12 <= entropy(0.3) - entropy(0.29) <= below.hi + 1e-12
-
-
 def test_all_rates_of_a_straight_piece_have_one_slope() -> None:
     """Erasures: R(D) = (1 - D) log 2. The slope of every rate is log 2, the same float."""
     rho = TableDistortion([[0.0, INF, 1.0], [INF, 0.0, 1.0]])  # type: ignore[arg-type]
@@ -118,13 +105,13 @@ TABLE = [[0.0, 1.0, 2.0], [1.0, 0.0, 2.0]]
 @pytest.mark.parametrize(
     ("source", "table", "alphabet", "message"),
     [
-        (uniform_letters(3), TABLE, None, "2 rows, the source 3 letters|no letter"),
+        (uniform_letters(3), TABLE, None, "2 is not a letter of the table"),
         (uniform_letters(1), TABLE, None, "2 rows, the source 1 letters"),
         (uniform_letters(2), TABLE, [[0], [3]], "3 is not a letter of the table"),
         (uniform_letters(2), TABLE, [[0], [-1]], "-1 is not a letter"),
         (uniform_letters(2), TABLE, [[0.5], [1]], "0.5 is not a letter"),
         (uniform_letters(2), TABLE, [[0, 1], [1, 0]], r"points \(m, 1\)"),
-        (uniform_letters(2), TABLE, [], r"points \(m, 1\)"),
+        (uniform_letters(2), TABLE, [], r"the shape \(m, d\)"),
         (uniform_letters(2), TABLE, [[INF]], "finite"),
         (FiniteSource("x", [[0.5], [1]], [0.5, 0.5]), TABLE, None, "0.5 is not a letter"),  # type: ignore[arg-type]
         (FiniteSource("x", [[0, 0], [1, 1]], [0.5, 0.5]), TABLE, None, "scalar letters"),  # type: ignore[arg-type]

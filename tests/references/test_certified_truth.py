@@ -39,6 +39,7 @@ def _contains(bracket: Bracket, value: float, slack: float = 1e-12) -> bool:
         (WaterFilling(scalar_gaussian(3.0, 2.0)), None, 0.7, 1e-6),
         (TightShannonBound(two_modes()), None, 0.9, 1e-6),
         (TightShannonBound(paper_mixture()), None, 0.5, 1e-4),
+        (NoisySphere(NoisySphereSource(2, 1.0, 0.25)), None, 8.0, 1e-4),
         (NoisySphere(NoisySphereSource(6, 1.0, 0.4)), None, 4.0, 1e-3),
         (
             LaplacianAbsolute(LaplacianSource(3.0, 2.0)),

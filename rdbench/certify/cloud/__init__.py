@@ -6,15 +6,13 @@ the plane comes from ``maximum_plane``. In any dimension ``bound_cloud`` has rig
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.checks import check_probabilities, check_slope, rounding
-from rdbench.certify.plane.fields import Scattered, grid_peaks
+from rdbench.certify.plane.fields import grid_peaks, scattered
 from rdbench.certify.plane.maximum import check_squares, maximum_plane
 from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, solve_atoms, weigh
 
@@ -45,7 +43,6 @@ def certify_cloud(
         ValueError: d > 2, points that are not finite, bad probabilities, slope or tolerance; a
             slope whose maximum would need too many squares (``check_squares``).
     """
-    started = time.process_time()
     check_slope(beta, tolerance)
     p = check_probabilities(p, len(x))
     x = np.asarray(x, dtype=float)
@@ -67,8 +64,8 @@ def certify_cloud(
     log_z, rho = log_partition(flat, q, beta)
     f = -float(p @ log_z)
     if lo < 0.0:
-        c = Scattered(flat, p * np.exp(-log_z), beta)
-        upper, _ = maximum_plane(c, flat.min(0), flat.max(0), beta, 0.1 * tolerance)
+        c = scattered(flat, p * np.exp(-log_z), beta)
+        upper = maximum_plane(c, flat.min(0), flat.max(0), beta, 0.1 * tolerance)
         lo = f - float(np.log(upper))
     slack = rounding(f, 4.0 * beta * variance, terms=len(flat) + len(q.weights))
     width = f - lo + 2.0 * slack
@@ -82,7 +79,6 @@ def certify_cloud(
         kind="certified",
         tolerance=tolerance,
         reason="" if width <= tolerance else f"adding atoms ended at {width:.1e} nats",
-        cpu_s=time.process_time() - started,
     )
 
 
@@ -104,10 +100,10 @@ def _solve(x: ndarray, p: ndarray, beta: float, tolerance: float, extra: ndarray
     def peaks(q: AtomSet) -> tuple[ndarray, float]:
         mass = p * np.exp(-log_partition(x, q, beta)[0])
         return grid_peaks(
-            Scattered(x, mass, beta), x, mass, x.min(0), x.max(0), beta, 0.1 * tolerance
+            scattered(x, mass, beta), x, mass, x.min(0), x.max(0), beta, 0.1 * tolerance
         )
 
-    return solve_atoms(x, p, beta, q, peaks, 0.4 * tolerance, _ROUNDS)[0]
+    return solve_atoms(x, p, beta, q, peaks, 0.4 * tolerance, _ROUNDS)
 
 
 def _candidates(x: ndarray, unit: float) -> ndarray:

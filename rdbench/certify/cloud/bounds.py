@@ -13,7 +13,6 @@ section 8.
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -22,7 +21,8 @@ from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.checks import check_probabilities, check_slope, rounding
-from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, squared_distances, weigh
+from rdbench.certify.newton import squared_distances
+from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, weigh
 from rdbench.inference.finite import squarem
 from rdbench.inference.kernels import DenseKernel
 
@@ -55,7 +55,6 @@ def bound_cloud(
     Raises:
         ValueError: points that are not finite, bad probabilities, slope or tolerance.
     """
-    started = time.process_time()
     check_slope(beta, tolerance)
     p = check_probabilities(p, len(x))
     x = np.asarray(x, dtype=float)
@@ -83,7 +82,6 @@ def bound_cloud(
         kind="bounds",
         tolerance=tolerance,
         reason="" if hi - lo <= tolerance else "the lower bound uses distances alone",
-        cpu_s=time.process_time() - started,
     )
 
 
@@ -115,13 +113,11 @@ def _em_step(x: ndarray, p: ndarray, q: AtomSet, beta: float) -> AtomSet:
     return AtomSet(points, weights[used] / weights[used].sum())
 
 
-def nearest_point_bound(
-    x: Float[ndarray, "n d"], p: Float[ndarray, " n"], beta: float, radii: int = _RADII
-) -> float:
+def nearest_point_bound(x: Float[ndarray, "n d"], p: Float[ndarray, " n"], beta: float) -> float:
     """A lower bound of F* from distances between the points."""
     distance = np.sqrt(squared_distances(x, x))
     # y is rarely farther from its nearest point than half way to a typical one.
-    grid = np.linspace(0.0, 0.5 * float(np.median(distance)), radii)
+    grid = np.linspace(0.0, 0.5 * float(np.median(distance)), _RADII)
     rho = np.hstack([np.maximum(r, distance - r) ** 2 for r in grid])
     kernel = DenseKernel.build(rho, beta)
     found = squarem(kernel, p, tolerance=1e-4, iterations=_ITERATIONS)

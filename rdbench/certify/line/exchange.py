@@ -46,12 +46,6 @@ class _Nodes:
     hi: float
     beta: float
 
-    def weights(
-        self, points: Float[ndarray, " m"], start: Float[ndarray, " m"] | None
-    ) -> Float[ndarray, " m"]:
-        """The optimal weights on given points."""
-        return optimal_weights(self.x, self.p, self.beta, points, start)
-
     def peaks(self, atoms: LineAtoms, excess: float) -> Float[ndarray, " k"]:
         """Local maxima of c where it is above 1 + ``excess``."""
         log_z, _, _ = atoms.log_partition(self.x, self.beta)
@@ -110,7 +104,8 @@ def search(
     weights = None
     spacing = 1.0 / math.sqrt(2.0 * beta)
     for _ in range(_EXCHANGES):
-        atoms = _pruned(points, nodes.weights(points, weights))
+        weights = optimal_weights(nodes.x, nodes.p, beta, points, weights)
+        atoms = _pruned(points, weights)
         yield atoms
         new = _apart(nodes.peaks(atoms, 0.02 * tolerance), atoms.points, 1e-3 * spacing)
         if not len(new):
@@ -120,7 +115,7 @@ def search(
     if len(atoms.points) > _MOST_MOVED:
         return
     for _ in range(_POLISHES):
-        moved, weights, residual, _ = newton_atoms(
+        moved, weights, residual = newton_atoms(
             nodes.x[:, None], nodes.p, beta, atoms.points[:, None], atoms.weights,
             iterations=_MOVES, tolerance=1e-4 * tolerance,
         )  # fmt: skip
@@ -129,7 +124,8 @@ def search(
         new = _apart(nodes.peaks(atoms, 0.02 * tolerance), atoms.points, 0.1 * spacing)
         if len(new):
             points, start_weights = _joined(atoms, new)
-            weights = np.maximum(nodes.weights(points, start_weights), 1e-14)
+            found = optimal_weights(nodes.x, nodes.p, beta, points, start_weights)
+            weights = np.maximum(found, 1e-14)
             atoms = LineAtoms(points, weights / weights.sum())
         elif residual < 1e-3 * tolerance:
             return

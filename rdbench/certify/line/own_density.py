@@ -16,7 +16,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Generator
 
-from rdbench.certify.line.densities import LineDensity, Tail
+from rdbench.certify.line.densities import LineDensity, Tail, log_concave_tail
 from rdbench.certify.line.panels import Panels, layout
 from rdbench.types import HasLineDensity, LineTail, Source
 
@@ -107,11 +107,7 @@ def _tail(
         p = math.exp(at)
         if tail.kind == "log_concave":
             fall = (before - at) / (0.01 * scale)
-            if p == 0.0:
-                return Tail(0.0, 0.0, 0.0)
-            if not fall > 0.0:
-                return Tail(math.inf, math.inf, math.inf)
-            return Tail(p / fall, p / fall**2, 2.0 * p / fall**3)
+            return log_concave_tail(at, fall) if p > 0.0 else Tail(0.0, 0.0, 0.0)
         a, r = tail.power, abs(side * t + centre - tail.about)
         if not a > 3.0:
             return Tail(p * r / (a - 1.0), math.inf, math.inf)

@@ -13,7 +13,7 @@ width h the ellipse fits into the rectangle |Re z - centre| <= h (r + 1/r) / 2,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import pairwise
 from typing import cast
 
@@ -26,7 +26,7 @@ ELLIPSES = np.geomspace(1.2, 8.0, 10)
 """The ellipses that are tried; the bound of a panel is the least over them."""
 
 
-@lru_cache(maxsize=8)
+@cache
 def _rule(nodes: int) -> tuple[ndarray, ndarray]:
     t, w = np.polynomial.legendre.leggauss(nodes)
     return t, w
@@ -74,9 +74,9 @@ class Panels:
         half = self.half[:, None]
         return half * (ELLIPSES + 1.0 / ELLIPSES) / 2.0, half * (ELLIPSES - 1.0 / ELLIPSES) / 2.0
 
-    def log_error(self, log_modulus: Float[ndarray, "k r"], nodes: int = NODES) -> ndarray:
+    def log_error(self, log_modulus: Float[ndarray, "k r"]) -> ndarray:
         """Log of the error bound, by panel and ellipse, where log |f| <= ``log_modulus``."""
-        factor = np.log(64.0 / 15.0) - 2 * nodes * np.log(ELLIPSES) - np.log1p(-(ELLIPSES**-2.0))
+        factor = np.log(64.0 / 15.0) - 2 * NODES * np.log(ELLIPSES) - np.log1p(-(ELLIPSES**-2.0))
         return cast(ndarray, log_modulus + factor + np.log(self.half)[:, None])
 
 

@@ -25,7 +25,7 @@ from numpy import ndarray
 
 from rdbench.certify.line.atoms import LineAtoms
 from rdbench.certify.line.densities import LineDensity
-from rdbench.certify.line.panels import NODES, Panels
+from rdbench.certify.line.panels import Panels
 
 _ROUNDS = 14
 # Towards a singularity, which only bisection finds.
@@ -136,10 +136,6 @@ class LineQuadrature:
     log_p: Float[ndarray, " n"]
     log_z: Float[ndarray, " n"]
     square: Float[ndarray, " n"]
-
-    def by_panel(self, values: Float[ndarray, " n"]) -> Float[ndarray, " k"]:
-        """Sums over the nodes of every panel."""
-        return np.asarray(values.reshape(-1, NODES).sum(1))
 
 
 def refine(

@@ -81,7 +81,7 @@ class Constraint:
         lo = self.left - (span if self.kappas[0] else 0.0)
         hi = self.right + (span if self.kappas[1] else 0.0)
         mass = float(self.masses.sum())
-        top = maximum(interpolate(self, lo, hi, self.beta), tolerance).upper
+        top = maximum(interpolate(self, lo, hi, self.beta), tolerance)
         top = max(top, max(self.kappas) + math.exp(-(6.5**2)) * mass)
         # Interpolation enlarges what was left out by its Lebesgue constant, less than 8.
         slack = 8.0 * math.exp(-_REACH) * mass + EPS * (64.0 + len(self.nodes)) * top
@@ -205,7 +205,7 @@ def _candidates(
     root = math.sqrt(beta)
     edges = np.concatenate([q.panels.left, q.panels.right[-1:]])
     core, shannon, mass = (
-        np.concatenate([[0.0], np.cumsum(q.by_panel(v))])
+        np.concatenate([[0.0], np.cumsum(v.reshape(-1, NODES).sum(1))])
         for v in (-q.mass * q.log_z, q.mass * (slb - q.log_p), q.mass)
     )
     potential, entropy, of_mass = q.errors.potential, q.errors.entropy, q.errors.mass

@@ -7,7 +7,6 @@ docs/certificates.md, section 6, derives what is used here.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -19,7 +18,7 @@ from numpy import ndarray
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.checks import check_slope, rounding
 from rdbench.certify.plane.density import PlaneDensity
-from rdbench.certify.plane.fields import OnGrid, gaussians, grid_peaks
+from rdbench.certify.plane.fields import Field, axes_over, gaussians, grid_peaks, on_grid
 from rdbench.certify.plane.maximum import maximum_plane
 from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, solve_atoms, weigh
 
@@ -110,11 +109,10 @@ def certify_plane(
     Raises:
         ValueError: a bad slope or tolerance, or a slope or a density that needs too fine a grid.
     """
-    started = time.process_time()
     check_slope(beta, tolerance)
     if beta * density.second_moment <= 0.5 * tolerance:
         centre = density.centre[None]
-        return Certificate.of_one_point(centre, density.second_moment, beta, tolerance, started)
+        return Certificate.of_one_point(centre, density.second_moment, beta, tolerance)
     steps = np.minimum(density.steps, 0.35 / np.sqrt(2.0 * beta))
     _check_nodes(density, beta, 0.5 * steps)
     grid = _Grid.build(density, steps)
@@ -137,7 +135,6 @@ def certify_plane(
         tolerance=tolerance,
         quadrature=change + moved,
         reason="" if hi - lo <= tolerance else f"adding atoms ended at {hi - lo:.1e} nats",
-        cpu_s=time.process_time() - started,
     )
 
 
@@ -164,7 +161,7 @@ def _solve(
         return grid_peaks(c, x, mass, x.min(0), x.max(0), beta, 0.1 * tolerance)
 
     rounds = _ROUNDS if len(x) * len(q.weights) ** 2 < _MUCH_WORK else 1
-    return solve_atoms(x, p, beta, q, peaks, 0.3 * tolerance, rounds)[0]
+    return solve_atoms(x, p, beta, q, peaks, 0.3 * tolerance, rounds)
 
 
 def _tau(grid: _Grid, mass: float) -> float:
@@ -187,10 +184,10 @@ def _log_lambda(grid: _Grid, q: AtomSet, tau: float, beta: float) -> Float[ndarr
     return cast(ndarray, -np.log(grid.z(q, beta) + np.pi / beta * extra))
 
 
-def _field(grid: _Grid, q: AtomSet, tau: float, beta: float) -> OnGrid:
+def _field(grid: _Grid, q: AtomSet, tau: float, beta: float) -> Field:
     """c of that lambda."""
     mass = grid.p * np.exp(_log_lambda(grid, q, tau, beta))
-    return OnGrid(grid.first, grid.second, mass, beta)
+    return on_grid(grid.first, grid.second, mass, beta)
 
 
 def _upper(
@@ -227,10 +224,10 @@ def _lower(
         tau = _tau(grid, part * tolerance)
         expected = [float((g.p * _log_lambda(g, q, tau, beta)).sum()) for g in (grid, fine)]
         coarse, c = _field(grid, q, tau, beta), _field(fine, q, tau, beta)
-        if c(*_axes(density, beta, 1.0)).max() > _USELESS:
+        if c(*axes_over(density.lo, density.hi, beta, 1.0)).max() > _USELESS:
             continue
-        upper, _ = maximum_plane(c, density.lo, density.hi, beta, 0.02 * tolerance)
-        axes = _axes(density, beta, 2.0)
+        upper = maximum_plane(c, density.lo, density.hi, beta, 0.02 * tolerance)
+        axes = axes_over(density.lo, density.hi, beta, 2.0)
         values = c(*axes)
         # What changes far below the maximum does no harm.
         raised = float((values + 2.0 * np.abs(coarse(*axes) - values)).max() - values.max())
@@ -239,12 +236,3 @@ def _lower(
         if value - change > best - moved:
             best, moved = value, change
     return best, moved
-
-
-def _axes(density: PlaneDensity, beta: float, per_unit: float) -> tuple[ndarray, ndarray]:
-    """Coordinates over the box, so many to 1 / sqrt(2 beta)."""
-    counts = np.ceil((density.hi - density.lo) * np.sqrt(2.0 * beta) * per_unit).astype(int) + 2
-    return (
-        np.linspace(density.lo[0], density.hi[0], counts[0]),
-        np.linspace(density.lo[1], density.hi[1], counts[1]),
-    )

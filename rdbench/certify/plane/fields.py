@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -31,37 +30,41 @@ Field = Callable[[ndarray, ndarray], ndarray]
 """c on the product of first and second coordinates: (k1,), (k2,) -> (k1, k2)."""
 
 
-@dataclass(frozen=True)
-class Scattered:
-    """Masses at any points."""
+def scattered(x: Float[ndarray, "n 2"], mass: Float[ndarray, " n"], beta: float) -> Field:
+    """c of masses at any points."""
 
-    x: Float[ndarray, "n 2"]
-    mass: Float[ndarray, " n"]
-    beta: float
+    def c(first: ndarray, second: ndarray) -> ndarray:
+        left = gaussians(first, x[:, 0], beta) * mass
+        return cast(ndarray, left @ gaussians(second, x[:, 1], beta).T)
 
-    def __call__(
-        self, first: Float[ndarray, " k1"], second: Float[ndarray, " k2"]
-    ) -> Float[ndarray, "k1 k2"]:
-        """c on the product of the two coordinates."""
-        left = gaussians(first, self.x[:, 0], self.beta) * self.mass
-        return cast(ndarray, left @ gaussians(second, self.x[:, 1], self.beta).T)
+    return c
 
 
-@dataclass(frozen=True)
-class OnGrid:
-    """Masses (g1, g2) on a product grid: three small matrices instead of one sum per point."""
+def on_grid(
+    x1: Float[ndarray, " g1"], x2: Float[ndarray, " g2"], mass: Float[ndarray, "g1 g2"], beta: float
+) -> Field:
+    """c of masses on a product grid: three small matrices instead of one sum per point.
 
-    first: Float[ndarray, " g1"]
-    second: Float[ndarray, " g2"]
-    mass: Float[ndarray, "g1 g2"]
-    beta: float
+    Args:
+        x1: first coordinates (g1,).
+        x2: second coordinates (g2,).
+        mass: of the nodes (g1, g2).
+        beta: the slope, nats per unit of distortion.
+    """
 
-    def __call__(
-        self, first: Float[ndarray, " k1"], second: Float[ndarray, " k2"]
-    ) -> Float[ndarray, "k1 k2"]:
-        """c on the product of the two coordinates."""
-        left = gaussians(first, self.first, self.beta) @ self.mass
-        return cast(ndarray, left @ gaussians(second, self.second, self.beta).T)
+    def c(first: ndarray, second: ndarray) -> ndarray:
+        left = gaussians(first, x1, beta) @ mass
+        return cast(ndarray, left @ gaussians(second, x2, beta).T)
+
+    return c
+
+
+def axes_over(
+    lo: Float[ndarray, " 2"], hi: Float[ndarray, " 2"], beta: float, per_unit: float
+) -> tuple[Float[ndarray, " k1"], Float[ndarray, " k2"]]:
+    """Coordinates over a rectangle, so many to 1 / sqrt(2 beta)."""
+    counts = np.ceil((hi - lo) * np.sqrt(2.0 * beta) * per_unit).astype(int) + 2
+    return np.linspace(lo[0], hi[0], counts[0]), np.linspace(lo[1], hi[1], counts[1])
 
 
 def grid_peaks(
@@ -86,12 +89,7 @@ def grid_peaks(
         beta: the slope > 0.
         above: log c from which a maximum counts.
     """
-    axes = [
-        np.linspace(
-            lo[a], hi[a], int(np.ceil((hi[a] - lo[a]) * np.sqrt(2.0 * beta) * _PER_UNIT)) + 2
-        )
-        for a in (0, 1)
-    ]
+    axes = axes_over(lo, hi, beta, _PER_UNIT)
     values = np.concatenate(
         [c(axes[0][i : i + _ROWS], axes[1]) for i in range(0, len(axes[0]), _ROWS)]
     )

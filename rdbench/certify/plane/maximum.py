@@ -11,7 +11,7 @@ again. docs/certificates.md, section 6.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -30,7 +30,7 @@ _CHUNK = 2048
 _MOST_SQUARES = 50_000
 
 
-@lru_cache(maxsize=1)
+@cache
 def _tables() -> tuple[ndarray, ndarray, ndarray, ndarray, ndarray]:
     """Chebyshev points, values to coefficients, a fine grid, the two halves, k^2 (k^2 - 1) / 3."""
     points = np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
@@ -72,18 +72,15 @@ def maximum_plane(
     hi: Float[ndarray, " 2"],
     beta: float,
     tolerance: float,
-) -> tuple[float, float]:
-    """``(upper, found)``: sup c <= upper, provided that c is nowhere larger than in the rectangle.
-
-    ``found`` is the largest value met, up to the error of the interpolant; ``upper`` is within
-    about ``tolerance`` of it.
+) -> float:
+    """An upper bound of sup c, provided that c is nowhere larger than in the rectangle.
 
     Args:
         c: on products of coordinates.
         lo: the least corner of the rectangle (2,).
         hi: the largest.
         beta: the slope > 0.
-        tolerance: by how much ``upper`` may exceed the maximum, about.
+        tolerance: by how much the bound may exceed the maximum, about.
 
     Raises:
         ValueError: the rectangle needs too many squares (``check_squares``).
@@ -117,7 +114,7 @@ def maximum_plane(
         if split == _SPLITS - 1:
             upper = max(upper, float(bound.max()))
         squares = _quarter(squares[keep])
-    return max(upper, found) / (1.0 - plane_error()), found
+    return max(upper, found) / (1.0 - plane_error())
 
 
 def _bounds(squares: ndarray) -> tuple[ndarray, ndarray]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.certify.newton import newton_atoms
+from rdbench.certify.newton import newton_atoms, squared_distances
 from rdbench.inference.finite import interior_point
 from rdbench.inference.kernels import DenseKernel
 
@@ -24,14 +24,6 @@ class AtomSet(NamedTuple):
 
     points: ndarray
     weights: ndarray
-
-
-def squared_distances(x: Float[ndarray, "n d"], y: Float[ndarray, "m d"]) -> Float[ndarray, "n m"]:
-    """||x_i - y_j||^2, coordinate by coordinate."""
-    out = (x[:, :1] - y[:, 0]) ** 2
-    for axis in range(1, x.shape[1]):
-        out += (x[:, axis, None] - y[:, axis]) ** 2
-    return cast(ndarray, out)
 
 
 def log_partition(
@@ -90,7 +82,7 @@ def refine(
     """Newton on positions and weights, where that is affordable; coinciding atoms are merged."""
     n, d = x.shape
     if n * ((1 + d) * len(q.weights)) ** 2 <= _MOST_FOR_NEWTON:
-        points, weights, _, _ = newton_atoms(
+        points, weights, _ = newton_atoms(
             x, p, beta, q.points, q.weights, iterations=iterations, tolerance=1e-12
         )
         q = AtomSet(points, weights)
@@ -131,7 +123,7 @@ def solve_atoms(
     peaks: Peaks,
     target: float,
     rounds: int,
-) -> tuple[AtomSet, float]:
+) -> AtomSet:
     """Add atoms where c > 1, solve for the weights, polish; until log max c <= ``target``.
 
     Args:
@@ -145,13 +137,13 @@ def solve_atoms(
     """
     q = refine(x, p, start, beta, 12)
     new, excess = peaks(q)
-    best = q, excess
+    best, least = q, excess
     for index in range(rounds):
         if excess <= target or not len(new):
             break
         q = weigh(x, p, enter(q, new, beta), beta)
         q = refine(x, p, q, beta, 12 if index < 2 else 30)
         new, excess = peaks(q)
-        if excess < best[1]:
-            best = q, excess
+        if excess < least:
+            best, least = q, excess
     return best

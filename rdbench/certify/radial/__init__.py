@@ -6,7 +6,6 @@ it is a law of radii. docs/certificates.md, section 7, derives what is used here
 
 from __future__ import annotations
 
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -54,13 +53,12 @@ def certify_radial(
             many shells would be needed.
     """
     del start
-    started = time.process_time()
     check_slope(beta, tolerance)
     if not np.isfinite(density.second_moment):
         raise ValueError(f"{density.name} has no finite variance: F* of squared error is undefined")
     if beta * density.second_moment <= 0.5 * tolerance:
         centre = np.zeros((1, 1))
-        return Certificate.of_one_point(centre, density.second_moment, beta, tolerance, started)
+        return Certificate.of_one_point(centre, density.second_moment, beta, tolerance)
     end = end_of_range(density, beta, 1e-3 * tolerance)
     # 0 <= F* <= beta E S^2, all of q at the centre; F of the shells may be worse at small slopes.
     one = Shells(density.dim, np.zeros(1), np.ones(1))
@@ -103,7 +101,6 @@ def certify_radial(
         tolerance=tolerance,
         quadrature=lower.change + upper.change,
         reason="" if width <= tolerance else f"refining the shells ended at {width:.1e} nats",
-        cpu_s=time.process_time() - started,
     )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import betainc, gammaincc, gammaln
@@ -146,22 +145,13 @@ def noisy_sphere_density(dim: int, radius: float, noise: float) -> RadialDensity
 def radial_density(source: object) -> tuple[RadialDensity, Float[ndarray, " d"]] | None:
     """The radial density of a source and its centre; None where it is not isotropic."""
     if isinstance(source, StudentSource):
-        return (
-            student_density(source.df, source.dim, source.scale),
-            np.full(source.dim, float(source.loc)),
-        )
+        centre = np.full(source.dim, source.loc)
+        return student_density(source.df, source.dim, source.scale), centre
     if isinstance(source, NoisySphereSource):
-        return (
-            noisy_sphere_density(source.dim, source.radius, source.noise),
-            np.zeros(source.dim),
-        )
-    if isinstance(source, GaussianSource) and _isotropic(source.stds):
-        return (
-            gaussian_density(source.dim, float(source.stds[0])),
-            source.mean.double().cpu().numpy(),
-        )
+        centre = np.zeros(source.dim)
+        return noisy_sphere_density(source.dim, source.radius, source.noise), centre
+    if isinstance(source, GaussianSource):
+        stds, mean = source.stds.numpy(), source.mean.numpy()
+        if stds[0] > 0.0 and (stds == stds[0]).all():
+            return gaussian_density(source.dim, float(stds[0])), mean
     return None
-
-
-def _isotropic(stds: Float[torch.Tensor, " d"]) -> bool:
-    return bool(((stds == stds[0]) & (stds > 0.0)).all())

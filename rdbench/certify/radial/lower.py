@@ -99,17 +99,16 @@ def lower_bound(
         s, widths = panel_rule(edges, nodes_per_panel)
         expected.append(float(widths @ (np.exp(density.log_radial(s)) * weight.log(s))))
     inner = _split(np.append(edges[edges < weight.cut], weight.cut), density, beta)
-    fields = [_Field(weight, inner, k) for k in (order, 2 * order)]
-    first = fields[0].interpolant()
+    first, _ = _field(weight, inner, order)
     if not first.coefficients[0].max() < _USELESS:
         return -np.inf, 0.0
-    second = fields[1].interpolant()
+    second, missed = _field(weight, inner, 2 * order)
     # sum_k |a_k| bounds the difference of the interpolants everywhere.
     change = float(np.abs(first.coefficients - second.coefficients).sum(0).max())
-    upper = maximum(second, 0.05 * tolerance).upper
+    upper = maximum(second, 0.05 * tolerance)
     # Beyond the cut lambda p <= level / theta(cut); nodes and noise out of reach add ``missed``.
     most = float(np.exp(-log_ndtr((weight.cut - weight.outer) * np.sqrt(2.0 * beta))))
-    sup = max(upper, most) + fields[1].missed
+    sup = max(upper, most) + missed
     moved = abs(expected[1] - expected[0]) + change / sup
     return expected[1] + weight.beyond(end) - float(np.log(sup)), moved
 
@@ -123,24 +122,23 @@ def _split(edges: ndarray, density: RadialDensity, beta: float) -> ndarray:
     return np.concatenate(pieces)
 
 
-class _Field:
-    """c(r) = 1 + the integral of (lambda p - level) k(s, r) over the ball of radius ``cut``."""
+def _field(weight: DualWeight, edges: ndarray, order: int) -> tuple[Interpolant, float]:
+    """c(r) = 1 + the integral of (lambda p - level) k(s, r) over the ball of radius ``cut``.
 
-    def __init__(self, weight: DualWeight, edges: ndarray, order: int) -> None:
-        density = weight.density
-        s, widths = panel_rule(edges, order)
-        excess = weight.log(s) + density.log_density(s) - weight.level
-        surface = density.log_area + (density.dim - 1) * np.log(s)
-        difference = np.expm1(np.minimum(excess, 700.0))
-        with np.errstate(divide="ignore"):
-            log_mass = np.log(widths) + surface + weight.level + np.log(np.abs(difference))
-        self._sum = RadialWeight(density.dim, weight.beta, s, log_mass, np.sign(difference))
-        self._end = weight.cut + REACH / np.sqrt(weight.beta)
-        # Noise leaves the reach to either side or across with a probability of at most
-        # 3 exp(-REACH^2); where lambda p is far above its level, k <= exp(-REACH^2) is the bound.
-        heap = log_mass[excess > _HEAP]
-        total = float(np.exp(min(heap.max(), 600.0)) * len(heap)) if len(heap) else 0.0
-        self.missed = (3.0 * float(np.exp(_HEAP)) + total) * float(np.exp(-(REACH**2)))
-
-    def interpolant(self) -> Interpolant:
-        return interpolate(lambda r: 1.0 + self._sum.value(r), 0.0, self._end, self._sum.beta)
+    And what nodes and noise out of reach may add to it.
+    """
+    density, beta = weight.density, weight.beta
+    s, widths = panel_rule(edges, order)
+    excess = weight.log(s) + density.log_density(s) - weight.level
+    surface = density.log_area + (density.dim - 1) * np.log(s)
+    difference = np.expm1(np.minimum(excess, 700.0))
+    with np.errstate(divide="ignore"):
+        log_mass = np.log(widths) + surface + weight.level + np.log(np.abs(difference))
+    c = RadialWeight(density.dim, beta, s, log_mass, np.sign(difference))
+    # Noise leaves the reach to either side or across with a probability of at most
+    # 3 exp(-REACH^2); where lambda p is far above its level, k <= exp(-REACH^2) is the bound.
+    heap = log_mass[excess > _HEAP]
+    total = float(np.exp(min(heap.max(), 600.0)) * len(heap)) if len(heap) else 0.0
+    missed = (3.0 * float(np.exp(_HEAP)) + total) * float(np.exp(-(REACH**2)))
+    end = weight.cut + REACH / np.sqrt(beta)
+    return interpolate(lambda r: 1.0 + c.value(r), 0.0, end, beta), missed
