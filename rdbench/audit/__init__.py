@@ -121,15 +121,16 @@ def _evaluate(
     x, probabilities, weights = symbols.x, symbols.probabilities, symbols.weights
     if problem.alphabet is not None:
         _check_alphabet(marginal, problem.alphabet)
-    if isinstance(marginal, Pushforward) and symbols.stratified:
+    if isinstance(marginal, Pushforward) and weights is not None:
         # Each costs many decoded draws, and strata leave little of the spread between symbols.
-        x = x[: symbols.block * (BLOCKS // 2)]
+        kept = symbols.block * (BLOCKS // 2)
+        x, weights = x[:kept], weights[:kept]
     if isinstance(marginal, Atoms):
         return atoms(marginal, distortion, x, probabilities, beta, size.kernel_evaluations)
     if isinstance(marginal, Density):
-        return density(marginal, distortion, x, probabilities, beta, size, generator)
+        return density(marginal, distortion, x, probabilities, beta, size, generator, weights)
     if isinstance(marginal, Pushforward):
-        return pushforward(marginal, distortion, x, probabilities, beta, size, generator)
+        return pushforward(marginal, distortion, x, probabilities, beta, size, generator, weights)
     if probabilities is None and distortion.name in _SMOOTH:
         if x.shape[1] <= _QUADRATURE_DIM:
             return quadrature(channel, marginal, distortion, x, generator, weights)

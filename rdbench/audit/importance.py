@@ -76,6 +76,8 @@ class _Problem:
     x: Float[Tensor, "n d"]
     probabilities: Float[Tensor, " n"] | None
     size: AuditSize
+    weights: Float[Tensor, " n"] | None = None
+    """Of the symbols, where they were drawn in strata."""
 
     @property
     def draws(self) -> int:
@@ -85,7 +87,10 @@ class _Problem:
     def plug_in(self, x: Tensor, probabilities: Tensor | None, generator: Generator) -> Evaluation:
         """The plug-in on these symbols."""
         draws = self.sample(self.size.plug_in_draws, generator)
-        return plug_in(draws, self.distortion, x, probabilities, self.beta, exact_draws=True)
+        weights = self.weights if x is self.x else None
+        return plug_in(
+            draws, self.distortion, x, probabilities, self.beta, exact_draws=True, weights=weights
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +188,7 @@ def density(
     beta: float,
     size: AuditSize,
     generator: Generator,
+    weights: Float[Tensor, " n"] | None = None,
 ) -> Evaluation:
     """Plug-in or importance sampling, whichever a pilot on other draws finds lower.
 
@@ -194,6 +200,7 @@ def density(
         beta: the slope, nats per unit of distortion.
         size: how much work may be done.
         generator: of all draws.
+        weights: of the symbols, where they were drawn in strata.
 
     Raises:
         ValueError: ``log_prob`` is not the log density of the draws of ``sample``, or gives
@@ -201,7 +208,7 @@ def density(
     """
     sample = functools.partial(_finite_draws, marginal)
     log_prob = Watched(marginal.log_prob, "log_prob")
-    problem = _Problem(sample, log_prob, distortion, beta, x, probabilities, size)
+    problem = _Problem(sample, log_prob, distortion, beta, x, probabilities, size, weights)
     if log_noise_mass(distortion, beta, x.shape[1]) is None:
         return problem.plug_in(x, probabilities, generator)
     found, notes = None, []

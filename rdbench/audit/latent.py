@@ -80,6 +80,8 @@ class _Problem:
     x: Float[Tensor, "n d"]
     probabilities: Float[Tensor, " n"] | None
     size: AuditSize
+    weights: Float[Tensor, " n"] | None = None
+    """Of the symbols, where they were drawn in strata."""
 
     def sample_latent(self, n: int, generator: Generator) -> Float[Tensor, "n l"]:
         """n draws of the prior."""
@@ -88,7 +90,10 @@ class _Problem:
     def plug_in(self, x: Tensor, probabilities: Tensor | None, generator: Generator) -> Evaluation:
         """The plug-in on these symbols."""
         draws = self.decode(self.sample_latent(self.size.plug_in_draws, generator))
-        return plug_in(draws, self.distortion, x, probabilities, self.beta, exact_draws=True)
+        weights = self.weights if x is self.x else None
+        return plug_in(
+            draws, self.distortion, x, probabilities, self.beta, exact_draws=True, weights=weights
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +220,7 @@ def pushforward(
     beta: float,
     size: AuditSize,
     generator: Generator,
+    weights: Float[Tensor, " n"] | None = None,
 ) -> Evaluation:
     """Plug-in or latent importance sampling, whichever a pilot on other draws finds lowest.
 
@@ -226,6 +232,7 @@ def pushforward(
         beta: the slope, nats per unit of distortion.
         size: how much work may be done.
         generator: of all draws.
+        weights: of the symbols, where they were drawn in strata.
 
     Raises:
         ValueError: the prior's ``log_prob`` is not the log density of its draws, ``decode`` gives
@@ -236,7 +243,9 @@ def pushforward(
         None if marginal.prior is None else Watched(marginal.prior.log_prob, "the prior's log_prob")
     )
     log_prior = prior or (lambda z: marginal.log_prior(z).double())
-    problem = _Problem(marginal, log_prior, decode, distortion, beta, x, probabilities, size)
+    problem = _Problem(
+        marginal, log_prior, decode, distortion, beta, x, probabilities, size, weights
+    )
     mass, note = _mass_of_prior(marginal, prior, generator)
     if mass is None:
         # An offset of the prior's log_prob would be an offset of F.

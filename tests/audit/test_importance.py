@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -10,16 +11,20 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from rdbench.audit import SIZES
 from rdbench.audit.evaluation import Evaluation
+from rdbench.audit.importance import density
 from rdbench.audit.pilot import Candidate, choose
+from rdbench.audit.symbols import draw_symbols
 from rdbench.audit.weighting import sampling_error
-from rdbench.distortions import AbsoluteError
+from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.references.hamming import FiniteHamming
 from rdbench.sources.finite import FiniteSource
 from rdbench.sources.gaussian import vector_gaussian
 from rdbench.sources.laplacian import LaplacianSource
 from rdbench.sources.mixture import GaussianMixture, eight_modes, isotropic_mixture
-from rdbench.types import Density
+from rdbench.sources.student import StudentSource
+from rdbench.types import Density, Problem
 
 
 def _gaussian(variances: Tensor, basis: Tensor) -> GaussianMixture:
@@ -181,3 +186,22 @@ def test_of_a_finite_source_the_draws_are_what_is_uncertain() -> None:
         errors.append(sampling_error(1.0 / share.square().sum(1), 64, p))
     assert float(np.mean(errors)) == pytest.approx(float(np.std(totals)), rel=0.15)
     assert sampling_error(torch.ones(40).double(), 16, None) == 0.0
+
+
+def test_the_error_that_symbols_share_heeds_their_weights() -> None:
+    """The plug-in's standard error is the scatter of its mean over the same symbols, in strata."""
+    source, generator = StudentSource(5.0, 1), Generator().manual_seed(11)
+    symbols = draw_symbols(Problem(source, SquaredError()), 2000, generator)
+    weights = symbols.weights
+    assert weights is not None
+    size = dataclasses.replace(SIZES["quick"], plug_in_draws=1000)
+    # Without a usable log density nothing but the plug-in is left.
+    q = Density(source.sample, lambda y: torch.full((len(y),), math.nan, dtype=torch.float64))
+    each = [
+        density(q, SquaredError(), symbols.x, None, 0.3, size, generator, weights)
+        for _ in range(40)
+    ]
+    assert all("plug-in" in one.method for one in each)
+    means = torch.stack([(weights * one.potential).mean() for one in each])
+    told = float(np.median([one.common_se for one in each]))
+    assert 0.7 < told / float(means.std()) < 1.4
