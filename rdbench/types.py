@@ -552,12 +552,29 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where the fit of one slope began: a reproduction marginal, and what it is called.
+
+    ``name`` is read in tables: ``N(m, C)``, ``draws of the source``, ``fitted mixture``. With warm
+    starts along the ladder it is the start of the whole fit, as it would be at this slope.
+    """
+
+    marginal: Marginal
+    name: str
+
+
+@dataclass(frozen=True)
 class TestChannel:
     """One estimate at slope beta: the reproduction marginal q, p(y|x), and what is claimed.
 
     Every estimator is scored by F(q), whatever its loss was. ``sample_conditional(x, k, g)``
     draws (n, k, d) of p(y|x); ``boltzmann`` means p(y|x) is proportional to
     q(y) exp(-beta rho(x, y)) (the paper, Lemma 1), ``encoder`` a density of its own.
+
+    ``q_is`` names the family of q in a few words (``energy network``, ``product of atoms``); empty,
+    it is the kind of ``marginal``. The audit takes F of ``start``, too, where there is one, and
+    the row says what was gained over it; a channel whose ``marginal`` is that of its ``start``
+    has learned nothing, and its row says so.
     """
 
     __test__ = False  # not a test class, whatever pytest makes of the name
@@ -569,6 +586,13 @@ class TestChannel:
     conditional_kind: ConditionalKind = "boltzmann"
     status: Literal["ok", "not_converged"] = "ok"
     reason: str = ""
+    q_is: str = ""
+    start: Start | None = None
+
+    @property
+    def is_start(self) -> bool:
+        """Whether q is where the fit began."""
+        return self.start is not None and self.start.marginal is self.marginal
 
 
 @dataclass(frozen=True)
