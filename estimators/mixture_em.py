@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -26,7 +26,16 @@ from rdbench.fitting import NO_CLAIM, Progress, Task, check_settings, not_seeded
 from rdbench.inference.components import Choice, choose_observed
 from rdbench.inference.reproduction import fit_observed, gaussian, moments, pooled, raised
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Claim, Density, EstimatorInfo, Monitor, Refusal, TestChannel, View
+from rdbench.types import (
+    Claim,
+    Density,
+    EstimatorInfo,
+    Monitor,
+    Refusal,
+    Start,
+    TestChannel,
+    View,
+)
 
 _MOST_NUMBERS = 1 << 25  # of the draws that are kept for EM
 _MOST_TERMS = 5_000_000  # components times draws: EM takes an exponential for each
@@ -89,10 +98,14 @@ class MixtureEM:
     def _fit(self, task: Task) -> Iterator[TestChannel]:
         _, held_out_draws, claim_draws = self._sizes(task.monitor.effort)
         go_on = Progress(task.monitor)
-        observed = gaussian(moments(task.warm), self._least(task.betas[0]))
+        one = observed = gaussian(moments(task.warm), self._least(task.betas[0]))
+
+        def channel(beta: float, x: Float[Tensor, "n d"] | None) -> TestChannel:
+            start = Start(self._channel(task, one, beta, None).marginal, "one Gaussian")
+            return replace(self._channel(task, observed, beta, x), start=start)
 
         def channels() -> list[TestChannel]:
-            return [self._channel(task, observed, beta, None) for beta in task.betas]
+            return [channel(beta, None) for beta in task.betas]
 
         task.monitor.checkpoint(channels)
         held_out = task.draws.held_out(held_out_draws)
@@ -112,7 +125,7 @@ class MixtureEM:
             if go_on() and (rung == 0 or float(observed.variances.min()) < least):
                 observed = climb(observed, least)
                 task.monitor.checkpoint(channels)
-            yield self._channel(task, observed, beta, claimed_on)
+            yield channel(beta, claimed_on)
 
     def _climber(
         self, task: Task, choice: Choice, go_on: Progress
@@ -161,7 +174,7 @@ class MixtureEM:
             return q.sample_conditional(x, k, beta, g)
 
         marginal = Density(q.sample, q.log_prob, q.proposal(beta))
-        return TestChannel(beta, marginal, claim, sample_conditional)
+        return TestChannel(beta, marginal, claim, sample_conditional, q_is="mixture")
 
 
 ESTIMATOR = MixtureEM

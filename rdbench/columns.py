@@ -119,6 +119,13 @@ POINT = (
            "`distortion_value`", "as rho"),
     Column("gap_common_se", "point", "number", "the standard error of `gap` that all blocks share: "
            "log Z, draws of q", "nats"),
+    Column("q_is", "point", "text", "the family of q; `its start` where the fit moved nothing",
+           label="q is"),
+    Column("started_from", "point", "text", "the reproduction marginal that the fit began from"),
+    Column("gain", "point", "number", "F(start) − F(q), on the same symbols", "nats",
+           label="gain over start"),
+    Column("gain_lo", "point", "number", "lower end of its 95% interval", "nats"),
+    Column("gain_hi", "point", "number", "upper end of its 95% interval", "nats"),
     Column("conditional_kind", "point", "text", "`boltzmann` or `encoder`"),
     Column("conditional_error", "point", "number", "energy distance of p(y\\|x) to the optimal "
            "one, relative to the spread of that", "fraction"),

@@ -745,5 +745,10 @@ class Audited:
     conditional_floor: float = math.nan
     mode_mass_error: float = math.nan
     """The largest error of the mass that the conditional gives to a mode, over the modes."""
+    gain: float = math.nan
+    """F(start) - F(q) on the same symbols, with its 95% interval; NaN where no start is given, or
+    an end of the interval is not known."""
+    gain_lo: float = math.nan
+    gain_hi: float = math.nan
     accepted: bool = True
     """False where the method's acceptance test failed: there is no estimate, only the bracket."""

@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 from rdbench.audit.annealed import annealed
 from rdbench.audit.conditional import conditional_error
 from rdbench.audit.evaluation import Evaluation
+from rdbench.audit.gain import UNKNOWN, Gain, gain_of
 from rdbench.audit.importance import density
 from rdbench.audit.latent import pushforward
 from rdbench.audit.quadrature import quadrature
@@ -90,14 +91,35 @@ def audit(
         gap = audited(protocol, reference, symbols, channel.beta).gap
         result = dataclasses.replace(result, gap_paper_protocol=gap, n_paper_protocol=n)
     found = conditional_error(channel, problem, reference, size, generator)
+    gain = _gain_over_start(channel, evaluation, problem, symbols, size, generator)
     return dataclasses.replace(
         result,
+        gain=gain.value,
+        gain_lo=gain.lo,
+        gain_hi=gain.hi,
         conditional_error=found.error,
         conditional_lo=found.lo,
         conditional_hi=found.hi,
         conditional_floor=found.floor,
         mode_mass_error=found.mode_mass,
     )
+
+
+def _gain_over_start(
+    channel: TestChannel,
+    evaluation: Evaluation,
+    problem: Problem,
+    symbols: Symbols,
+    size: AuditSize,
+    generator: Generator,
+) -> Gain:
+    """F(start) - F(q); the start is evaluated last, so that it moves none of the other draws."""
+    if channel.start is None:
+        return UNKNOWN
+    if channel.is_start:
+        return Gain(0.0, 0.0, 0.0)
+    begun = dataclasses.replace(channel, marginal=channel.start.marginal, start=None)
+    return gain_of(_evaluate(begun, problem, symbols, size, generator), evaluation, symbols)
 
 
 def _check_alphabet(marginal: Marginal, alphabet: Float[Tensor, "m d"]) -> None:

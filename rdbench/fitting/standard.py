@@ -157,9 +157,14 @@ def mapped_back(channel: TestChannel, scaling: Scaling) -> TestChannel:
     def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
         return backward(inner(forward(x), k, g))
 
+    q, start = _marginal(channel.marginal, scaling), channel.start
+    if start is not None:
+        began = q if channel.is_start else _marginal(start.marginal, scaling)
+        start = replace(start, marginal=began)
     return replace(
         channel,
-        marginal=_marginal(channel.marginal, scaling),
+        marginal=q,
+        start=start,
         claim=replace(claim, distortion=scaling.distortion(claim.distortion)),
         sample_conditional=sample_conditional,
     )

@@ -13,14 +13,21 @@ from matplotlib.lines import Line2D
 from numpy import ndarray
 
 from rdbench.report.curves import CEILING_LINE, draw_curve, protocol_ceiling
-from rdbench.report.gaps import PROTOCOL_LINE, draw_gaps, shared_scale, shows_protocol
+from rdbench.report.gaps import (
+    PROTOCOL_LINE,
+    draw_gaps,
+    over_curve,
+    shared_scale,
+    shows_protocol,
+)
 from rdbench.report.scales import Axis
-from rdbench.report.scores import SCORED
+from rdbench.report.scores import SCORED, is_start
 from rdbench.report.series import Panel, Sources, by_suite, panels_of
 from rdbench.report.style import (
     BAND_ALPHA,
     NOTE_COLOUR,
     SMALL,
+    START_COLOUR,
     TRUTH_COLOUR,
     Look,
     SeriesStyle,
@@ -51,10 +58,8 @@ def save_run_figures(
 ) -> list[Path]:
     """Draw every suite of ``records``: a PNG and an SVG each, named after suite and variant.
 
-    Above, the audited points (D, R) over the true curve with its bracket, and where it crosses the
-    panel the rate log N that the paper's protocol cannot exceed; below, the gap with its 95%
-    interval against the true rate. Points without a gap are marked and counted, and points
-    far above the curve sit at the edge of the axis.
+    Above, R - R(D) against the true rate: how far the audited point (D, R) lies over the curve;
+    below, the gap F(q) - F*, both with 95% intervals. Points without a gap are marked and counted.
 
     Args:
         records: finished cells.
@@ -80,7 +85,7 @@ def save_run_figures(
             for page, shown in enumerate(pages, start=1):
                 stem = file_stem(suite, (variants or {}).get(suite, ""))
                 stem += f"-{page}" if page > 1 else ""
-                figure = run_figure(shown, looks, units, title=suite)
+                figure = run_figure(shown, looks, units, title=suite, over_truth=True)
                 saved += save(figure, out_dir, stem, RUN_FORMATS)
     return saved
 
@@ -116,6 +121,8 @@ def run_figure(
     title: str,
     width: float | None = None,
     note: str = "",
+    *,
+    over_truth: bool = False,
 ) -> Figure:
     """One picture of several cases, to be made within ``house_style``.
 
@@ -126,6 +133,7 @@ def run_figure(
         title: what the cases belong to.
         width: of a printed page in inches; None for a screen.
         note: a line above the legend; nothing where empty.
+        over_truth: R - R(D) instead of the curves themselves, on which all who are right coincide.
     """
     across = columns_for(len(panels))
     blocks = -(-len(panels) // across)
@@ -133,18 +141,19 @@ def run_figure(
     figure = new_figure(*size)
     grid = figure.subplots(2 * blocks, across, squeeze=False)
     axis = shared_scale(panels)
+    above = shared_scale([over_curve(panel) for panel in panels]) if over_truth else None
     for index in range(blocks * across):
         row, column = 2 * (index // across), index % across
         pair = grid[row : row + 2, column]
         if index < len(panels):
             panel = panels[index]
-            draw_case(pair, panel, styles, axis, units, first=column == 0)
+            draw_case(pair, panel, styles, axis, units, first=column == 0, above=above)
             pair[0].set_title(f"{panel.case} (d = {panel.dim})")
         else:
             for axes in pair:
                 axes.set_axis_off()
     figure.suptitle(title)
-    add_legend(figure, *legend_entries(panels, styles), note)
+    add_legend(figure, *legend_entries(panels, styles, curves=not over_truth), note)
     return figure
 
 
@@ -156,8 +165,9 @@ def draw_case(
     units: str,
     *,
     first: bool,
+    above: Axis | None = None,
 ) -> None:
-    """The curve of a case above, its gap below.
+    """The curve of a case above, or R - R(D); its gap below.
 
     Args:
         pair: the two axes.
@@ -166,15 +176,21 @@ def draw_case(
         axis: the gap axis that the cases of the figure share.
         units: ``nats`` or ``bits``.
         first: whether it is the first of its row, which alone has labels on the left.
+        above: the shared axis of R - R(D), to draw that instead of the curve.
     """
-    above, below = pair
+    upper, lower = pair
     scale = nats_per(units)
-    draw_curve(above, panel, styles, scale, units)
-    draw_gaps(below, panel, styles, axis, scale, units)
+    if above is None:
+        draw_curve(upper, panel, styles, scale, units)
+    else:
+        draw_gaps(upper, over_curve(panel), styles, above, scale, units, notes=False)
+        upper.set(xlabel="", ylabel=f"R - R(D) ({units})")
+        upper.tick_params(labelleft=first)
+    draw_gaps(lower, panel, styles, axis, scale, units)
     if not first:
-        above.set_ylabel("")
-        below.set_ylabel("")
-        below.tick_params(labelleft=False)
+        upper.set_ylabel("")
+        lower.set_ylabel("")
+        lower.tick_params(labelleft=False)
 
 
 def add_legend(
@@ -204,7 +220,11 @@ def columns_for(panels: int) -> int:
 
 
 def legend_entries(
-    panels: Sequence[Panel], styles: Mapping[str, SeriesStyle], *, series: bool = True
+    panels: Sequence[Panel],
+    styles: Mapping[str, SeriesStyle],
+    *,
+    series: bool = True,
+    curves: bool = True,
 ) -> tuple[list[Line2D], list[str]]:
     """Handles and names of what ``panels`` show.
 
@@ -212,9 +232,10 @@ def legend_entries(
         panels: the cases.
         styles: the looks of the series, by label.
         series: whether the series are part of it.
+        curves: whether R(D) itself is shown.
     """
     handles, names = [Line2D([], [], color=TRUTH_COLOUR, linewidth=1.4)], ["truth"]
-    if any(panel.line.bands for panel in panels):
+    if curves and any(panel.line.bands for panel in panels):
         handles.append(Line2D([], [], color=TRUTH_COLOUR, alpha=BAND_ALPHA, linewidth=6.0))
         names.append("truth, between bounds")
     for label in sorted({one.label for panel in panels for one in panel.series} if series else ()):
@@ -224,6 +245,9 @@ def legend_entries(
             Line2D([], [], color=style.colour, marker=style.marker, markerfacecolor=style.face,
                    linestyle=style.line, linewidth=0.9)
         )  # fmt: skip
+    if any(is_start(point) for panel in panels for point in panel.points):
+        handles.append(Line2D([], [], color=START_COLOUR, marker="o", linestyle="none"))
+        names.append("q is its start")
     if {point.status for panel in panels for point in panel.points} - set(SCORED):
         handles.append(
             Line2D([], [], color=NOTE_COLOUR, marker="x", linestyle="none", markersize=4.5)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from matplotlib import rcParams
 from matplotlib.axes import Axes
@@ -17,9 +18,9 @@ from matplotlib.transforms import offset_copy
 from rdbench.report.curves import CEILING_LINE
 from rdbench.report.protocol import summarise_protocol
 from rdbench.report.scales import Axis, gap_scale, rate_axis
-from rdbench.report.scores import SCORED, abscissa, drawn_gap, ends, is_scored
+from rdbench.report.scores import SCORED, abscissa, drawn_gap, ends, is_scored, is_start
 from rdbench.report.series import Panel, Series, joined, missing
-from rdbench.report.style import NOTE_COLOUR, NOTE_SIZE, TRUTH_COLOUR, SeriesStyle
+from rdbench.report.style import NOTE_COLOUR, NOTE_SIZE, START_COLOUR, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.ticks import MOST_TICKS, decades, power_label, tick_logarithmically
 from rdbench.run.records import PointRecord
 
@@ -45,6 +46,22 @@ def shared_scale(panels: Sequence[Panel]) -> Axis:
     lines = (sum(len(missing(one)) for one in panel.series) for panel in panels)
     axis = gap_scale([point for panel in panels for point in panel.points])
     return replace(axis, notes=min(max(lines, default=0), MOST_NOTES))
+
+
+def over_curve(panel: Panel) -> Panel:
+    """The case with R - R(D) in the place of the gap: how far points (D, R) lie over the curve."""
+
+    def lifted(point: PointRecord) -> PointRecord:
+        return msgspec.structs.replace(
+            point,
+            gap=point.rate_error,
+            gap_lo=point.rate_error_lo,
+            gap_hi=point.rate_error_hi,
+            gap_paper_protocol=None,
+        )
+
+    series = (replace(s, points=tuple(map(lifted, s.points))) for s in panel.series)
+    return replace(panel, series=tuple(series))
 
 
 def draw_gaps(
@@ -174,10 +191,14 @@ def _draw_series(
             _draw_interval(axes, at, point, scale, alpha=0.75, **look)
         means = [(rate / scale, gap / scale) for rate, gap in joined(series.points)]
         axes.plot(*zip(*means, strict=True), linestyle=style.line, linewidth=0.7, alpha=0.5, **look)
-        axes.plot(
-            [at for at, _, _ in scored], [gap for _, _, gap in scored], linestyle="none",
-            marker=style.marker, markeredgewidth=0.9, markerfacecolor=style.face, **look,
-        )  # fmt: skip
+        for begun in (False, True):  # a start is no result of the method: it is grey
+            group = [(at, gap) for at, point, gap in scored if is_start(point) is begun]
+            colours = {"color": START_COLOUR} if begun else {"markerfacecolor": style.face}
+            if group:
+                axes.plot(
+                    *zip(*group, strict=True), linestyle="none", marker=style.marker,
+                    markeredgewidth=0.9, **(look | colours),
+                )  # fmt: skip
     for at, point in placed:
         if point.status in SCORED and point.gap is None and point.gap_hi is not None:
             # The audit only knows a bracket: a line without a marker.

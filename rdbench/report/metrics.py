@@ -24,6 +24,7 @@ from rdbench.report.scores import (
     is_scored,
     is_upper,
     mean,
+    mean_gain,
     mean_gap,
     median_gap,
     shown_mean,
@@ -86,6 +87,7 @@ METRICS: Mapping[str, Metric] = {
     "claimed_rate": _of("claimed_rate"),
     "claimed_distortion": _of("claimed_distortion"),
     "claimed_lagrangian": Metric("point", "nats", _claimed_lagrangian),
+    "gain": _of("gain", ends=("gain_lo", "gain_hi")),
     "conditional_error": _of("conditional_error"),
     "mode_mass_error": _of("mode_mass_error"),
     "ess": _of("ess"),
@@ -136,6 +138,10 @@ def reduce(metric: str, members: Sequence[tuple[CellRecord, PointRecord | None]]
             return Reduced((worst.gap, worst.lo, worst.hi), len(scored), mark)
         case "good_to":
             return _least_good([record for record, _ in members])
+        case "gain":
+            known = [point for point in points if point.status in SCORED and point.gain is not None]
+            gain = mean_gain(known)
+            return Reduced((gain.mean, gain.lo, gain.hi), len(known))
         case "rate_error":
             return _mean_rate_error([point for point in scored if has_rate_error(point)])
         case "lagrangian":

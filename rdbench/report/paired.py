@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtrit
 
-from rdbench.report.scores import SCORED, half_truth, shown_gap
+from rdbench.report.scores import SCORED, half_truth, is_start, shown_gap
 from rdbench.run.records import CellRecord, PointRecord
 
 Z95 = 1.959963984540054
@@ -150,11 +150,13 @@ def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
     gap that is only bounded from above the bound counts. A leader has one everywhere, too, and is
     not significantly worse than the best: the paired interval of the difference reaches zero. Nor
     is it worse than one that has a gap at some slopes only, on those slopes. Audited values are
-    compared: what is only bounded from above may be better than it looks.
+    compared: what is only bounded from above may be better than it looks. Points whose q is where
+    the fit began are left out.
 
     Returns:
         None where fewer than two have a gap, or none has one at every slope.
     """
+    entrants = {key: _without_starts(one) for key, one in entrants.items()}
     playing = {
         key: one for key, one in entrants.items() if any(_is_known(p) for _, p in one.members)
     }
@@ -182,6 +184,12 @@ def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
         and not any(_is_worse(difference(playing[key].members, one.members)) for one in partial)
     )
     return Standing(best, behind, frozenset(leaders))
+
+
+def _without_starts(one: Entrant) -> Entrant:
+    """The points whose q the fit has moved: a start is no result of the method, and has no rank."""
+    moved = tuple((record, point) for record, point in one.members if not is_start(point))
+    return replace(one, members=moved, whole=one.whole and len(moved) == len(one.members))
 
 
 def _is_worse(found: Difference | None) -> bool:

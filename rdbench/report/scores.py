@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, median
 
-from rdbench.run.records import CellRecord, PointRecord
+from rdbench.run.records import ITS_START, CellRecord, PointRecord
 
 SCORED = ("ok", "not_converged")
 """The statuses whose numbers count: a fit that was cut short is shown, not averaged."""
@@ -128,6 +128,21 @@ def mean_gap(scored: Sequence[PointRecord]) -> Interval:
         lo=mean_of_all(None if point.side == "upper" else point.gap_lo for point in scored),
         hi=mean_of_all(point.gap_hi for point in scored),
     )
+
+
+def mean_gain(points: Iterable[PointRecord]) -> Interval:
+    """The mean of F(start) - F(q) over the points that have one, its interval as of `mean_gap`."""
+    known = [point for point in points if point.gain is not None]
+    return Interval(
+        mean=mean(point.gain for point in known),
+        lo=mean_of_all(point.gain_lo for point in known),
+        hi=mean_of_all(point.gain_hi for point in known),
+    )
+
+
+def is_start(point: PointRecord) -> bool:
+    """Whether q is where the fit began: such a point is no result of the method."""
+    return point.q_is == ITS_START
 
 
 def shown_mean(gap: Interval, *, upper: bool) -> float | None:

@@ -123,6 +123,15 @@ SECTIONS = (
         lambda found: bool(found.claims.verdicts),
     ),
     Section(
+        "What q is, and its gain F(start) - F(q) [95%] in {units} per symbol",
+        (
+            Shown("q is", lambda found, _: ", ".join(found.q_is), 0),
+            Shown("gain over start", lambda found, scale: _interval(found.gain, scale), 1),
+            Shown("started from", lambda found, _: ", ".join(found.started_from) or "-", 2),
+        ),
+        lambda found: bool(found.q_is),
+    ),
+    Section(
         "Error of p(y|x), as a fraction of the spread of the optimal one",
         (
             Shown("error", _conditional("error"), 0),

@@ -39,6 +39,8 @@ TRUTH_COLOUR = "black"
 BAND_ALPHA = 0.18
 """Of the bracket around the truth."""
 NOTE_COLOUR = "#555555"
+START_COLOUR = "#9a9a9a"
+"""Of points whose q is where the fit began."""
 NOTE_SIZE = "small"
 """Of what is written within a panel, relative to the base size: five sixths of it."""
 

@@ -6,6 +6,7 @@ Gaps are in nats here; the tables convert. Points that give no gap are counted, 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from rdbench.report.scores import (
     half_truth,
     is_scored,
     mean,
+    mean_gain,
     mean_gap,
     mean_of_all,
     median_gap,
@@ -87,6 +89,11 @@ class Summary:
     claims: ClaimSummary
     protocol: Protocol | None
     conditional: Conditional | None
+    q_is: tuple[str, ...]
+    """The families of q, the most frequent first, counted where there are several."""
+    started_from: tuple[str, ...]
+    gain: Interval
+    """F(start) - F(q), the mean over the points that have one."""
     cpu_s: float | None
     """Of the fit, mean over the cells (a cell is one ladder)."""
 
@@ -123,8 +130,17 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
         claims=summarise_claims(answered),
         protocol=summarise_protocol(point for _, point in answered),
         conditional=summarise_conditionals(point for _, point in answered),
+        q_is=_families(point for _, point in answered),
+        started_from=tuple(dict.fromkeys(p.started_from for _, p in answered if p.started_from)),
+        gain=mean_gain(point for _, point in answered),
         cpu_s=mean(record.cost.cpu_s for record in records),
     )
+
+
+def _families(points: Iterable[PointRecord]) -> tuple[str, ...]:
+    found = Counter(point.q_is for point in points if point.q_is).most_common()
+    total = sum(count for _, count in found)
+    return tuple(name if count == total else f"{name} {count}/{total}" for name, count in found)
 
 
 # --------------------------------------------------------------------------------------------

@@ -12,16 +12,20 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from rdbench.types import Density, Encoder, Energy, Pushforward, TestChannel
+from rdbench.types import Density, Encoder, Energy, Pushforward, Start, TestChannel
 
 
 def guarded(channel: TestChannel, stream: Generator) -> TestChannel:
     """The same channel, whose callables get copies of tensors and draw from ``stream``."""
+    copies: dict[int, Any] = {}
 
     def guard(value: Any) -> Any:
-        if isinstance(value, (TestChannel, Density, Encoder, Energy, Pushforward)):
-            fields = {f.name: guard(getattr(value, f.name)) for f in dataclasses.fields(value)}
-            return dataclasses.replace(value, **fields)
+        if isinstance(value, (TestChannel, Start, Density, Encoder, Energy, Pushforward)):
+            # One object stays one: a channel is known as its start by that.
+            if id(value) not in copies:
+                fields = {f.name: guard(getattr(value, f.name)) for f in dataclasses.fields(value)}
+                copies[id(value)] = dataclasses.replace(value, **fields)
+            return copies[id(value)]
         if not callable(value):
             return value
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import msgspec
 
-from rdbench.run.records import PointRecord
-from rdbench.types import Audited, Case, OutOfRange, Status, TestChannel
+from rdbench.run.records import ITS_START, PointRecord
+from rdbench.types import (
+    Atoms,
+    Audited,
+    Case,
+    Density,
+    Energy,
+    OutOfRange,
+    Pushforward,
+    Status,
+    TestChannel,
+)
 
 
 def number(value: float | None) -> float | None:
@@ -56,9 +67,18 @@ def claimed(row: PointRecord, channel: TestChannel) -> PointRecord:
         claimed_distortion=number(channel.claim.distortion),
         claimed_side=channel.claim.side,
         conditional_kind=channel.conditional_kind,
+        q_is=ITS_START if channel.is_start else channel.q_is or _KINDS[type(channel.marginal)],
+        started_from=None if channel.start is None else channel.start.name,
     )
 
 
+_KINDS: Mapping[type, str] = {
+    Atoms: "atoms",
+    Density: "density",
+    Energy: "energy",
+    Pushforward: "generator",
+}
+"""What q is where the estimator does not say."""
 _AUDITED = frozenset(PointRecord.__struct_fields__) & {f.name for f in fields(Audited)} - {"beta"}
 """The fields that a record takes from the audit under the same name."""
 
@@ -82,11 +102,9 @@ def audited(row: PointRecord, found: Audited, audit_s: float) -> PointRecord:
 
 def fault_of(channel: Any) -> str:
     """The fault in the form of a channel, in words; empty where there is none."""
-    from rdbench.types import Atoms, Density, Energy, Pushforward
-
     if channel.status not in ("ok", "not_converged"):
         return f"its status is {channel.status!r}, not ok or not_converged"
-    if not isinstance(channel.marginal, (Atoms, Density, Energy, Pushforward)):
+    if type(channel.marginal) not in _KINDS:
         return (
             f"its marginal is a {type(channel.marginal).__name__}, "
             "not Atoms, Density, Energy or Pushforward"

@@ -12,13 +12,17 @@ import msgspec
 
 from rdbench.outcomes import Status
 
-SCHEMA = 3
+SCHEMA = 4
 OLDEST = 1
 """Records from this schema on are read: each later one only added fields that may be absent.
 
 2 added ``draws`` to the points; 3 the intervals of R, D and R - R(D), and the block means of the
-gap.
+gap; 4 what q is, where its fit began, and the gain over that.
 """
+
+
+ITS_START = "its start"
+"""What q is where the fit has moved nothing."""
 
 
 class Draws(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +52,8 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     claimed_rate: float | None = None
     claimed_distortion: float | None = None
     claimed_side: str | None = None
+    q_is: str | None = None
+    started_from: str | None = None
     # what the audit finds
     rate: float | None = None
     distortion: float | None = None
@@ -73,6 +79,9 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     conditional_hi: float | None = None
     conditional_floor: float | None = None
     mode_mass_error: float | None = None
+    gain: float | None = None
+    gain_lo: float | None = None
+    gain_hi: float | None = None
     audit_s: float | None = None
     draws: Draws | None = None
     # the truth: F*(beta), R*, D*

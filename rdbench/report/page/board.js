@@ -91,6 +91,19 @@ function boardColumns(axis) {
       cell: (r) => rates(r.worst?.rate, 3),
     },
     {
+      title: "q is",
+      text: true,
+      hint: "the family of q; the points whose q is where the fit began have no rank",
+      sort: (r) => r.q_is.join(", "),
+      cell: (r) => r.q_is.join(", ") || ABSENT,
+    },
+    {
+      title: "gain over start",
+      hint: "mean of F(start) − F(q), with its 95% interval; sorted by its lower end",
+      sort: (r) => r.gain.lo,
+      cell: (r) => interval(r.gain.lo, r.gain.hi, 3),
+    },
+    {
       title: "side",
       text: true,
       hint: "of what the interval is",

@@ -24,9 +24,9 @@ from rdbench.report.page.standings import leaderboard
 from rdbench.report.scales import gap_axis
 from rdbench.report.scores import SCORED, abscissa, shown_gap
 from rdbench.report.series import Panel, Sources, by_suite, panels_of, series_labels, state
-from rdbench.report.style import Look, series_styles
+from rdbench.report.style import START_COLOUR, Look, series_styles
 from rdbench.report.summary import troubles
-from rdbench.run.records import CellRecord, PointRecord, TracePoint
+from rdbench.run.records import ITS_START, CellRecord, PointRecord, TracePoint
 
 LONGEST_TRACEBACK = 12_000
 """Characters; of a longer one the page shows both ends."""
@@ -86,6 +86,7 @@ def page_data(
         "series": [
             {"estimator": name, "label": label, **asdict(styles[label])} for name, label in labels
         ],
+        "start": {"name": ITS_START, "colour": START_COLOUR},
         "cases": cases,
         "rows": rows,
         "boards": _board_axes(cases, rows),

@@ -83,7 +83,7 @@ function drawCurve(members, one) {
               })
             : [
                 crossBars(plot, i, look),
-                mark(look, plot.X(point.distortion[i]), plot.Y(rate), size),
+                mark(lookAt(i, look), plot.X(point.distortion[i]), plot.Y(rate), size),
               ],
         ),
       );

@@ -39,7 +39,7 @@ function drawGaps(members, one) {
             cell,
             tell(i),
             bar(plot, at, spread(i), point.side[i] === "upper", look.colour),
-            mark(look, at, plot.Y(inUnits(drawnGap(i))), 3.6),
+            mark(lookAt(i, look), at, plot.Y(inUnits(drawnGap(i))), 3.6),
           ),
         );
       } else if (answered(i) && point.gap_hi[i] !== null) {

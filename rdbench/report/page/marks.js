@@ -34,6 +34,10 @@ function shapeOf(name) {
   return [SHAPES[name] ?? SHAPES.o, 0];
 }
 
+// A point whose q is where its fit began is no result of the method: it is grey.
+const lookAt = (i, look) =>
+  point.q_is[i] === DATA.start.name ? { ...look, colour: DATA.start.colour } : look;
+
 function mark(look, x, y, size) {
   const [path, turn] = shapeOf(look.marker);
   const open = look.marker === "+" || look.marker === "x";

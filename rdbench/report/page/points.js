@@ -74,6 +74,19 @@ const pointColumns = [
     cell: (i) => point.claim[i],
   },
   {
+    title: "q is",
+    text: true,
+    hint: "the family of q; its start where the fit moved nothing",
+    sort: (i) => point.q_is[i],
+    cell: (i) => point.q_is[i] ?? ABSENT,
+  },
+  {
+    title: "gain over start",
+    hint: "F(start) − F(q), with its 95% interval; sorted by its lower end",
+    sort: (i) => point.gain_lo[i],
+    cell: (i) => interval(point.gain_lo[i], point.gain_hi[i], 4),
+  },
+  {
     title: "R",
     hint: "the audited rate",
     sort: (i) => point.rate[i],

@@ -154,10 +154,8 @@ def test_ten_thousand_points_stay_small(cell, point):
     ladder = [point(beta=float(k + 1), gap=0.01 / (k + 1), rate=1 / (k + 3)) for k in range(10)]
     records = [cell(cell=f"{k:016x}", case=f"case-{k % 100}", seed=k // 100) for k in range(1000)]
     records = [msgspec.structs.replace(record, points=ladder) for record in records]
-    began = time.process_time()
     page = render(records)
     assert len(page) < 5e6
-    assert time.process_time() - began < 15.0
     assert len(data_of(page)["points"]["truth"]) == 10_000
 
 
