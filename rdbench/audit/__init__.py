@@ -1,9 +1,9 @@
 """One evaluator for every channel, on draws that no estimator has seen.
 
-``audit`` picks the method by the kind of the reproduction marginal: exact sums for atoms,
-quadrature for energies in d <= 2 and annealed importance sampling with an acceptance test above,
-importance sampling or the plug-in of the paper's Appendix A for densities and pushforwards,
-whichever a pilot on separate draws finds lower.
+``audit`` picks the method by the kind of the reproduction marginal: exact sums for atoms and (under
+squared error) products, quadrature for energies in d <= 2 and annealed importance sampling with an
+acceptance test above, importance sampling or the plug-in of the paper's Appendix A for densities
+and pushforwards, whichever a pilot on separate draws finds lower.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rdbench.audit.latent import pushforward
 from rdbench.audit.quadrature import quadrature
 from rdbench.audit.scoring import audited
 from rdbench.audit.size import SIZES, AuditSize
-from rdbench.audit.sums import atoms, plug_in
+from rdbench.audit.sums import atoms, plug_in, product
 from rdbench.audit.symbols import BLOCKS, Symbols, draw_symbols
 from rdbench.types import (
     Atoms,
@@ -33,6 +33,7 @@ from rdbench.types import (
     Energy,
     Marginal,
     Problem,
+    Product,
     Pushforward,
     Reference,
     TestChannel,
@@ -149,18 +150,21 @@ def _evaluate(
         x, weights = x[:kept], weights[:kept]
     if isinstance(marginal, Atoms):
         return atoms(marginal, distortion, x, probabilities, beta, size.kernel_evaluations)
+    if isinstance(marginal, Product) and distortion.name == "squared_error":
+        return product(marginal, x, probabilities, beta, size.kernel_evaluations)
     if isinstance(marginal, Density):
         return density(marginal, distortion, x, probabilities, beta, size, generator, weights)
     if isinstance(marginal, Pushforward):
         return pushforward(marginal, distortion, x, probabilities, beta, size, generator, weights)
-    if probabilities is None and distortion.name in _SMOOTH:
+    exact = isinstance(marginal, Product)
+    if isinstance(marginal, Energy) and probabilities is None and distortion.name in _SMOOTH:
         if x.shape[1] <= _QUADRATURE_DIM:
             return quadrature(channel, marginal, distortion, x, generator, weights)
         if distortion.name == "squared_error":
             return annealed(channel, marginal, x, size, generator, weights)
     draws = marginal.sample(size.plug_in_draws, generator).detach().double()
     evaluation = plug_in(
-        draws, distortion, x, probabilities, beta, exact_draws=False, weights=weights
+        draws, distortion, x, probabilities, beta, exact_draws=exact, weights=weights
     )
     if evaluation.ess * len(draws) < _PLUG_IN_MIN_DRAWS:
         # Too high in expectation, and by an unknown amount: no lower end.

@@ -1,4 +1,4 @@
-"""Evaluation by sums over points: exact for atoms, the plug-in estimate for draws of q."""
+"""Evaluation by sums over points: exact for atoms and products, the plug-in for draws of q."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from rdbench.audit.evaluation import Evaluation
 from rdbench.inference.plug_in import blocks, mean_distortion, tilt
-from rdbench.types import Atoms, Distortion
+from rdbench.inference.product import exact_sums, fault_of_product
+from rdbench.types import Atoms, Distortion, Product
 
 
 def atoms(
@@ -52,6 +53,40 @@ def atoms(
         potential=torch.cat(potential),
         distortion=torch.cat(distortions),
         method="exact sum over atoms",
+        side="exact",
+    )
+
+
+def product(
+    marginal: Product,
+    x: Float[Tensor, "n d"],
+    probabilities: Float[Tensor, " n"] | None,
+    beta: float,
+    kernel_evaluations: float,
+) -> Evaluation:
+    """f(x) = -sum_k log Z_k(x) over the factors of q, exactly, under squared error.
+
+    Everything is summed here, of the points and weights of q. Fewer fresh symbols are used where
+    there are many, as for `atoms`.
+
+    Args:
+        marginal: q, whose weights have to sum to one and whose axes have to be orthonormal.
+        x: the symbols (n, d).
+        probabilities: their exact weights, where the source is finite.
+        beta: the slope, nats per unit of distortion.
+        kernel_evaluations: the most pairs of a fresh symbol and a point of a factor.
+    """
+    fault = fault_of_product(marginal, x.shape[1])
+    if fault:
+        raise ValueError(fault)
+    if probabilities is None:
+        points = sum(len(factor.points) for factor in marginal.factors)
+        x = x[: max(256, int(kernel_evaluations / points))]
+    log_z, distortion = exact_sums(marginal, x, beta)
+    return Evaluation(
+        potential=-log_z,
+        distortion=distortion,
+        method="exact sums over the factors of a product",
         side="exact",
     )
 

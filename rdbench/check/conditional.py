@@ -19,11 +19,11 @@ from rdbench.check.findings import Outcome, judged, skipped
 from rdbench.check.invariance import BASE
 from rdbench.check.problems import Probe
 from rdbench.outcomes import in_words
-from rdbench.types import Atoms, Density, Marginal, Pushforward, TestChannel
+from rdbench.types import Atoms, Density, Marginal, Product, Pushforward, TestChannel
 
 _SYMBOLS, _EACH = 200, 32
 _NODES = {1: 8001, 2: 161}  # along each axis, by the dimension
-_PUSHED = 20_000  # draws that stand for a pushforward
+_PUSHED = 20_000  # draws that stand for a pushforward or a product
 _SPLITS = 8
 _SIGMAS = 6.0
 _SLACK = 0.1  # of the width of p(y|x): what a few Metropolis steps may leave
@@ -101,7 +101,7 @@ def _boltzmann(channel: TestChannel, probe: Probe) -> str:
     }
     logits = log_weights - channel.beta * pairwise
     chances = torch.softmax(logits, 1)
-    pushed = isinstance(channel.marginal, Pushforward)
+    pushed = isinstance(channel.marginal, (Pushforward, Product))
     for name, values in of_nodes.items():
         mean = (chances * values).sum(1)
         variance = ((chances * values.square()).sum(1) - mean.square()).clamp(min=0.0)
@@ -128,10 +128,10 @@ def _rho(probe: Probe, x: Float[Tensor, "n d"], y: Float[Tensor, "n k d"]) -> Fl
 def _nodes(
     marginal: Marginal, x: Float[Tensor, "n d"]
 ) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
-    """Points and log weights that stand for q: atoms, draws of a pushforward, a grid of others."""
+    """Points and log weights that stand for q: atoms, exact draws, a grid of all others."""
     if isinstance(marginal, Atoms):
         return marginal.points.double(), marginal.log_weights.double()
-    if isinstance(marginal, Pushforward):
+    if isinstance(marginal, (Pushforward, Product)):
         points = marginal.sample(_PUSHED, stream("conditional", "q")).detach().double()
         return points, torch.full((len(points),), -math.log(len(points)), dtype=torch.float64)
     draws = torch.cat([x, marginal.sample(2000, stream("conditional", "q")).detach().double()])

@@ -11,8 +11,19 @@ from torch import Tensor
 
 from rdbench.check.attempts import stream
 from rdbench.check.problems import Probe
+from rdbench.inference.product import fault_of_product
 from rdbench.outcomes import in_words
-from rdbench.types import Atoms, Claim, Density, Encoder, Energy, Pushforward, TestChannel
+from rdbench.types import (
+    Atoms,
+    Claim,
+    Density,
+    Encoder,
+    Energy,
+    Marginal,
+    Product,
+    Pushforward,
+    TestChannel,
+)
 
 _SYMBOLS, _EACH, _DRAWS = 5, 3, 7
 _ALLOWED = {
@@ -81,9 +92,9 @@ def _of_marginal(marginal: Any, probe: Probe) -> Iterator[str]:
     if isinstance(marginal, Atoms):
         yield from _of_atoms(marginal, probe)
         return
-    if not isinstance(marginal, (Density, Energy, Pushforward)):
+    if not isinstance(marginal, Marginal):
         kind = type(marginal).__name__
-        yield f"its marginal is a {kind}, not Atoms, Density, Energy or Pushforward"
+        yield f"its marginal is a {kind}, not Atoms, Density, Energy, Pushforward or Product"
     draws = marginal.sample(_DRAWS, stream("form", "y"))
     shape = (_DRAWS, probe.dim)
     yield from _of_tensor("marginal.sample(n, generator)", draws, shape, "(n, d)")
@@ -94,6 +105,9 @@ def _of_marginal(marginal: Any, probe: Probe) -> Iterator[str]:
         value, grad = marginal.value_and_grad(y)
         yield from _of_tensor("the energy's value", value, (_DRAWS,), "(n,)", False)
         yield from _of_tensor("the energy's gradient", grad, shape, "(n, d)")
+    elif isinstance(marginal, Product):
+        fault = fault_of_product(marginal, probe.dim)
+        yield from [fault] if fault else []
     else:
         yield from _of_pushforward(marginal, probe)
 

@@ -21,6 +21,7 @@ from rdbench.types import (
     Energy,
     Marginal,
     Monitor,
+    Product,
     Refusal,
     TestChannel,
     Unsupported,
@@ -157,13 +158,13 @@ def mapped_back(channel: TestChannel, scaling: Scaling) -> TestChannel:
     def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
         return backward(inner(forward(x), k, g))
 
-    q, start = _marginal(channel.marginal, scaling), channel.start
+    marginal, start = _marginal(channel.marginal, scaling), channel.start
     if start is not None:
-        began = q if channel.is_start else _marginal(start.marginal, scaling)
-        start = replace(start, marginal=began)
+        begun = marginal if channel.is_start else _marginal(start.marginal, scaling)
+        start = replace(start, marginal=begun)
     return replace(
         channel,
-        marginal=q,
+        marginal=marginal,
         start=start,
         claim=replace(claim, distortion=scaling.distortion(claim.distortion)),
         sample_conditional=sample_conditional,
@@ -174,6 +175,9 @@ def _marginal(q: Marginal, scaling: Scaling) -> Marginal:
     forward, backward = scaling.forward, scaling.backward
     if isinstance(q, Atoms):
         return Atoms(backward(q.points), q.log_weights)
+    if isinstance(q, Product):
+        factors = tuple(replace(f, points=f.points * scaling.scale) for f in q.factors)
+        return Product(backward(q.centre), factors)
     if isinstance(q, Energy):
         energy = q.value_and_grad
 

@@ -17,6 +17,7 @@ from rdbench.types import (
     Density,
     Energy,
     OutOfRange,
+    Product,
     Pushforward,
     Status,
     TestChannel,
@@ -77,6 +78,7 @@ _KINDS: Mapping[type, str] = {
     Density: "density",
     Energy: "energy",
     Pushforward: "generator",
+    Product: "product of atoms",
 }
 """What q is where the estimator does not say."""
 _AUDITED = frozenset(PointRecord.__struct_fields__) & {f.name for f in fields(Audited)} - {"beta"}
@@ -107,7 +109,7 @@ def fault_of(channel: Any) -> str:
     if type(channel.marginal) not in _KINDS:
         return (
             f"its marginal is a {type(channel.marginal).__name__}, "
-            "not Atoms, Density, Energy or Pushforward"
+            "not Atoms, Density, Energy, Pushforward or Product"
         )
     if channel.claim.side not in ("exact", "upper", "lower", "estimate"):
         return f"its claim's side is {channel.claim.side!r}"

@@ -31,9 +31,12 @@ from rdbench.types import (
     Distortion,
     Encoder,
     Energy,
+    Factor,
     Marginal,
+    Product,
     Pushforward,
     RdbenchError,
+    Start,
     TestChannel,
     Unsupported,
 )
@@ -84,7 +87,7 @@ def test_fresh_draws_are_the_views_own_in_their_order() -> None:
 
 
 def densities(q: GaussianMixture) -> dict[str, Marginal]:
-    """One q in four forms, for p(y|x) in standard coordinates."""
+    """One q in four forms and circles about its mean, for p(y|x) in standard coordinates."""
     loading = torch.linalg.cholesky(q.covs[0])
 
     def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,15 +99,18 @@ def densities(q: GaussianMixture) -> dict[str, Marginal]:
         lambda x, k, g: x[:, None] + torch.randn(len(x), k, 2, generator=g, dtype=torch.float64),
         lambda z, x: -0.5 * (z - x[:, None]).square().sum(2) - math.log(2.0 * math.pi),
     )
+    radii = torch.tensor([0.5, 1.0], dtype=torch.float64)
+    circle = Factor(torch.eye(2, dtype=torch.float64), radii, (0.5 * torch.ones_like(radii)).log())
     return {
         "atoms": Atoms(q.means, q.weights.log()),
         "density": Density(q.sample, q.log_prob, q.proposal(BETA)),
         "energy": Energy(q.sample, value_and_grad),
         "pushforward": Pushforward(lambda z: q.means[0] + z @ loading.T, 2, encoder=latent),
+        "product": Product(q.means[0], (circle,)),
     }
 
 
-@pytest.mark.parametrize("form", ["atoms", "density", "energy", "pushforward"])
+@pytest.mark.parametrize("form", ["atoms", "density", "energy", "pushforward", "product"])
 @pytest.mark.parametrize("rho", [SquaredError(), AbsoluteError()])
 def test_channels_are_mapped_back(form: str, rho: Distortion) -> None:
     """beta rho does not change, log densities lose the volume, claims have the source's units."""
@@ -126,6 +132,7 @@ def test_channels_are_mapped_back(form: str, rho: Distortion) -> None:
                 marginal,
                 Claim(1.5, 0.25, task.draws.side),
                 lambda x, k, g: inner.sample_conditional(x, k, BETA, g),
+                start=Start(marginal, "itself"),
             )
 
     unit = BETA / SCALE**power
@@ -150,6 +157,10 @@ def test_channels_are_mapped_back(form: str, rho: Distortion) -> None:
     y = channel.marginal.sample(20_000, seeded())
     assert float((y.mean(0) - CENTRE).abs().max()) < 5 * SCALE * 5
     q = channel.marginal
+    assert channel.is_start
+    if isinstance(q, Product):
+        radii = (standard(y) - inner.means[0]).norm(dim=1)
+        assert torch.allclose(radii, radii.round(decimals=6))
     if isinstance(q, Density):
         assert isinstance(marginal, Density)
         assert q.proposal is not None
