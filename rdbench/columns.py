@@ -149,6 +149,7 @@ _COUNTS = (
     Column("n_source_samples", "cost", "whole", "source symbols that the fit drew"),
     Column("gradient_steps", "cost", "whole", "gradient steps of the fit"),
     Column("n_parameters", "cost", "whole", "parameters of the model"),
+    Column("effort", "cost", "number", "the multiplier of the estimator's steps and samples"),
 )
 COST = (*_CLOCKS, *_COUNTS)
 """Of the whole fit of a ladder, repeated on its rows: never sum it over rows."""

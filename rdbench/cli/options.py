@@ -84,7 +84,10 @@ class RunOptions:
     rates: str | None = _option(None, "Target rates in nats, instead of each case's own.", "LIST")
     betas: str | None = _option(None, "Slopes beta, instead of target rates.", "LIST")
     budget: str = _option(
-        "default", "quick, default or full: scales training steps and samples, not seconds."
+        "default",
+        "quick, default or full: scales training steps and samples. Or CPU seconds of the fit of "
+        "a ladder, such as 20s: the scale is then found by short fits. Several: 5s,20s,80s.",
+        "LIST",
     )
     cases: str | None = _option(
         None, "Only cases whose name, or SUITE/NAME, matches, such as 'paper*'.", "GLOB"

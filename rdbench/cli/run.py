@@ -105,9 +105,8 @@ def _check(options: RunOptions) -> None:
 
 
 def _plan(options: RunOptions) -> Plan:
-    from rdbench.run.plan import BUDGETS, make_plan
+    from rdbench.run.plan import make_plan
 
-    parse.one_of("--budget", options.budget, tuple(BUDGETS))
     return make_plan(
         registry.load_suites(options.suite),
         registry.choose_all(options.estimators),
@@ -116,10 +115,19 @@ def _plan(options: RunOptions) -> Plan:
         seeds=parse.integers("--seeds", options.seeds, 0),
         rates=_numbers("--rates", options.rates),
         betas=_numbers("--betas", options.betas),
-        budget=options.budget,
+        budgets=_budgets(options.budget),
         n_train=options.n_train,
         device=options.device,
     )
+
+
+def _budgets(text: str) -> list[str]:
+    from rdbench.run.budgets import seconds_of
+
+    found = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    for budget in found:
+        seconds_of(budget)  # refuses what is none
+    return found
 
 
 def _integers(flag: str, text: str | None, minimum: int) -> list[int] | None:
@@ -149,16 +157,22 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
         warn(f"no table: {one_line(problem)}")
     try:
         from rdbench.cli.truth import TruthSources
-        from rdbench.report.figures import save_run_figures
+        from rdbench.report.figures import file_stem, save_run_figures
+        from rdbench.report.race import save_race
+        from rdbench.report.series import by_suite
 
+        figures = options.results / "figures"
         saved = save_run_figures(
             records,
-            options.results / "figures",
+            figures,
             options.units,
             looks_of(records),
             TruthSources(),
             variants(options),
         )
+        for suite, members in by_suite(records).items():
+            stem = file_stem(suite, variants(options)[suite]) + "-race"
+            saved += save_race(members, figures, stem, options.units, looks_of(records))
         for path in saved:
             out.print(f"picture: {path}", markup=False, soft_wrap=True)
     except Exception as problem:

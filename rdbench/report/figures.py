@@ -219,6 +219,16 @@ def columns_for(panels: int) -> int:
     return 3 if panels in (5, 6, 9) else 4
 
 
+def style_handles(styles: Mapping[str, SeriesStyle]) -> tuple[list[Line2D], list[str]]:
+    """Handles and names of series, in the order of their names."""
+    handles = [
+        Line2D([], [], color=style.colour, marker=style.marker, markerfacecolor=style.face,
+               linestyle=style.line, linewidth=0.9)
+        for _, style in sorted(styles.items())
+    ]  # fmt: skip
+    return handles, sorted(styles)
+
+
 def legend_entries(
     panels: Sequence[Panel],
     styles: Mapping[str, SeriesStyle],
@@ -238,13 +248,9 @@ def legend_entries(
     if curves and any(panel.line.bands for panel in panels):
         handles.append(Line2D([], [], color=TRUTH_COLOUR, alpha=BAND_ALPHA, linewidth=6.0))
         names.append("truth, between bounds")
-    for label in sorted({one.label for panel in panels for one in panel.series} if series else ()):
-        style = styles[label]
-        names.append(label)
-        handles.append(
-            Line2D([], [], color=style.colour, marker=style.marker, markerfacecolor=style.face,
-                   linestyle=style.line, linewidth=0.9)
-        )  # fmt: skip
+    shown = {one.label for panel in panels for one in panel.series} if series else ()
+    own = style_handles({label: styles[label] for label in shown})
+    handles, names = handles + own[0], names + own[1]
     if any(is_start(point) for panel in panels for point in panel.points):
         handles.append(Line2D([], [], color=START_COLOUR, marker="o", linestyle="none"))
         names.append("q is its start")

@@ -87,7 +87,7 @@ def draw_gaps(
         only: of this estimator, on the same axes; None for all.
         notes: whether what has no gap is also told in words.
     """
-    _set_gap_axis(axes, axis, scale)
+    set_gap_axis(axes, axis, scale)
     _set_rate_axis(axes, panel, scale)
     if only is not None:
         shown = tuple(series for series in panel.series if series.estimator == only)
@@ -135,7 +135,7 @@ def _draw_ceiling(axes: Axes, panel: Panel, scale: float) -> None:
     )
 
 
-def _set_gap_axis(axes: Axes, axis: Axis, scale: float) -> None:
+def set_gap_axis(axes: Axes, axis: Axis, scale: float) -> None:
     """Scale, limits and few ticks: powers of ten, thinned so that labels do not touch."""
     lo, hi = axis.lo / scale, axis.hi / scale
     if axis.kind == "log":

@@ -58,6 +58,12 @@ def _mean(found: Summary, scale: float) -> str:
     return text + (f" (of {found.scored})" if found.scored not in (0, found.ok) else "")
 
 
+def _by_seed(found: Summary, scale: float) -> str:
+    if found.by_seed is None:
+        return "-"
+    return " to ".join(number(end, scale) for end in found.by_seed)
+
+
 def _worst(found: Summary, scale: float) -> str:
     one = found.worst
     return "-" if one is None else _interval(Interval(one.gap, one.lo, one.hi), scale)
@@ -102,6 +108,7 @@ SECTIONS = (
             Shown("good to R", _good_to, 4),
             Shown("median gap", _median, 5),
             Shown("mean gap", _mean, 0),
+            Shown("by seed", _by_seed, 8),
             Shown("worst gap", _worst, 1),
             Shown("at R", _worst_at, 7),
             Shown("side", lambda found, _: ", ".join(found.sides) or "-", 3),

@@ -20,6 +20,7 @@ from rdbench.report.scores import (
     Worst,
     abscissa,
     all_good_to,
+    drawn_gap,
     half_truth,
     is_scored,
     mean,
@@ -75,6 +76,8 @@ class Summary:
     ok: int
     scored: int
     gap: Interval
+    by_seed: tuple[float, float] | None
+    """The least and the largest mean gap of a seed; None for one seed."""
     median: Median | None
     worst: Worst | None
     good_to: GoodTo | None
@@ -120,6 +123,7 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
         ok=sum(point.status == "ok" for point in points),
         scored=len(scored),
         gap=mean_gap(scored),
+        by_seed=_between_seeds(records),
         median=median_gap(scored),
         worst=worst_gap(points),
         good_to=all_good_to(records),
@@ -135,6 +139,14 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
         gain=mean_gain(point for _, point in answered),
         cpu_s=mean(record.cost.cpu_s for record in records),
     )
+
+
+def _between_seeds(records: Sequence[CellRecord]) -> tuple[float, float] | None:
+    seeds: dict[int, list[float]] = {}
+    for record in records:
+        seeds.setdefault(record.seed, []).extend(map(drawn_gap, filter(is_scored, record.points)))
+    means = [found for gaps in seeds.values() if (found := mean(gaps)) is not None]
+    return (min(means), max(means)) if len(means) > 1 else None
 
 
 def _families(points: Iterable[PointRecord]) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def planned(paper: Paper, *, full: bool) -> list[Planned]:
                 cases=case,
                 seeds=seeds,
                 rates=part.rates,
-                budget=paper.budget,
+                budgets=(paper.budget,),
                 n_train=part.n_train,
             ).cells
         ]

@@ -23,7 +23,7 @@ class FitClock:
     """A stop-watch that is started and stopped many times."""
 
     def __init__(self, timeout: float | None = None) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         # A fit that listens to its monitor ends by itself shortly before it would be killed.
         self._soft = None if timeout is None else timeout - min(0.1 * timeout, 2.0)
         self._wall = 0.0
@@ -51,7 +51,7 @@ class FitClock:
     @property
     def expired(self) -> bool:
         """Whether the timeout has passed."""
-        return self._timeout is not None and self.wall_s >= self._timeout
+        return self.timeout is not None and self.wall_s >= self.timeout
 
     def start(self) -> None:
         """Run, and arm the deadline."""
@@ -59,15 +59,15 @@ class FitClock:
             raise RuntimeError("the clock runs already")
         _reset_peak()
         self._since = (time.perf_counter(), time.process_time())
-        if self._timeout is not None:
+        if self.timeout is not None:
             # a timer of zero would disarm it
-            signal.setitimer(signal.ITIMER_REAL, max(self._timeout - self._wall, 1e-3))
+            signal.setitimer(signal.ITIMER_REAL, max(self.timeout - self._wall, 1e-3))
 
     def stop(self) -> None:
         """Stand still, and disarm the deadline."""
         if self._since is None:
             return
-        if self._timeout is not None:
+        if self.timeout is not None:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
         wall, cpu = self.wall_s, self.cpu_s
         self._since = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rdbench.run.clock import FitClock
 from rdbench.run.records import TracePoint
@@ -14,6 +15,24 @@ from rdbench.types import TestChannel
 _REPORT_EVERY_S = 0.5
 _FIRST_LOOK_S = 0.05
 _LOOK_SPACING = 1.25  # CPU seconds of one look over those of the one before
+
+
+@dataclass(frozen=True)
+class TryMonitor:
+    """The monitor of a fit that is made to see what it costs."""
+
+    effort: float
+
+    def advance(self, done: float) -> bool:  # noqa: ARG002
+        """Go on."""
+        return True
+
+    def checkpoint(self, build: Callable[[], Sequence[TestChannel]]) -> bool:  # noqa: ARG002
+        """Look at nothing, and go on."""
+        return True
+
+    def count(self, *, gradient_steps: int = 0, parameters: int = 0) -> None:
+        """Count nothing."""
 
 
 class CellMonitor:
@@ -39,7 +58,8 @@ class CellMonitor:
             look: a cheap audit of one channel at (wall seconds, CPU seconds).
             traced: whether checkpoints are looked at.
         """
-        self._effort = effort
+        self.effort = effort
+        """The multiplier of deterministic units of work."""
         self._clock = clock
         self._spool = spool
         self._look = look
@@ -48,11 +68,6 @@ class CellMonitor:
         self.gradient_steps: int | None = None
         self.parameters: int | None = None
         self.told_to_stop = False
-
-    @property
-    def effort(self) -> float:
-        """The multiplier of deterministic units of work."""
-        return self._effort
 
     def advance(self, done: float) -> bool:
         """Note the fraction done; False once the time budget is spent."""

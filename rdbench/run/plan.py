@@ -18,9 +18,6 @@ from rdbench.run import meaning
 from rdbench.run.seeds import digest
 from rdbench.types import Case, OutOfRange, RdbenchError, Suite
 
-BUDGETS: dict[str, float] = {"quick": 0.25, "default": 1.0, "full": 4.0}
-"""Name -> the effort that multiplies an estimator's deterministic units of work."""
-
 
 def slopes_of(betas: Sequence[float]) -> tuple[float, ...]:
     """The slopes, each once, in their order: what an estimator is asked."""
@@ -92,7 +89,7 @@ def make_plan(
     seeds: Sequence[int] = (0,),
     rates: Sequence[float] | None = None,
     betas: Sequence[float] | None = None,
-    budget: str = "default",
+    budgets: Sequence[str] = ("default",),
     n_train: int | None = None,
     device: str = "cpu",
 ) -> Plan:
@@ -106,7 +103,7 @@ def make_plan(
         seeds: one cell each.
         rates: target rates in nats instead of each case's ladder.
         betas: slopes instead of rates.
-        budget: one of `BUDGETS`.
+        budgets: names of `rdbench.run.budgets.EFFORTS`, or CPU seconds such as 20s.
         n_train: a fixed training set of so many points.
         device: "cpu" or "cuda".
 
@@ -141,6 +138,7 @@ def make_plan(
                     device,
                     code_of_case,
                 )
+                for budget in budgets
                 for seed in seeds
                 for choice in choices
             ]

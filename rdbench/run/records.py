@@ -17,7 +17,8 @@ OLDEST = 1
 """Records from this schema on are read: each later one only added fields that may be absent.
 
 2 added ``draws`` to the points; 3 the intervals of R, D and R - R(D), and the block means of the
-gap; 4 what q is, where its fit began, and the gain over that.
+gap; 4 what q is, where its fit began, the gain over that, and the
+effort.
 """
 
 
@@ -114,6 +115,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     n_source_samples: int | None = None
     gradient_steps: int | None = None
     n_parameters: int | None = None
+    effort: float | None = None
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,12 @@ before it could return.
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,12 @@ from rdbench.fitting.support import meant
 from rdbench.outcomes import one_line
 from rdbench.run import points
 from rdbench.run.ambient import Ambient, ambient, under
+from rdbench.run.budgets import EFFORTS, effort_for, seconds_of, size_of
 from rdbench.run.clock import FitClock
 from rdbench.run.draws import keep
 from rdbench.run.guarded import guarded
-from rdbench.run.monitor import CellMonitor
-from rdbench.run.plan import BUDGETS, Cell, find_case
+from rdbench.run.monitor import CellMonitor, TryMonitor
+from rdbench.run.plan import Cell, find_case
 from rdbench.run.process import is_out_of_memory, lift_memory_limit, set_up
 from rdbench.run.records import Cost, PointRecord, TracePoint
 from rdbench.run.sealed import seal
@@ -128,7 +131,8 @@ class _CellRun:
         self.clock = FitClock(job.timeout)
         # Sealed: the estimator holds the monitor, and this method the problem and the truth.
         look = seal(self.look)
-        self.monitor = CellMonitor(BUDGETS[job.cell.budget], self.clock, spool, look, job.trace)
+        effort = EFFORTS.get(job.cell.budget, math.nan)  # of seconds: found before the fit
+        self.monitor = CellMonitor(effort, self.clock, spool, look, job.trace)
         self.drawn = Counter()
         self.answered: set[float] = set()
         self.untouched = untouched
@@ -144,6 +148,10 @@ class _CellRun:
         view, self.drawn = make_view(
             self.case.problem, estimator.info.needs, self.stream("data"), self.device, cell.n_train
         )
+        seconds = seconds_of(cell.budget)
+        if seconds is not None:
+            self.spool.write(Stage("fit"), sync=False)
+            self.monitor.effort = effort_for(seconds, partial(self.try_out, estimator))
         own = self.stream(cell.estimator, reseeding(estimator, cell.fields), "fit")
         faults: list[str] = []
         yielded = 0
@@ -176,6 +184,15 @@ class _CellRun:
         if unanswered and (self.clock.expired or self.monitor.told_to_stop):
             return End("timeout", f"stopped by the time budget after {self.clock.wall_s:.3g} s")
         return End()
+
+    def try_out(self, estimator: Estimator, effort: float) -> None:
+        """A fit whose answers are thrown away, on draws of its own."""
+        streams = [self.stream(use, "effort", repr(effort)) for use in ("data", "fit")]
+        needs, n_train = estimator.info.needs, self.cell.n_train
+        view, _ = make_view(self.case.problem, needs, streams[0], self.device, n_train)
+        with FitClock(self.clock.timeout).running():  # it, too, is killed at the timeout
+            for _ in answers(estimator, view, self.cell.slopes, streams[1], TryMonitor(effort)):
+                pass
 
     def take(self, answer: Any) -> str:
         """Audit and note one answer; return what is wrong with it as a whole, if anything."""
@@ -218,7 +235,7 @@ class _CellRun:
                 channel,
                 self.case.problem,
                 self.case.reference,
-                size=self.sizes[self.cell.budget],
+                size=self.sizes[size_of(self.cell.budget)],
                 generator=self.stream(beta, "audit", 0),
             )
         except Exception as problem:
@@ -291,5 +308,6 @@ class _CellRun:
             n_source_samples=self.drawn.drawn,
             gradient_steps=self.monitor.gradient_steps,
             n_parameters=self.monitor.parameters,
+            effort=self.monitor.effort,
         )
         self.spool.write(Spent(cost), sync=False)

@@ -66,9 +66,11 @@ def test_an_upper_bound_leaves_the_end_unknown_that_it_may_move():
     upper = dataclasses.replace(exact, potential=values + 1.0, side="upper")
     of_start = gain_of(upper, exact, symbols)
     assert of_start.value == pytest.approx(1.0)
-    assert math.isnan(of_start.lo) and of_start.hi == pytest.approx(1.0)
+    assert math.isnan(of_start.lo)
+    assert of_start.hi == pytest.approx(1.0)
     known = dataclasses.replace(upper, excess=torch.full_like(values, 0.01))
     assert gain_of(known, exact, symbols).lo == pytest.approx(0.98)
     of_q = gain_of(exact, upper, symbols)
-    assert of_q.lo == pytest.approx(-1.0) and math.isnan(of_q.hi)
+    assert of_q.lo == pytest.approx(-1.0)
+    assert math.isnan(of_q.hi)
     assert gain_of(dataclasses.replace(exact, accepted=False), exact, symbols) == UNKNOWN

@@ -30,7 +30,8 @@ def seeded(seed: int = 0) -> Generator:
 
 
 def rotation(dim: int) -> Tensor:
-    return torch.linalg.qr(torch.randn(dim, dim, generator=seeded(7), dtype=F64)).Q
+    basis: Tensor = torch.linalg.qr(torch.randn(dim, dim, generator=seeded(7), dtype=F64)).Q
+    return basis
 
 
 def plane() -> tuple[Product, Atoms]:

@@ -241,7 +241,7 @@ def rows(
 ) -> list[PointRecord]:
     """The audited rows of one cell, run in this process."""
     suite, choice = registry.load_suite("toy_coin"), registry.choose("toy")
-    cell = make_plan([suite], [choice], betas=betas, budget="quick").cells[0]
+    cell = make_plan([suite], [choice], betas=betas, budgets=["quick"]).cells[0]
     patch.setattr(worker, "find_case", lambda *_: case)
     patch.setattr(registry, "rebuild", lambda *_: Fit(kind))
     job = worker.Job(cell, folder / f"{kind}.jsonl")

@@ -172,7 +172,7 @@ def test_a_moved_helper_and_a_renamed_module_void_nothing(before: Code, edited: 
 
 @pytest.mark.parametrize(
     "name",
-    ["audit", "impossibility", "draw_symbols", "seed_for", "make_view", "_CellRun", "BUDGETS"],
+    ["audit", "impossibility", "draw_symbols", "seed_for", "make_view", "_CellRun", "EFFORTS"],
 )
 def test_a_change_in_the_framework_voids_every_cell(
     before: Code, sources: Sources, name: str

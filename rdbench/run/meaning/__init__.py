@@ -21,7 +21,7 @@ from rdbench.types import Case, RdbenchError
 
 FRAMEWORK = (
     ("rdbench.run.worker", "solve"),
-    ("rdbench.run.plan", "BUDGETS"),
+    ("rdbench.run.budgets", "EFFORTS"),
     ("rdbench.run.plan", "slopes_of"),
     ("rdbench.registry", "rebuild"),
     ("rdbench.audit", "audit"),

@@ -8,7 +8,6 @@ import html
 import json
 import os
 import re
-import time
 from pathlib import Path
 
 import msgspec
