@@ -25,7 +25,8 @@ claimed_side, claimed_gap, claim_excess, claim, rate, distortion_value, lagrangi
 gap_hi, gap_paper_protocol, n_paper_protocol, log_n_paper_protocol, paper_protocol_saturated,
 truth_lo, truth_hi, truth_kind, rate_lo, rate_hi, dist_lo, dist_hi, side, audit_method, ess,
 rate_error, rate_error_lo, rate_error_hi, rate_half, distortion_half, gap_common_se,
-q_is, started_from, gain, gain_lo, gain_hi, conditional_kind, conditional_error, conditional_lo, conditional_hi,
+q_is, started_from, gain, gain_lo, gain_hi, conditional_kind,
+conditional_error, conditional_lo, conditional_hi,
 conditional_floor, mode_mass_error, wall_s, cpu_s, audit_s, peak_rss_mb, n_source_samples,
 gradient_steps, n_parameters, effort, device, threads, jobs, commit, dirty, schema,
 versions""".replace("\n", " ").split(", ")

@@ -15,6 +15,7 @@ from numpy import ndarray
 from rdbench.report.claim_limits import tolerance
 from rdbench.report.claims import claimed_gap
 from rdbench.report.page.pack import clipped, finite
+from rdbench.report.race import races
 from rdbench.report.scales import (
     Axis,
     Spread,
@@ -64,8 +65,22 @@ def case_data(
         "axes": _axes(panel, points, records),
         "one_ladder": len(ladders) < 2,
         "joined": {places[one.label]: _pairs(joined(one.points)) for one in panel.series},
+        "race": _race(panel, list(records.values()), places),
         "missing": {places[one.label]: missing(one) for one in panel.series},
     }
+
+
+def _race(
+    panel: Panel, records: Sequence[CellRecord], places: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Of every estimator with several budgets a line through them: (CPU seconds, mean gap)."""
+    found = []
+    for race in races(records).values():
+        for label, entries in race.items():
+            own = (s.label for s in panel.series if f"{s.label}, ".startswith(f"{label}, "))
+            points = [(entry.cpu_s, entry.gap) for entry in entries]
+            found.append({"series": places[next(own)], "points": _pairs(points)})
+    return found
 
 
 def ladder_gap(record: CellRecord) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ function drawCosts(members, one) {
     `gap against CPU seconds, ${one.case}`,
     { notes },
   );
+  joinBudgets(plot, ladders, one);
   const labels = [];
   ladders.forEach(({ cell }) => {
     const look = series[cell.series],
@@ -40,6 +41,19 @@ function drawCosts(members, one) {
   });
   if (labels.length <= MOST_TAGS) tag(plot, labels);
   return plot.picture;
+}
+
+// One line per estimator through its budgets, where there are several: the means over seeds.
+function joinBudgets(plot, ladders, one) {
+  for (const { series: k, points } of one.race)
+    if (ladders.some(({ cell }) => series[cell.series].colour === series[k].colour))
+      plot.ink.append(
+        draw("path", {
+          class: "join",
+          stroke: series[k].colour,
+          d: path(plot, points.map(([at, gap]) => [at, inUnits(gap)])),
+        }),
+      );
 }
 
 // Names beside their marks, moved apart where they would touch.
