@@ -71,7 +71,7 @@ def test_an_identity_is_its_content() -> None:
     others = [
         cell("toy[draws=101]"),
         cell(seeds=[1]),
-        cell(budget="quick"),
+        cell(budgets=["quick"]),
         cell(rates=[0.1]),
         cell(betas=[1.0]),
         cell(n_train=50),

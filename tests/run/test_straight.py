@@ -78,7 +78,7 @@ def record_of(folder: Path, cell: Cell, calls: list[float]) -> CellRecord:
 
 def test_every_target_rate_has_its_row(tmp_path: Path) -> None:
     """It said that the slope was yielded twice, exit code 1."""
-    cell = plan_of(budget="quick")
+    cell = plan_of(budgets=["quick"])
     assert cell.target_rates == (0.1, 0.3, 0.5)
     assert len(cell.slopes) == 1
     calls: list[float] = []
@@ -96,7 +96,7 @@ def test_every_target_rate_has_its_row(tmp_path: Path) -> None:
 
 def test_a_straight_piece_beside_another_slope(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(Erasures, "slope", lambda self, rate: LOG2 if rate < 0.4 else 2.0)
-    cell = plan_of(budget="quick")
+    cell = plan_of(budgets=["quick"])
     assert cell.betas == (LOG2, LOG2, 2.0)
     assert cell.slopes == (LOG2, 2.0)
     calls: list[float] = []
@@ -114,7 +114,7 @@ def test_rows_that_share_a_slope_are_part_of_the_identity() -> None:
 
 @pytest.mark.parametrize("betas", [[0.5, 0.5, 2.0], [0.5, 0.5 * (1.0 + 1e-12), 2.0]])
 def test_slopes_given_twice_are_run_once(tmp_path: Path, betas: list[float]) -> None:
-    cell = plan_of(betas=betas, budget="quick")
+    cell = plan_of(betas=betas, budgets=["quick"])
     assert cell.betas == (0.5, 2.0)
     calls: list[float] = []
     record = record_of(tmp_path, cell, calls)
