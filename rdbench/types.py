@@ -385,7 +385,8 @@ class HasPotential(Protocol):
         """f*(x) = -log Z*(x) = -log E_{q*} exp(-beta rho(x, Y)).
 
         Its mean is the upper end of ``point(beta).lagrangian``: of a bracket, it belongs to the q
-        that was found.
+        that was found. Of a closed form it is the optimum's own, and its mean is F*, wherever in
+        the bracket that lies.
         """
 
 

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.averages import Z95
-from rdbench.audit.evaluation import truth_at
+from rdbench.audit.evaluation import is_optimal, truth_at
 from rdbench.audit.size import AuditSize
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import HasConditional, Problem, Reference, TestChannel
@@ -68,7 +68,7 @@ def conditional_error(
         return ConditionalError()
     truth = truth_at(reference, channel.beta)
     # A q that is optimal within some nats fixes F*, not p*(y|x).
-    if truth is None or (truth.kind or reference.kind) != "closed form":
+    if truth is None or not is_optimal(reference, truth):
         return ConditionalError()
     x = problem.source.sample(n, generator).double()
     exact = reference.sample_conditional(x, 2 * k, channel.beta, generator).double()

@@ -51,6 +51,14 @@ def truth_at(reference: Reference, beta: float) -> TruthPoint | None:
         return None
 
 
+def is_optimal(reference: Reference, truth: TruthPoint) -> bool:
+    """Whether f* and p*(y|x) are those of the optimum itself, not of a q that was found near it.
+
+    F* may then still be known within a bracket alone, where it contains an entropy.
+    """
+    return (truth.kind or reference.kind) == "closed form"
+
+
 def optimal_potential(
     reference: Reference, x: Float[Tensor, "n d"], beta: float
 ) -> Float[Tensor, " n"] | None:

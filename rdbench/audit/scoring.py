@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rdbench.audit.averages import Z95, Mean, block_means, mean_of, slope_on
-from rdbench.audit.evaluation import Evaluation, optimal_potential, truth_at
+from rdbench.audit.evaluation import Evaluation, is_optimal, optimal_potential, truth_at
 from rdbench.audit.symbols import Symbols
 from rdbench.audit.tails import doubt
-from rdbench.types import Audited, OutOfRange, Reference, TruthPoint
+from rdbench.types import Audited, Bracket, OutOfRange, Reference, TruthPoint
 
 # R - R(D) is blank where its interval says less than this, in nats and as a part of R.
 _SAYS_NOTHING = (0.05, 0.05)
@@ -38,14 +38,18 @@ def audited(evaluation: Evaluation, reference: Reference, symbols: Symbols, beta
         optimal = optimal_potential(reference, symbols.x[: len(f)], beta)
     values = f if optimal is None else f - optimal
     mean = mean_of(values, symbols)
-    # f* has the mean F*.hi, the truth is anywhere in [F*.lo, F*.hi].
-    offset = truth.lagrangian.hi if truth is not None and optimal is not None else 0.0
+    # f* of a q that was found has the mean F*.hi, and the truth is anywhere in [F*.lo, F*.hi]. That
+    # of the optimum has the mean F* wherever it lies, so that the bracket is none of the gap's.
+    bracket = truth.lagrangian if truth is not None else Bracket.exact(0.0)
+    if truth is not None and optimal is not None and is_optimal(reference, truth):
+        bracket = Bracket.exact(bracket.mid)
+    offset = bracket.hi if optimal is not None else 0.0
     lagrangian = offset + mean.value
     half = math.hypot(mean.half, Z95 * evaluation.common_se)
     # Sampling and the method's own bracket.
     lo = lagrangian - half + min(mean.skew, 0.0) - evaluation.below
     hi = lagrangian + half + max(mean.skew, 0.0) + evaluation.above
-    split = _split(lagrangian, evaluation, optimal, truth, symbols, beta)
+    split = _split(lagrangian, evaluation, optimal, offset, symbols, beta)
     side, note = evaluation.side, evaluation.note
     why = doubt(values, symbols, hi - lagrangian)
     if why:
@@ -53,9 +57,9 @@ def audited(evaluation: Evaluation, reference: Reference, symbols: Symbols, beta
     if truth is None:
         gap = gap_lo = gap_hi = math.nan
     else:
-        gap = lagrangian - truth.lagrangian.mid
-        gap_lo = math.nan if side == "upper" else lo - truth.lagrangian.hi
-        gap_hi = hi - truth.lagrangian.lo
+        gap = lagrangian - bracket.mid
+        gap_lo = math.nan if side == "upper" else lo - bracket.hi
+        gap_hi = hi - bracket.lo
     if not evaluation.accepted:
         lagrangian = gap = math.nan
         split = _Split(Mean(math.nan, math.nan), Mean(math.nan, math.nan))
@@ -97,7 +101,7 @@ def _split(
     lagrangian: float,
     evaluation: Evaluation,
     optimal: Tensor | None,
-    truth: TruthPoint | None,
+    expected: float,
     symbols: Symbols,
     beta: float,
 ) -> _Split:
@@ -106,14 +110,14 @@ def _split(
     With f* known, R = E[f(x) - beta E[rho | x]] is regressed on f*, whose mean is known. The
     regression has a slope s of its own: the rate of a useless channel does not vary with x, and
     with the slope 1 of the gap it would inherit all the noise of f*. D then has the slope
-    (1 - s) / beta. A control that does not vary is none.
+    (1 - s) / beta. A control that does not vary is none. ``expected`` is the mean of f*.
     """
     distortions = evaluation.distortion
     k = len(distortions)
     rates = evaluation.potential[:k] - beta * distortions
     # Exact sums have no noise to take out.
-    if optimal is not None and truth is not None and beta > 0.0 and symbols.probabilities is None:
-        control = optimal[:k] - truth.lagrangian.hi
+    if optimal is not None and beta > 0.0 and symbols.probabilities is None:
+        control = optimal[:k] - expected
         slope = slope_on(rates, optimal[:k], symbols)
         if slope is not None:
             rates = rates - slope * control

@@ -1,9 +1,4 @@
-"""A sphere plus Gaussian noise under squared error: the Shannon lower bound is tight.
-
-X = rho U + N(0, s^2 I) has the optimal marginal rho U + N(0, (s^2 - v) I), v = 1 / (2 beta), for
-every beta >= 1 / (2 s^2). Given x the direction U is von Mises-Fisher with concentration
-rho ||x|| / s^2, and y given x and U is Gaussian.
-"""
+"""A sphere plus Gaussian noise under squared error: the Shannon lower bound, h(X) by quadrature."""
 
 from __future__ import annotations
 
@@ -13,14 +8,12 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy.special import gammaln
-from torch import Generator, Tensor
 
 from rdbench.arrays import converts, instance
 from rdbench.certify.radial.sums import panel_rule
-from rdbench.references.shannon import ShannonCurve, TightBound
-from rdbench.sources.directional import sample_von_mises_fisher
+from rdbench.references.noisy import NoisyBound
+from rdbench.references.shannon import ShannonCurve
 from rdbench.sources.sphere import NoisySphereSource
 
 _PANELS, _NODES = 200, 20
@@ -30,7 +23,7 @@ _BEYOND = 12.0
 
 @converts
 @dataclass(frozen=True, eq=False)
-class NoisySphere(TightBound):
+class NoisySphere(NoisyBound):
     """R(D) of a sphere plus N(0, s^2 I) for beta >= 1 / (2 s^2)."""
 
     source: NoisySphereSource
@@ -43,22 +36,6 @@ class NoisySphere(TightBound):
         """The bound from beta = 1 / (2 s^2) on."""
         lowest = 0.5 / self.source.noise**2
         return ShannonCurve(noisy_sphere_entropy(self.source), self.source.dim, lowest)
-
-    def sample_conditional(
-        self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator
-    ) -> Float[Tensor, "n k d"]:
-        """U given x, then N(rho U + g (x - rho U), v g I) with g = 1 - v / s^2."""
-        self.curve.check(beta)
-        n, d = x.shape
-        rho, variance, v = self.source.radius, self.source.noise**2, 0.5 / beta
-        length = x.double().norm(dim=1)
-        axes = (x.double() / length[:, None]).repeat_interleave(k, 0)
-        kappa = (rho * length / variance).repeat_interleave(k)
-        centre = rho * sample_von_mises_fisher(axes, kappa, generator)
-        gain = max(0.0, 1.0 - v / variance)
-        z = torch.randn(n * k, d, generator=generator, device=x.device, dtype=torch.float64)
-        y = centre + gain * (x.double().repeat_interleave(k, 0) - centre) + math.sqrt(v * gain) * z
-        return y.reshape(n, k, d)
 
 
 def noisy_sphere_entropy(source: NoisySphereSource, refine: int = 1) -> float:

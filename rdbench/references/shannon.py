@@ -16,7 +16,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,7 +27,6 @@ from torch import Generator, Tensor
 from rdbench.arrays import converts, instance, number, settle, whole
 from rdbench.references.ranges import checked_distortion, finite_slope
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.sources.sphere import NoisySphereSource
 from rdbench.types import Bracket, OutOfRange, RdbenchError, TruthPoint
 
 _QUADRATURE_DIM = 3
@@ -36,16 +35,22 @@ _QUADRATURE_DIM = 3
 @converts
 @dataclass(frozen=True)
 class ShannonCurve:
-    """R(D) = h(X) - (d/2) log(2 pi e D / d) for beta >= ``lowest_beta``."""
+    """R(D) = h(X) - (d/2) log(2 pi e D / d) for beta >= ``lowest_beta``.
+
+    ``half``: h(X) is known within so many nats, and with it R and F*.
+    """
 
     entropy: float
     dim: int
     lowest_beta: float
+    half: float = 0.0
 
     def __post_init__(self) -> None:
         entropy, lowest = number(self.entropy, "an entropy"), number(self.lowest_beta, "a slope")
         settle(self, entropy=entropy, dim=whole(self.dim, "a dimension"), lowest_beta=lowest)
-        if not (math.isfinite(entropy) and self.dim >= 1 and 0.0 < lowest < math.inf):
+        settle(self, half=number(self.half, "an error of an entropy"))
+        finite = math.isfinite(entropy) and 0.0 <= self.half < math.inf
+        if not (finite and self.dim >= 1 and 0.0 < lowest < math.inf):
             raise RdbenchError(
                 "a Shannon bound needs a finite entropy, dim >= 1 and lowest_beta > 0"
             )
@@ -68,14 +73,19 @@ class ShannonCurve:
     def point(self, beta: float) -> TruthPoint:
         """F*, R*, D* at slope beta."""
         self.check(beta)
-        return TruthPoint.exact(beta, self._rate_at(beta), 0.5 * self.dim / beta)
+        rate, spent = self._rate_at(beta), 0.5 * self.dim
+        lagrangian = Bracket(rate + spent - self.half, rate + spent + self.half)
+        return TruthPoint(beta, lagrangian, self._within(rate), Bracket.exact(spent / beta))
 
     def rate(self, distortion: float) -> Bracket:
         """R(D) = h(X) - (d/2) log(2 pi e D / d)."""
         checked_distortion(distortion)
         beta = 0.5 * self.dim / distortion
         self.check(beta)
-        return Bracket.exact(self._rate_at(beta))
+        return self._within(self._rate_at(beta))
+
+    def _within(self, rate: float) -> Bracket:
+        return Bracket(rate - self.half, rate + self.half)
 
     def slope(self, rate: float) -> float:
         """beta = pi e exp(2 (R - h(X)) / d)."""
@@ -95,11 +105,12 @@ class TightBound:
         "Berger, Rate Distortion Theory (1971), section 4.3; Linder and Zamir (1994)"
     )
 
-    source: GaussianMixture | NoisySphereSource
+    source: Any
+    """It has a ``dim`` and a ``log_prob``."""
 
     @cached_property
     def curve(self) -> ShannonCurve:
-        """The bound, with h(X) by quadrature."""
+        """The bound, with h(X)."""
         raise NotImplementedError
 
     @property
@@ -127,7 +138,9 @@ class TightBound:
     def potential(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
         """-log p(x) - (d/2) log(pi / beta)."""
         self.curve.check(beta)
-        return -self.source.log_prob(x) - 0.5 * self.source.dim * math.log(math.pi / beta)
+        constant = 0.5 * self.source.dim * math.log(math.pi / beta)
+        potential: Tensor = -self.source.log_prob(x) - constant
+        return potential
 
 
 @converts

@@ -14,11 +14,14 @@ from rdbench.certify.certificate import Certificate
 from rdbench.certify.rates import Known
 from rdbench.references.certified import Bounded
 from rdbench.references.composite import Composite
+from rdbench.references.noisy import Entropy, SampledBound, sampled_entropy
 from rdbench.references.product import ProductReference
 from rdbench.references.shipped import plain_rung, rate_name
 from rdbench.types import Case, OutOfRange, Reference
 
 _WIDER = 1.5
+FEWER = 50
+"""An entropy is checked with so many times fewer draws, by another seed."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,12 @@ def _covers(reference: Composite, rate: float) -> bool:
     except OutOfRange:
         return False
     return True
+
+
+def sampled(cases: Iterable[Case]) -> dict[str, SampledBound]:
+    """Every entropy that the cases name, with its reference."""
+    found = (case.reference for case in cases)
+    return {r.case: r for r in found if isinstance(r, SampledBound) and r.case}
 
 
 # ---------------------------------------------------------------- computing
@@ -109,6 +118,25 @@ def write(folder: Path, case: str, tolerance: float, rungs: list[dict[str, Any]]
     return path
 
 
+def describe_entropy(case: str, found: Entropy) -> str:
+    """One line about an entropy."""
+    return (
+        f"{case} h(X) = {found.value:.9g} +- {found.half:.1e} (95%, {found.draws} draws, "
+        f"{found.cpu_s:.2f} CPU s)"
+    )
+
+
+def write_entropy(folder: Path, case: str, found: Entropy) -> Path:
+    """Write one entropy.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = folder / f"{case}.json"
+    path.write_text(json.dumps({"case": case, "entropy": dataclasses.asdict(found)}) + "\n")
+    return path
+
+
 # ---------------------------------------------------------------- checking
 
 
@@ -145,3 +173,14 @@ def disagreement(reference: Bounded, stored: Certificate) -> tuple[str, float]:
     if fresh.width > max(_WIDER * stored.width, stored.tolerance):
         return f"{where}: the bracket became wider: {brackets}", fresh.cpu_s
     return "", fresh.cpu_s
+
+
+def off(reference: SampledBound, seed: int) -> tuple[str, float]:
+    """The fault of a stored entropy beside fresh draws, if any, and the CPU seconds it took."""
+    stored = reference.entropy
+    fresh = sampled_entropy(reference.source, stored.draws // FEWER, stored.seed + 1 + seed)
+    line = (
+        f"{reference.case}: h(X) = {stored.value:.9g} +- {stored.half:.1e} is stored, "
+        f"{fresh.value:.9g} +- {fresh.half:.1e} computed"
+    )
+    return "" if stored.meets(fresh) else line, fresh.cpu_s

@@ -21,6 +21,8 @@ _STROKE = 0.25 * TOLERANCE
 """Nats: what a stroke may differ from the curve that it stands for."""
 _MOST_STROKES = 160
 _LARGEST = 1e100
+_THIN = 2e-3
+"""Of the rate: a bracket of F* that a stroke hides."""
 _LOOSE = 0.5
 """Relative width of the bracket of D from which on its middle means nothing."""
 
@@ -29,10 +31,10 @@ _LOOSE = 0.5
 class TruthLine:
     """R(D) between the rungs, in nats.
 
-    ``lines`` hold points (D, R) by rising D: joined by strokes they are within ``TOLERANCE`` of
-    R(D), as far as a source of the truth was at hand. ``bands`` hold (D, lower, upper): between
-    the tangents and the chords, where no line is known within the tolerance. ``slopes`` and
-    ``intercepts`` are of the tangents, R(D) >= intercept - slope D.
+    ``lines`` hold points (D, R) by rising D: joined by strokes they are within ``TOLERANCE`` (or
+    .2%) of R(D), as far as a source of the truth was at hand. ``bands`` hold (D, lower, upper):
+    between the tangents and the chords, where no line is known within the tolerance. ``slopes``
+    and ``intercepts`` are of the tangents, R(D) >= intercept - slope D.
     """
 
     lines: tuple[Float[ndarray, "_ 2"], ...] = ()
@@ -109,9 +111,10 @@ def _is_loose(rung: Rung) -> bool:
 
 def _kind(piece: Piece, source: TruthSource | None) -> str:
     """How a piece is drawn: a "line", a "band", or "both", an interpolation in its band."""
-    if piece.own <= TOLERANCE and piece.error <= TOLERANCE + 2.0 * piece.own:
+    close = piece.own <= max(TOLERANCE, _THIN * piece.right.rate)
+    if close and piece.error <= TOLERANCE + 2.0 * piece.own:
         return "line"
-    if _is_loose(piece.left) or _is_loose(piece.right) or piece.own > TOLERANCE:
+    if _is_loose(piece.left) or _is_loose(piece.right) or not close:
         return "band"
     return "both" if source is None else "band"
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.arrays import converts, positive, settle, whole
-from rdbench.sources.directional import log_mean_exp_cosine
+from rdbench.sources.directional import log_mean_exp_cosine, sample_von_mises_fisher
 
 
 @converts
@@ -61,9 +61,25 @@ class NoisySphereSource:
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n points."""
-        u = _directions(n, self.dim, generator)
-        z = torch.randn(n, self.dim, generator=generator, device=u.device, dtype=torch.float64)
-        return self.radius * u + self.noise * z
+        v = self.sample_signal(n, generator)
+        z = torch.randn(n, self.dim, generator=generator, device=v.device, dtype=torch.float64)
+        return v + self.noise * z
+
+    def sample_signal(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draw n points of the sphere."""
+        return self.radius * _directions(n, self.dim, generator)
+
+    def signal_given(
+        self, x: Float[Tensor, "n d"], k: int, generator: Generator
+    ) -> Float[Tensor, "n k d"]:
+        """k points of the sphere given every row of x: U is von Mises-Fisher around x, with the
+        concentration radius ||x|| / noise^2.
+        """
+        n, d = x.shape
+        length = x.double().norm(dim=1)
+        axes = (x.double() / length[:, None]).repeat_interleave(k, 0)
+        kappa = (self.radius * length / self.noise**2).repeat_interleave(k)
+        return self.radius * sample_von_mises_fisher(axes, kappa, generator).reshape(n, k, d)
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """Log density in nats: -(r - radius)^2 / (2 noise^2) + log E exp(kappa (u_1 - 1)) less the

@@ -34,15 +34,15 @@ def nothing_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_suites_are_there() -> None:
     assert {suite.name for suite in SUITES} == {
-        "discrete", "gaussian_spectra", "heavy_tailed", "high_dimensional", "multimodal", "paper",
-        "planar", "real_data", "scalar", "vector_gaussian",
+        "curved", "discrete", "gaussian_spectra", "heavy_tailed", "high_dimensional", "multimodal",
+        "noisy_images", "noisy_sphere", "paper", "planar", "real_data", "scalar", "vector_gaussian",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda s: s.name)
 def test_every_case_can_be_run(suite: Suite) -> None:
-    if suite.name == "real_data":
-        pytest.importorskip("sklearn")
+    for package in {"real_data": ["sklearn"], "noisy_images": ["mlxtend"]}.get(suite.name, []):
+        pytest.importorskip(package)
     cases = suite.cases()
     assert len({case.name for case in cases}) == len(cases)
     assert suite.summary.splitlines()[0]
@@ -73,7 +73,7 @@ def _check(case: Case) -> None:
 
 
 def test_every_table_is_complete() -> None:
-    pytest.importorskip("sklearn")
+    pytest.importorskip("mlxtend")  # and with it scikit-learn
     faults = [
         fault
         for asked in wanted(case for suite in SUITES for case in suite.cases()).values()
@@ -92,14 +92,23 @@ def test_listing_needs_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
         plane.reference.point(1.0)
 
 
-def test_without_scikit_learn_nothing_is_planned(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("suite", "package", "extra"),
+    [("real_data", "sklearn", "data"), ("noisy_images", "mlxtend", "images")],
+)
+def test_without_its_packages_nothing_is_planned(
+    suite: str,
+    package: str,
+    extra: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    command = ["run", "--suite", "real_data", "--dry-run", "--results", str(tmp_path)]
+    monkeypatch.setitem(sys.modules, package, None)
+    command = ["run", "--suite", suite, "--dry-run", "--results", str(tmp_path)]
     assert main(command) == 2
     told = capsys.readouterr().err
-    assert "pip install 'rdbench[data]'" in told
+    assert f"pip install 'rdbench[{extra}]'" in told
     assert len(told.splitlines()) == 1
     assert main(["list"]) == 0
 
