@@ -26,6 +26,7 @@ from rdbench.estimators.blahut_arimoto.problem import (
     finite_problem,
     gridded,
 )
+from rdbench.estimators.blahut_arimoto.structured import LARGEST, answers, axes_of, spheres_of
 from rdbench.estimators.blahut_arimoto.target import at_distortion
 from rdbench.fitting import check_settings, not_seeded, split, uncovered
 from rdbench.inference import finite
@@ -38,6 +39,7 @@ from rdbench.types import (
     Monitor,
     RdbenchError,
     Refusal,
+    Start,
     TestChannel,
     Unsupported,
     View,
@@ -45,6 +47,7 @@ from rdbench.types import (
 
 Solver = Literal["interior_point", "squarem", "ba"]
 
+_STRUCTURES = ("product", "radial", "structured")
 _SOLVERS = {"interior_point": finite.interior_point, "squarem": finite.squarem, "ba": finite.ba}
 # Certified gap in nats at which to stop, and most iterations: on a line or an alphabet, in the
 # plane, and on symbols drawn at random, which leave more doubt than a smaller gap would settle.
@@ -81,17 +84,28 @@ class BlahutArimoto:
     """
 
     info: ClassVar[EstimatorInfo] = EstimatorInfo(
-        summary="Blahut-Arimoto with a certified gap; grids in d = 1, 2 or random codebooks",
+        summary="Blahut-Arimoto with a certified gap; grids in d = 1, 2, codebooks, or a structure",
         citation="R. E. Blahut, IEEE Trans. Inf. Theory 18(4):460-473, 1972",
         needs=frozenset({"density", "support"}),
         distortions=("squared_error", "absolute_error"),
         alphabet=False,
-        variants={"support=codebook": {"distortions": None}},
+        variants={
+            "support=codebook": {"distortions": None},
+            **{f"support={kind}": {"distortions": ("squared_error",)} for kind in _STRUCTURES},
+        },
         # no max_dim: in three dimensions the refusal says how many points a grid would take
-        presets={"paper": {"solver": "ba"}},
+        presets={
+            "paper": {"solver": "ba"},
+            "product": {"support": "product"},
+            "radial": {"support": "radial"},
+            "structured": {"support": "structured"},
+        },
         preset_notes={
             "paper": "the classical multiplicative iteration of section II-B; grid, starting "
-            "weights and stopping rule are not printed and are ours"
+            "weights and stopping rule are not printed and are ours",
+            "product": "independent coordinates by FastICA, from draws; any dimension",
+            "radial": "uniform laws on spheres about the mean, from draws; any dimension",
+            "structured": "the better of product, also along principal axes, and radial",
         },
         colour="#D55E00",
         marker="s",
@@ -101,10 +115,14 @@ class BlahutArimoto:
     """``interior_point`` (Newton, to 1e-8); where its system is neither banded nor small (2-D
     grids, codebooks, finite alphabets beyond 1,600 points) it falls back to ``squarem``, the
     iteration with squared extrapolation. ``ba`` is the classical one."""
-    support: Literal["grid", "codebook"] = "grid"
+    support: Literal["grid", "codebook", "product", "radial", "structured"] = "grid"
     """``grid`` as above; ``codebook`` takes draws as reproduction points instead, in any dimension
     and under any distortion, with weights optimised on other draws. Its rate cannot exceed about
-    log codebook_size. Half of a fixed training set is atoms, the other half optimises weights."""
+    log codebook_size. Half of a fixed training set is atoms, the other half optimises weights.
+    Under squared error in any dimension, from draws alone: ``product`` solves on a line for every
+    coordinate in the basis of FastICA; ``radial`` for uniform laws on spheres about the mean;
+    ``structured`` takes the better of both and of a product in the basis of PCA, by F on held-out
+    draws at every slope, and the grid where there is one (d <= 2 and a density)."""
     codebook_size: int = 1000
     """The number of atoms of a codebook."""
     points: int | None = None
@@ -122,6 +140,8 @@ class BlahutArimoto:
     """Symbols for every atom of a codebook, as far as the matrix of distortions allows."""
     box_draws: int = not_seeded(20_000)
     """Draws that find the box of a density."""
+    structure_draws: int = not_seeded(400_000)
+    """Draws that a product or spheres are fitted to, at most 2e7 numbers in all."""
     claim_draws: int = not_seeded(4000)
     """Draws on which R and D of a codebook are claimed."""
     largest_error: float = not_seeded(1e-2)
@@ -144,6 +164,10 @@ class BlahutArimoto:
             A channel or a refusal per slope; one that a stop left unconverged is yielded as such.
         """
         if not betas:
+            return
+        on_grid = view.dim <= 2 and view.log_prob is not None and self.support == "structured"
+        if self.support in _STRUCTURES and not on_grid:
+            yield from self._structured(view, betas, generator, monitor)
             return
         problem = self._problem(view, generator)
         largest = 0
@@ -218,6 +242,8 @@ class BlahutArimoto:
         return at_distortion(solve, target, guess, accuracy, least=problem.least)
 
     def _problem(self, view: View, generator: Generator) -> FiniteProblem:
+        if self.support in ("product", "radial"):
+            raise Unsupported(f"support={self.support} answers slopes, not target distortions")
         if self.support == "codebook":
             if view.alphabet is not None:
                 raise Unsupported("a given reproduction alphabet leaves no codebook to draw")
@@ -227,6 +253,31 @@ class BlahutArimoto:
         if view.support is not None:
             return finite_problem(view)
         return gridded(view, self.box_draws, self.points, self.max_points)
+
+    def _structured(
+        self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
+    ) -> Iterator[TestChannel | Refusal]:
+        """The channels of a product or of spheres; the solver's settings hold for each part."""
+        if view.distortion.name != "squared_error" or view.alphabet is not None:
+            raise Unsupported("needs squared error and R^d as reproduction space")
+        draws = split(view, generator)
+        n = max(2, min(round(self.structure_draws * monitor.effort), LARGEST // view.dim))
+        x = draws.distinct(n).double()
+        structures = []
+        if self.support != "radial":
+            structures.append(axes_of(x, generator, ica=True))
+        if self.support == "structured" and structures[0].name == "independent axes":
+            structures.append(axes_of(x, generator, ica=False))
+        if self.support != "product":
+            structures.append(spheres_of(x))
+        exact = replace(self, tolerance=self.tolerance or 1e-6)
+
+        def solve(
+            problem: Discretised, beta: float, go_on: Callable[[float], bool]
+        ) -> finite.Solution:
+            return exact._solve(problem, beta, monitor.effort, False, go_on)
+
+        yield from answers(structures, draws, betas, monitor, solve, self.claim_draws)
 
     def _answer(
         self,
@@ -270,6 +321,11 @@ class BlahutArimoto:
                 raise Unsupported(f"{stated}; {limit}")
             convergence = reason or f"certified gap {max(solution.gap, 0.0):.2g} nats"
             reason = f"{convergence}; {stated}"
+        begun, q_is = "the source's density on the grid", "atoms on a grid"
+        if problem.error is None:
+            begun = "uniform weights"
+            q_is = "atoms on letters" if problem.claimed_on is None else "atoms on draws"
+        start = Start(_atoms(discrete.points, discrete.start, view.device), begun)
         channel = TestChannel(
             beta=beta,
             marginal=atoms,
@@ -277,6 +333,8 @@ class BlahutArimoto:
             sample_conditional=conditional(atoms, view.distortion, beta),
             status="ok" if solution.converged else "not_converged",
             reason=reason,
+            q_is=q_is,
+            start=start if beta > 0.0 else None,
         )
         return channel, solution
 

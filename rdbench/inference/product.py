@@ -16,9 +16,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy import ndarray
+from scipy.interpolate import CubicSpline
 from torch import Generator, Tensor
 
 from rdbench.sources.bessel import log_sphere_mean, mean_cosine
@@ -26,8 +30,11 @@ from rdbench.sources.directional import sample_von_mises_fisher
 from rdbench.types import Factor, Product
 
 _NORMALISED, _ORTHONORMAL = 1e-6, 1e-11
-_CHUNK = 1 << 20  # entries of a matrix of logits held at once
+_CHUNK = 1 << 21  # entries of a matrix of logits held at once
+_KNOTS = 8_192
+_ROWS = 1 << 16
 _FIRST = 20_000  # rows on which FastICA begins
+_GAUSSIAN = 4.0  # standard errors of the fourth moment
 _POLISH = 20  # its iterations on all rows
 _RANK = 1e-10  # of the largest variance: less is no direction
 
@@ -42,6 +49,7 @@ class Coordinates:
 
     centre: Float[Tensor, " d"]
     basis: Float[Tensor, "d d"]
+    kind: Literal["principal axes", "independent axes"] = "principal axes"
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """The coordinates of points."""
@@ -56,8 +64,11 @@ class Coordinates:
 def principal(x: Float[Tensor, "n d"]) -> tuple[Coordinates, Float[Tensor, " d"]]:
     """Principal axes about the mean and their variances, the largest first."""
     centre = x.mean(0)
-    centred = x - centre
-    variances, axes = torch.linalg.eigh(centred.T @ centred / len(x))
+    second = torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
+    for part in x.split(_ROWS):  # no copy of all of them
+        centred = part - centre
+        second += centred.T @ centred
+    variances, axes = torch.linalg.eigh(second / len(x))
     return Coordinates(centre, axes.flip(1)), variances.flip(0).clamp(min=0.0)
 
 
@@ -73,8 +84,9 @@ def independent(
     Symmetric FastICA with the contrast log cosh (Hyvarinen, IEEE Trans. Neural Networks 10(3),
     1999) on whitened draws, at first on some of them. Its mixing matrix has orthogonal columns
     where the source has independent coordinates in some orthogonal basis; a weighted polar
-    decomposition takes the nearest basis in any case. Directions without variance are left as they
-    are, and there is a basis even where the iteration has not settled, as on Gaussians.
+    decomposition takes the nearest basis in any case, also where the iteration has not settled.
+    Directions without variance are left as they are. Where the fourth moment of the whitened draws
+    is that of a Gaussian within its error (Mardia 1970) there is nothing to find: principal axes.
 
     Args:
         x: draws, (n, d).
@@ -87,25 +99,34 @@ def independent(
     if rank < 2:
         return coordinates
     deviations = variances[:rank].sqrt()
-    white = coordinates.forward(x)[:, :rank] / deviations
+    white = coordinates.forward(x[:_FIRST])[:, :rank] / deviations
+    squares = white.square().sum(1)
+    fourth = float(squares.square().mean() / squares.mean().square())
+    error = math.sqrt(8.0 * (rank + 2) / (rank**3 * len(white)))
+    if abs(fourth - (rank + 2) / rank) < _GAUSSIAN * error:
+        return coordinates
     size = (rank, rank)
     start = torch.randn(size, generator=generator, device=generator.device, dtype=torch.float64)
     rotation = torch.linalg.qr(start).Q
-    for rows, most in ((white[:_FIRST], iterations), (white, _POLISH)):
+    for most in (iterations, _POLISH):
+        settled = False
         for _ in range(most):
-            s = torch.tanh(rows @ rotation.T)
+            s = torch.tanh(white @ rotation.T)
             slope = 1.0 - s.square().mean(0)
-            u, _, v = torch.linalg.svd(s.T @ rows / len(rows) - slope[:, None] * rotation)
+            u, _, v = torch.linalg.svd(s.T @ white / len(white) - slope[:, None] * rotation)
             moved = 1.0 - ((u @ v) * rotation).sum(1).abs()
             rotation = u @ v
-            if float(moved.max()) < tolerance:
+            settled = float(moved.max()) < tolerance
+            if settled:
                 break
-        if len(white) <= _FIRST:
+        if not settled or len(x) <= _FIRST:
             break
+        white = coordinates.forward(x)[:, :rank] / deviations
     mixing = coordinates.basis[:, :rank] @ (deviations[:, None] * rotation.T)
     # A wide direction is known better than a narrow one beside it: weights are variances.
     u, _, v = torch.linalg.svd(mixing * mixing.norm(dim=0), full_matrices=False)
-    return Coordinates(coordinates.centre, torch.cat([u @ v, coordinates.basis[:, rank:]], 1))
+    basis = torch.cat([u @ v, coordinates.basis[:, rank:]], 1)
+    return Coordinates(coordinates.centre, basis, "independent axes")
 
 
 # --------------------------------------------------------------------------------------------
@@ -150,8 +171,11 @@ def exact_sums(
         rows = max(1, _CHUNK // len(factor.points))
         for at in range(0, len(x), rows):
             logits, rho = _terms(factor, u[at : at + rows], beta)
-            log_z[at : at + rows] += torch.logsumexp(logits, 1)
-            distortion[at : at + rows] += (torch.softmax(logits, 1) * rho).sum(1)
+            top = logits.max(1, keepdim=True).values
+            shares = torch.exp(logits - top)
+            total = shares.sum(1)
+            log_z[at : at + rows] += top[:, 0] + total.log()
+            distortion[at : at + rows] += (shares * rho).sum(1) / total
     return log_z, distortion
 
 
@@ -205,7 +229,22 @@ def _terms(
         return log_w - beta * rho, rho
     s = u.norm(dim=1, keepdim=True)
     rho = (s - a).square()
-    kappa = (2.0 * beta * s * a).cpu().numpy()
-    turn = torch.from_numpy(1.0 - mean_cosine(dim, kappa)).to(u)
-    angular = torch.from_numpy(log_sphere_mean(dim, kappa)).to(u)
-    return log_w - beta * rho + angular, rho + 2.0 * s * a * turn
+    log_mean, cosine = sphere_means(dim, (2.0 * beta * s * a).cpu().numpy())
+    turn = 1.0 - torch.from_numpy(cosine).to(u)
+    return log_w - beta * rho + torch.from_numpy(log_mean).to(u), rho + 2.0 * s * a * turn
+
+
+def sphere_means(
+    dim: int, kappa: Float[ndarray, "*b"]
+) -> tuple[Float[ndarray, "*b"], Float[ndarray, "*b"]]:
+    """log E exp(kappa (<e, u> - 1)) over the sphere, and the mean of <e, u> under these weights.
+
+    Of many numbers by cubic splines in asinh kappa through 8,193 of them, within about 1e-10.
+    """
+    if kappa.size <= 4 * _KNOTS:
+        return log_sphere_mean(dim, kappa), mean_cosine(dim, kappa)
+    t = np.linspace(0.0, np.arcsinh(kappa.max()) + 1e-9, _KNOTS + 1)
+    knots = np.sinh(t)
+    values = np.stack([log_sphere_mean(dim, knots), mean_cosine(dim, knots)], 1)
+    found = CubicSpline(t, values)(np.arcsinh(kappa))
+    return found[..., 0], found[..., 1]
