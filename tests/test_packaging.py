@@ -142,7 +142,7 @@ def test_the_walk_sees_the_packages_of_the_layout(tree: Path):
     modules = modules_of(tree)
     for package in ("", "sources/", "references/", "inference/", "audit/", "run/", "report/"):
         assert f"rdbench/{package}__init__.py" in modules
-    assert {"rdbench/estimators/wgd.py", "rdbench/estimators/nerd/channel.py"} <= modules
+    assert {"rdbench/estimators/mixture_em.py", "rdbench/estimators/nerd/channel.py"} <= modules
     assert {"rdbench/papers/ebrd/__init__.py", "rdbench/suites/vector_gaussian.py"} <= modules
 
 

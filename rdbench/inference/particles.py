@@ -6,6 +6,7 @@ p(y_j|x) = w_j exp(-beta rho(x, y_j)) / Z(x), and its rate never exceeds log m f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -19,7 +20,9 @@ _CHUNK = 1 << 22  # entries of a matrix of logits held at once
 _LEAST_VARIANCE = 1e-3  # of the deconvolved spread, over the largest
 # Entries of P held at once: what fits the cache of a core, and what fills an accelerator.
 _CPU_ENTRIES, _DEVICE_ENTRIES = 500_000, 50_000_000
-_SINGLE_ERROR = 1e-3  # of a logit, in nats
+SINGLE_ERROR = 1e-3
+"""Error of a logit in nats that does no harm."""
+_ABOVE_TINY = 20.0  # nats above the least normal number: what a sum of P may still lose
 
 
 def conditional(
@@ -95,16 +98,17 @@ def starting_points(
 
 
 def posterior_sums(
-    x: Float[Tensor, "b d"],
-    y: Float[Tensor, "n d"],
-    log_w: Float[Tensor, " n"],
+    x: Float[Tensor, "*k b d"],
+    y: Float[Tensor, "*k n d"],
+    log_w: Float[Tensor, "*k n"],
     beta: float,
     squared: bool,
-) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"], Float[Tensor, " d"]]:
+) -> tuple[Float[Tensor, "*k n"], Float[Tensor, "*k n d"], Float[Tensor, "*k d"]]:
     """Sums over a batch of P_ij = p(y_j|x_i), of which the gradient of F(q) in the y_j is made.
 
     mean_i P_ij; mean_i P_ij x_i, or of P_ij sign(x_i - y_j) under absolute error; and E|x - Y| per
-    coordinate, which is computed for absolute error alone.
+    coordinate, which is computed for absolute error alone. A leading axis counts k problems that
+    have nothing in common.
 
     Args:
         x: the batch, in coordinates that are centred and of about unit scale.
@@ -113,33 +117,46 @@ def posterior_sums(
         beta: the slope in nats per unit of distortion.
         squared: whether rho is squared error; else absolute error.
     """
-    c, m, width = torch.zeros_like(log_w), torch.zeros_like(y), torch.zeros_like(y[0])
-    rows = max(1, (_CPU_ENTRIES if x.device.type == "cpu" else _DEVICE_ENTRIES) // len(y))
+    if y.ndim == 2:
+        c, m, width = posterior_sums(x[None], y[None], log_w[None], beta, squared)
+        return c[0], m[0], width[0]
+    count = x.shape[1]
+    entries = _CPU_ENTRIES if x.device.type == "cpu" else _DEVICE_ENTRIES
+    parts = max(1, entries // log_w.numel())
     if not squared:
-        for part in x.split(rows):
-            p = torch.softmax(log_w - beta * torch.cdist(part, y, p=1.0), 1)
-            c += p.sum(0)
-            for k in range(y.shape[1]):
-                r = part[:, k, None] - y[:, k]
-                m[:, k] += (p * r.sign()).sum(0)
-                width[k] += (p * r.abs_()).sum()
-        return c / len(x), m / len(x), width / len(x)
+        c, m, width = torch.zeros_like(log_w), torch.zeros_like(y), torch.zeros_like(y[:, 0])
+        for part in x.split(parts, 1):
+            p = _posterior(log_w[:, None] - beta * torch.cdist(part, y, p=1.0))
+            c += p.sum(1)
+            for j in range(y.shape[2]):
+                r = part[:, :, None, j] - y[:, None, :, j]
+                m[..., j] += (p * r.sign()).sum(1)
+                width[..., j] += (p * r.abs_()).sum((1, 2))
+        return c / count, m / count, width / count
     # One product with the symbols and a column of ones gives both sums. |x|^2 is common to a
     # row of P and drops out; the factors that are left are centred and of unit scale.
-    ones = torch.cat([x, torch.ones_like(x[:, :1])], 1)
-    both = y.new_zeros(x.shape[1] + 1, len(y))
-    bias = log_w - beta * y.square().sum(1)
-    buffer = y.new_empty(rows, len(y))
-    for part in ones.split(rows):
-        p = buffer[: len(part)]
-        torch.addmm(bias, part[:, :-1], y.T, alpha=2.0 * beta, out=p)
-        torch.softmax(p, 1, out=p)
-        both.addmm_(part.T, p)
-    return both[-1] / len(x), both[:-1].T / len(x), width
+    ones = torch.cat([x, torch.ones_like(x[..., :1])], 2)
+    both = y.new_zeros(len(y), x.shape[2] + 1, y.shape[1])
+    bias = (log_w - beta * y.square().sum(2))[:, None]
+    buffer = y.new_empty(len(y), min(parts, count), y.shape[1])
+    for part in ones.split(parts, 1):
+        p = buffer[:, : part.shape[1]]
+        torch.baddbmm(bias, part[..., :-1], y.mT, alpha=2.0 * beta, out=p)
+        both.baddbmm_(part.mT, _posterior(p))
+    return both[:, -1] / count, both[:, :-1].mT / count, torch.zeros_like(y[:, 0])
 
 
-def working_type(x: Float[Tensor, "b d"], beta: float, squared: bool) -> torch.dtype:
-    """float32 where the logits, up to 2 beta max |x|^2, keep three digits behind the point."""
+def _posterior(logits: Float[Tensor, "k b n"]) -> Float[Tensor, "k b n"]:
+    """Softmax in place, without subnormal numbers: a CPU takes ten times as long over these."""
+    least = math.log(torch.finfo(logits.dtype).tiny) + _ABOVE_TINY
+    torch.maximum(logits, logits.amax(2, keepdim=True) + least, out=logits)
+    return torch.softmax(logits, 2, out=logits)
+
+
+def working_type(
+    x: Float[Tensor, "b d"], beta: float, squared: bool, error: float = SINGLE_ERROR
+) -> torch.dtype:
+    """float32 where the logits, up to 2 beta max |x|^2, err by less than ``error`` nats."""
     largest = float(x.square().sum(1).max()) if squared else float(x.abs().sum(1).max())
-    error = 2.0 * beta * largest * torch.finfo(torch.float32).eps
-    return torch.float32 if error < _SINGLE_ERROR else torch.float64
+    rounding = 2.0 * beta * largest * torch.finfo(torch.float32).eps
+    return torch.float32 if rounding < error else torch.float64

@@ -12,15 +12,17 @@ from scipy.optimize import minimize_scalar
 from torch import Generator, Tensor
 
 from rdbench.distortions import AbsoluteError, SquaredError
-from rdbench.estimators.wgd import ESTIMATOR, WGD, Flow
+from rdbench.estimators.wgd import ESTIMATOR, WGD
+from rdbench.estimators.wgd.flow import Flow
 from rdbench.inference.particles import (
     deconvolved_draws,
     exact_point,
     posterior_sums,
     working_type,
 )
+from rdbench.inference.product import exact_sums
 from rdbench.sources.gaussian import scalar_gaussian
-from rdbench.types import Atoms, Distortion, RdbenchError, Refusal, TestChannel, View
+from rdbench.types import Atoms, Distortion, Product, RdbenchError, Refusal, TestChannel, View
 from tests.estimators.conftest import FakeMonitor, seeded, view_of
 
 F64 = torch.float64
@@ -87,6 +89,41 @@ def test_sums_give_the_gradient_of_the_rate_functional(distortion: Distortion) -
         assert torch.allclose(width, expected, atol=1e-12)
 
 
+def test_a_step_is_the_authors_and_ends_at_the_latest_where_the_gradient_is_zero() -> None:
+    """y - eta / (2 beta) grad psi, psi(y) = -E K(X, y) / Z(X) by automatic differentiation."""
+    beta, n = 1.7, 7
+    x, y = (torch.randn(k, 3, generator=seeded(k), dtype=F64) for k in (90, n))
+    y.requires_grad_()
+    kernel = torch.exp(-beta * (x[:, None] - y).square().sum(2))
+    ratio = (kernel / kernel.detach().mean(1, keepdim=True)).mean(0)
+    (gradient,) = torch.autograd.grad(-ratio.sum(), y)
+    for eta in (0.1, 10.0):
+        flow = Flow(y.detach()[None], beta, True, "flow", updated=False, size=eta)
+        flow.step(x[None], 0)
+        length = (eta * torch.ones(n, 1).double()).minimum(1.0 / ratio.detach()[:, None])
+        moved = y.detach() - length / (2.0 * beta) * gradient
+        assert torch.allclose(flow.y[0], moved, atol=1e-12)
+
+
+def test_the_hybrid_moves_by_psi_and_then_weighs_the_new_particles() -> None:
+    beta, lr = 1.3, 0.02
+    x, y = (torch.randn(k, 2, generator=seeded(k), dtype=F64) for k in (60, 5))
+    flow = Flow(y[None].clone(), beta, True, "published", updated=True, size=lr)
+    w = torch.full((5,), 0.2, dtype=F64)
+    for t in range(3):
+        y.requires_grad_()
+        kernel = torch.exp(-beta * (x[:, None] - y).square().sum(2))
+        (gradient,) = torch.autograd.grad(
+            -(kernel / (kernel @ w).detach()[:, None]).mean(0).sum(), y
+        )
+        y = (y - lr / math.sqrt(1.0 + 99.0 * t) * gradient).detach()
+        kernel = torch.exp(-beta * (x[:, None] - y).square().sum(2))
+        w = w * (kernel / (kernel @ w)[:, None]).mean(0)
+        flow.step(x[None], t)
+        assert torch.allclose(flow.y[0], y, atol=1e-12)
+        assert torch.allclose(flow.log_w[0].exp(), w, atol=1e-12)
+
+
 def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     g = seeded()
     x, y = (torch.randn(n, 2, generator=g, dtype=F64) for n in (50, 9))
@@ -131,17 +168,19 @@ def test_two_particles_on_two_points() -> None:
         return -math.log(0.5 * (near + far))
 
     best = minimize_scalar(lagrangian, bounds=(0.0, 1.0), method="bounded")
-    q = atoms(channel(view, beta, iterations=400))
+    q = atoms(channel(view, beta, iterations=400, **WGD.info.presets["online_em"]))
     x = torch.tensor([[-1.0], [1.0]], dtype=F64)
     assert free_energy(q, SquaredError(), x, beta) == pytest.approx(best.fun, abs=1e-3)
     assert float(q.points.abs().mean()) == pytest.approx(best.x, abs=0.03)
 
 
-@pytest.mark.parametrize("weights", ["updated", "fixed"])
-def test_gaussian_curve(weights: Any) -> None:
+@pytest.mark.parametrize(
+    ("algorithm", "weights"), [("flow", "fixed"), ("averaged", "fixed"), ("averaged", "updated")]
+)
+def test_gaussian_curve(algorithm: Any, weights: Any) -> None:
     betas = [0.4, 20.0, 2.0]
     got = fit(gaussian(SquaredError(), mean=100.0, scale=1e-3), [1e6 * b for b in betas],
-              weights=weights)  # fmt: skip
+              algorithm=algorithm, weights=weights)  # fmt: skip
     x = 100.0 + 1e-3 * torch.randn(20_000, 1, generator=seeded(77), dtype=F64)
     for beta, c in zip(betas, got, strict=True):
         assert isinstance(c, TestChannel)
@@ -157,14 +196,17 @@ def test_gaussian_curve(weights: Any) -> None:
             assert float(atoms(c).log_weights.std()) < 1e-12
 
 
-def test_laplacian_under_absolute_error() -> None:
+@pytest.mark.parametrize("preset", [{}, WGD.info.presets["online_em"]])
+def test_laplacian_under_absolute_error(preset: dict[str, Any]) -> None:
     def laplacian(n: int, g: Generator) -> Tensor:
         u = torch.rand(n, 1, generator=g, dtype=F64) - 0.5
         return -u.sign() * torch.log1p(-2 * u.abs())
 
     x = laplacian(40_000, seeded(78))
     betas = [1.2, 3.0]
-    for beta, c in zip(betas, fit(source(laplacian, AbsoluteError()), betas), strict=True):
+    for beta, c in zip(
+        betas, fit(source(laplacian, AbsoluteError()), betas, **preset), strict=True
+    ):
         assert isinstance(c, TestChannel)
         gap = free_energy(atoms(c), AbsoluteError(), x, beta) - (1.0 + math.log(beta))
         assert -0.02 < gap < 0.04
@@ -181,6 +223,34 @@ def test_the_start_is_the_optimum_of_a_gaussian() -> None:
     assert torch.allclose(start.mean(0), x.mean(0), atol=1e-9)
 
 
+def test_a_product_of_particles_needs_no_log_n() -> None:
+    """A rotated cube at R above log 32; F against Blahut-Arimoto on a line."""
+    d, beta = 5, 40.0
+    turn: Tensor = torch.linalg.qr(torch.randn(d, d, generator=seeded(4), dtype=F64)).Q
+
+    def cube(n: int, g: Generator) -> Tensor:
+        return torch.rand(n, d, generator=g, dtype=F64).mul(2.0).sub(1.0).matmul(turn) + 3.0
+
+    c = channel(source(cube, SquaredError(), d), beta, **(
+        dict(WGD.info.presets["product"]) | {"particles": 32, "iterations": 400}
+    ))  # fmt: skip
+    assert isinstance(c.marginal, Product)
+    assert c.q_is == "product of atoms"
+    x = cube(20_000, seeded(77))
+    grid = torch.linspace(-1.0, 1.0, 400, dtype=F64)
+    kernel = torch.exp(-beta * (grid[:, None] - grid) ** 2)
+    w = torch.full((400,), 1 / 400, dtype=F64)
+    for _ in range(3000):
+        w = w * (kernel / (kernel @ w)[:, None]).mean(0)
+    best = -float(torch.log(kernel @ w).mean()) * d
+    got = -float(exact_sums(c.marginal, x, beta)[0].mean())
+    assert best - 0.02 < got < best + 0.05
+    assert c.claim.rate > math.log(32)
+    assert c.start is not None
+    assert isinstance(c.start.marginal, Product)
+    assert got < -float(exact_sums(c.start.marginal, x, beta)[0].mean()) - 0.3
+
+
 # ------------------------------------------------------------------------ the tails
 
 
@@ -188,14 +258,14 @@ def test_a_tenth_of_the_particles_goes_to_draws_that_none_serves() -> None:
     near = torch.randn(1000, 1, generator=seeded(), dtype=F64)
     far = 30.0 + torch.randn(3, 1, generator=seeded(2), dtype=F64)
     for squared in (True, False):
-        flow = Flow(near[:50].clone(), 5.0, squared, updated=True)
-        flow.cover(torch.cat([near, far, near]))
-        at_far = (flow.y[:, None] == far).any(1)[:, 0]
+        flow = Flow(near[None, :50].clone(), 5.0, squared, "averaged", updated=True)
+        flow.cover(torch.cat([near, far, near])[None])
+        at_far = (flow.y[0][:, None] == far).any(1)[:, 0]
         assert int(at_far.sum()) == 3
-        assert int((flow.y == near[:50]).sum()) >= 45
-        flow = Flow(near[:50].clone(), 0.1, squared, updated=True)
-        flow.cover(near)  # at a low slope all draws are served
-        assert torch.equal(flow.y, near[:50])
+        assert int((flow.y[0] == near[:50]).sum()) >= 45
+        flow = Flow(near[None, :50].clone(), 0.1, squared, "averaged", updated=True)
+        flow.cover(near[None])  # at a low slope all draws are served
+        assert torch.equal(flow.y[0], near[:50])
 
 
 # ------------------------------------------------------------------------ the claim
@@ -244,6 +314,22 @@ def test_a_rate_near_the_capacity_of_the_particles_is_said() -> None:
     assert "log 30 = 3.4" in high.reason
 
 
+@pytest.mark.parametrize("preset", [{}, *WGD.info.presets.values()])
+def test_the_start_is_said_and_its_weights_are_equal(preset: dict[str, Any]) -> None:
+    few = dict(preset) | {"particles": 50, "iterations": 3, "batch": 200}
+    c = channel(gaussian(SquaredError(), dim=2, mean=7.0), 2.0, **few)
+    assert c.start is not None
+    assert not c.is_start
+    q = c.start.marginal
+    assert isinstance(q, Product if "structure" in preset else Atoms)
+    for part in q.factors if isinstance(q, Product) else [q]:
+        assert torch.allclose(part.log_weights, torch.tensor(-math.log(50), dtype=F64), atol=1e-5)
+    if isinstance(q, Atoms) and not preset:  # draws as they are, not shrunk
+        assert c.start.name == "draws of the source"
+        assert float(q.points.std(0).mean()) == pytest.approx(1.0, abs=0.2)
+        assert float(q.points.mean()) == pytest.approx(7.0, abs=0.4)
+
+
 # ------------------------------------------------------------------------ running
 
 
@@ -251,7 +337,7 @@ def test_counts() -> None:
     whole, half = FakeMonitor(build_every=0), FakeMonitor(effort=0.5)
     for monitor in (whole, half):
         fit(gaussian(SquaredError()), [2.0], monitor)
-    assert (whole.offers, whole.gradient_steps, whole.parameters) == (20, 200, 200)
+    assert (whole.offers, whole.gradient_steps, whole.parameters) == (20, 200, 100)
     assert half.gradient_steps == 100
 
 
@@ -273,9 +359,11 @@ def test_the_published_batch_takes_no_fixed_point_twice(monkeypatch: pytest.Monk
     monkeypatch.setattr(Flow, "step", lambda self, x, t: seen.append(x))
     view = view_of(scalar_gaussian(), n_train=100)
     channel(view, 5.0, **(dict(WGD.info.presets["paper"]) | {"iterations": 1, "batch": 4000}))
-    assert len(seen[0]) == len(torch.unique(seen[0])) == 80
+    assert seen[0].numel() == len(torch.unique(seen[0])) == 80
 
 
-def test_published_particles_have_fixed_weights() -> None:
-    with pytest.raises(RdbenchError, match="wgd: algorithm=published has weights=fixed"):
-        WGD(algorithm="published")
+def test_what_does_not_go_together_is_refused() -> None:
+    with pytest.raises(RdbenchError, match="wgd: algorithm=flow has weights=fixed"):
+        WGD(weights="updated")
+    with pytest.raises(RdbenchError, match="wgd: algorithm=published has structure=joint"):
+        WGD(algorithm="published", structure="product")
