@@ -25,8 +25,9 @@ def _dense(x: np.ndarray, points: np.ndarray, log_weights: np.ndarray, noise: fl
     """The log density through differences, pair by pair."""
     square = ((x[:, None] - points) ** 2).sum(2)
     terms = log_weights - 0.5 * square / noise**2
-    total: np.ndarray = special.logsumexp(terms, axis=1)
-    return total - 0.5 * x.shape[1] * math.log(2.0 * math.pi * noise**2)
+    constant = 0.5 * x.shape[1] * math.log(2.0 * math.pi * noise**2)
+    log_p: np.ndarray = special.logsumexp(terms, axis=1) - constant
+    return log_p
 
 
 def test_density_of_points_under_noise() -> None:
