@@ -33,12 +33,14 @@ class Target:
 
 
 TARGETS = [
-    Target("scalar", "gaussian-shifted", "ebrd", 0.003, SCALAR_RATES),
-    Target("scalar", "laplacian-absolute-standard", "ebrd", 0.005, SCALAR_RATES),
-    Target("scalar", "laplacian-absolute-shifted", "ebrd", 0.005, SCALAR_RATES),
-    Target("vector_gaussian", "ramp-d2", "ebrd", 0.005, dim=2),
-    Target("vector_gaussian", "ramp-d5", "ebrd", 0.015, dim=5),
+    Target("scalar", "gaussian-shifted", "ebrd", 0.01, SCALAR_RATES),
     Target("vector_gaussian", "ramp-d10", "ebrd", 0.03, dim=10),
+    Target("scalar", "gaussian-shifted", "ebrd:mixture", 0.003, SCALAR_RATES),
+    Target("scalar", "laplacian-absolute-standard", "ebrd:mixture", 0.005, SCALAR_RATES),
+    Target("scalar", "laplacian-absolute-shifted", "ebrd:mixture", 0.005, SCALAR_RATES),
+    Target("vector_gaussian", "ramp-d2", "ebrd:mixture", 0.005, dim=2),
+    Target("vector_gaussian", "ramp-d5", "ebrd:mixture", 0.015, dim=5),
+    Target("vector_gaussian", "ramp-d10", "ebrd:mixture", 0.03, dim=10),
     Target("scalar", "gaussian-[sf]*", "blahut_arimoto", 1e-6),
     Target("scalar", "laplacian-absolute-*", "blahut_arimoto", 1e-4),
     Target("vector_gaussian", "ramp-d2", "blahut_arimoto", 2e-4, dim=2),

@@ -1,4 +1,4 @@
-"""EBRD under absolute error: scalar energies trained without chains where coordinates allow it.
+"""The preset ``mixture`` under absolute error: scalar energies, without chains where possible.
 
 Absolute error adds up over coordinates, and so does F where held-out likelihood finds them
 independent (always for d = 1): one scalar energy per slope and coordinate, E(y) = sum_i E_i(y_i),
@@ -11,8 +11,7 @@ them: the noise that is left is that of the symbols, which are cheap here. Slope
 exp(-beta |z|) is finer than the strata, above about 4 nats per coordinate, get points near every
 symbol as well.
 
-Where coordinates depend on each other the energy is one network on R^d, trained by the chains of
-`plain` with twice the iterations.
+Where coordinates depend on each other the energy is the one of the default, without a mixture.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.plain import plain_channels
+from rdbench.estimators.ebrd.pure import energy_channels
 from rdbench.estimators.ebrd.scalar import ScalarChannel, ScalarEnergies, product
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.estimators.ebrd.strata import Proposal, candidates, log_responsibilities
@@ -64,7 +63,7 @@ class Coordinates:
 def fit_absolute(
     config: Settings, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
 ) -> Iterator[TestChannel | Refusal]:
-    """The default under absolute error.
+    """The preset ``mixture`` under absolute error.
 
     Args:
         config: the hyper-parameters.
@@ -80,7 +79,7 @@ def fit_absolute(
         else:
             coordinates = independent(config, task)
         if coordinates is None:
-            return plain_channels(replace(config, iterations=2 * config.iterations), task)
+            return energy_channels(config, task)
         return _product_channels(config, task, coordinates)
 
     return standardised(method, view, betas, generator, monitor, warm=config.warm_draws)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from rdbench.fitting import NO_CLAIM
 from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Claim, Density, Energy, Side, TestChannel
+from rdbench.types import Claim, Density, Energy, Side, Start, TestChannel
 
 _CLAIM_DRAWS = 8
 _ROUNDS = 6
@@ -26,6 +26,10 @@ _INTEGRABLE = 2  # dimensions in which an energy can be integrated by anyone
 # Standard error in nats of log Z up to which it is taken as known, and draws to get there.
 _KNOWN, _KNOWN_DRAWS = 1e-3, 3_000_000
 _ROUGHLY, _ROUGHLY_DRAWS = 1e-2, 20_000
+
+
+# Of a bracket of F: symbols, draws of q, draws of p_ref beside each of these, rows of a group.
+_BRACKET_SYMBOLS, _BRACKET_DRAWS, _BESIDE, _ROWS = 500, 400, 100, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,23 +145,60 @@ def channel(tilted: Tilted, claimed: Claimed | None) -> TestChannel:
         tilted: q.
         claimed: what it is claimed on; ``None`` for a checkpoint, whose log Z is rougher.
     """
-    marginal: Density | Energy = Energy(tilted.sample, tilted.value_and_grad)
-    log_z = _log_z(tilted, claimed) if tilted.reference.dim > _INTEGRABLE else None
-    if log_z is not None:
-        constant = log_z
-
-        @torch.no_grad()
-        def log_prob(y: Tensor) -> Tensor:
-            return tilted.reference.log_prob(y) - tilted.tilt(y) - constant
-
-        # Exact where q is p_ref; with the network's part it still is close.
-        marginal = Density(tilted.sample, log_prob, tilted.reference.proposal(tilted.slope))
+    alone = replace(tilted, network=None, strength=0.0)
+    start = Start(_marginal(alone, claimed), "fitted mixture")
+    made = start.marginal if tilted.network is None else _marginal(tilted, claimed)
     return TestChannel(
         beta=tilted.slope,
-        marginal=marginal,
+        marginal=made,
         claim=NO_CLAIM if claimed is None else _claim(tilted, claimed),
         sample_conditional=tilted.sample_conditional,
+        q_is="mixture" if tilted.network is None else "energy network on a mixture",
+        start=start,
     )
+
+
+def _marginal(tilted: Tilted, claimed: Claimed | None) -> Density | Energy:
+    log_z = _log_z(tilted, claimed) if tilted.reference.dim > _INTEGRABLE else None
+    if log_z is None:
+        return Energy(tilted.sample, tilted.value_and_grad)
+    constant = log_z
+
+    @torch.no_grad()
+    def log_prob(y: Tensor) -> Tensor:
+        return tilted.reference.log_prob(y) - tilted.tilt(y) - constant
+
+    # Exact where q is p_ref; with the network's part it still is close.
+    return Density(tilted.sample, log_prob, tilted.reference.proposal(tilted.slope))
+
+
+@torch.no_grad()
+def bracket(tilted: Tilted, x: Float[Tensor, "n d"]) -> float:
+    """How many nats the bounds of log Z and of E log Z_x by importance sampling are apart.
+
+    The mean of a group of weights of draws of p_ref has a logarithm that is low in expectation;
+    with one draw of q among them it is high (Burda, Grosse, Salakhutdinov 2015). Where q has mass
+    that p_ref hardly visits the former misses it, and its draws alone would not tell.
+
+    Args:
+        tilted: q.
+        x: held-out symbols.
+    """
+    g = Generator(x.device).manual_seed(0)  # the fit's own draws stay what they are
+    x = x[:_BRACKET_SYMBOLS]
+
+    def apart(forward: Tensor, back: Tensor) -> float:
+        low, high = -forward, torch.cat([-forward[:, 1:], -back[:, None]], 1)
+        return float((torch.logsumexp(high, 1) - torch.logsumexp(low, 1)).mean().abs())
+
+    forward = tilted.tilt(tilted.reference.sample(_BRACKET_DRAWS * _BESIDE, g))
+    log_z = apart(
+        forward.reshape(_BRACKET_DRAWS, _BESIDE), tilted.tilt(tilted.sample(_BRACKET_DRAWS, g))
+    )
+    y = tilted.reference.sample_conditional(x, _ROWS, tilted.slope, g)
+    forward = tilted.tilt(y.flatten(0, 1)).reshape(len(x), _ROWS)
+    back = tilted.tilt(tilted.sample_conditional(x, 1, g)[:, 0])
+    return log_z + apart(forward, back)
 
 
 def _log_z(tilted: Tilted, claimed: Claimed | None) -> float | None:

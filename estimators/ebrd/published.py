@@ -109,10 +109,13 @@ def _langevin(
 ) -> Float[Tensor, "B n d"]:
     """K steps of size epsilon; asked every few of them whether to go on."""
     steps, epsilon = _PUBLISHED[view.distortion.name]
+    epsilon = config.epsilon or epsilon
+    if config.epsilon_is == "time":  # e^2 / 2 is the time of a step of size e
+        epsilon = math.sqrt(2.0 * epsilon)
     left, y = config.langevin_steps or steps, start
     while left > 0 and go_on():
         few = min(left, _FEW_STEPS)
-        y = unadjusted(target, y, few, config.epsilon or epsilon, generator)
+        y = unadjusted(target, y, few, epsilon, generator)
         left -= few
     return y
 
@@ -149,4 +152,5 @@ def _channel(
         marginal=Energy(sample, energy.of_one),
         claim=claim,
         sample_conditional=sample_conditional,
+        q_is="energy network",
     )

@@ -1,4 +1,4 @@
-"""EBRD under squared error: a Gaussian mixture fitted for every slope, and a network over it.
+"""The preset ``mixture`` under squared error: a mixture fitted for every slope, a network over it.
 
 E(y) = -log p_ref(y) + a f(y). For a Gaussian mixture p_ref eq. (4) vanishes at a maximum of a
 likelihood, which expectation-maximisation climbs without sampling
@@ -16,7 +16,7 @@ from dataclasses import replace
 import torch
 from torch import Generator
 
-from rdbench.estimators.ebrd.channel import Claimed, Tilted, channel
+from rdbench.estimators.ebrd.channel import Claimed, Tilted, bracket, channel
 from rdbench.estimators.ebrd.correction import (
     ReferenceSampler,
     Schedule,
@@ -41,6 +41,7 @@ _CHOOSE = 20_000  # draws to which the mixtures are fitted whose sizes are compa
 _JUDGES = 200  # held-out points that can judge a network
 _BUDGET = "q is the mixture: the budget ended before the network was trained"
 _UNJUDGED = "q is the mixture: too few training points to judge a network"
+_UNSAFE = "q is the mixture: log Z of the network's part could not be bracketed"
 _NO_GAIN = "q is the mixture: the network gained nothing on held-out draws"
 _WARM, _PILOT, _TRUNK, _TRAINED = 0.4, 0.45, 0.65, 0.95  # of the fit, at which its parts end
 
@@ -48,7 +49,7 @@ _WARM, _PILOT, _TRUNK, _TRAINED = 0.4, 0.45, 0.65, 0.95  # of the fit, at which 
 def fit_reference(
     config: Settings, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
 ) -> Iterator[TestChannel | Refusal]:
-    """The default under squared error.
+    """The preset ``mixture`` under squared error.
 
     Args:
         config: the hyper-parameters.
@@ -88,6 +89,8 @@ class _Fit:
         """Slope -> its network (a batch and the place in it) and strength, where it has one."""
         self.without = _BUDGET
         """Why the other slopes have none."""
+        self.unsafe: set[int] = set()
+        """Slopes whose network claimed a gain that could not be bracketed."""
         self.going = True
         self.done = 0.0
 
@@ -111,7 +114,7 @@ class _Fit:
             x[:_CHOOSE],
             self.held_out,
             noise * (1.0 + self.floor),
-            config.components * (4 if x.shape[1] <= 2 else 1),
+            config.components * (4 if x.shape[1] <= 2 and config.components > 1 else 1),
             self.task.generator,
             margin=config.component_gain,
             go_on=self._go_on,
@@ -157,7 +160,8 @@ class _Fit:
                 return
             # Where a network finds nothing here it finds nothing anywhere.
             if self._strength(trunk, top) == 0.0:
-                self.without = f"{_NO_GAIN} at the highest slope"
+                reason = _UNSAFE if self.unsafe else _NO_GAIN
+                self.without = f"{reason} at the highest slope"
                 return
         trained = self._trained(trunk.repeated(len(every)), every, 1.0, 4, 3e-3, _TRAINED)
         self.without = _NO_GAIN
@@ -177,14 +181,15 @@ class _Fit:
         return Network(root[None], hidden, self.task.generator, centre=self.overall.mean)
 
     def _strength(self, network: Network, index: int) -> float:
-        return chosen_strength(
-            network.single(0),
-            self.references[index],
-            self.held_out[: self.config.judging_draws],
-            self.slopes[index],
-            self.config,
-            self.task.generator,
-        )
+        """How much of the network is kept: none where its gain is small, or not to be trusted."""
+        config, slope, one = self.config, self.slopes[index], network.single(0)
+        reference, x = self.references[index], self.held_out[: config.judging_draws]
+        found = chosen_strength(one, reference, x, slope, config, self.task.generator)
+        if found and bracket(Tilted(reference, one, found, slope), x) > config.bracket:
+            self.unsafe.add(index)
+            return 0.0
+        self.unsafe.discard(index)
+        return found
 
     def _trained(
         self,
@@ -251,4 +256,5 @@ class _Fit:
                 batch, row, strength = self.networks[i]
                 network = batch.single(row)
             made = channel(Tilted(self.references[i], network, strength, slope), claimed)
-            yield made if network is not None or not claim else replace(made, reason=self.without)
+            reason = _UNSAFE if i in self.unsafe else self.without
+            yield made if network is not None or not claim else replace(made, reason=reason)

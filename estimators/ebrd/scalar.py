@@ -201,4 +201,5 @@ def product(beta: float, parts: Sequence[ScalarChannel], claim: Claim) -> TestCh
         marginal=Energy(sample=sample, value_and_grad=value_and_grad),
         claim=claim,
         sample_conditional=sample_conditional,
+        q_is="energy network on a mixture",
     )

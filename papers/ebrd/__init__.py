@@ -13,6 +13,8 @@ _MIXTURE = ("mixture-d2",)
 _ALL = (*_SCALARS, *_VECTORS, *_MIXTURE)
 _OURS = ("ebrd", "blahut_arimoto", "nerd", "beta_vae", "wgd")
 _PRINTED = ("ebrd:paper",)
+_TIMESTEP = ("ebrd:paper_timestep",)
+"""On N(0, 1) and, where its chains do not start from the answer, on N(3, 2^2)."""
 _FIXED_SET = 5000
 _FIGURE_5_RATES = (0.5833, 1.3, 3.4, 5.96)
 _TWO_RUNGS = {
@@ -47,7 +49,10 @@ PAPER = Paper(
     ),
     stored=(
         Part(*_SETTINGS, _ALL, _PRINTED, seeds=(0, 1, 2)),
-        Part(*_SETTINGS, _ALL, ("ebrd:plain", "blahut_arimoto:paper")),
+        Part(*_SETTINGS, _SCALARS, _TIMESTEP, seeds=(0, 1, 2)),
+        Part(_SETTINGS[0], _SETTINGS[1], "scalar", ("gaussian-shifted",),
+             ("ebrd", *_PRINTED, *_TIMESTEP), seeds=(0, 1, 2)),
+        Part(*_SETTINGS, _ALL, ("ebrd:mixture", "blahut_arimoto:paper")),
         Part("4b", "Mixture, as printed", _SUITE, _MIXTURE, _PRINTED, n_train=_FIXED_SET),
         Part("5", "Mixture, as printed", _SUITE, _MIXTURE, _PRINTED, rates=_FIGURE_5_RATES,
              draws=400),

@@ -30,6 +30,7 @@ def mala(
     step_size: Float[Tensor, "*b"],
     factor: Float[Tensor, "*b d d"],
     generator: Generator,
+    spread: float = 0.0,
 ) -> tuple[Float[Tensor, "*b n d"], Float[Tensor, "*b"]]:
     """Run ``steps`` transitions; return the states and the mean acceptance of each batch.
 
@@ -40,14 +41,20 @@ def mala(
         step_size: tau.
         factor: C, a square root of the preconditioner.
         generator: the source of randomness.
+        spread: every move of every state multiplies tau by e^u, u uniform on [-spread, spread]:
+            one size is too long in a narrow core or too short in wide shells around it.
     """
-    tau = step_size[..., None]
-    tau_wide = tau[..., None]
+    fixed = step_size[..., None]
     transposed = factor.transpose(-1, -2)
     value, gradient = potential(y)
     drift = gradient @ factor
     accepted = torch.zeros_like(step_size)
     for _ in range(steps):
+        tau = fixed
+        if spread:
+            u = torch.rand(y.shape[:-1], generator=generator, device=y.device, dtype=y.dtype)
+            tau = fixed * torch.exp(spread * (2.0 * u - 1.0))
+        tau_wide = tau[..., None]
         z = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
         move = (2.0 * tau_wide).sqrt() * z - tau_wide * drift
         proposal = y + move @ transposed

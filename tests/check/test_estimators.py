@@ -16,7 +16,7 @@ PRESET_OPTIONS = {"seed": 20, "effort": 0.002, "limit": 300.0}
 MOVES = ("shift", "scale", "rotation")
 # Skipped: even at this effort nerd takes 24 CPU-s, and ebrd was not done after a minute;
 # `rdbench check NAME:paper --only shift,scale,rotation` tries them.
-TOO_SLOW = frozenset({"nerd:paper", "ebrd:paper"})
+TOO_SLOW = frozenset({"nerd:paper", "ebrd:paper", "ebrd:paper_timestep"})
 ESTIMATORS = registry.names("estimator")
 
 

@@ -1,7 +1,9 @@
-"""EBRD: what it reaches, what it refuses, what its published form does not reach."""
+"""The presets of EBRD: the mixture, its network and when it is kept; the published algorithm."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from rdbench.audit import AuditSize, audit
 from rdbench.estimators.ebrd import EBRD
-from rdbench.estimators.ebrd.channel import Claimed, Tilted, channel
+from rdbench.estimators.ebrd.channel import Claimed, Tilted, bracket, channel
 from rdbench.estimators.ebrd.correction import (
     ReferenceSampler,
     Schedule,
@@ -41,7 +43,8 @@ from tests.estimators.conftest import (
 )
 
 SIZE = AuditSize(2000, 1e7, 4000, 2000, 8000, 4, 60)
-SMALL = EBRD(draws=8000, iterations=10, components=1)
+on_mixture = functools.partial(EBRD, **EBRD.info.presets["mixture"])
+SMALL = on_mixture(draws=8000, iterations=10, components=1)
 SCALAR = scalar.SUITE.cases()
 F64 = torch.float64
 
@@ -76,7 +79,9 @@ def test_shifted_gaussian_within_a_few_thousandths_of_a_nat() -> None:
 
 def test_ten_dimensions_are_claimed_from_above() -> None:
     case = vector_gaussian.SUITE.cases([10])[0]
-    for found in _channels(case, EBRD(draws=20_000, iterations=10, components=1), [0.5, 30.0]):
+    for found in _channels(
+        case, on_mixture(draws=20_000, iterations=10, components=1), [0.5, 30.0]
+    ):
         assert isinstance(found.marginal, Density)
         assert _audit(case, found).gap < 0.01
         assert found.claim.side == "upper"
@@ -85,14 +90,15 @@ def test_ten_dimensions_are_claimed_from_above() -> None:
 def test_a_uniform_source_needs_many_components() -> None:
     """The optimum is atoms; one Gaussian leaves .05 to .2 nats."""
     case = case_of(SCALAR, "uniform-squared")
-    (found,) = _channels(case, EBRD(draws=8000, iterations=10, components=2), [0.4])
+    (found,) = _channels(case, on_mixture(draws=8000, iterations=10, components=2), [0.4])
     assert _audit(case, found).gap < 0.006
 
 
 def test_every_mode_gets_its_mass() -> None:
     case = planar.SUITE.cases()[0]
     means = case.problem.source.means  # type: ignore[attr-defined]
-    (found,) = _channels(case, SMALL, [2.0])
+    several = dataclasses.replace(SMALL, components=2)
+    (found,) = _channels(case, several, [2.0])
     y = found.marginal.sample(6000, seeded())
     masses = torch.bincount(torch.cdist(y, means).argmin(1), minlength=3) / 6000
     assert torch.allclose(masses, torch.full((3,), 1 / 3), atol=0.04)
@@ -203,11 +209,55 @@ def test_training_finds_the_modes_that_one_gaussian_lacks() -> None:
     assert before > 0.2
     assert after < 0.05
     strengths = [
-        chosen_strength(trained, q, held_out, slope, EBRD(), generator)
+        chosen_strength(trained, q, held_out, slope, on_mixture(), generator)
         for q in (reference, optimum)
     ]
     assert strengths[0] >= 0.75
     assert strengths[1] == 0.0
+
+
+class _Well(Network):
+    """f(y) = -60 far out, where no draw of N(0, 1) comes but chains do: a slope leads there."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return 10.0 * (y[..., 0] - 2.0).clamp(0.0, 6.0).neg()
+
+    def value_and_grad(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        inside = (y[..., :1] > 2.0) & (y[..., :1] < 8.0)
+        return self(y), -10.0 * inside.double() * torch.ones_like(y)
+
+
+def test_a_network_whose_log_z_no_draw_tells_is_not_kept() -> None:
+    """Importance sampling claims a gain; q is nearly all in a well that p_ref does not visit."""
+    reference, x = (
+        _gaussian(torch.eye(1).double()),
+        torch.randn(500, 1, generator=seeded(2)).double(),
+    )
+    honest = _tilted(0.7)
+    assert bracket(honest, honest.reference.sample(500, seeded(3))) < 0.03
+    far = Tilted(reference, _Well(), 1.0, 2.0)
+    few = x[x[:, 0].abs() < 1.5]
+    claimed = score(_Well(), reference, few, 2.0, (0.0, 1.0), seeded(4)).lagrangian
+    energy = far.value_and_grad(GRID)[0]
+    log_z = float(torch.logsumexp(-energy, 0) + math.log(STEP))
+    base = float(torch.logsumexp(-reference.energy_and_grad(GRID)[0], 0) + math.log(STEP))
+    assert log_z - base > 10.0  # what q pays at every symbol
+    assert float(claimed[1]) < log_z - base - 3.0  # what is claimed
+    assert bracket(far, few) > 0.5
+
+
+def test_one_component_is_one() -> None:
+    """Four used to be tried in the plane: the start's energy has no third derivative."""
+    (found,) = _channels(planar.SUITE.cases()[0], SMALL, [1.0])
+    assert found.start is not None
+    assert isinstance(found.start.marginal, Energy)
+    line = torch.linspace(-9.0, 9.0, 41, dtype=F64)[:, None] * torch.tensor([1.0, 0.5], dtype=F64)
+    energy = found.start.marginal.value_and_grad(line)[0]
+    assert float(energy.diff(n=3).abs().max()) < 1e-9 * float(energy.max())
+    assert found.is_start == (found.q_is == "mixture")
 
 
 def test_a_tilted_density_is_normalised() -> None:
@@ -294,7 +344,7 @@ def test_determinism_and_counts() -> None:
     runs = []
     for _ in range(2):
         monitor = FakeMonitor(effort=0.1, build_every=20)
-        runs.append(channels_of(EBRD(components=1), _view(case), [1.0, 5.0], monitor))
+        runs.append(channels_of(on_mixture(components=1), _view(case), [1.0, 5.0], monitor))
     assert [c.claim for c in runs[0]] == [c.claim for c in runs[1]]
     # A Gaussian needs no network, which the first 45 steps of the highest slope find out.
     assert monitor.gradient_steps == 45
@@ -328,7 +378,7 @@ def test_checkpoints_show_the_network_and_the_counts_include_it() -> None:
             return True
 
     monitor = Looking()
-    config = EBRD(components=1, draws=4000, iterations=30, hidden=32, batch=128)
+    config = on_mixture(components=1, draws=4000, iterations=30, hidden=32, batch=128)
     (found,) = channels_of(config, view_of(draw, dim=3), [2.0], monitor, seed=6)
     assert bent(found)
     assert found.reason == ""
@@ -367,6 +417,16 @@ def test_the_published_algorithm_stays_where_its_chains_start() -> None:
     assert abs(float(y.mean())) < 0.2
     assert float(y.std()) == pytest.approx(1.0, abs=0.1)
     assert _audit(SCALAR[1], made).gap_paper_protocol > 0.5
+
+
+def test_epsilon_as_the_time_step_is_a_longer_step() -> None:
+    """-t grad + sqrt(2 t) z is the printed rule at epsilon = sqrt(2 t): the same draws."""
+    small = {**EBRD.info.presets["paper_timestep"], "iterations": 3, "hidden": 8, "batch": 32}
+    one, other = (
+        _channels(SCALAR[1], EBRD(**{**small, **more}), [1.0])[0].marginal.sample(100, seeded())
+        for more in ({}, {"epsilon_is": "noise", "epsilon": math.sqrt(2.0 * 1.2e-2)})
+    )
+    assert torch.allclose(one, other)
 
 
 class _Step(Network):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -28,6 +29,7 @@ from rdbench.types import Energy, TestChannel
 from tests.estimators.conftest import FakeMonitor, channels_of, seeded, view_of
 
 RHO = AbsoluteError()
+on_mixture = functools.partial(EBRD, **EBRD.info.presets["mixture"])
 LAPLACIAN = LaplacianSource(3.0, 2.0)
 
 
@@ -132,7 +134,7 @@ def test_the_objective_has_the_gradient_of_the_lagrangian(fine: bool) -> None:
     mixture, energy = _trained_start()
     unit = Scaling(torch.zeros(1, dtype=torch.float64), 1.0, 1)
     task = _task(lambda n: data[:n], 2000)
-    rows = Rows(EBRD(batch=4000), task, Coordinates((unit,), (mixture,)), (4.0,), fine, 0.5)
+    rows = Rows(on_mixture(batch=4000), task, Coordinates((unit,), (mixture,)), (4.0,), fine, 0.5)
     objective(rows, energy).backward()
     found = torch.cat([p.grad.reshape(-1) for p in energy.parameters() if p.grad is not None])
     energy.zero_grad()
@@ -169,7 +171,7 @@ def test_shifted_laplacian_within_thousandths_of_a_nat() -> None:
     """F(q) by quadrature, with the atom that q* has at the median, against the closed form."""
     reference, data = LaplacianAbsolute(LAPLACIAN), seeded(6)
     betas = [reference.slope(r) for r in (0.1, 1.0, 3.0)]
-    config = EBRD(iterations=80, batch=256, warm_draws=2000, components=2)
+    config = on_mixture(iterations=80, batch=256, warm_draws=2000, components=2)
     channels = _channels(lambda n: LAPLACIAN.sample(n, data), betas, config)
     t = torch.linspace(-1.0, 1.0, 10_001, dtype=torch.float64)
     grid = 3.0 + 32.0 * t.sign() * t.abs() ** 3  # fine at the atom
@@ -188,7 +190,7 @@ def test_shifted_laplacian_within_thousandths_of_a_nat() -> None:
 def test_conditional_draws_follow_the_energy() -> None:
     """Lemma 1 at a slope where the energy matters: moments on a grid."""
     data = seeded(7)
-    config = EBRD(iterations=20, batch=128, warm_draws=2000)
+    config = on_mixture(iterations=20, batch=128, warm_draws=2000)
     (channel,) = _channels(lambda n: LAPLACIAN.sample(n, data), [0.8], config)
     grid = torch.linspace(-30.0, 36.0, 20_001, dtype=torch.float64)[:, None]
     x = torch.tensor([[5.0]], dtype=torch.float64)
@@ -212,7 +214,7 @@ def test_dependent_coordinates_are_told_from_independent_ones() -> None:
         (lambda n: LAPLACIAN.sample(2 * n, g).reshape(n, 2), True),
         (lambda n: _correlated(n, g), False),
     ):
-        found = independent(EBRD(components=2), _task(draw, 2000))
+        found = independent(on_mixture(components=2), _task(draw, 2000))
         assert (found is not None) == expected
 
 
@@ -220,7 +222,7 @@ def test_coordinates_that_do_not_vary_where_they_are_judged_are_independent() ->
     def draw(n: int) -> Tensor:
         return torch.arange(n, dtype=torch.float64)[:, None].clamp(min=50.0).expand(n, 2)
 
-    assert independent(EBRD(components=2, judging_draws=50), _task(draw, 2000)) is not None
+    assert independent(on_mixture(components=2, judging_draws=50), _task(draw, 2000)) is not None
 
 
 def test_independent_coordinates_add_up() -> None:
@@ -231,7 +233,7 @@ def test_independent_coordinates_add_up() -> None:
         parts = [LAPLACIAN.sample(n, g), other.sample(n, g), torch.full((n, 1), 7.0).double()]
         return torch.cat(parts, 1)
 
-    config = EBRD(iterations=60, batch=128, warm_draws=4000, components=2)
+    config = on_mixture(iterations=60, batch=128, warm_draws=4000, components=2)
     (channel,) = _channels(draw, [3.0], config)
     truth = sum(LaplacianAbsolute(s).point(3.0).lagrangian.mid for s in (LAPLACIAN, other))
     claimed = channel.claim.rate + 3.0 * channel.claim.distortion
@@ -245,7 +247,7 @@ def test_independent_coordinates_add_up() -> None:
 
 def test_dependent_coordinates_get_one_energy() -> None:
     g = seeded(11)
-    config = EBRD(iterations=20, batch=128, warm_draws=2000, components=2)
+    config = on_mixture(iterations=20, batch=128, warm_draws=2000, components=2)
     low, high = _channels(lambda n: _correlated(n, g), [1.5, 60.0], config)
     x = _correlated(200, g)
     for channel, tolerance in ((low, 0.15), (high, 0.6)):
