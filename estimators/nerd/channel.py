@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,14 +15,22 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.estimators.nerd.generator import ResidualGenerator
-from rdbench.estimators.nerd.posterior import LatentEncoder, blocks
+from rdbench.estimators.nerd.pieces import Pieces
+from rdbench.estimators.nerd.posterior import (
+    LatentEncoder,
+    LatentPosterior,
+    blocks,
+    latent_posterior,
+)
 from rdbench.estimators.nerd.training import Objective
 from rdbench.inference.plug_in import appendix_a
 from rdbench.inference.plug_in import blocks as pairwise_blocks
-from rdbench.inference.reproduction import GoOn, always, parameters
+from rdbench.inference.reproduction import GoOn, always, parameters, raised
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Claim, Density, Distortion, Encoder, Pushforward, TestChannel
 
+_NEWTON_STEPS = 8
+_FLOOR = 1e-4  # least variance of a mixture over 1 / (2 beta): costs half of it a direction
 _POOL = 16  # candidates for every draw of p(y|x) where latents are proposed
 _SHARED_POOL = 16_384  # candidates that all symbols share where they are not
 _CLAIM_LATENTS = 64
@@ -33,15 +42,17 @@ _ENTRIES = 4_000_000  # of rho(x, y) held at once
 class Finished:
     """A generator at one slope, in float64, with what is needed to draw from it."""
 
-    net: ResidualGenerator
+    net: ResidualGenerator | Pieces
     prior: GaussianMixture
     distortion: Distortion
     beta: float
+    posterior: Callable[[Tensor], LatentPosterior] | None
+    """e(z|x): under squared error latents are proposed symbol by symbol."""
 
     @property
     def proposes(self) -> bool:
-        """Whether latents are proposed symbol by symbol: squared error alone has the algebra."""
-        return self.distortion.name == "squared_error"
+        """Whether there are such proposals."""
+        return self.posterior is not None
 
     @property
     def parameters(self) -> int:
@@ -51,6 +62,17 @@ class Finished:
         """
         network = sum(p.numel() for p in self.net.parameters()) if bool(self.net.w3.any()) else 0
         return network + parameters(self.prior.size, self.prior.dim, tied=False)
+
+    @property
+    def encoder(self) -> LatentEncoder:
+        """e(z|x), with its draws.
+
+        Raises:
+            ValueError: there are no proposals.
+        """
+        if self.posterior is None:
+            raise ValueError("no latents are proposed under this distortion")
+        return LatentEncoder(self.net, self.prior, self.beta, self.posterior)
 
     def decode(self, z: Tensor) -> Tensor:
         """g(z)."""
@@ -68,14 +90,14 @@ class Finished:
         if self.prior.size > 1:
             prior = Density(sample=self.prior.sample, log_prob=self.prior.log_prob)
         if self.proposes:
-            inner = LatentEncoder(self.net, self.prior, self.beta)
+            inner = self.encoder
             encoder = Encoder(inner.sample, inner.log_prob)
         return Pushforward(self.decode, self.prior.dim, prior, encoder)
 
     def sample_conditional(self, x: Tensor, k: int, generator: Generator) -> Tensor:
         """Draws of p(y|x) by resampling weighted draws (Rubin 1988), a pool for every draw."""
         if self.proposes:
-            encoder = LatentEncoder(self.net, self.prior, self.beta)
+            encoder = self.encoder
             parts = [self._resampled(encoder, p, k, generator) for p in blocks(x, k * _POOL)]
             return torch.cat(parts)
         y = self.draw(_SHARED_POOL, generator)
@@ -95,6 +117,19 @@ class Finished:
         return y[rows, pick[:, 0]].reshape(len(x), k, -1)
 
 
+def density(law: GaussianMixture, distortion: Distortion, beta: float) -> Density:
+    """A mixture as q, its variances raised to a floor far below 1 / (2 beta).
+
+    Args:
+        law: it may be singular.
+        distortion: rho.
+        beta: the slope in nats per unit of distortion.
+    """
+    law = GaussianMixture(law.weights, law.means, raised(law.covs, _FLOOR * 0.5 / beta))
+    squared = distortion.name == "squared_error"
+    return Density(law.sample, law.log_prob, law.proposal(beta) if squared else None)
+
+
 def finished(
     net: ResidualGenerator, prior: GaussianMixture, distortion: Distortion, beta: float
 ) -> Finished:
@@ -108,7 +143,12 @@ def finished(
     """
     frozen = copy.deepcopy(net).double()
     frozen.requires_grad_(False)
-    return Finished(frozen, prior, distortion, beta)
+
+    def posterior(x: Tensor) -> LatentPosterior:
+        return latent_posterior(frozen, prior, x, beta, _NEWTON_STEPS)
+
+    squared = distortion.name == "squared_error"
+    return Finished(frozen, prior, distortion, beta, posterior if squared else None)
 
 
 def resampled(
@@ -173,7 +213,7 @@ def lagrangians(
                 break
         return torch.cat(f), torch.cat(distortion)
     latents = _CLAIM_LATENTS // (4 if few else 1)
-    encoder = LatentEncoder(result.net, result.prior, result.beta)
+    encoder = result.encoder
     for part in blocks(x, latents):
         _, log_w, rho = encoder.weighted_draws(part, latents, generator)
         f.append(-torch.logsumexp(log_w, 1))

@@ -9,6 +9,7 @@ p(z|x) is a Gaussian mixture where p is one; e(z|x) is that mixture, a little wi
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -58,7 +59,7 @@ class LatentPosterior:
         out: Tensor = z.gather(1, chosen)[:, 0]
         return out
 
-    def log_prob(self, z: Float[Tensor, "n m d"]) -> Float[Tensor, "n m"]:
+    def log_prob(self, z: Float[Tensor, "n m l"]) -> Float[Tensor, "n m"]:
         """Log density."""
         white = (z[:, None] - self.means[:, :, None]) @ self.upper.transpose(2, 3)
         heights = self.log_weights + self.upper.diagonal(dim1=2, dim2=3).log().sum(2)
@@ -93,22 +94,50 @@ def latent_posterior(
     rows = torch.arange(len(x), device=x.device)
     z, m, inverse = wide.means[rows, best], prior.means[best], precision[best]
 
+    z, y, jacobian, _ = damped_newton(net.value_and_jacobian, z, x, beta, steps, m, inverse)
+    return _linearised(prior, precision, x - y + (z[:, None] @ jacobian)[:, 0], jacobian, beta)
+
+
+def damped_newton(
+    linearise: Callable[[Tensor], tuple[Tensor, Tensor]],
+    z: Float[Tensor, "n l"],
+    x: Float[Tensor, "n d"],
+    beta: float,
+    steps: int,
+    mean: Float[Tensor, "n l"],
+    precision: Float[Tensor, "n l l"],
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gauss-Newton steps on -log N(z; m, P^-1) + beta |x - g(z)|^2, damped.
+
+    Args:
+        linearise: g(z) and its Jacobian, transposed.
+        z: where they begin.
+        x: symbols.
+        beta: the slope in nats per unit of squared error.
+        steps: the most steps.
+        mean: m.
+        precision: P.
+
+    Returns:
+        z, g(z), the Jacobian there, transposed, and the value.
+    """
+
     def objective(z: Tensor, y: Tensor) -> Tensor:
-        c = z - m
-        quadratic: Tensor = ((c[:, None] @ inverse)[:, 0] * c).sum(1)
+        c = z - mean
+        quadratic: Tensor = ((c[:, None] @ precision)[:, 0] * c).sum(1)
         return 0.5 * quadratic + beta * (x - y).square().sum(1)
 
-    y, jacobian = net.value_and_jacobian(z)
+    y, jacobian = linearise(z)
     value = objective(z, y)
     damping = torch.full_like(value, 1e-3)
     for _ in range(steps):
-        hessian = inverse + 2.0 * beta * jacobian @ jacobian.transpose(1, 2)
-        gradient = (inverse @ (z - m)[..., None] - 2.0 * beta * jacobian @ (x - y)[..., None])[
+        hessian = precision + 2.0 * beta * jacobian @ jacobian.transpose(1, 2)
+        gradient = (precision @ (z - mean)[..., None] - 2.0 * beta * jacobian @ (x - y)[..., None])[
             ..., 0
         ]
         damped = hessian + torch.diag_embed(damping[:, None] * hessian.diagonal(dim1=1, dim2=2))
         proposed = z - torch.linalg.solve(damped, gradient)
-        new_y, new_jacobian = net.value_and_jacobian(proposed)
+        new_y, new_jacobian = linearise(proposed)
         new_value = objective(proposed, new_y)
         better = new_value < value
         gained = float((value - new_value).max())
@@ -119,7 +148,7 @@ def latent_posterior(
         value = torch.where(better, new_value, value)
         if gained < _ENOUGH:
             break
-    return _linearised(prior, precision, x - y + (z[:, None] @ jacobian)[:, 0], jacobian, beta)
+    return z, y, jacobian, value
 
 
 def _linearised(
@@ -147,43 +176,47 @@ def _linearised(
 class LatentEncoder:
     """e(z|x) for a frozen generator at one slope."""
 
-    _STEPS = 8
-
-    def __init__(self, net: ResidualGenerator, prior: GaussianMixture, beta: float) -> None:
-        self._net, self._prior, self._beta = net, prior, beta
+    def __init__(
+        self,
+        net: torch.nn.Module,
+        prior: GaussianMixture,
+        beta: float,
+        posterior: Callable[[Tensor], LatentPosterior],
+    ) -> None:
+        """``posterior(x)`` is e(.|x)."""
+        self._net, self._prior, self._beta, self._find = net, prior, beta, posterior
         self._known: tuple[Tensor, LatentPosterior] | None = None
 
     def _posterior(self, x: Float[Tensor, "n d"]) -> LatentPosterior:
         """The posterior at x; sampling and density, asked for in turn, share it."""
         if self._known is None or not torch.equal(self._known[0], x):
-            found = latent_posterior(self._net, self._prior, x, self._beta, self._STEPS)
-            self._known = (x.clone(), found)
+            self._known = (x.clone(), self._find(x))
         return self._known[1]
 
     def sample(self, x: Float[Tensor, "n d"], m: int, generator: Generator) -> Tensor:
         """Draw (n, m, d)."""
         return self._posterior(x.double()).sample(m, generator)
 
-    def log_prob(self, z: Float[Tensor, "n m d"], x: Float[Tensor, "n d"]) -> Tensor:
+    def log_prob(self, z: Float[Tensor, "n m l"], x: Float[Tensor, "n d"]) -> Tensor:
         """Log density (n, m)."""
         return self._posterior(x.double()).log_prob(z.double())
 
     @torch.no_grad()
     def weighted_draws(
         self, x: Float[Tensor, "n d"], m: int, generator: Generator
-    ) -> tuple[Float[Tensor, "n m d"], Float[Tensor, "n m"], Float[Tensor, "n m"]]:
+    ) -> tuple[Float[Tensor, "n m l"], Float[Tensor, "n m"], Float[Tensor, "n m"]]:
         """y = g(z), log weights whose sum has the mean Z(x), and rho, for m latents per symbol.
 
         One latent in four is drawn from the prior, the others from e(z|x).
         """
-        n, dim = x.shape
+        n, dim = len(x), self._prior.dim
         from_prior = max(1, m // _PRIOR_SHARE)
         z = self._prior.sample(n * from_prior, generator).reshape(n, from_prior, dim)
         z = torch.cat([z, self.sample(x, m - from_prior, generator)], 1)
         log_p = self._prior.log_prob(z.reshape(-1, dim)).reshape(n, m)
         log_e = self.log_prob(z, x)
         mixed = torch.logaddexp(math.log(from_prior) + log_p, math.log(m - from_prior) + log_e)
-        y = self._net(z.reshape(n * m, dim)).reshape(n, m, dim)
+        y = self._net(z.reshape(n * m, dim)).reshape(n, m, -1)
         rho = (x[:, None] - y).square().sum(2)
         return y, log_p - mixed - self._beta * rho, rho
 
