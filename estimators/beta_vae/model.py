@@ -172,12 +172,16 @@ class MixtureVAE(torch.nn.Module):
         """The parameters of encoder, decoder and flow."""
         return [*self.encoder.parameters(), *self.decoder.parameters(), *self.flow.parameters()]
 
-    def linear(self) -> Linear:
-        """A = A0 T with T lower triangular and exp on its diagonal, and what follows from it."""
+    def _prior(self) -> tuple[Tensor, Tensor, Tensor]:
+        """A = A0 T with T lower triangular and exp on its diagonal, m and log w."""
         diagonal = self.triangle.diagonal(dim1=-2, dim2=-1).clamp(-12.0, 12.0)
         lower = self.triangle.tril(-1) + torch.diag_embed(diagonal.exp())
-        factor = self.factor0 @ lower
         means = self.means0 + (self.unit @ self.shift[..., None]).squeeze(-1)
+        return self.factor0 @ lower, means, torch.log_softmax(self.log_weights0 + self.tilt, -1)
+
+    def linear(self) -> Linear:
+        """What follows from the prior's parameters."""
+        factor, means, log_weights = self._prior()
         eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
         scaled = factor.transpose(-1, -2) / self.noise[:, None, None, None]
         chol = torch.linalg.cholesky(eye + scaled @ factor)
@@ -187,11 +191,27 @@ class MixtureVAE(torch.nn.Module):
             factor=factor,
             unfactor=torch.linalg.inv(factor),
             means=means,
-            log_weights=torch.log_softmax(self.log_weights0 + self.tilt, -1),
+            log_weights=log_weights,
             gain=root @ root.transpose(-1, -2) @ scaled,
             root=root,
             log_det=chol.diagonal(dim1=-2, dim2=-1).log().sum(-1),
         )
+
+    def potential(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "B n"]:
+        """-log E_p exp(-beta ||x - Z||^2), h and g being the identity: what ``bound`` is then.
+
+        With v = 1 / (2 beta) it is -log sum_k w_k N(x; m_k, A_k A_k^T + v I) - (d/2) log(2 pi v),
+        at a fraction of the price of ``bound``.
+        """
+        factor, means, log_weights = self._prior()
+        eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
+        noise = self.noise[:, None, None, None]
+        chol = torch.linalg.cholesky(factor @ factor.transpose(-1, -2) + noise * eye)
+        white = torch.linalg.solve_triangular(chol, eye.expand_as(chol), upper=False)
+        u = x @ white.transpose(-1, -2) - (white @ means[..., None]).transpose(-1, -2)
+        log_det = (chol.diagonal(dim1=-2, dim2=-1).log() - 0.5 * noise[..., 0].log()).sum(-1)
+        joint = (log_weights - log_det)[..., None] - 0.5 * u.square().sum(-1)
+        return -torch.logsumexp(joint, 1)
 
     def posterior(
         self, x: Float[Tensor, "n d"], linear: Linear, distortion: Distortion
@@ -301,14 +321,17 @@ class MixtureVAE(torch.nn.Module):
         return gain
 
     @torch.no_grad()
+    def mixture(self) -> GaussianMixture:
+        """sum_k w_k N(m_k, A_k A_k^T) of the only slope: p(z) without the flow."""
+        factor, means, log_weights = (part[0] for part in self._prior())
+        covs = factor @ factor.transpose(-1, -2)
+        return GaussianMixture(log_weights.exp(), means, 0.5 * (covs + covs.transpose(-1, -2)))
+
     def density(self) -> Density:
         """p(z) of the only slope."""
-        linear = self.linear()
-        covs = linear.factor[0] @ linear.factor[0].transpose(-1, -2)
-        mixture = GaussianMixture(
-            linear.log_weights[0].exp(), linear.means[0], 0.5 * (covs + covs.transpose(-1, -2))
-        )
+        mixture = self.mixture()
 
+        @torch.no_grad()
         def sample(n: int, generator: Generator) -> Tensor:
             z = mixture.sample(n, generator)
             return self.flow.inverse(z[None])[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,13 +17,23 @@ from rdbench.estimators.beta_vae import BetaVAE
 from rdbench.estimators.beta_vae.encoder import ComponentEncoder
 from rdbench.estimators.beta_vae.flow import Flow
 from rdbench.estimators.beta_vae.model import MixtureVAE
-from rdbench.estimators.beta_vae.published import FactorisedVAE, learning_rate
+from rdbench.estimators.beta_vae.neutral import neutral
+from rdbench.estimators.beta_vae.published import (
+    FactorisedVAE,
+    FlowVAE,
+    learning_rate,
+    looks_gaussian,
+)
+from rdbench.estimators.beta_vae.tied import TiedVAE
+from rdbench.inference.em import mixture_moments
+from rdbench.inference.product import principal
 from rdbench.sources.mixture import GaussianMixture, paper_mixture
-from rdbench.suites import planar, scalar, vector_gaussian
-from rdbench.types import Case, Distortion, Pushforward, RdbenchError, TestChannel
+from rdbench.suites import high_dimensional, planar, scalar, vector_gaussian
+from rdbench.types import Case, Density, Distortion, Pushforward, RdbenchError, TestChannel
 from tests.estimators.conftest import FakeMonitor, case_of, channels_of, view_of
 
-FAST = BetaVAE(steps=10, warm_draws=5000)
+MIXTURE = dict(BetaVAE.info.presets["mixture"])
+FAST = BetaVAE(**MIXTURE | {"steps": 10, "warm_draws": 5000})
 
 
 def _fit(case: Case, estimator: BetaVAE, rates: Sequence[float]) -> list[TestChannel]:
@@ -36,6 +47,8 @@ def _gap(case: Case, channel: TestChannel) -> float:
     generator, draws = Generator().manual_seed(3000), 50
     x = case.problem.source.sample(1000, generator)
     q = channel.marginal
+    if isinstance(q, Density):  # its proposal is p(y|x)
+        q = Pushforward(lambda z: z, q.sample(1, generator).shape[1], q, q.proposal)
     assert isinstance(q, Pushforward)
     assert q.encoder is not None
     z = q.encoder.sample(x, draws, generator)
@@ -176,7 +189,9 @@ def test_training_learns_what_no_mixture_start_has() -> None:
     case = case_of(scalar.SUITE.cases(), "uniform-squared")
     gaps = []
     for steps in (1, 100):
-        estimator = BetaVAE(steps=steps, components=1, warm_draws=5000, batch=128)
+        estimator = BetaVAE(
+            **MIXTURE | {"steps": steps, "components": 1, "warm_draws": 5000, "batch": 128}
+        )
         gaps.append(_gap(case, _fit(case, estimator, [1.9])[0]))
     assert gaps[0] > 0.08
     assert gaps[1] < 0.5 * gaps[0]
@@ -185,7 +200,9 @@ def test_training_learns_what_no_mixture_start_has() -> None:
 def test_modes_and_absolute_error() -> None:
     laplacian = case_of(scalar.SUITE.cases(), "laplacian-absolute-shifted")
     for case, rate, components in ((planar.SUITE.cases()[0], 3.0, 3), (laplacian, 2.0, 1)):
-        estimator = BetaVAE(steps=40, batch=128, components=components, warm_draws=4000)
+        estimator = BetaVAE(
+            **MIXTURE | {"steps": 40, "batch": 128, "components": components, "warm_draws": 4000}
+        )
         (channel,) = _fit(case, estimator, [rate])
         assert -0.01 < _gap(case, channel) < 0.04
 
@@ -202,8 +219,9 @@ def test_a_spent_budget_keeps_the_start() -> None:
     """No step taken: the linear-Gaussian optimum is returned all the same."""
     case, monitor = vector_gaussian.SUITE.cases([2])[0], FakeMonitor(limit=0)
     beta = case.reference.slope(2.0)
-    (channel,) = channels_of(BetaVAE(), view_of(case.problem.source), [beta], monitor)
+    (channel,) = channels_of(BetaVAE(**MIXTURE), view_of(case.problem.source), [beta], monitor)
     assert monitor.gradient_steps == 0
+    assert channel.is_start
     assert _gap(case, channel) < 0.005
 
 
@@ -222,7 +240,7 @@ def test_after_a_stop_few_symbols_are_claimed_on(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(MixtureVAE, "bound", counted)
     monkeypatch.setattr(torch.optim, "Adam", made)
     view, monitor = view_of(paper_mixture()), FakeMonitor(limit=0)
-    out = channels_of(BetaVAE(warm_draws=2000), view, [1.0, 4.0], monitor)
+    out = channels_of(BetaVAE(**MIXTURE | {"warm_draws": 2000}), view, [1.0, 4.0], monitor)
     assert all(math.isfinite(c.claim.rate) for c in out)
     assert seen == [300, 300]
 
@@ -255,3 +273,155 @@ def test_the_published_model() -> None:
 def test_splines_have_a_knot_in_the_middle() -> None:
     with pytest.raises(RdbenchError, match="beta_vae: bins must be even, got 5"):
         BetaVAE(bins=5)
+
+
+# --------------------------------------------------------------------------------------------
+# from a neutral start
+
+
+def test_the_neutral_start_has_the_moments_of_the_source_and_no_more() -> None:
+    x = paper_mixture().sample(50_000, Generator().manual_seed(1)) + 100.0
+    one = neutral(x, 1, Generator().manual_seed(2))
+    assert torch.allclose(one.means[0], x.mean(0))
+    assert torch.allclose(one.covs[0], torch.cov(x.T), rtol=1e-6)
+    many = neutral(x, 4000, Generator().manual_seed(2))
+    mean, cov = mixture_moments(many)
+    assert torch.allclose(mean, x.mean(0), atol=0.4)
+    assert torch.allclose(cov, torch.cov(x.T), atol=2.0)  # variances are 19
+
+
+def test_the_closed_form_of_the_affine_part_is_the_bound() -> None:
+    """Networks at zero, prior anywhere: `potential` against `bound`, and its gradient."""
+    model = _model(SquaredError())
+    with torch.no_grad():
+        for p in model.network_parameters:
+            p.zero_()
+    x = torch.randn(30, 2, generator=Generator().manual_seed(1), dtype=torch.float64)
+    rate, rho = model.bound(x, SquaredError(), Generator())
+    bound = rate + 2.0 * rho
+    assert torch.allclose(model.potential(x), bound, atol=1e-10)
+    slopes = [
+        torch.autograd.grad(f.sum(), model.prior_parameters) for f in (model.potential(x), bound)
+    ]
+    for closed, drawn in zip(*slopes, strict=True):
+        assert torch.allclose(closed, drawn, atol=1e-8)
+
+
+def test_training_finds_the_gaussian_and_the_modes_from_the_neutral_start() -> None:
+    """Affine steps alone: one Gaussian stays one, three modes take several; a mean of 100."""
+    affine = BetaVAE(steps=1, warm_draws=5000, components=8)
+    gaussian = vector_gaussian.SUITE.cases([5])[0]
+    for channel in _fit(gaussian, affine, [0.5, 15.0]):
+        assert channel.q_is == "Gaussian"
+        assert -0.005 < _gap(gaussian, channel) < 0.01
+    modes = planar.SUITE.cases()[0]
+    (channel,) = _fit(modes, affine, [5.0])
+    assert channel.q_is == "8 Gaussians"
+    assert -0.01 < _gap(modes, channel) < 0.02
+    assert channel.start is not None
+    begun = replace(channel, marginal=channel.start.marginal)
+    assert _gap(modes, begun) > 0.5
+
+
+def test_networks_bend_what_one_gaussian_cannot() -> None:
+    """The banana with one component: decoder and encoder are trained together."""
+    case = case_of(planar.SUITE.cases(), "banana-d2")
+    gaps = []
+    for steps in (1, 150):
+        estimator = BetaVAE(components=1, warm_draws=5000, affine_steps=200, steps=steps)
+        (channel,) = _fit(case, estimator, [1.4])
+        gaps.append(_gap(case, channel))
+    assert channel.q_is == "decoder network"
+    assert gaps[0] > 0.4
+    assert gaps[1] < 0.3 * gaps[0]
+
+
+@pytest.mark.parametrize("algorithm", ["vae", "tied", "published", "published_flow"])
+def test_without_a_step_q_is_the_start_and_says_so(algorithm: Any) -> None:
+    estimator = BetaVAE(algorithm=algorithm, components=8)
+    view = view_of(paper_mixture())
+    (channel,) = channels_of(estimator, view, [1.0], FakeMonitor(limit=0))
+    assert channel.is_start
+    assert channel.status == "not_converged"
+    assert math.isfinite(channel.claim.rate)
+
+
+# --------------------------------------------------------------------------------------------
+# tied
+
+
+def test_the_tied_law_is_exact() -> None:
+    """Potential, proposal and draws of a rotated product against quadrature in the plane."""
+    beta, generator = 1.7, Generator().manual_seed(1)
+    x = paper_mixture().sample(5000, generator)
+    model = TiedVAE(principal(x)[0], x, 3, generator)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.4 * torch.randn(p.shape, generator=generator, dtype=torch.float64))
+        law, y = model.law(beta), _grid(60.0, 1000)
+        q, few = law.density(), x[:4]
+        mass = q.log_prob(y[0]).exp() * y[1]
+        weights = (-beta * SquaredError().pairwise(few, y[0])).exp() * mass
+        assert float(mass.sum()) == pytest.approx(1.0, abs=1e-6)
+        log_z = weights.sum(1).log()
+        assert torch.allclose(model.potential(few, beta), -log_z, atol=1e-6)
+        assert q.proposal is not None
+        log_e = q.proposal.log_prob(y[0].expand(4, -1, 2), few)
+        assert torch.allclose(log_e.exp() * y[1], weights / weights.sum(1, keepdim=True), atol=1e-8)
+        draws = q.proposal.sample(few, 40_000, generator)
+    means = (weights @ y[0]) / weights.sum(1, keepdim=True)
+    assert torch.allclose(draws.mean(1), means, atol=0.02)
+    distances = (weights * SquaredError().pairwise(few, y[0])).sum(1) / weights.sum(1)
+    rate, distortion = law.point(few)
+    assert distortion == pytest.approx(float(distances.mean()), abs=1e-5)
+    assert rate == pytest.approx(-float(log_z.mean()) - beta * distortion, abs=1e-5)
+
+
+def test_tied_finds_the_axes_of_a_rotated_product() -> None:
+    case = case_of(high_dimensional.SUITE.cases([6]), "laplacian-d6")
+    tied = dict(BetaVAE.info.presets["tied"]) | {"affine_steps": 500}
+    (channel,) = _fit(case, BetaVAE(**tied), [5.0])
+    assert channel.start is not None
+    assert _gap(case, channel) < 0.06
+    assert _gap(case, replace(channel, marginal=channel.start.marginal)) > 0.3
+
+
+# --------------------------------------------------------------------------------------------
+# the authors' flow
+
+
+def test_the_autoregressive_prior_is_a_density_with_its_sampler() -> None:
+    """Mass and moments by quadrature; masked networks see only earlier coordinates."""
+    generator = Generator().manual_seed(3)
+    model = FlowVAE(torch.tensor([2.0]).double(), 2, 6, 3, 5, generator)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(0.4)  # else scales of three flows in a row multiply to 1e4
+            p.add_(0.1 * torch.randn(p.shape, generator=generator, dtype=torch.float64))
+    prior = model.density()
+    z, cell = _grid(25.0, 900)
+    mass = prior.log_prob(z).exp() * cell
+    assert float(mass.sum()) == pytest.approx(1.0, abs=1e-3)
+    draws = prior.sample(40_000, generator)
+    for power in (1, 2):
+        exact, found = (mass[:, None] * z.pow(power)).sum(0), draws.pow(power)
+        assert bool(((found.mean(0) - exact).abs() < 5 * found.std(0) / 200 + 1e-3).all())
+    wide = FlowVAE(torch.tensor([2.0]).double(), 4, 6, 1, 5, generator)
+    jacobian = torch.autograd.functional.jacobian(wide.made[0], torch.randn(4).double())[0, 0]
+    for part in jacobian.split(4):
+        assert float(part.triu().abs().max()) == 0.0
+
+
+def test_the_authors_gaussian_set_up_says_where_it_was_not_used() -> None:
+    generator = Generator().manual_seed(1)
+    gaussian = vector_gaussian.SUITE.cases([10])[0].problem.source
+    assert looks_gaussian(gaussian.sample(1000, generator))
+    banana = case_of(planar.SUITE.cases(), "banana-d2").problem.source
+    for estimator, source, told in (
+        (BetaVAE(algorithm="published", steps=2), banana, True),
+        (BetaVAE(algorithm="published", steps=2), gaussian, False),
+        (BetaVAE(algorithm="published_flow", steps=2), banana, False),
+    ):
+        (channel,) = channels_of(estimator, view_of(source), [1.0])
+        assert ("paper_maf" in channel.reason) == told
+        assert channel.status == "ok"
