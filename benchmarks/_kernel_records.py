@@ -53,7 +53,7 @@ def _plain(cells: int) -> list[dict[str, Any]]:
             "status": "ok",
             "points": [_point(rng, float(r)) for r in np.linspace(0.1, 4.0, _POINTS)],
             "cost": {"wall_s": 4.0, "cpu_s": 3.0, "peak_rss_mb": 250.0, "n_source_samples": 1000,
-                     "gradient_steps": 20, "n_parameters": 7},
+                     "gradient_steps": 20, "n_parameters": 7, "effort": 1.0},
             "provenance": provenance,
         }
         for i in range(cells)

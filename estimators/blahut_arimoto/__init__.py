@@ -150,7 +150,12 @@ class BlahutArimoto:
     def __post_init__(self) -> None:
         counts = ("codebook_size", "points", "max_points", "iterations", "symbols_per_atom")
         positive = ("tolerance", "largest_error")
-        check_settings("blahut_arimoto", self, (*counts, "box_draws", "claim_draws"), positive)
+        check_settings(
+            "blahut_arimoto",
+            self,
+            (*counts, "box_draws", "structure_draws", "claim_draws"),
+            positive,
+        )
         for name in ("points", "max_points"):
             if (getattr(self, name) or 3) < 3:
                 raise RdbenchError(f"blahut_arimoto: {name} must be at least 3")

@@ -23,6 +23,8 @@ class Shown:
     text: Callable[[Summary, float], str]
     rank: int = 0
     brief: Callable[[Summary, float], str] | None = None
+    optional: bool = False
+    """Left out where no row has anything to say."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ SECTIONS = (
             Shown("good to R", _good_to, 4),
             Shown("median gap", _median, 5),
             Shown("mean gap", _mean, 0),
-            Shown("by seed", _by_seed, 8),
+            Shown("by seed", _by_seed, 8, optional=True),
             Shown("worst gap", _worst, 1),
             Shown("at R", _worst_at, 7),
             Shown("side", lambda found, _: ", ".join(found.sides) or "-", 3),

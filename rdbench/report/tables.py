@@ -79,7 +79,11 @@ def print_summary(
             continue
         if printed:
             console.print()
-        said = [c for c in section.columns if any(c.text(one, scale) != "-" for _, one in shown)]
+        said = (
+            column
+            for column in section.columns
+            if not column.optional or any(column.text(one, scale) != "-" for _, one in shown)
+        )
         section = replace(section, columns=tuple(said))
         table, titles = _fitting(section, width, console, shown, settings, units, scale)
         left_out += titles

@@ -42,7 +42,7 @@ class Run:
 
     def verdicts(self, kind: str) -> str:
         """The first verdict that the run prints on the claims of one estimator."""
-        claims = self.printed.split("Claims, and")[1].split("Error of p(y|x)")[0]
+        claims = self.printed.split("Claims, and")[1].split("What q is")[0]
         (line,) = (line for line in claims.splitlines() if f"kind={kind}]" in line)
         found = re.search(r"\] +(.*?/\d)", line)
         assert found is not None

@@ -49,7 +49,7 @@ TOY = ["run", "--suite", "toy_coin", "--estimators", "toy"]
         (["--betas", "1", "--rates", "1"], "not both"),
         (["--rates", "0"], "--rates takes positive finite numbers"),
         (["--rates", "5"], "its reference knows no slope"),
-        (["--budget", "huge"], "quick, default or full"),
+        (["--budget", "huge"], "quick, default, full or CPU seconds"),
         (["--units", "bans"], "nats or bits"),
         (["--jobs", "0"], "--jobs takes an integer from 1 up"),
         (["--threads", "0"], "--threads takes an integer from 1 up"),
