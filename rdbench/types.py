@@ -501,11 +501,17 @@ class Energy:
     """q(y) = exp(-E(y)) / Z with Z unknown.
 
     ``value_and_grad`` maps (n, d) float64 to E (n,) and its gradient (n, d) in float64;
-    ``sample`` draws from q by Markov chains, so its draws are good, not exact.
+    ``sample`` draws from q by Markov chains, so its draws are good, not exact. ``value`` is E
+    alone, where that costs less: an audit on a grid needs no gradient.
     """
 
     sample: Callable[[int, Generator], Tensor]
     value_and_grad: Callable[[Tensor], tuple[Tensor, Tensor]]
+    value: Callable[[Tensor], Tensor] | None = None
+
+    def at(self, y: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """E(y)."""
+        return self.value_and_grad(y)[0] if self.value is None else self.value(y)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from rdbench import registry
 from rdbench.audit.size import SIZES
 from rdbench.certify import certificate
 from rdbench.cli import app
-from rdbench.columns import TABLES
+from rdbench.columns import TABLES, markdown
 from rdbench.report.claims import Verdict
 from rdbench.report.metrics import METRICS
 from rdbench.report.paired import Holds
@@ -144,6 +144,10 @@ def test_every_command_and_option_is_in_the_reference(hooks: ModuleType) -> None
                 assert parameter.opts[0] in sections[name]
             assert " ".join(parameter.help.split())[:20] in sections[name]
     assert set(sections) == {*group.commands}
+
+
+def test_the_columns_are_listed() -> None:
+    assert markdown() in (DOCS / "tables.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", built_in("estimator"))

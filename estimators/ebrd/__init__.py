@@ -66,8 +66,8 @@ class EBRD(Settings):
             "300 iterations of Adam at 1e-3, and K and epsilon for d > 1.",
             "paper_timestep": "As `paper`, with the printed epsilon read as the time step: "
             "y - epsilon grad + sqrt(2 epsilon) z, that is epsilon = 0.155 and 0.265 in the "
-            "printed rule. The figures are not reproduced as printed; on N(0, 1) they are if "
-            "epsilon is the time step.",
+            "printed rule. The figures are not reproduced as printed; on N(0, 1) up to "
+            "R = 2 nats they are if epsilon is the time step. At R = 3 the step is unstable.",
             "mixture": "No publication. A fitted mixture is its start: q is a Gaussian mixture "
             "fitted by expectation-maximisation, times a network where held-out F is better "
             "for it and log Z is bracketed. Where `reason` says so, q is the mixture alone.",

@@ -33,6 +33,7 @@ from rdbench.estimators.ebrd.grid import MOST_DIM, Strata
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import NO_CLAIM, RunningMean, Task, iterate, standardised, stopped
 from rdbench.inference.langevin import adapted, mala
+from rdbench.inference.networks import single
 from rdbench.inference.plug_in import appendix_a
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
@@ -56,6 +57,7 @@ _LINEAR = 5.0  # times the learning rate: of the coefficients
 _EVEN = 0.25  # strata count for more draws than independent ones
 _EVERY = 10  # steps from one resampling of the strata to the next
 _NORMALS = 16  # components of a proposal for the start
+_FINE = 1e8  # weight of Lemma 1 from which float32 is too coarse for p(y|x)
 _SLOW = 0.05  # weight of the newest spread of the chains
 
 
@@ -265,19 +267,23 @@ class _Fit:
     def channel(self, index: int, x: Float[Tensor, "n d"] | None = None) -> TestChannel:
         """Freeze one slope: its energy in float64, its samplers, and its claim on ``x``."""
         energy, white = self.average.mean.single(index), self.whitening
-        lemma = Lemma1(self.lemma.weight[index : index + 1].double(), self.lemma.power)
-        kept = self.marginal[index : index + 1].clone().double()
-        spread = self.spread[index : index + 1].double().sqrt().clamp(min=0.02)
-        symbols, factor = self.symbols.double(), torch.diag_embed(spread[:, 0])
-        narrow = torch.diag_embed(lemma.spread(spread)[:, 0])
         dim, slope = self.task.dim, self.task.betas[index]
+        weight = self.lemma.weight[index : index + 1]
+        # Chains need no more digits than p(y|x) has width, and cost half in float32.
+        fine = float(weight.max()) > _FINE
+        moved = energy if fine else single(self.average.mean, index)
+        lemma = Lemma1(weight.double() if fine else weight, self.lemma.power)
+        kept = self.marginal[index : index + 1].clone().to(lemma.weight)
+        spread = self.spread[index : index + 1].to(kept).sqrt().clamp(min=0.02)
+        symbols, factor = self.symbols.to(kept), torch.diag_embed(spread[:, 0])
+        narrow = torch.diag_embed(lemma.spread(spread)[:, 0])
 
         def draws(n: int, g: Generator, rounds: int = 15) -> Tensor:
             y = kept[:, torch.randint(kept.shape[1], (n,), generator=g, device=kept.device)]
             tau = kept.new_full((1,), _TAU)
             for _ in range(rounds):
-                y = leap(energy, scaled(energy, y, energy.centre, g), symbols, g)
-                y, rate = mala(energy.value_and_grad, y, 4, tau, factor, g, SPREAD)
+                y = leap(moved, scaled(moved, y, moved.centre, g), symbols, g)
+                y, rate = mala(moved.value_and_grad, y, 4, tau, factor, g, SPREAD)
                 tau = adapted(tau, rate)
             return y
 
@@ -286,7 +292,8 @@ class _Fit:
 
         def claim(x: Tensor, g: Generator) -> Claim:
             if white.power == 2:
-                found = importance(energy, lemma, kept[0], white.forward(x), g)
+                exact = Lemma1(weight.double(), self.lemma.power)
+                found = importance(energy, exact, kept[0].double(), white.forward(x), g)
                 if found is not None:
                     return Claim(found[0] - found[1], found[1] / slope, "estimate")
             y = white.backward(draws(len(x), g, rounds=5)[0])
@@ -294,15 +301,20 @@ class _Fit:
             return Claim(rate, distortion, "estimate")
 
         def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
-            wide = white.forward(x).repeat_interleave(k, 0)[None]
+            wide = white.forward(x).to(kept).repeat_interleave(k, 0)[None]
             y = lemma.started(wide, kept, g)
-            target = lemma.potential(energy.value_and_grad, wide)
+            target = lemma.potential(moved.value_and_grad, wide)
             tau = kept.new_full((1,), _TAU)
             for _ in range(15):
-                y = scaled(lambda at: energy(at) + lemma.rho(at - wide), y, energy.centre, g)
+                y = scaled(lambda at: moved(at) + lemma.rho(at - wide), y, moved.centre, g)
                 y, rate = mala(target, y, 4, tau, narrow, g, SPREAD)
                 tau = adapted(tau, rate)
             return white.backward(y[0]).reshape(len(x), k, dim)
+
+        @torch.no_grad()
+        def value(y: Tensor) -> Tensor:
+            found: Tensor = energy(white.forward(y)[None])[0]
+            return found
 
         def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
             value, grad = energy.value_and_grad(white.forward(y)[None])
@@ -310,7 +322,7 @@ class _Fit:
 
         return TestChannel(
             beta=slope,
-            marginal=Energy(sample, value_and_grad),
+            marginal=Energy(sample, value_and_grad, value),
             claim=NO_CLAIM if x is None else claim(x, self.generator),
             sample_conditional=sample_conditional,
             q_is="energy network",

@@ -71,7 +71,7 @@ def grid_of(
         for a, b, h in zip(lower, upper, step, strict=True)
     )
     nodes = torch.cartesian_prod(*axes).reshape(-1, dim)
-    log_q = torch.cat([-energy.value_and_grad(part)[0].double() for part in nodes.split(_CHUNK)])
+    log_q = torch.cat([-energy.at(part).double() for part in nodes.split(_CHUNK)])
     return normalised(axes, log_q.reshape([len(axis) for axis in axes]), -float(log_q.max()))
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.evaluation import log_mean_exp
-from rdbench.inference.langevin import Potential, adapted, mala
+from rdbench.inference.langevin import adapted, mala, transition
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Energy
 
@@ -126,43 +128,78 @@ def anneal(
         generator: of all draws.
         reverse: start at q.
     """
+    if steps == 1:
+        return -energy.at(y) - g.log_prob(y), y
     beta = 0.0 if condition is None else condition[1]
     factor = _factor(g, beta)
     tau = torch.full((), 0.3, dtype=torch.float64, device=y.device)
     log_w = torch.zeros(len(y), dtype=torch.float64, device=y.device)
+    ends = _Ends.at(energy, g, y)
     grid = torch.linspace(0.0, 1.0, steps + 1, dtype=torch.float64).tolist()
-
-    def update(k: int) -> None:
-        nonlocal log_w
-        difference = energy.value_and_grad(y)[0] - g.energy_and_grad(y)[0]
-        log_w = log_w - (grid[k] - grid[k - 1]) * difference
-
     for k in range(steps, 0, -1) if reverse else range(1, steps + 1):
+        step = grid[k] - grid[k - 1]
         if not reverse:
-            update(k)
-        if steps > 1:
-            potential = _bridge_potential(energy, g, condition, grid[k])
-            y, acceptance = mala(potential, y, 1, tau, factor, generator)
-            tau = adapted(tau, acceptance)
+            log_w = log_w - step * (ends.e - ends.r)
+        y, ends, acceptance = _moved(energy, g, condition, grid[k], y, ends, tau, factor, generator)
+        tau = adapted(tau, acceptance)
         if reverse:
-            update(k)
+            log_w = log_w - step * (ends.e - ends.r)
     return log_w, y
 
 
-def _bridge_potential(
-    energy: Energy, g: GaussianMixture, condition: tuple[Tensor, float] | None, t: float
-) -> Potential:
-    def potential(y: Tensor) -> tuple[Tensor, Tensor]:
-        e, de = energy.value_and_grad(y)
-        r, dr = g.energy_and_grad(y)
-        value, grad = torch.lerp(r, e, t), torch.lerp(dr, de, t)
+class _Ends(NamedTuple):
+    """E and E_g at some states, with their gradients: all potentials between are made of these."""
+
+    e: Float[Tensor, " n"]
+    de: Float[Tensor, "n d"]
+    r: Float[Tensor, " n"]
+    dr: Float[Tensor, "n d"]
+
+    @classmethod
+    def at(cls, energy: Energy, g: GaussianMixture, y: Float[Tensor, "n d"]) -> _Ends:
+        """Both at y."""
+        return cls(*energy.value_and_grad(y), *g.energy_and_grad(y))
+
+    def between(
+        self, t: float, y: Float[Tensor, "n d"], condition: tuple[Tensor, float] | None
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
+        """(1 - t) E_g + t E, with beta rho(x, .) where a symbol is given, and its gradient."""
+        value, grad = torch.lerp(self.r, self.e, t), torch.lerp(self.dr, self.de, t)
         if condition is not None:
             x, beta = condition
             value = value + beta * (y - x).square().sum(1)
             grad = grad + 2.0 * beta * (y - x)
         return value, grad
 
-    return potential
+
+def _moved(
+    energy: Energy,
+    g: GaussianMixture,
+    condition: tuple[Tensor, float] | None,
+    t: float,
+    y: Tensor,
+    ends: _Ends,
+    tau: Tensor,
+    factor: Tensor,
+    generator: Generator,
+) -> tuple[Tensor, _Ends, Tensor]:
+    """The states after one Langevin step at t, what is known at them, and the acceptance."""
+    met: list[_Ends] = []
+
+    def potential(y: Tensor) -> tuple[Tensor, Tensor]:
+        met.append(_Ends.at(energy, g, y))
+        return met[-1].between(t, y, condition)
+
+    value, grad = ends.between(t, y, condition)
+    proposal, _, _, accept = transition(
+        potential, y, value, grad @ factor, tau[None], factor, generator
+    )
+
+    def kept(old: Tensor, new: Tensor) -> Tensor:
+        return torch.where(accept[:, None] if old.ndim == 2 else accept, new, old)
+
+    moved = _Ends(*(kept(*pair) for pair in zip(ends, met[-1], strict=True)))
+    return kept(y, proposal), moved, accept.to(y.dtype).mean()
 
 
 def _factor(g: GaussianMixture, beta: float) -> Tensor:

@@ -19,7 +19,8 @@ from rdbench.audit.box import MAX_NODES, Grid, box_of, grid_of
 from rdbench.audit.evaluation import Evaluation
 from rdbench.types import Distortion, Energy, TestChannel
 
-_STEP = {"squared_error": 0.6, "absolute_error": 0.05}  # in widths of the noise kernel
+_STEP = {"squared_error": 0.85, "absolute_error": 0.05}  # in widths of the noise kernel
+_LOCAL = {"squared_error": 2.0, "absolute_error": 1.0}  # such widths in the narrowest part of q
 _TOLERANCE = 3e-4  # nats; a larger difference between the two grids halves the step
 _MISSED = 0.5  # nats by which E at a draw may lie below E at every node
 _BLOCK = 4_000_000
@@ -54,7 +55,7 @@ def quadrature(
         energy, draws, x = _along_axes(energy, draws, x)
     lower, upper, contained = box_of(energy, draws, x, distortion, beta)
     step = _STEP[distortion.name] * _scales(distortion.name, beta, draws, upper - lower)
-    lowest = float(energy.value_and_grad(torch.cat([x, draws]))[0].min())
+    lowest = float(energy.at(torch.cat([x, draws])).min())
     while True:
         grid = grid_of(energy, lower, upper, step)
         fine = _potential(grid, distortion, x, beta)
@@ -100,7 +101,10 @@ def _along_axes(energy: Energy, draws: Tensor, x: Tensor) -> tuple[Energy, Tenso
         turned: Tensor = energy.sample(n, g).double() @ axes
         return turned
 
-    return Energy(sample, value_and_grad), draws @ axes, x @ axes
+    def value(y: Tensor) -> Tensor:
+        return energy.at(y @ axes.T)
+
+    return Energy(sample, value_and_grad, value), draws @ axes, x @ axes
 
 
 def _scales(name: str, beta: float, draws: Tensor, spread: Tensor) -> Float[Tensor, " d"]:
@@ -108,7 +112,7 @@ def _scales(name: str, beta: float, draws: Tensor, spread: Tensor) -> Float[Tens
     noise = math.inf
     if beta > 0.0:
         noise = 1.0 / math.sqrt(2.0 * beta) if name == "squared_error" else 1.0 / beta
-    narrowest = torch.maximum(_local_scale(draws), spread / 100_000.0)
+    narrowest = torch.maximum(_LOCAL[name] * _local_scale(draws), spread / 100_000.0)
     return torch.minimum(narrowest, spread / 100.0).clamp(max=noise)
 
 

@@ -145,7 +145,7 @@ def _nodes(
     if isinstance(marginal, Density):
         values = marginal.log_prob(grid).detach()
     else:
-        values = -marginal.value_and_grad(grid)[0].detach()
+        values = -marginal.at(grid).detach()
     return grid, values - values.logsumexp(0)
 
 

@@ -105,6 +105,8 @@ def _of_marginal(marginal: Any, probe: Probe) -> Iterator[str]:
         value, grad = marginal.value_and_grad(y)
         yield from _of_tensor("the energy's value", value, (_DRAWS,), "(n,)", False)
         yield from _of_tensor("the energy's gradient", grad, shape, "(n, d)")
+        if not torch.allclose(marginal.at(y), value, rtol=1e-6, atol=1e-6):
+            yield "the energy's value(y) is not what its value_and_grad(y) says"
     elif isinstance(marginal, Product):
         fault = fault_of_product(marginal, probe.dim)
         yield from [fault] if fault else []

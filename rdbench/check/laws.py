@@ -47,7 +47,7 @@ def fault_on_line(q: Density | Energy) -> str:
 
 
 def _log_density(q: Density | Energy, y: Tensor) -> Tensor:
-    return (q.log_prob(y) if isinstance(q, Density) else -q.value_and_grad(y)[0]).detach()
+    return (q.log_prob(y) if isinstance(q, Density) else -q.at(y)).detach()
 
 
 def fault_of_gradient(q: Energy) -> str:

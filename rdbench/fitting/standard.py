@@ -179,13 +179,14 @@ def _marginal(q: Marginal, scaling: Scaling) -> Marginal:
         factors = tuple(replace(f, points=f.points * scaling.scale) for f in q.factors)
         return Product(backward(q.centre), factors)
     if isinstance(q, Energy):
-        energy = q.value_and_grad
+        energy, alone = q.value_and_grad, q.value
 
         def value_and_grad(y: Tensor) -> tuple[Tensor, Tensor]:
             value, grad = energy(forward(y))
             return value, grad / scaling.scale
 
-        return Energy(_after(q.sample, backward), value_and_grad)
+        value = None if alone is None else lambda y: alone(forward(y))
+        return Energy(_after(q.sample, backward), value_and_grad, value)
     if isinstance(q, Density):
         log_prob, proposal = q.log_prob, q.proposal
         volume = len(scaling.centre) * math.log(scaling.scale)

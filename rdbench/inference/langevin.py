@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 Potential = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -45,7 +45,6 @@ def mala(
             one size is too long in a narrow core or too short in wide shells around it.
     """
     fixed = step_size[..., None]
-    transposed = factor.transpose(-1, -2)
     value, gradient = potential(y)
     drift = gradient @ factor
     accepted = torch.zeros_like(step_size)
@@ -54,23 +53,50 @@ def mala(
         if spread:
             u = torch.rand(y.shape[:-1], generator=generator, device=y.device, dtype=y.dtype)
             tau = fixed * torch.exp(spread * (2.0 * u - 1.0))
-        tau_wide = tau[..., None]
-        z = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
-        move = (2.0 * tau_wide).sqrt() * z - tau_wide * drift
-        proposal = y + move @ transposed
-        new_value, new_gradient = potential(proposal)
-        new_drift = new_gradient @ factor
-        back = tau_wide * new_drift - move
-        log_ratio = value - new_value - back.square().sum(-1) / (4.0 * tau)
-        log_ratio += 0.5 * z.square().sum(-1)
-        u = torch.rand(log_ratio.shape, generator=generator, device=y.device, dtype=y.dtype)
-        accept = u.log() < log_ratio
+        proposal, new_value, new_drift, accept = transition(
+            potential, y, value, drift, tau, factor, generator
+        )
         wide = accept[..., None]
         y = torch.where(wide, proposal, y)
         drift = torch.where(wide, new_drift, drift)
         value = torch.where(accept, new_value, value)
         accepted += accept.to(y.dtype).mean(-1)
     return y, accepted / max(steps, 1)
+
+
+def transition(
+    potential: Potential,
+    y: Float[Tensor, "*b n d"],
+    value: Float[Tensor, "*b n"],
+    drift: Float[Tensor, "*b n d"],
+    tau: Float[Tensor, "*b #n"],
+    factor: Float[Tensor, "*b d d"],
+    generator: Generator,
+) -> tuple[
+    Float[Tensor, "*b n d"], Float[Tensor, "*b n"], Float[Tensor, "*b n d"], Bool[Tensor, "*b n"]
+]:
+    """One proposal, U and C^T g there, and whether it is accepted.
+
+    Args:
+        potential: U and its gradient.
+        y: the states.
+        value: U at them.
+        drift: C^T g at them, g the gradient of U.
+        tau: the step size of every state, or one for a batch.
+        factor: C.
+        generator: the source of randomness.
+    """
+    tau_wide = tau[..., None]
+    z = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+    move = (2.0 * tau_wide).sqrt() * z - tau_wide * drift
+    proposal = y + move @ factor.transpose(-1, -2)
+    new_value, new_gradient = potential(proposal)
+    new_drift = new_gradient @ factor
+    back = tau_wide * new_drift - move
+    log_ratio = value - new_value - back.square().sum(-1) / (4.0 * tau)
+    log_ratio += 0.5 * z.square().sum(-1)
+    u = torch.rand(log_ratio.shape, generator=generator, device=y.device, dtype=y.dtype)
+    return proposal, new_value, new_drift, u.log() < log_ratio
 
 
 def adapted(

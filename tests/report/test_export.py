@@ -13,7 +13,7 @@ import msgspec
 import pandas as pd
 import pytest
 
-from rdbench.columns import TABLES, markdown
+from rdbench.columns import TABLES
 from rdbench.report.export import DERIVED, frame, write
 from rdbench.run.records import CellRecord, Cost, Draws, PointRecord, Provenance, TracePoint
 from rdbench.types import RdbenchError
@@ -60,11 +60,6 @@ def test_derived_columns_are_made_and_no_name_occurs_twice():
     assert made == set(DERIVED)
     for columns in TABLES.values():
         assert len({c.name for c in columns}) == len(columns)
-
-
-def test_the_documentation_holds_the_table_of_columns():
-    docs = Path(__file__).parents[2] / "docs" / "tables.md"
-    assert markdown() in docs.read_text(encoding="utf-8")
 
 
 def test_one_row_per_slope_failed_ones_too(realistic):

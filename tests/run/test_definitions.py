@@ -16,6 +16,7 @@ FILES = {
     "main.py": '''"""The module of the root."""
 import math
 import numpy as np
+from rdbench.types import EstimatorInfo
 from pack import shift
 from pack import helpers
 from pack.helpers import weight as heavy
@@ -25,6 +26,7 @@ class Root:
     size: int = 3
     """How large."""
     kind: str
+    info = EstimatorInfo(summary="good", citation="A, 2020", colour="red", presets={"a": 1})
 
     def run(self, x: float) -> float:
         """Documented."""
@@ -77,6 +79,8 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
         ("main", '"""Documented."""', '"""Documented better."""'),
         ("main", '"""Documented."""', ""),
         ("main", '"""How large."""', ""),
+        ("main", 'summary="good"', 'summary="better" + LIMIT'),
+        ("main", ', colour="red"', ', preset_notes={"a": "as published"}'),
         ("main", "x: float) -> float", "x)"),
         ("main", "size: int = 3", "size: float = 3  # of something"),
         ("main", "import math\nimport numpy as np", "import numpy as np\nimport math"),
@@ -106,6 +110,8 @@ def test_what_means_nothing_changes_nothing(edit: Edit, file: str, old: str, new
         ("main", "size: int = 3", "size: int = 4"),
         ("main", "size: int = 3", "size: ClassVar[int] = 3"),
         ("main", "kind: str", ""),
+        ("main", 'presets={"a": 1}', 'presets={"a": 2}'),
+        ("main", "from rdbench.types import", "from pack.helpers import"),
         ("main", "import weight as heavy", "import scale as heavy"),
         ("main", "helpers.scale(x)", "helpers.weight(x)"),
         ("main", "from pack import shift", "from pack.helpers import scale as shift"),

@@ -24,13 +24,15 @@ from rdbench.run.meaning.modules import (
 
 _LEFT_OUT = frozenset({"ctx", "kind", "type_comment", "type_params", "returns", "type_ignores"})
 _FOR_CHECKERS = ("overload", "final", "override")
+_INFO = Symbol("rdbench.types", "EstimatorInfo")
+_WORDS = frozenset({"summary", "citation", "preset_notes", "colour", "marker"})
 
 
 class Writer:
     """Writes syntax trees the same in every version of Python, and notes what their names mean.
 
-    Docstrings, annotations, imports and ``pass`` are left out. A name stands as it is called where
-    it is defined.
+    Docstrings, annotations, imports, ``pass`` and the words of an `EstimatorInfo` are left out. A
+    name stands as it is called where it is defined.
     """
 
     def __init__(
@@ -66,6 +68,12 @@ class Writer:
             return self._annotated(node)
         if isinstance(node, ast.JoinedStr):  # some versions add an empty text
             node = ast.JoinedStr([v for v in node.values if getattr(v, "value", None) != ""])
+        if (
+            isinstance(node, ast.Call)
+            and _last(node.func) == _INFO.name
+            and self._is_info(node.func)
+        ):
+            return self._fields(node, keywords=[k for k in node.keywords if k.arg not in _WORDS])
         return self._fields(node)
 
     def _fields(self, node: ast.AST, **changed: Any) -> str:
@@ -87,6 +95,14 @@ class Writer:
         written = self._fields(node, decorator_list=kept)
         self._in_class = outside
         return written
+
+    def _is_info(self, node: ast.expr) -> bool:
+        """Whether a call makes an `EstimatorInfo`, whose words and looks change no number."""
+        if _last(node) != _INFO.name:
+            return False
+        self.write(node)
+        dotted = ".".join(_INFO)  # where our own code is not followed
+        return (_INFO.name, _INFO) in self.meanings or (dotted, dotted) in self.meanings
 
     def _annotated(self, node: ast.AnnAssign) -> str:
         """Of a class: that it has this field, and whether the class or the instance has it."""
