@@ -40,7 +40,7 @@ _AIMED_EFFECTIVE = 0.6
 # The standard error of log Z that the final chains are numbered for, up to twice the usual number.
 _AIMED_ERROR = 0.005
 _CONTRADICTION = 1.5  # times the test's widths, after a pilot that passed them
-SCHEDULES = (1, 20, 60, 200, 800)
+SCHEDULES = (1, 20, 60, 120, 200, 800)
 MAX_COMPONENTS = 8
 
 _SELECT_DRAWS = 2000  # choose the number of components of g; all that are left refine it

@@ -38,7 +38,7 @@ class AuditSize:
 
 
 SIZES: Mapping[str, AuditSize] = {
-    "quick": AuditSize(2000, 3e7, 10_000, 2000, 8000, 4, 60, local_draws=32),
+    "quick": AuditSize(2000, 3e7, 10_000, 2000, 8000, 4, 120, local_draws=32),
     "default": AuditSize(
         4000, 3e8, 20_000, 4000, 16_000, 8, 200, conditional_symbols=1000, conditional_draws=12
     ),
