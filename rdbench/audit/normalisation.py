@@ -18,7 +18,7 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.audit.bridge import mismatch, offset
-from rdbench.inference.components import RESTARTS, choose_observed
+from rdbench.inference.components import choose_observed
 from rdbench.inference.reproduction import fit_observed
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density
@@ -35,7 +35,6 @@ _QUICK_DRAWS = 2000, 1000
 # d = 50 than the gaps that are audited.
 _LEAST_FIT, _PER_PARAMETER, _MOST_NUMBERS = 8000, 30, 10_000_000
 _QUICK_PER_PARAMETER = 10
-_QUICK_RESTARTS = 4
 _LEAST_VARIANCE = 1e-12  # of g, over that of q
 _CHECK_DRAWS = (2000, 20_000, 60_000)  # the next where the one before leaves it open
 _CHECK_NUMBERS = 1_500_000
@@ -143,8 +142,7 @@ def fitted(
     least = max(least, _LEAST_VARIANCE * float(select.var(0).mean()))
     if not 0.0 < least < math.inf:
         return None
-    restarts = _QUICK_RESTARTS if quick else RESTARTS
-    choice = choose_observed(select, compare, least, components, generator, restarts=restarts)
+    choice = choose_observed(select, compare, least, components, generator)
     most = _MOST_NUMBERS // select.shape[1]
     each = _QUICK_PER_PARAMETER if quick else _PER_PARAMETER
     count = min(max(len(select), each * choice.parameters), most)
