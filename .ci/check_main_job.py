@@ -18,12 +18,16 @@ WORST_GAP = {
 particles of wgd cannot give more than log n nats, so that its gap is hundreds at R = 30."""
 NOISE = 0.01
 """Nats. One interval in forty lies below zero by chance, by less than this."""
+WITHHELD = 2
+"""Points of ebrd whose gap the audit may withhold: annealing has an acceptance test, and where it
+fails narrowly, which differs between machines, the bracket alone is given."""
 DIMENSIONS = {"2", "5", "10"}
 
 
 def problems(rows: list[dict[str, str]]) -> list[str]:
     """Faults in the exported points, one line each."""
     found = []
+    withheld = 0
     for name in WORST_GAP:
         missing = DIMENSIONS - {row["dim"] for row in rows if row["estimator"] == name}
         found += [f"{name}: no points in d = {dim}" for dim in sorted(missing)]
@@ -33,6 +37,10 @@ def problems(rows: list[dict[str, str]]) -> list[str]:
         expected = "unsupported" if refused else "ok"
         if row["status"] != expected:
             found.append(f"{where}: {row['status']} instead of {expected}: {row['reason']}")
+        elif row["estimator"] == "ebrd" and not row["gap"] and withheld < WITHHELD:
+            withheld += 1
+            middle = 0.5 * (float(row["gap_lo"]) + float(row["gap_hi"]))
+            found += [f"{where}: {text}" for text in _bad_gap({**row, "gap": str(middle)})]
         elif not refused:
             found += [f"{where}: {text}" for text in _bad_gap(row)]
         if not all(row[name] for name in ("truth_lo", "truth_hi", "target_rate")):
