@@ -28,7 +28,6 @@ from rdbench.inference.reproduction import fit_observed, gaussian, moments, pool
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Claim,
-    Density,
     EstimatorInfo,
     Monitor,
     Refusal,
@@ -173,8 +172,7 @@ class MixtureEM:
         def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
             return q.sample_conditional(x, k, beta, g)
 
-        marginal = Density(q.sample, q.log_prob, q.proposal(beta))
-        return TestChannel(beta, marginal, claim, sample_conditional, q_is="mixture")
+        return TestChannel(beta, q.as_marginal(), claim, sample_conditional, q_is="mixture")
 
 
 ESTIMATOR = MixtureEM

@@ -590,7 +590,34 @@ class Product:
         return out
 
 
-Marginal = Atoms | Density | Energy | Pushforward | Product
+@dataclass(frozen=True)
+class Gaussians:
+    """q = sum_k w_k N(m_k, S_k) by its parameters, float64; covariances may be singular.
+
+    Under squared error Z(x) is in closed form (`rdbench.sources.mixture`), and the audit exact.
+    """
+
+    weights: Float[Tensor, " k"]
+    means: Float[Tensor, "k d"]
+    covs: Float[Tensor, "k d d"]
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draw n points."""
+        labels = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        values, vectors = torch.linalg.eigh(self.covs)
+        roots = vectors * values.clamp(min=0.0).sqrt()[:, None, :]
+        z = torch.randn(
+            n, self.means.shape[1], generator=generator, device=generator.device,
+            dtype=torch.float64,
+        )  # fmt: skip
+        out = self.means[labels].clone()
+        for k, root in enumerate(roots):
+            rows = labels == k
+            out[rows] += z[rows] @ root.T
+        return out
+
+
+Marginal = Atoms | Density | Energy | Pushforward | Product | Gaussians
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 
 from rdbench.estimators.beta_vae.encoder import ComponentEncoder
 from rdbench.estimators.beta_vae.model import MixtureVAE
-from rdbench.estimators.beta_vae.neutral import law
 from rdbench.estimators.beta_vae.published import PublishedVAE
 from rdbench.fitting import NO_CLAIM, Task
 from rdbench.inference.components import FEWEST_HELD_OUT
@@ -55,8 +54,7 @@ def affine_channel(model: MixtureVAE, task: Task) -> TestChannel:
     def sample_conditional(x: Tensor, k: int, g: Generator) -> Tensor:
         return mixture.sample_conditional(x, k, beta, g)
 
-    marginal = law(mixture, beta, task.distortion)
-    return TestChannel(beta, marginal, NO_CLAIM, sample_conditional, q_is=q_is)
+    return TestChannel(beta, mixture.as_marginal(), NO_CLAIM, sample_conditional, q_is=q_is)
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from rdbench.estimators.beta_vae.model import MixtureVAE
 from rdbench.inference.em import fit_gaussian, matrix_root
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Density, Distortion, Encoder
+from rdbench.types import Distortion
 
 _MEANS, _WIDTH = 0.8, 0.6  # .8^2 + .6^2 = 1
 
@@ -75,11 +75,3 @@ def assumed_noise(slopes: Float[Tensor, " B"], distortion: Distortion) -> Float[
     if distortion.name == "squared_error":
         return 0.5 / slopes
     return 0.5 * math.pi / slopes.square()
-
-
-def law(mixture: GaussianMixture, beta: float, distortion: Distortion) -> Density:
-    """A mixture as q; its proposal is exact under squared error."""
-    proposal: Encoder | None = None
-    if distortion.name == "squared_error":
-        proposal = mixture.proposal(beta)
-    return Density(mixture.sample, mixture.log_prob, proposal)

@@ -15,7 +15,7 @@ from rdbench.fitting import NO_CLAIM
 from rdbench.inference.langevin import Potential, adapted, mala
 from rdbench.inference.reproduction import GoOn, always
 from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Claim, Density, Energy, Side, Start, TestChannel
+from rdbench.types import Claim, Density, Energy, Gaussians, Side, Start, TestChannel
 
 _CLAIM_DRAWS = 8
 _ROUNDS = 6
@@ -158,7 +158,9 @@ def channel(tilted: Tilted, claimed: Claimed | None) -> TestChannel:
     )
 
 
-def _marginal(tilted: Tilted, claimed: Claimed | None) -> Density | Energy:
+def _marginal(tilted: Tilted, claimed: Claimed | None) -> Gaussians | Density | Energy:
+    if tilted.network is None:
+        return tilted.reference.as_marginal()
     log_z = _log_z(tilted, claimed) if tilted.reference.dim > _INTEGRABLE else None
     if log_z is None:
         return Energy(tilted.sample, tilted.value_and_grad)
@@ -203,8 +205,6 @@ def bracket(tilted: Tilted, x: Float[Tensor, "n d"]) -> float:
 
 def _log_z(tilted: Tilted, claimed: Claimed | None) -> float | None:
     """log Z of the network's part; None where it is not known well enough for a density."""
-    if tilted.network is None:
-        return 0.0
     if claimed is None:
         # A checkpoint must not draw from the fit's generator.
         own = Generator(tilted.reference.means.device).manual_seed(0)

@@ -25,12 +25,11 @@ from rdbench.estimators.nerd.posterior import (
 from rdbench.estimators.nerd.training import Objective
 from rdbench.inference.plug_in import appendix_a
 from rdbench.inference.plug_in import blocks as pairwise_blocks
-from rdbench.inference.reproduction import GoOn, always, parameters, raised
+from rdbench.inference.reproduction import GoOn, always, parameters
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Claim, Density, Distortion, Encoder, Pushforward, TestChannel
 
 _NEWTON_STEPS = 8
-_FLOOR = 1e-4  # least variance of a mixture over 1 / (2 beta): costs half of it a direction
 _POOL = 16  # candidates for every draw of p(y|x) where latents are proposed
 _SHARED_POOL = 16_384  # candidates that all symbols share where they are not
 _CLAIM_LATENTS = 64
@@ -115,19 +114,6 @@ class Finished:
         y = y[:, order].reshape(len(x) * k, _POOL, -1)
         rows = torch.arange(len(y), device=x.device)
         return y[rows, pick[:, 0]].reshape(len(x), k, -1)
-
-
-def density(law: GaussianMixture, distortion: Distortion, beta: float) -> Density:
-    """A mixture as q, its variances raised to a floor far below 1 / (2 beta).
-
-    Args:
-        law: it may be singular.
-        distortion: rho.
-        beta: the slope in nats per unit of distortion.
-    """
-    law = GaussianMixture(law.weights, law.means, raised(law.covs, _FLOOR * 0.5 / beta))
-    squared = distortion.name == "squared_error"
-    return Density(law.sample, law.log_prob, law.proposal(beta) if squared else None)
 
 
 def finished(

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 from torch.nn import Parameter
 
-from rdbench.estimators.nerd.channel import Finished, channel, density, lagrangians
+from rdbench.estimators.nerd.channel import Finished, channel, lagrangians
 from rdbench.estimators.nerd.generator import symmetric_root
 from rdbench.estimators.nerd.pieces import Pieces, latent_proposals, log_weights
 from rdbench.estimators.nerd.posterior import LatentPosterior
@@ -227,12 +227,11 @@ class _Fit:
         pieces = "" if net.size == 1 else f", {net.size} pieces"
         kind = "affine generator" if net.is_affine else "generator network"
         answer = channel(_finished(net, distortion, beta), claim)
-        if net.is_affine and not self.shared and net.size > 1:
-            # With one piece the law of the latents has no density that would have to be tested.
+        if net.is_affine and not self.shared:
             law = net.affine_law()
             answer = replace(
                 answer,
-                marginal=density(law, distortion, beta),
+                marginal=law.as_marginal(),
                 sample_conditional=lambda x, k, g: law.sample_conditional(x, k, beta, g),
             )
         return replace(answer, q_is=kind + pieces)

@@ -24,13 +24,15 @@ from rdbench.audit.latent import pushforward
 from rdbench.audit.quadrature import quadrature
 from rdbench.audit.scoring import audited
 from rdbench.audit.size import SIZES, AuditSize
-from rdbench.audit.sums import atoms, plug_in, product
+from rdbench.audit.sums import atoms, gaussians, plug_in, product
 from rdbench.audit.symbols import BLOCKS, Symbols, draw_symbols
+from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Atoms,
     Audited,
     Density,
     Energy,
+    Gaussians,
     Marginal,
     Problem,
     Product,
@@ -152,6 +154,11 @@ def _evaluate(
         return atoms(marginal, distortion, x, probabilities, beta, size.kernel_evaluations)
     if isinstance(marginal, Product) and distortion.name == "squared_error":
         return product(marginal, x, probabilities, beta, size.kernel_evaluations)
+    if isinstance(marginal, Gaussians):
+        if distortion.name == "squared_error":
+            return gaussians(marginal, x, probabilities, beta, size.kernel_evaluations)
+        mixture = GaussianMixture(marginal.weights, marginal.means, marginal.covs)
+        marginal = Density(mixture.sample, mixture.log_prob)
     if isinstance(marginal, Density):
         return density(marginal, distortion, x, probabilities, beta, size, generator, weights)
     if isinstance(marginal, Pushforward):

@@ -11,7 +11,8 @@ from torch import Tensor
 from rdbench.audit.evaluation import Evaluation
 from rdbench.inference.plug_in import blocks, mean_distortion, tilt
 from rdbench.inference.product import exact_sums, fault_of_product
-from rdbench.types import Atoms, Distortion, Product
+from rdbench.sources.mixture import GaussianMixture
+from rdbench.types import Atoms, Distortion, Gaussians, Product
 
 
 def atoms(
@@ -87,6 +88,39 @@ def product(
         potential=-log_z,
         distortion=distortion,
         method="exact sums over the factors of a product",
+        side="exact",
+    )
+
+
+def gaussians(
+    marginal: Gaussians,
+    x: Float[Tensor, "n d"],
+    probabilities: Float[Tensor, " n"] | None,
+    beta: float,
+    kernel_evaluations: float,
+) -> Evaluation:
+    """f(x) = -log Z(x) of a Gaussian mixture under squared error, in closed form.
+
+    Args:
+        marginal: q, by its parameters.
+        x: the symbols (n, d).
+        probabilities: their exact weights, where the source is finite.
+        beta: the slope, nats per unit of distortion.
+        kernel_evaluations: the most pairs of a fresh symbol and an entry of a covariance.
+    """
+    mixture = GaussianMixture(marginal.weights, marginal.means, marginal.covs)
+    if probabilities is None:
+        x = x[: max(256, int(kernel_evaluations / marginal.covs.numel()))]
+    if beta == 0.0:
+        spread = float(mixture.weights @ mixture.variances.sum(1))
+        apart = torch.cdist(x, mixture.means).square() @ mixture.weights
+        distortion = apart + spread
+    else:
+        distortion = mixture.mean_distortion(x, beta)
+    return Evaluation(
+        potential=-mixture.log_partition(x, beta),
+        distortion=distortion,
+        method="closed form of a Gaussian mixture",
         side="exact",
     )
 

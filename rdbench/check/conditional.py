@@ -19,11 +19,12 @@ from rdbench.check.findings import Outcome, judged, skipped
 from rdbench.check.invariance import BASE
 from rdbench.check.problems import Probe
 from rdbench.outcomes import in_words
-from rdbench.types import Atoms, Density, Marginal, Product, Pushforward, TestChannel
+from rdbench.types import Atoms, Density, Gaussians, Marginal, Product, Pushforward, TestChannel
 
 _SYMBOLS, _EACH = 200, 32
 _NODES = {1: 8001, 2: 161}  # along each axis, by the dimension
-_PUSHED = 20_000  # draws that stand for a pushforward or a product
+_SAMPLED = (Pushforward, Product, Gaussians)  # a mixture may be singular
+_PUSHED = 20_000  # draws that stand for one of these
 _SPLITS = 8
 _SIGMAS = 6.0
 _SLACK = 0.1  # of the width of p(y|x): what a few Metropolis steps may leave
@@ -101,7 +102,7 @@ def _boltzmann(channel: TestChannel, probe: Probe) -> str:
     }
     logits = log_weights - channel.beta * pairwise
     chances = torch.softmax(logits, 1)
-    pushed = isinstance(channel.marginal, (Pushforward, Product))
+    pushed = isinstance(channel.marginal, _SAMPLED)
     for name, values in of_nodes.items():
         mean = (chances * values).sum(1)
         variance = ((chances * values.square()).sum(1) - mean.square()).clamp(min=0.0)
@@ -131,7 +132,7 @@ def _nodes(
     """Points and log weights that stand for q: atoms, exact draws, a grid of all others."""
     if isinstance(marginal, Atoms):
         return marginal.points.double(), marginal.log_weights.double()
-    if isinstance(marginal, (Pushforward, Product)):
+    if isinstance(marginal, _SAMPLED):
         points = marginal.sample(_PUSHED, stream("conditional", "q")).detach().double()
         return points, torch.full((len(points),), -math.log(len(points)), dtype=torch.float64)
     draws = torch.cat([x, marginal.sample(2000, stream("conditional", "q")).detach().double()])

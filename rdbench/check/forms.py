@@ -19,6 +19,7 @@ from rdbench.types import (
     Density,
     Encoder,
     Energy,
+    Gaussians,
     Marginal,
     Product,
     Pushforward,
@@ -94,7 +95,10 @@ def _of_marginal(marginal: Any, probe: Probe) -> Iterator[str]:
         return
     if not isinstance(marginal, Marginal):
         kind = type(marginal).__name__
-        yield f"its marginal is a {kind}, not Atoms, Density, Energy, Pushforward or Product"
+        yield (
+            f"its marginal is a {kind}, not Atoms, Density, Energy, Pushforward, Product or "
+            "Gaussians"
+        )
     draws = marginal.sample(_DRAWS, stream("form", "y"))
     shape = (_DRAWS, probe.dim)
     yield from _of_tensor("marginal.sample(n, generator)", draws, shape, "(n, d)")
@@ -107,11 +111,28 @@ def _of_marginal(marginal: Any, probe: Probe) -> Iterator[str]:
         yield from _of_tensor("the energy's gradient", grad, shape, "(n, d)")
         if not torch.allclose(marginal.at(y), value, rtol=1e-6, atol=1e-6):
             yield "the energy's value(y) is not what its value_and_grad(y) says"
+    elif isinstance(marginal, Gaussians):
+        yield from _of_gaussians(marginal, probe)
     elif isinstance(marginal, Product):
         fault = fault_of_product(marginal, probe.dim)
         yield from [fault] if fault else []
     else:
         yield from _of_pushforward(marginal, probe)
+
+
+def _of_gaussians(q: Gaussians, probe: Probe) -> Iterator[str]:
+    k, d = len(q.weights), probe.dim
+    yield from _of_tensor("the mixture's weights", q.weights, (k,), "(k,)")
+    yield from _of_tensor("the mixture's means", q.means, (k, d), "(k, d)")
+    yield from _of_tensor("the mixture's covs", q.covs, (k, d, d), "(k, d, d)")
+    if abs(float(q.weights.sum()) - 1.0) > 1e-6 or bool((q.weights < 0.0).any()):
+        total = float(q.weights.sum())
+        yield f"the mixture's weights are no probabilities: they sum to {total:.6g}"
+    size = float(q.covs.abs().max())
+    if float((q.covs - q.covs.transpose(1, 2)).abs().max()) > 1e-9 * size:
+        yield "the mixture's covariances are not symmetric"
+    elif float(torch.linalg.eigvalsh(q.covs).min()) < -1e-9 * size:
+        yield "the mixture's covariances have negative eigenvalues"
 
 
 def _of_atoms(atoms: Atoms, probe: Probe) -> Iterator[str]:

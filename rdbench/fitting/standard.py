@@ -19,6 +19,7 @@ from rdbench.types import (
     Distortion,
     Encoder,
     Energy,
+    Gaussians,
     Marginal,
     Monitor,
     Product,
@@ -178,6 +179,8 @@ def _marginal(q: Marginal, scaling: Scaling) -> Marginal:
     if isinstance(q, Product):
         factors = tuple(replace(f, points=f.points * scaling.scale) for f in q.factors)
         return Product(backward(q.centre), factors)
+    if isinstance(q, Gaussians):
+        return Gaussians(q.weights, backward(q.means), scaling.scale**2 * q.covs)
     if isinstance(q, Energy):
         energy, alone = q.value_and_grad, q.value
 

@@ -16,6 +16,7 @@ from rdbench.types import (
     Case,
     Density,
     Energy,
+    Gaussians,
     OutOfRange,
     Product,
     Pushforward,
@@ -79,6 +80,7 @@ _KINDS: Mapping[type, str] = {
     Energy: "energy",
     Pushforward: "generator",
     Product: "product of atoms",
+    Gaussians: "Gaussian mixture",
 }
 """What q is where the estimator does not say."""
 _AUDITED = frozenset(PointRecord.__struct_fields__) & {f.name for f in fields(Audited)} - {"beta"}
@@ -109,7 +111,7 @@ def fault_of(channel: Any) -> str:
     if type(channel.marginal) not in _KINDS:
         return (
             f"its marginal is a {type(channel.marginal).__name__}, "
-            "not Atoms, Density, Energy, Pushforward or Product"
+            "not Atoms, Density, Energy, Pushforward, Product or Gaussians"
         )
     if channel.claim.side not in ("exact", "upper", "lower", "estimate"):
         return f"its claim's side is {channel.claim.side!r}"

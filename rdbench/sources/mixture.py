@@ -23,7 +23,7 @@ from torch import Generator, Tensor
 
 from rdbench.arrays import Array, Number, array, converts, positive, probabilities, settle, whole
 from rdbench.sources.gaussian import orthogonal
-from rdbench.types import Encoder, RdbenchError
+from rdbench.types import Encoder, Gaussians, RdbenchError
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -136,6 +136,23 @@ class GaussianMixture:
             return torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
         joint = self.log_joint(x, noise=0.5 / beta)
         return torch.logsumexp(joint, 1) + 0.5 * self.dim * math.log(math.pi / beta)
+
+    def mean_distortion(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
+        """E[||x - Y||^2 | x] under p(y|x): given the component, of mean and spread."""
+        mixture, x = self.to(x.device), x.double()
+        values, vectors = mixture._eigen
+        responsibilities = torch.softmax(mixture.log_joint(x, noise=0.5 / beta), 1)
+        out = torch.zeros_like(x[:, 0])
+        for k in range(self.size):
+            shrink = 1.0 / (1.0 + 2.0 * beta * values[k])
+            z = ((x - mixture.means[k]) @ vectors[k]) * shrink
+            of_k = z.square().sum(1) + (values[k] * shrink).sum()
+            out += responsibilities[:, k] * of_k
+        return out
+
+    def as_marginal(self) -> Gaussians:
+        """The mixture as a reproduction marginal."""
+        return Gaussians(self.weights, self.means, self.covs)
 
     def sample_conditional(
         self, x: Float[Tensor, "n d"], k: int, beta: float, generator: Generator

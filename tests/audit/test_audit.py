@@ -43,14 +43,14 @@ def test_exact_marginals_as_atoms_density_and_pushforward(run: Any, channel: Any
     density = Density(mixture.sample, mixture.log_prob)
     push = Pushforward(lambda z: source.mean + z * q.sqrt(), 1)
     sides = []
-    for marginal in (atoms, density, push):
+    for marginal in (atoms, mixture.as_marginal(), density, push):
         result = run(channel(beta, marginal, mixture), source, reference, size=SIZES["quick"])
         sides.append(result.side)
         assert abs(result.gap) < 0.005
         assert result.gap_hi > -1e-9
         assert abs(result.gap_paper_protocol) < 0.02
         assert result.n_paper_protocol == SIZES["quick"].paper_draws
-    assert sides == ["exact", "upper", "upper"]
+    assert sides == ["exact", "exact", "upper", "upper"]
 
 
 def test_atoms_on_a_finite_source_are_exact(run: Any, channel: Any) -> None:

@@ -1,4 +1,5 @@
-"""Sums over atoms where distortions have an offset or are infinite: against plain sums."""
+"""Sums over atoms where distortions have an offset or are infinite, and over Gaussian mixtures:
+against plain sums."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from rdbench.audit.sums import atoms, plug_in
+from rdbench.audit.sums import atoms, gaussians, plug_in
 from rdbench.distortions import TableDistortion
 from rdbench.inference.particles import conditional, exact_point
 from rdbench.inference.plug_in import appendix_a
-from rdbench.types import Atoms
+from rdbench.types import Atoms, Gaussians
 
 INF = math.inf
 P = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
@@ -87,3 +88,38 @@ def test_a_marginal_without_an_allowed_letter_has_infinite_f() -> None:
     found = atoms(one, TableDistortion(TABLE), X, P, 1.0, 1e6)  # type: ignore[arg-type]
     assert float(found.potential[0]) == INF
     assert float(found.potential[1]) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("beta", [1e-9, 0.3, 4.0, 1e6])
+def test_a_singular_mixture_is_summed_as_a_grid_of_its_points_would_be(beta: float) -> None:
+    """One component lies on a line, one is an atom: against sums over a fine grid of both."""
+    weights = torch.tensor([0.7, 0.3], dtype=torch.float64)
+    means = torch.tensor([[1.0, -2.0], [0.5, 0.25]], dtype=torch.float64)
+    along = torch.tensor([0.6, 0.8], dtype=torch.float64)
+    covs = torch.stack([2.0 * torch.outer(along, along), torch.zeros(2, 2, dtype=torch.float64)])
+    x = torch.tensor([[0.0, 0.0], [2.0, -1.0], [30.0, 5.0], [1.0, -2.0]], dtype=torch.float64)
+    found = gaussians(Gaussians(weights, means, covs), x, None, beta, 1e6)
+    t = np.linspace(-30.0, 30.0, 2_000_001)
+    step = t[1] - t[0]
+    for i, at in enumerate(x.numpy()):
+        y = means[0].numpy() + math.sqrt(2.0) * t[:, None] * along.numpy()
+        rho = np.append(((at - y) ** 2).sum(1), ((at - means[1].numpy()) ** 2).sum())
+        density = 0.7 * step * np.exp(-0.5 * t**2) / math.sqrt(2.0 * math.pi)
+        log_terms = np.log(np.append(density, 0.3)) - beta * rho
+        top = log_terms.max()
+        terms = np.exp(log_terms - top)
+        f = -(top + math.log(terms.sum()))
+        d = float(terms @ rho / terms.sum())
+        assert float(found.potential[i]) == pytest.approx(f, rel=1e-7, abs=1e-9)
+        assert float(found.distortion[i]) == pytest.approx(d, rel=1e-6, abs=1e-9)
+
+
+def test_draws_of_a_mixture_have_its_moments() -> None:
+    weights = torch.tensor([0.25, 0.75], dtype=torch.float64)
+    means = torch.tensor([[4.0, 0.0], [0.0, -4.0]], dtype=torch.float64)
+    covs = torch.tensor([[[1.0, 1.0], [1.0, 1.0]], [[0.0, 0.0], [0.0, 9.0]]], dtype=torch.float64)
+    y = Gaussians(weights, means, covs).sample(200_000, torch.Generator().manual_seed(1))
+    apart = means - weights @ means
+    wanted = (weights[:, None, None] * covs).sum(0) + (weights[:, None] * apart).T @ apart
+    torch.testing.assert_close(y.mean(0), weights @ means, atol=0.03, rtol=0.0)
+    torch.testing.assert_close(torch.cov(y.T), wanted, atol=0.1, rtol=0.0)
