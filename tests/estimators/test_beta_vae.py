@@ -29,7 +29,15 @@ from rdbench.inference.em import mixture_moments
 from rdbench.inference.product import principal
 from rdbench.sources.mixture import GaussianMixture, paper_mixture
 from rdbench.suites import high_dimensional, planar, scalar, vector_gaussian
-from rdbench.types import Case, Density, Distortion, Pushforward, RdbenchError, TestChannel
+from rdbench.types import (
+    Case,
+    Density,
+    Distortion,
+    Gaussians,
+    Pushforward,
+    RdbenchError,
+    TestChannel,
+)
 from tests.estimators.conftest import FakeMonitor, case_of, channels_of, view_of
 
 MIXTURE = dict(BetaVAE.info.presets["mixture"])
@@ -43,12 +51,14 @@ def _fit(case: Case, estimator: BetaVAE, rates: Sequence[float]) -> list[TestCha
 
 
 def _gap(case: Case, channel: TestChannel) -> float:
-    """F(q) - F* by importance sampling with the encoder, on the symbols of the potential."""
+    """F(q) - F* by importance sampling with the encoder, or with p(y|x) of a mixture."""
     generator, draws = Generator().manual_seed(3000), 50
     x = case.problem.source.sample(1000, generator)
     q = channel.marginal
-    if isinstance(q, Density):  # its proposal is p(y|x)
-        q = Pushforward(lambda z: z, q.sample(1, generator).shape[1], q, q.proposal)
+    if isinstance(q, Gaussians):
+        law = GaussianMixture(q.weights, q.means, q.covs)
+        own, exact = Density(law.sample, law.log_prob), law.proposal(channel.beta)
+        q = Pushforward(lambda z: z, law.dim, own, exact)
     assert isinstance(q, Pushforward)
     assert q.encoder is not None
     z = q.encoder.sample(x, draws, generator)

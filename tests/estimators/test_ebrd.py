@@ -31,6 +31,7 @@ from rdbench.types import (
     Density,
     Energy,
     Estimator,
+    Gaussians,
     TestChannel,
     View,
 )
@@ -71,7 +72,7 @@ def test_shifted_gaussian_within_a_few_thousandths_of_a_nat() -> None:
     for found in _channels(SCALAR[1], SMALL, [0.1, 3.0]):
         result = _audit(SCALAR[1], found)
         assert abs(result.gap) < 0.004
-        assert isinstance(found.marginal, Energy)
+        assert isinstance(found.marginal, Gaussians)
         assert found.claim.rate + found.beta * found.claim.distortion == pytest.approx(
             result.lagrangian, abs=0.15
         )
@@ -82,7 +83,7 @@ def test_ten_dimensions_are_claimed_from_above() -> None:
     for found in _channels(
         case, on_mixture(draws=20_000, iterations=10, components=1), [0.5, 30.0]
     ):
-        assert isinstance(found.marginal, Density)
+        assert isinstance(found.marginal, Gaussians)
         assert _audit(case, found).gap < 0.01
         assert found.claim.side == "upper"
 
@@ -250,13 +251,11 @@ def test_a_network_whose_log_z_no_draw_tells_is_not_kept() -> None:
 
 
 def test_one_component_is_one() -> None:
-    """Four used to be tried in the plane: the start's energy has no third derivative."""
+    """Four used to be tried in the plane."""
     (found,) = _channels(planar.SUITE.cases()[0], SMALL, [1.0])
     assert found.start is not None
-    assert isinstance(found.start.marginal, Energy)
-    line = torch.linspace(-9.0, 9.0, 41, dtype=F64)[:, None] * torch.tensor([1.0, 0.5], dtype=F64)
-    energy = found.start.marginal.value_and_grad(line)[0]
-    assert float(energy.diff(n=3).abs().max()) < 1e-9 * float(energy.max())
+    assert isinstance(found.start.marginal, Gaussians)
+    assert len(found.start.marginal.weights) == 1
     assert found.is_start == (found.q_is == "mixture")
 
 
@@ -332,9 +331,11 @@ def test_shift_and_scale_do_not_matter() -> None:
         data = seeded(5)
         view = view_of(lambda n: shift + scale * source.sample(n, data), dim=1)  # noqa: B023
         (found,) = channels_of(SMALL, view, [beta / scale**2])
-        assert isinstance(found.marginal, Energy)
+        q = found.marginal
+        assert isinstance(q, Gaussians)
         grid = torch.linspace(-6, 6, 101, dtype=F64)[:, None]
-        energy = found.marginal.value_and_grad(shift + scale * grid)[0]
+        law = GaussianMixture(q.weights, q.means, q.covs)
+        energy = law.energy_and_grad(shift + scale * grid)[0]
         energies.append(energy - energy.min())
     assert torch.allclose(energies[0], energies[1], atol=5e-3)
 
@@ -363,6 +364,8 @@ def test_checkpoints_show_the_network_and_the_counts_include_it() -> None:
         return x
 
     def bent(channel: TestChannel) -> bool:
+        if isinstance(channel.marginal, Gaussians):
+            return len(channel.marginal.weights) > 1
         assert isinstance(channel.marginal, Density)
         line = torch.zeros(21, 3, dtype=F64)
         line[:, 0] = torch.linspace(-3.0, 3.0, 21)
