@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from rdbench.outcomes import RdbenchError
+from rdbench.report.spreadsheet import literal
 
 FORMATS = ("md", "latex", "csv", "html")
 
@@ -60,7 +61,8 @@ def render(
     """
     if fmt == "csv":
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([header, *rows])
+        lines = [[literal(one) for one in cells] for cells in (header, *rows)]
+        csv.writer(text, lineterminator="\n").writerows(lines)
         return text.getvalue()
     if fmt not in _MARKUPS:
         raise RdbenchError(f"unknown format {fmt!r}; choose from {', '.join(FORMATS)}")
