@@ -333,7 +333,8 @@ class Reference(Protocol):
 
     kind: ClassVar[str]
     """"closed form", "certified" (a proof, up to rounding), "certified (numerical)" (the same for
-    a quadrature of the source, widened by its observed error) or "bounds" (far apart)."""
+    a quadrature of the source, widened by its observed error), "bounds" (far apart) or "unknown"
+    (nothing: it raises, and gaps are blank)."""
 
     @property
     def citation(self) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+
+from rdbench.run.texts import one_line_of
 
 
 def complain(line: str, code: int) -> int:
@@ -22,4 +25,5 @@ def note(line: str) -> None:
 
 
 def _say(line: str) -> None:
-    print(f"rdbench: {' '.join(line.split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # standard error may be full or closed
+        print(f"rdbench: {' '.join(one_line_of(line).split())}", file=sys.stderr, flush=True)

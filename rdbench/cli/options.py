@@ -58,6 +58,9 @@ _suites = partial(
 )
 _results = partial(_option, Path("rdbench-results"), "The results folder.", "DIR")
 _units = partial(_option, "nats", "nats or bits, in what is printed and drawn.")
+_cases = partial(
+    _option, None, "Only cases whose name, or SUITE/NAME, matches, such as 'paper*'.", "GLOB"
+)
 _jobs = partial(_option, 1, "Cells that run at the same time.")
 _threads = partial(_option, 1, "Threads of each cell.")
 _dry_run = partial(_option, False, "Check everything and list the cells; run and write nothing.")
@@ -89,9 +92,7 @@ class RunOptions:
         "a ladder, such as 20s: the scale is then found by short fits. Several: 5s,20s,80s.",
         "LIST",
     )
-    cases: str | None = _option(
-        None, "Only cases whose name, or SUITE/NAME, matches, such as 'paper*'.", "GLOB"
-    )
+    cases: str | None = _cases()
     n_train: int | None = _option(
         None, "Train on N fixed samples, instead of new ones at every step.", "N"
     )
@@ -166,7 +167,24 @@ class TableOptions:
         "paired on the same source symbols.",
         "NAME",
     )
+    pivot: bool = _option(
+        False, "A column for each estimator, a row for each case (or what else --by names)."
+    )
+    cases: str | None = _cases()
+    estimators: str | None = _option(
+        None,
+        "Only these, such as ebrd,nerd:paper or 'wgd*'; with --pivot in this order. Bold is the "
+        "best of them.",
+        "NAMES",
+    )
     out: Path | None = _option(None, "Default: standard output.", "FILE")
+    caption: str | None = _option(
+        None, "LaTeX: puts the table in a float with this caption, which is plain text.", "TEXT"
+    )
+    label: str | None = _option(None, "LaTeX: what \\ref{...} calls the table.", "NAME")
+    standalone: bool = _option(
+        False, "LaTeX: a document that compiles by itself, not a part of one."
+    )
     units: str = _units()
     verbose: bool = _verbose()
 

@@ -8,23 +8,27 @@ import re
 from rdbench.outcomes import RdbenchError
 
 _MOST = 100_000  # integers in one list; more is a slip of the keyboard
+_LARGEST = 2**63 - 1  # what a record, and a column of the export, can hold
 
 
 def integers(flag: str, text: str, minimum: int) -> list[int]:
     """``0,2-4`` -> 0, 2, 3, 4; each integer once, in the order given.
 
     Raises:
-        RdbenchError: empty, neither integers nor ranges, or below the minimum.
+        RdbenchError: empty, neither integers nor ranges, below the minimum, or above what a record
+            can hold.
     """
     out: dict[int, None] = {}
     for part in _parts(flag, text, "integers such as 2,5,10"):
-        found = re.fullmatch(r"(-?\d+)(?:-(\d+))?", part)
+        found = re.fullmatch(r"(-?\d{1,30})(?:-(\d{1,30}))?", part)
         if found is None:
-            raise RdbenchError(f"{flag} takes integers such as 2,5,10 or 0-3, got {part!r}")
+            raise RdbenchError(f"{flag} takes integers such as 2,5,10 or 0-3, got {_brief(part)}")
         first = int(found[1])
         last = first if found[2] is None else int(found[2])
         if first < minimum:
             raise RdbenchError(f"{flag} takes integers from {minimum} up, got {first}")
+        if max(first, last) > _LARGEST:
+            raise RdbenchError(f"{flag} takes integers up to {_LARGEST}, got {max(first, last)}")
         if not first <= last < first + _MOST:
             raise RdbenchError(f"{flag} takes integers, and ranges such as 0-3, got {part!r}")
         out |= dict.fromkeys(range(first, last + 1))
@@ -69,10 +73,12 @@ def at_least_one(flag: str, value: int) -> int:
     """A count.
 
     Raises:
-        RdbenchError: it is below one.
+        RdbenchError: it is below one, or above what a record can hold.
     """
     if value < 1:
         raise RdbenchError(f"{flag} takes an integer from 1 up, got {value}")
+    if value > _LARGEST:
+        raise RdbenchError(f"{flag} takes an integer up to {_LARGEST}, got {value}")
     return value
 
 
@@ -86,6 +92,10 @@ def one_of(flag: str, value: str, valid: tuple[str, ...]) -> str:
         listed = " or ".join([", ".join(valid[:-1]), valid[-1]])
         raise RdbenchError(f"{flag} takes {listed}, got {value!r}")
     return value
+
+
+def _brief(text: str) -> str:
+    return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."
 
 
 def _parts(flag: str, text: str, takes: str) -> list[str]:

@@ -7,16 +7,19 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from rdbench.cli.messages import complain
+from rdbench.cli.stdout import Unbreakable
 from rdbench.run.plan import Cell
 from rdbench.run.pool import InFlight
 from rdbench.run.progress import Forecast, clock, outcome
 from rdbench.run.records import CellRecord
+from rdbench.run.texts import one_line_of
 
 
 class Progress:
@@ -49,7 +52,8 @@ class Progress:
         if seconds is None:
             words += " (by another run)"
         head = self._head([])
-        self._out.print(f"{head}  {cell.title}: {words}", markup=False, soft_wrap=True)
+        line = one_line_of(f"{head}  {cell.title}: {words}")
+        self._out.print(line, markup=False, soft_wrap=True)
 
     def tick(self, in_flight: Sequence[InFlight]) -> None:
         """Renew the live line."""
@@ -61,7 +65,8 @@ class Progress:
             f"{flight.cell.title} ({flight.stage.name} {flight.stage.done:.0%}, {clock(took)})"
             for flight, took in flying
         )
-        text = Text(f"{self._head(flying)}  {current}", no_wrap=True, overflow="ellipsis")
+        line = one_line_of(f"{self._head(flying)}  {current}")
+        text = Text(line, no_wrap=True, overflow="ellipsis")
         self._live.update(text, refresh=True)
 
     def _head(self, flying: Sequence[tuple[InFlight, float]]) -> str:
@@ -73,8 +78,13 @@ class Progress:
 
 
 def console() -> Console:
-    """Standard output; in a file or a pipe nothing is cut to the width of a screen."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    """Standard output; in a file or a pipe nothing is cut to the width of a screen.
+
+    It ends no run: what cannot be written is not.
+    """
+    stdout: Any = sys.stdout
+    out: Any = Unbreakable(stdout)
+    return Console(file=out, highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
 def announce(
@@ -91,14 +101,15 @@ def announce(
     """
     stored = len(cells) - len(missing)
     line = f"{len(cells)} cells, {stored} stored already, {len(missing)} to run"
-    out.print(f"{line}; results in {results}", markup=False, soft_wrap=True)
+    out.print(one_line_of(f"{line}; results in {results}"), markup=False, soft_wrap=True)
     to_run = {cell.id for cell in missing}
     for cell in cells if listed else ():
         state = "to run" if cell.id in to_run else "stored"
         slopes = f"{len(cell.slopes)} slope{'s' if len(cell.slopes) > 1 else ''}"
         if cell.n_train is not None:
             slopes += f", {cell.n_train} training points"
-        out.print(f"{cell.id}  {state}  {cell.title}  {slopes}", markup=False, soft_wrap=True)
+        row = one_line_of(f"{cell.id}  {state}  {cell.title}  {slopes}")
+        out.print(row, markup=False, soft_wrap=True)
 
 
 def interrupted(done: int, total: int) -> int:

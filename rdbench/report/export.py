@@ -21,6 +21,7 @@ from rdbench.report.claims import claim_excess, claimed_gap, verdict_in
 from rdbench.report.files import write_whole
 from rdbench.report.protocol import log_draws, saturated
 from rdbench.report.scores import good_to
+from rdbench.report.spreadsheet import literal
 from rdbench.run.records import CellRecord, PointRecord, TracePoint
 
 DERIVED: Mapping[str, Callable[[CellRecord, PointRecord], float | bool | str | None]] = {
@@ -177,9 +178,18 @@ def write(table: pd.DataFrame, format: str, out: Path | None = None) -> None:
     if out is None:
         if format == "parquet":
             raise RdbenchError("parquet is binary and needs a file: give --out FILE")
-        table.to_csv(sys.stdout, index=False)
+        _without_formulas(table).to_csv(sys.stdout, index=False)
         return
     if format == "csv":
-        write_whole(table.to_csv(index=False).encode(), out)
+        write_whole(_without_formulas(table).to_csv(index=False).encode(), out)
     else:
         write_whole(table.to_parquet(index=False, engine="pyarrow"), out)
+
+
+def _without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    texts = {
+        name: column.map(literal, na_action="ignore")
+        for name, column in table.items()
+        if column.dtype == "string"
+    }
+    return table.assign(**{str(name): column for name, column in texts.items()})

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Literal
 
 from rdbench.columns import AUDIT_S, COST, POINT, Unit
+from rdbench.outcomes import RdbenchError
 from rdbench.report.claims import claimed_lagrangian
 from rdbench.report.export import value
 from rdbench.report.grouping import Cell
@@ -96,6 +97,17 @@ METRICS: Mapping[str, Metric] = {
 }
 """The metrics by name. Of points, the mean over scored points (``worst_*``: the largest,
 ``median_*``: the median); of cells, the mean over cells, never a sum (``good_to``: the least)."""
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of that name.
+
+    Raises:
+        RdbenchError: there is none.
+    """
+    if name not in METRICS:
+        raise RdbenchError(f"unknown metric {name!r}; choose from {', '.join(METRICS)}")
+    return METRICS[name]
 
 
 @dataclass(frozen=True)

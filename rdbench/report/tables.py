@@ -12,16 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rdbench.outcomes import RdbenchError
-from rdbench.report.against import SELVES
 from rdbench.report.claims import summarise_claims, verdict_texts
 from rdbench.report.grouping import (
-    CELL_COLUMNS,
     SETTINGS,
     TEXT_COLUMNS,
     TIMING_SETTINGS,
     CaseName,
-    Cell,
     Value,
     case_namer,
     grouped,
@@ -30,12 +26,11 @@ from rdbench.report.grouping import (
     text_of,
     varying,
 )
+from rdbench.report.leaders import leaders
 from rdbench.report.markup import Fitted, fitted, left_out_note
-from rdbench.report.metrics import METRICS, Reduced, reduce
-from rdbench.report.paired import Entrant, standing
+from rdbench.report.metrics import METRICS, Reduced, metric_named, reduce
 from rdbench.report.scores import SCORED
 from rdbench.report.sections import SECTIONS, Section, Shown
-from rdbench.report.style import estimator_label
 from rdbench.report.summary import Summary, Trouble, summarise, troubles
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
@@ -233,9 +228,7 @@ def metric_table(
         RdbenchError: an unknown metric, column, format or unit.
     """
     scale = nats_per(units)
-    if metric not in METRICS:
-        raise RdbenchError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
-    chosen = METRICS[metric]
+    chosen = metric_named(metric)
     columns = parse_by(by, metric, of_points=chosen.of == "point")
     settings = SETTINGS + (TIMING_SETTINGS if chosen.unit == "s" else ())
     columns += [name for name in varying(records, settings) if name not in columns]
@@ -243,59 +236,33 @@ def metric_table(
 
     names = [metric, *([chosen.claimed] if chosen.claimed else [])]
     judged = metric in ("gap", "worst_gap")
-    titles = [_titles(name, units) for name in names]
+    titles = [titles_of(name, units) for name in names]
     header = [*columns, *chain(*titles), *(["claim"] if judged else []), "n", "of"]
     rows = []
     for key, members in groups:
         texts = [text_of(value) for value in key]
         for name in names:
-            texts += _values(name, reduce(name, members), scale, fmt)
+            texts += values_of(name, reduce(name, members), scale, fmt)
         if judged:
             pairs = [(r, p) for r, p in members if p is not None and p.status in SCORED]
             texts.append(", ".join(verdict_texts(summarise_claims(pairs))))
         count = reduce(metric, members).count
         rows.append([*texts, str(count), str(len(members))])
     numeric = [name not in TEXT_COLUMNS for name in header]
-    best = _leaders(groups, columns, records) if metric == "gap" else frozenset()
+    best = leaders(groups, columns, records) if metric == "gap" else frozenset()
     bold = {(row, len(columns)) for row in best}
     claims = [("claim",), *(tuple(one) for one in titles[1:])]
     droppable = [*claims, ("n", "of"), tuple(titles[0][1:])]
     return fitted(header, rows, numeric, fmt, bold, droppable if fmt == "md" else (), width)
 
 
-def _leaders(
-    groups: Sequence[tuple[tuple[Value, ...], list[Cell]]],
-    columns: Sequence[str],
-    records: Sequence[CellRecord],
-) -> frozenset[int]:
-    """The rows to be set bold: of those that differ in the estimator alone, the leaders."""
-    shared = [place for place, name in enumerate(columns) if name not in SELVES]
-    if len(shared) == len(columns):
-        return frozenset()
-    empty = {_fits(record) for record in records if not record.points}
-    blocks: dict[tuple[Value, ...], dict[int, Entrant]] = {}
-    for row, (key, members) in enumerate(groups):
-        pairs = tuple((record, point) for record, point in members if point is not None)
-        whole = empty.isdisjoint(_fits(record) for record, _ in pairs)
-        block = blocks.setdefault(tuple(key[place] for place in shared), {})
-        block[row] = Entrant(pairs, whole)
-    standings = (standing(block) for block in blocks.values())
-    return frozenset(row for one in standings if one is not None for row in one.leaders)
-
-
-def _fits(record: CellRecord) -> tuple[Value, ...]:
-    """The estimator, case and settings that the cells of all seeds have in common."""
-    settings = (CELL_COLUMNS[name](record) for name in ("suite", "case", *SETTINGS))
-    return estimator_label(record), *settings
-
-
-def _titles(name: str, units: str) -> list[str]:
+def titles_of(name: str, units: str) -> list[str]:
     """The titles of the columns that a metric takes: its value, then its ends."""
     unit = units if METRICS[name].unit == "nats" else METRICS[name].unit
     return [name + (f" ({unit})" if unit in (units, "s", "MB") else ""), *METRICS[name].ends]
 
 
-def _values(name: str, found: Reduced, scale: float, fmt: str) -> list[str]:
+def values_of(name: str, found: Reduced, scale: float, fmt: str) -> list[str]:
     """The texts of one metric of a group; CSV has numbers alone."""
     factor = scale if METRICS[name].unit == "nats" else 1.0
     if fmt == "csv":

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from rdbench.report.markup import render
-
-_POWER = re.compile(r"(\d(?:\.\d+)?)e([+-])0*(\d+)")
+from rdbench.report.markup import powers_of_ten, render
 
 
 @dataclass(frozen=True)
@@ -32,13 +29,7 @@ class Sheet:
         if fmt == "csv":
             return render(self.csv_header, self.csv_rows, [False] * len(self.csv_header), "csv")
         text = render(self.header, self.rows, self.numeric, fmt, self.bold)
-        return _POWER.sub(_power, text) if fmt == "latex" else text
-
-
-def _power(found: re.Match[str]) -> str:
-    """1e-09 as a power of ten."""
-    sign = "-" if found[2] == "-" else ""
-    return rf"${found[1]} \cdot 10^{{{sign}{found[3]}}}$"
+        return powers_of_ten(text) if fmt == "latex" else text
 
 
 def number(value: float | None, scale: float = 1.0, digits: int = 3) -> str:

@@ -10,11 +10,11 @@ from dataclasses import fields
 import msgspec
 from pebble import ProcessExpired
 
-from rdbench.outcomes import one_line
 from rdbench.run.plan import Cell
 from rdbench.run.points import ended
 from rdbench.run.records import CellRecord, PointRecord, Provenance
 from rdbench.run.spool import End, Spool
+from rdbench.run.texts import MOST_REASON, MOST_TRACEBACK, bounded, one_line_of, printable, said
 from rdbench.types import Status
 
 FINAL: frozenset[Status] = frozenset({"ok", "unsupported", "not_converged"})
@@ -46,6 +46,7 @@ def compose(
         provenance: where and by what it ran.
     """
     end = spool.end or _end_of(problem, spool, timeout)
+    end = End(end.status, one_line_of(_kept(end.reason, MOST_REASON)), end.traceback)
     rows = [_row(cell, spool, i, end) for i in range(len(cell.betas))]
     cost = spool.cost
     if end.status == "timeout" and spool.end is None:  # killed: the last note is older than that
@@ -56,12 +57,16 @@ def compose(
         cell=cell.id,
         status=status,
         reason=end.reason or _first_reason(rows, status),
-        traceback=end.traceback,
+        traceback=None if end.traceback is None else _kept(end.traceback, MOST_TRACEBACK),
         points=rows,
         trace=spool.trace,
         cost=cost,
         provenance=provenance,
     )
+
+
+def _kept(text: str, most: int) -> str:
+    return printable(bounded(text, most))
 
 
 def cell_status(rows: Sequence[PointRecord], failure: Status | None = None) -> Status:
@@ -76,7 +81,8 @@ def _row(cell: Cell, spool: Spool, index: int, end: End) -> PointRecord:
     """The row of one target rate; rows that share a slope differ in nothing else."""
     beta, rate = cell.betas[index], cell.target_rates[index]
     if beta in spool.points:
-        return msgspec.structs.replace(spool.points[beta], target_rate=rate)
+        found = spool.points[beta]
+        return msgspec.structs.replace(found, target_rate=rate, reason=printable(found.reason))
     blank = spool.expected.get(beta) or PointRecord(beta=beta, target_rate=rate, status="error")
     blank = msgspec.structs.replace(blank, target_rate=rate)
     return ended(blank, end.status or "error", end.reason or "no result at this slope")
@@ -103,8 +109,14 @@ def _end_of(problem: BaseException | None, spool: Spool, timeout: float | None) 
     if isinstance(problem, FutureTimeout):
         return End("error", f"stopped: far too long{during or ' during the fit'}")
     if problem is not None:
-        return End("error", one_line(problem), getattr(problem, "traceback", None))
+        return End("error", said(problem), _traceback_of(problem))
     return End("crashed", f"the process ended{during} without a word")
+
+
+def _traceback_of(problem: BaseException) -> str | None:
+    """The traceback in the worker's process, which pebble adds to the exception as text."""
+    found = getattr(problem, "traceback", None)
+    return found if isinstance(found, str) else None
 
 
 def _signal_name(number: int) -> str:

@@ -166,8 +166,13 @@ def find_case(suite: Suite, name: str, build_dim: int | None) -> Case:
 
 
 def shard(cells: Sequence[Cell], index: int, count: int) -> list[Cell]:
-    """The ``index``-th (from 1) of ``count`` parts; together they are all the cells."""
-    return list(cells[index - 1 :: count])
+    """The ``index``-th (from 1) of ``count`` parts, of equal size; together they are all the cells.
+
+    Cells are dealt out in order of their identities, which are hashes, so that no part is one
+    estimator, one case or one seed; each part keeps the order of the plan.
+    """
+    dealt = {cell.id for cell in sorted(cells, key=lambda cell: cell.id)[index - 1 :: count]}
+    return [cell for cell in cells if cell.id in dealt]
 
 
 def _cases(suite: Suite, dims: Sequence[int] | None) -> list[tuple[int | None, Case]]:

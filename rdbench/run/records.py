@@ -6,7 +6,7 @@ A cell is one suite, case, estimator with parameters and seed over its whole lad
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,6 +21,11 @@ gap; 4 what q is, where its fit began, the gain over that, and the
 effort.
 """
 
+
+_MOST = 2**63 - 1
+Whole = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
+Slope = Annotated[float, msgspec.Meta(ge=0.0)]
 
 ITS_START = "its start"
 """What q is where the fit has moved nothing."""
@@ -38,6 +43,14 @@ class Draws(msgspec.Struct, frozen=True, kw_only=True):
     reproduction: list[list[float]]
     """One draw of p(y|x) for each of ``source``, (n, d)."""
 
+    def __post_init__(self) -> None:
+        """Refuse lists that do not go together, in construction as in decoding."""
+        if len(self.x) != len(self.y) or len(self.source) != len(self.reproduction):
+            raise ValueError("draws of unequal numbers")
+        drawn = (one for several in self.y for one in several)
+        if len({len(one) for one in (*self.x, *drawn, *self.source, *self.reproduction)}) > 1:
+            raise ValueError("draws of unequal dimensions")
+
 
 class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One slope of one cell: the claim, the audit and the truth, in nats.
@@ -45,7 +58,7 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     Every field is a column of `rdbench.columns`.
     """
 
-    beta: float
+    beta: Slope
     target_rate: float | None = None
     status: Status
     reason: str = ""
@@ -63,7 +76,7 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     gap_lo: float | None = None
     gap_hi: float | None = None
     gap_paper_protocol: float | None = None
-    n_paper_protocol: int | None = None
+    n_paper_protocol: Whole | None = None
     side: str | None = None
     audit_method: str | None = None
     ess: float | None = None
@@ -98,7 +111,7 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
 class TracePoint(msgspec.Struct, frozen=True, kw_only=True):
     """A checkpoint: the gap at ``beta`` after so much fitting, the audit's time taken out."""
 
-    beta: float
+    beta: Slope
     wall_s: float
     cpu_s: float
     gap: float | None = None
@@ -112,9 +125,9 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     wall_s: float | None = None
     cpu_s: float | None = None
     peak_rss_mb: float | None = None
-    n_source_samples: int | None = None
-    gradient_steps: int | None = None
-    n_parameters: int | None = None
+    n_source_samples: Whole | None = None
+    gradient_steps: Whole | None = None
+    n_parameters: Whole | None = None
     effort: float | None = None
 
 
@@ -127,8 +140,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     processor: str
     platform: str
     device: str
-    threads: int
-    jobs: int
+    threads: Count
+    jobs: Count
     started: str
     finished: str
 
@@ -139,9 +152,9 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     cell: str
     suite: str
-    suite_version: int
+    suite_version: Whole
     case: str
-    dim: int
+    dim: Count
     distortion: str
     estimator: str
     preset: str
@@ -151,9 +164,9 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Every hyper-parameter as it was used."""
     estimator_file: str | None = None
     """The file of an estimator that was given as FILE.py:CLASS."""
-    seed: int
+    seed: Whole
     budget: str
-    n_train: int | None = None
+    n_train: Count | None = None
     status: Status
     reason: str = ""
     traceback: str | None = None

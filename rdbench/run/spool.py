@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from rdbench.run.records import Cost, PointRecord, TracePoint
+from rdbench.run.texts import MOST_REASON, MOST_TRACEBACK, bounded, encoded
 from rdbench.types import Status
 
 
@@ -68,13 +69,25 @@ class SpoolWriter:
 
     def write(self, line: Line, *, sync: bool = True) -> None:
         """Append one line; ``sync=False`` for what may be lost, such as progress."""
-        os.write(self._fd, msgspec.json.encode(line) + b"\n")
+        os.write(self._fd, encoded(_short(line)) + b"\n")
         if sync:
             os.fsync(self._fd)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
+
+
+def _short(line: Line) -> Line:
+    """The line with texts of an estimator's bounded."""
+    if isinstance(line, Point):
+        held = msgspec.structs.asdict(line.point)
+        texts = {k: bounded(v, MOST_REASON) for k, v in held.items() if isinstance(v, str)}
+        return Point(msgspec.structs.replace(line.point, **texts))
+    if isinstance(line, End):
+        trace = None if line.traceback is None else bounded(line.traceback, MOST_TRACEBACK)
+        return End(line.status, bounded(line.reason, MOST_REASON), trace)
+    return line
 
 
 @dataclass
@@ -99,7 +112,7 @@ def read_spool(path: Path) -> Spool:
     for text in raw.split(b"\n"):
         try:
             line = _DECODER.decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             continue  # torn by the death of the worker
         match line:
             case Expected(point):

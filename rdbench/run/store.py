@@ -20,6 +20,7 @@ from filelock import FileLock
 from rdbench.outcomes import RdbenchError
 from rdbench.outcomes import StoreError as StoreError
 from rdbench.run.records import OLDEST, SCHEMA, CellRecord
+from rdbench.run.texts import decoded, encoded
 
 RECORDS = "records.jsonl"
 _LOCK = ".records.lock"
@@ -91,7 +92,7 @@ class Store:
         Raises:
             StoreError: it could not be written whole; earlier records are intact.
         """
-        line = msgspec.json.encode(record) + b"\n"
+        line = encoded(record) + b"\n"
         try:
             with self._lock:
                 _append(self.path, line)
@@ -239,17 +240,17 @@ def _take(raw: bytes, path: Path, lines: int, loaded: Loaded) -> int:
         where = f"{path} line {lines + i + 1}"
         torn = i == len(parts) - 1  # no newline after it
         try:
-            schema = msgspec.json.decode(text, type=_Head).schema
+            schema = decoded(text, _Head).schema
             if not OLDEST <= schema <= SCHEMA:
                 age = "newer" if schema > SCHEMA else "older"
                 loaded.warnings.append(
                     f"{where}: its schema {schema} is {age} than this version's {SCHEMA}; skipped"
                 )
                 continue
-            record = msgspec.json.decode(text, type=CellRecord)
+            record = decoded(text, CellRecord)
             if schema != SCHEMA:
                 record = msgspec.structs.replace(record, schema=SCHEMA)
-        except msgspec.MsgspecError as problem:
+        except ValueError as problem:
             what = "torn last line" if torn else "not a record"
             loaded.warnings.append(f"{where}: {what} ({problem}); skipped")
             continue

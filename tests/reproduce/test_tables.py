@@ -61,7 +61,10 @@ def test_the_table_of_a_figure(found):
     assert "| gaussian | mixture_em | 1 | 2/2 | 0.01 [0.005, 0.02] | 0.01 [" in md
     assert "gap (nats) [95%]" in md
     latex = sheet.text("latex")
-    assert r"\textbf{$1 \cdot 10^{-9}$ {[}$-$$2 \cdot 10^{-9}$, $3 \cdot 10^{-9}${]}}" in latex
+    assert (
+        r"\textbf{\boldmath $1 \cdot 10^{-9}$ {[}$-$$2 \cdot 10^{-9}$, $3 \cdot 10^{-9}${]}}"
+        in latex
+    )
     ours, wgd = read(sheet.text("csv"))
     assert (float(ours["gap_mean_nats"]), float(ours["gap_hi_nats"])) == (0.01, 0.02)
     assert (ours["best_gap"], wgd["best_gap"]) == ("0", "1")

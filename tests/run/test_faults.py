@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ WAYS = {
     "foreign_beta": ("error", ["ok", "error", "ok", "ok"], "not among the slopes"),
     "twice": ("error", ["ok", "error", "ok", "ok"], "twice"),
     "silent": ("error", ["ok", "ok", "ok", "error"], "no result at this slope"),
+    # texts that cannot be written as they are
+    "poison": ("error", ["error"] * 4, r"RuntimeError: \ud800 \x1b[2Jxxx"),
+    "mute": ("error", ["error"] * 4, "no words"),
+    "poison_refusal": ("unsupported", ["unsupported"] * 4, r"\ud800 \x1b[2Jxxx"),
     # refusals are results
     "refuse": ("unsupported", ["unsupported"] * 4, "no coins"),
     "unconverged": ("ok", ["not_converged", "ok", "ok", "ok"], "too shy"),
@@ -82,6 +87,15 @@ def test_what_went_wrong_is_told(faults: Faults, mode: str) -> None:
     for point in record.points:
         audited = point.status == "ok" or mode == "polite"
         assert audited <= (point.gap is not None)
+
+
+def test_texts_of_estimators_are_bounded_and_harmless(faults: Faults) -> None:
+    for mode in ("poison", "poison_refusal"):
+        record = faults.records[mode]
+        assert len(record.traceback or "") < 60_000
+        assert len(record.reason) + sum(len(point.reason) for point in record.points) < 12_000
+    assert "in before" in str(faults.records["poison"].traceback)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f]", faults.out + faults.err)
 
 
 def test_every_slope_has_its_row_with_the_truth_filled_in(faults: Faults) -> None:

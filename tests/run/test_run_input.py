@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rdbench import registry
 from rdbench.cli import main
+from rdbench.run.plan import make_plan, shard
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -44,6 +46,10 @@ TOY = ["run", "--suite", "toy_coin", "--estimators", "toy"]
         (["--suite", "vector_gaussian", "--dims", "1001"], "1 to 1000"),
         (["--seeds", "zero"], "--seeds takes integers"),
         (["--seeds", "-1"], "--seeds takes integers from 0 up"),
+        (["--seeds", str(2**63)], "--seeds takes integers up to 9223372036854775807"),
+        (["--seeds", "9" * 5000], "--seeds takes integers such as"),
+        (["--n-train", str(2**64)], "--n-train takes an integer up to"),
+        (["--estimators", "toy\x1b[2J"], "toy\\x1b[2J"),
         (["--betas", "-1"], "--betas takes positive finite numbers, got -1"),
         (["--betas", "nan"], "--betas takes positive finite numbers, got nan"),
         (["--betas", "1", "--rates", "1"], "not both"),
@@ -127,6 +133,20 @@ def test_shards_are_disjoint_and_together_everything(
     parts = [cells("--shard", f"{i}/3") for i in (1, 2, 3)]
     assert sorted(cell for part in parts for cell in part) == sorted(cells())
     assert {len(part) for part in parts} == {1, 2}
+
+
+@pytest.mark.usefixtures("plugged")
+def test_no_shard_is_one_estimator() -> None:
+    """As many shards as estimators, of a plan that lists them in turn for every seed."""
+    choices = [registry.choose(f"toy[draws={n}]") for n in (100, 200, 300, 400)]
+    plan = make_plan([registry.load_suite("toy_coin")], choices, seeds=range(64))
+    parts = [shard(plan.cells, i, 4) for i in (1, 2, 3, 4)]
+    assert sorted(cell.id for part in parts for cell in part) == sorted(c.id for c in plan.cells)
+    assert [len(part) for part in parts] == [64] * 4
+    assert all(len({cell.label for cell in part}) == 4 for part in parts)
+    # Each keeps the order of the plan, and does not depend on it.
+    assert parts[1] == [cell for cell in plan.cells if cell in parts[1]]
+    assert set(map(str, shard(plan.cells[::-1], 2, 4))) == set(map(str, parts[1]))
 
 
 def test_the_exit_code_reaches_the_shell(start: Start, tmp_path: Path) -> None:

@@ -108,6 +108,67 @@ def test_any_rubbish_is_one_warning(store: Store, tmp_path: Path, line: bytes) -
     assert "line 2: not a record" in loaded.warnings[0]
 
 
+def spoilt(old: bytes, new: bytes) -> bytes:
+    """The line of a record with one thing changed."""
+    line = msgspec.json.encode(record(reason="because"))
+    assert line.count(old) == 1
+    return line.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        spoilt(b"because", b"bec\xffause"),
+        spoilt(b'"params":{}', b'"params":{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
+        spoilt(b'"seed":0', b'"seed":18446744073709551616'),
+        spoilt(b'"seed":0', b'"seed":-1'),
+        spoilt(b'"suite_version":1', b'"suite_version":9223372036854775808'),
+        spoilt(b'"dim":1', b'"dim":-1'),
+        spoilt(b'"dim":1', b'"dim":0'),
+        spoilt(b'"jobs":1', b'"jobs":-2'),
+        spoilt(b'"n_train":null', b'"n_train":-5'),
+        spoilt(b'"gradient_steps":null', b'"gradient_steps":-5'),
+        spoilt(b'"beta":0.0', b'"beta":-1.0'),
+        spoilt(b'"draws":null', b'"draws":{"x":[[0]],"y":[],"source":[],"reproduction":[]}'),
+        spoilt(b'"draws":null', b'"draws":{"x":[],"y":[],"source":[[0]],"reproduction":[[0,1]]}'),
+    ],
+    ids=lambda line: line[-1200:-1100].decode(errors="replace")[:20],
+)
+def test_a_record_with_one_thing_spoilt_is_named_and_the_rest_is_used(
+    store: Store, tmp_path: Path, line: bytes
+) -> None:
+    store.append(record("a1"))
+    with store.path.open("ab") as file:
+        file.write(line + b"\n")
+    store.append(record("b2"))
+    loaded = load(tmp_path)
+    assert list(loaded.records) == ["a1", "b2"]
+    (warning,) = loaded.warnings
+    assert "line 2: not a record" in warning
+    assert len(warning) < 1000
+    store.refresh()
+    assert list(store.records) == ["a1", "b2"]
+
+
+def test_texts_of_a_record_are_printable_however_they_were_written(
+    store: Store, tmp_path: Path
+) -> None:
+    nasty = "\x1b[2J\x07\x7f\x9b\u202e\r\ud800 é β 😀"
+    store.append(record("a1", reason=nasty))
+    raw = msgspec.json.encode(record("b2", reason="R"))
+    for spelling in (b"\\u001b[2J", b"\x7f", b"\xc2\x9b", b"\xe2\x80\xae", b"\\r", b"\\u202E"):
+        with store.path.open("ab") as file:
+            file.write(raw.replace(b'"R"', b'"' + spelling + b'"').replace(b"b2", b"b3") + b"\n")
+        (reason,) = (one.reason for key, one in load(tmp_path).records.items() if key == "b3")
+        assert reason.isprintable()
+        assert reason.startswith("\\")
+    found = load(tmp_path).records["a1"].reason
+    assert found == r"\x1b[2J\x07\x7f\x9b\u202e\x0d\ud800 é β 😀"
+    # A backslash that was meant is none of them.
+    store.append(record("c4", reason="C:\\run β"))
+    assert load(tmp_path).records["c4"].reason == "C:\\run β"
+
+
 @pytest.mark.parametrize("room", [0, 40])
 def test_a_full_disk_is_one_line_and_harms_no_earlier_record(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int

@@ -101,7 +101,7 @@ SUITE = Suite("toy_coin", 1, "a fair coin", build)
 Mode = Literal[
     "good", "raise", "segfault", "sleep", "hang", "nan", "die_after_three", "raise_after_three",
     "exit_zero", "hog", "garbage", "foreign_beta", "twice", "silent", "refuse", "unconverged",
-    "slow", "polite",
+    "slow", "polite", "poison", "mute", "poison_refusal",
 ]  # fmt: skip
 
 
@@ -141,10 +141,23 @@ class Toy:
                 after_three(self.mode)
 
 
+POISON = "\ud800 \x1b[2J" + "x" * 3_000_000
+"""No UTF-8, an order to the terminal, and very long."""
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
 def before(mode: Mode) -> None:
     """The faults that strike before anything is yielded."""
     if mode == "raise":
         raise RuntimeError("a planted\nfault")
+    if mode == "poison":
+        raise RuntimeError(POISON)
+    if mode == "mute":
+        raise Mute
     if mode == "segfault":
         ctypes.string_at(0)
     if mode == "sleep":
@@ -174,6 +187,8 @@ def answers(mode: Mode, beta: float, points: Tensor, i: int) -> Iterator[Any]:
         yield two_atoms(beta + 0.5, points, 1.0)
     elif mode == "refuse":
         yield Refusal(beta, "unsupported", "no coins")
+    elif mode == "poison_refusal":
+        yield Refusal(beta, "unsupported", POISON)
     elif mode == "unconverged" and i == 0:
         yield Refusal(beta, "not_converged", "too shy")
     elif mode == "silent" and i == 3:
