@@ -88,7 +88,8 @@ class Band:
         """The band of the records of one case.
 
         The ends of K rows are stretched so that all hold at once (Bonferroni): the least of many
-        upper ends is no luckier than one. Of rows whose audit is an ``estimate`` none is used.
+        upper ends is no luckier than one. Of rows whose audit is an ``estimate`` none is used, nor
+        one that the truth proves impossible, which older records hold.
 
         Args:
             records: cells of one case.
@@ -100,6 +101,8 @@ class Band:
         reached = _audited(rows, trusted)
         tangents = _tangents(rows, trusted)
         if truth:
+            if trusted:
+                reached = _possible(reached, [p for _, points in rows for p in points])
             for _, points in rows:
                 reached += [point for p in points if (point := _true_point(p)) is not None]
                 tangents += [line for p in points if (line := _true_tangent(p)) is not None]
@@ -123,6 +126,11 @@ class Band:
             tangents.append(Tangent(beta, found.lagrangian.lo, by))
             reached.append(Reached(found.distortion.hi, found.rate.hi, by))
         return cls(tuple(tangents), tuple(reached))
+
+    def also(self, other: Band) -> Band:
+        """What both know together."""
+        silent = other.silent if self.silent is None else self.silent
+        return Band(self.tangents + other.tangents, self.reached + other.reached, silent)
 
     def least(self, distortion: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
         """The bound from below at these distortions, in nats; 0 where there is none."""
@@ -275,6 +283,9 @@ def half_above(p: PointRecord) -> float | None:
     ways = []
     if p.gap is not None and p.gap_hi is not None:
         ways.append(p.gap_hi - p.gap)  # with half of the truth's width in it
+        if p.truth_lo is not None and p.truth_kind != "closed form":
+            # gap_hi = F_hi - F*.lo, unless f* is that of the optimum itself.
+            ways.append(p.gap_hi + p.truth_lo - p.lagrangian)
     if p.rate_half is not None and p.distortion_half is not None:
         ways.append(p.rate_half + p.beta * p.distortion_half)
     return max(min(ways), 0.0) if ways else None
@@ -287,6 +298,7 @@ def bounds_above(p: PointRecord) -> bool:
         and p.side in BOUNDING
         and None not in (p.distortion, p.rate, p.lagrangian)
         and half_above(p) is not None
+        and float(p.distortion or 0.0) >= -float(p.distortion_half or 0.0)
     )
 
 
@@ -334,6 +346,13 @@ def _tangents(rows: _Rows, trusted: bool) -> list[Tangent]:
         Tangent(p.beta, _middle(p) - factor * half, by)
         for (by, p), half in zip(kept, halves, strict=True)
     ]
+
+
+def _possible(reached: Sequence[Reached], points: Sequence[PointRecord]) -> list[Reached]:
+    """The points that the truth allows."""
+    known = Band(tuple(line for p in points if (line := _true_tangent(p)) is not None))
+    bound = known.least(np.array([one.distortion for one in reached], dtype=np.float64))
+    return [one for one, b in zip(reached, bound, strict=True) if one.rate >= b - _slack(float(b))]
 
 
 def _middle(p: PointRecord) -> float:

@@ -182,6 +182,16 @@ def test_an_estimate_and_a_failed_row_bound_nothing() -> None:
     assert Band.of_records([cell([good, *false])]).reached == (Reached(1.0, 1.0, "e"),)
 
 
+def test_a_row_that_the_truth_proves_false_is_left_out() -> None:
+    known = {"truth_lo": 2.0, "truth_kind": "closed form"}
+    rows = [audited(1.0, 1.0, 1.0, **known), audited(1.0, 0.1, 0.5, **known)]
+    rows += [audited(1.0, 9.0, -0.5, **known)]
+    assert [p.rate for p in Band.of_records([cell(rows)]).reached] == [1.0]
+    # without the truth nothing says that it is false, but no distortion is negative
+    alone = Band.of_records([cell(rows)], truth=False)
+    assert [p.rate for p in alone.reached] == [pytest.approx(0.1)]
+
+
 def test_the_columns_of_a_lower_bound_and_of_the_truth_count() -> None:
     with_truth = audited(1.0, 1.5, 1.0, truth_lo=2.2, truth_kind="certified", rate_hi=1.4,
                          dist_hi=0.9)  # fmt: skip
@@ -216,7 +226,7 @@ def test_sides_that_contradict_each_other_are_told() -> None:
     assert crossing == Reached(1.0, 0.5, "false above a")
     with pytest.raises(RdbenchError, match=r"at D = 1: 2 from below, 1.5 from above"):
         band.rate(1.0)
-    with pytest.raises(RdbenchError, match="at R = 1.2"):
+    with pytest.raises(RdbenchError, match=r"at R = 1\.2"):
         band.distortion(1.2)
     # rounding is none
     assert Band((Tangent(1.0, 2.5 + 1e-12),), band.reached).crossing is None

@@ -28,7 +28,8 @@ def white(dim: int) -> Band:
     return Band(
         tuple(Tangent(float(b), float(rate + b * one), "closed form")
               for b, one, rate in zip(SLOPES, d, r, strict=True)),
-        tuple(Reached(float(one), float(rate), "closed form") for one, rate in zip(d, r, strict=True)),
+        tuple(Reached(float(one), float(rate), "closed form")
+              for one, rate in zip(d, r, strict=True)),
     )  # fmt: skip
 
 
