@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -21,8 +22,9 @@ from rdbench.report.ticks import MOST_TICKS, tick_logarithmically
 
 _GRID = 400
 _BELOW = 0.035
-BOUND = {"linewidth": 0.8, "color": TRUTH_COLOUR}
-UPPER_LINE, LOWER_LINE = (0, (1, 1)), (0, (4, 2))
+BOUND: dict[str, Any] = {"linewidth": 0.8, "color": TRUTH_COLOUR}
+UPPER_LINE: Any = (0, (1, 1))
+LOWER_LINE: Any = (0, (4, 2))
 """How the bound from above and the one from below are drawn."""
 
 
@@ -52,7 +54,8 @@ def draw_band(
         name: np.array([(p.summed(dim), p.nats(dim)) for p in own])
         for name, own in curves(shown.codecs).items()
     }
-    limits = _limits(shown, [*pairs.values(), *codecs.values()])
+    is_psnr = units.distortion == "psnr"
+    limits = _limits(shown, [*pairs.values(), *codecs.values()], logarithmic=is_psnr)
     if limits is None:
         say(axes, "no points")
         axes.set(xticks=[], yticks=[])
@@ -84,7 +87,9 @@ def draw_band(
     axes.set_ylabel(units.rate_label)
 
 
-def _limits(shown: BandPanel, found: Sequence[Float[ndarray, "_ _"]]) -> tuple[Axis, float] | None:
+def _limits(
+    shown: BandPanel, found: Sequence[Float[ndarray, "_ _"]], *, logarithmic: bool
+) -> tuple[Axis, float] | None:
     """The axis of D (summed) and the end of that of R (nats): all points, else what is known."""
     known = np.concatenate([np.zeros((0, 2)), *(one[:, :2] for one in found)])
     if not len(known):
@@ -94,14 +99,18 @@ def _limits(shown: BandPanel, found: Sequence[Float[ndarray, "_ _"]]) -> tuple[A
     known = known[known[:, 0] > 0.0]
     if not len(known):
         return None
-    return distortion_axis(known[:, 0].tolist()), max(1.06 * float(known[:, 1].max()), 1e-12)
+    d = known[:, 0]
+    axis = distortion_axis(d.tolist())
+    if logarithmic:
+        pad = (d.max() / d.min()) ** 0.06 if d.max() > d.min() else 2.0
+        axis = Axis("log", float(d.min() / pad), float(d.max() * pad))
+    return axis, max(1.06 * float(known[:, 1].max()), 1e-12)
 
 
 def _set_axes(axes: Axes, axis: Axis, top: float, units: Units, dim: int) -> None:
     axes.set_ylim(-_BELOW * top, top)
     if units.distortion == "psnr":
-        lo = max(axis.lo, 1e-3 * axis.hi)
-        axes.set_xlim(*sorted(units.shown(np.array([lo, axis.hi]), dim).tolist()))
+        axes.set_xlim(*sorted(units.shown(np.array([axis.lo, axis.hi]), dim).tolist()))
         return
     lo, hi = units.shown(np.array([axis.lo, axis.hi]), dim).tolist()
     axes.set_xscale(axis.kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rdbench.band import Band
@@ -41,18 +42,15 @@ def codec_lines(points: Sequence[CodecPoint], band: Band, dim: int) -> list[str]
         rows = [["BD-rate (%)", "codec", "against"]]
         rows += [[span(percent, 1.0), test, anchor] for test, anchor, percent in deltas]
         out += ["", *aligned(rows, 2)]
-    if any(distance(point, band, dim).excess.lo < 0.0 for point in points):
-        out += [
-            "",
-            "A negative end: the codec is better than the best upper bound, which is loose.",
-        ]
+    if any(-math.inf < distance(point, band, dim).excess.lo < 0.0 for point in points):
+        out += ["", "A negative end: the codec beats the best upper bound, which is loose there."]
     return out
 
 
 def _ends(ends: Bracket, scale: float) -> str:
     """A distance; below what is known of it where one side of R(D) is missing there."""
-    if ends.lo == -float("inf"):
+    if ends.lo == -math.inf:
         return f"≤ {number(ends.hi / scale)}"
-    if ends.hi == float("inf"):
+    if ends.hi == math.inf:
         return f"≥ {number(ends.lo / scale)}"
     return span(ends, scale)

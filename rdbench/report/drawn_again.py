@@ -149,7 +149,7 @@ def _legend(
     panels = [one.panel for one in cases]
     handles, names = legend_entries(panels, styles, curves=False)
     unused = set() if any(panel.line.lines for panel in panels) else {"truth"}
-    if "gap" not in rows:
+    if not {"gap", "excess"} & {*rows}:
         unused |= {CEILING, PROTOCOL}
     kept = [pair for pair in zip(handles, names, strict=True) if pair[1] not in unused]
     handles, names = [handle for handle, _ in kept], [name for _, name in kept]
