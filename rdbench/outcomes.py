@@ -16,6 +16,9 @@ Status = Literal[
     "ok", "not_converged", "unsupported", "timeout", "crashed", "error", "out_of_memory"
 ]
 
+SCORED: tuple[Status, ...] = ("ok", "not_converged")
+"""The statuses whose numbers count: a fit that was cut short is shown, not averaged."""
+
 _LIBRARIES = {"torch", "numpy", "scipy", "jaxtyping", "beartype", *sys.stdlib_module_names}
 
 

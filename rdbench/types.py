@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from rdbench.arrays import array, converts, settle
+from rdbench.bracket import Bracket as Bracket
 from rdbench.outcomes import RdbenchError as RdbenchError
 from rdbench.outcomes import Status as Status
 
@@ -280,33 +281,6 @@ class View:
 
 # --------------------------------------------------------------------------------------------
 # the truth
-
-
-@dataclass(frozen=True)
-class Bracket:
-    """A number known to lie in [lo, hi]; lo = hi when it is exact."""
-
-    lo: float
-    hi: float
-
-    def __post_init__(self) -> None:
-        if not self.lo <= self.hi:
-            raise ValueError(f"a bracket needs lo <= hi, got [{self.lo}, {self.hi}]")
-
-    @classmethod
-    def exact(cls, value: float) -> Bracket:
-        """A bracket of width zero."""
-        return cls(value, value)
-
-    @property
-    def mid(self) -> float:
-        """The middle."""
-        return 0.5 * (self.lo + self.hi)
-
-    @property
-    def width(self) -> float:
-        """hi - lo."""
-        return self.hi - self.lo
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,32 @@ _units = partial(_option, "nats", "nats or bits, in what is printed and drawn.")
 _cases = partial(
     _option, None, "Only cases whose name, or SUITE/NAME, matches, such as 'paper*'.", "GLOB"
 )
+_stored = partial(
+    _option,
+    None,
+    "Only these, as they are stored, such as ebrd,nerd:paper or 'wgd*'.",
+    "NAMES",
+)
+_points = partial(
+    _option,
+    None,
+    "Operational points of codecs, drawn and measured beside R(D): a CSV file with the columns "
+    "name, rate, distortion and, if you like, rate_unit, distortion_unit. For one case.",
+    "FILE",
+)
+_points_units = partial(
+    _option,
+    "nats,sum",
+    "Units of --points where the file does not say: nats, bits, bpp (bits per dimension) or "
+    "nats/dim; sum, mse or psnr:PEAK. Such as bpp,psnr:255.",
+    "UNITS",
+)
+_axes = partial(
+    _option,
+    None,
+    "Units of the axes of R(D), as for --points-units. Default: those of --units, sum.",
+    "UNITS",
+)
 _jobs = partial(_option, 1, "Cells that run at the same time.")
 _threads = partial(_option, 1, "Threads of each cell.")
 _dry_run = partial(_option, False, "Check everything and list the cells; run and write nothing.")
@@ -117,6 +143,8 @@ class RunOptions:
     )
     dry_run: bool = _dry_run()
     shard: str | None = _option(None, "Run only the i-th of n parts of the cells.", "i/n")
+    points: Path | None = _points()
+    points_units: str = _points_units()
     units: str = _units()
     verbose: bool = _verbose()
 
@@ -187,6 +215,49 @@ class TableOptions:
     )
     units: str = _units()
     verbose: bool = _verbose()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions:
+    """R(D) from both sides: R at given D or D at given R, who says so, and how far codecs are."""
+
+    results: Path = _results()
+    cases: str | None = _cases()
+    estimators: str | None = _stored()
+    distortions: str | None = _option(
+        None, "Distortions D (summed) at which R is wanted. Default: those of the results.", "LIST"
+    )
+    rates: str | None = _option(
+        None, "Rates at which D is wanted, in nats (bits with --units bits).", "LIST"
+    )
+    points: Path | None = _points()
+    points_units: str = _points_units()
+    out: Path | None = _option(None, "A picture as well: PDF, PNG or SVG by the ending.", "FILE")
+    axes: str | None = _axes()
+    units: str = _units()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureOptions:
+    """Draw any selection of the results again, as a figure for a paper."""
+
+    out: Path = _option(MISSING, "The figure: PDF, PNG or SVG by the ending.", "FILE")
+    results: Path = _results()
+    suite: str | None = _option(None, "Only these suites, such as planar,scalar.", "NAMES")
+    cases: str | None = _cases()
+    estimators: str | None = _stored()
+    seeds: str | None = _option(None, "Only these seeds, such as 0,1,2 or 0-2.", "LIST")
+    panels: str = _option(
+        "band,gap",
+        "What to draw of a case, from top to bottom: band (R(D) between its bounds), excess "
+        "(R - R(D)), gap (F(q) - F*).",
+        "LIST",
+    )
+    points: Path | None = _points()
+    points_units: str = _points_units()
+    axes: str | None = _axes()
+    title: str | None = _option(None, "The title. Default: the suites.")
+    units: str = _units()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,6 +344,8 @@ COMMANDS: dict[str, type] = {
     "info": InfoOptions,
     "export": ExportOptions,
     "table": TableOptions,
+    "answer": AnswerOptions,
+    "figure": FigureOptions,
     "report": ReportOptions,
     "paper": PaperOptions,
     "certify": CertifyOptions,

@@ -29,7 +29,12 @@ def apart_from_records(out: Path | None, results: Path) -> None:
 
 
 def format_for(
-    out: Path | None, given: str | None, endings: Mapping[str, str], default: str
+    out: Path | None,
+    given: str | None,
+    endings: Mapping[str, str],
+    default: str,
+    *,
+    by_option: bool = True,
 ) -> str:
     """The format asked for, or the one that the ending of the output stands for.
 
@@ -38,6 +43,7 @@ def format_for(
         given: the format asked for, if any.
         endings: ``.csv`` and the like -> format.
         default: the format on standard output.
+        by_option: whether the command has a --format.
 
     Raises:
         RdbenchError: an unknown format or ending, or a format and an ending that contradict.
@@ -50,8 +56,8 @@ def format_for(
     meant = endings.get(out.suffix.lower())
     if given is None and meant is None:
         raise RdbenchError(
-            f"cannot tell the format of {out} by its ending; valid: {', '.join(endings)} "
-            "(or give --format)"
+            f"cannot tell the format of {out} by its ending; valid: {', '.join(endings)}"
+            + (" (or give --format)" if by_option else "")
         )
     if given is not None and meant is not None and given != meant:
         raise RdbenchError(f"--format {given} and the ending of {out} contradict each other")

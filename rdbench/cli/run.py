@@ -24,6 +24,7 @@ from rdbench.run.records import CellRecord
 from rdbench.run.store import Store, writable
 
 if TYPE_CHECKING:
+    from rdbench.codecs.points import CodecPoint
     from rdbench.run.plan import Plan
 
 
@@ -34,6 +35,7 @@ def execute(options: RunOptions) -> int:
         RdbenchError: bad input, before anything runs.
     """
     _check(options)
+    codecs = _codecs(options)
     if not options.dry_run:
         server.start()
     from rdbench.cli.progress import Progress, announce, console, interrupted
@@ -43,6 +45,8 @@ def execute(options: RunOptions) -> int:
     out = console()
     plan = _plan(options)
     cells = list(plan.cells)
+    if codecs and len({(cell.suite, cell.case) for cell in cells}) > 1:
+        raise RdbenchError("--points belong to one case: choose it by --cases (and --dims)")
     if options.shard is not None:
         cells = take_shard(cells, *parse.shard(options.shard))
     store = None if options.dry_run else Store(options.results)
@@ -83,7 +87,17 @@ def execute(options: RunOptions) -> int:
     records = [store.records[cell.id] for cell in cells if cell.id in store.records]
     store.close()
     _show(records, options, out)
+    if codecs and records:
+        _beside(records, codecs, options, out)
     return 0 if all(is_done(record) for record in records) else 1
+
+
+def _codecs(options: RunOptions) -> Sequence[CodecPoint]:
+    if options.points is None:
+        return ()
+    from rdbench.cli.answers import codecs_of
+
+    return codecs_of(options.points, options.points_units)
 
 
 def _check(options: RunOptions) -> None:
@@ -177,6 +191,30 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
             out.print(f"picture: {path}", markup=False, soft_wrap=True)
     except Exception as problem:
         warn(f"no picture: {one_line(problem)}")
+
+
+def _beside(
+    records: Sequence[CellRecord], codecs: Sequence[CodecPoint], options: RunOptions, out: Console
+) -> None:
+    """The codecs beside what was found; a codec that cannot be is told, and drawn all the same."""
+    from rdbench.cli.answers import axes_of, draw, reply
+
+    try:
+        for line in ["", *reply(records, codecs, units=options.units)]:
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+    except RdbenchError as problem:
+        warn(str(problem))
+    try:
+        from rdbench.report.figures import file_stem
+
+        first = records[0]
+        folder = options.results / "figures"
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = file_stem(first.suite, variants(options)[first.suite]) + "-codecs"
+        path = draw(records, folder / f"{stem}.png", axes_of(None, options.units), codecs)
+        out.print(f"picture: {path}", markup=False, soft_wrap=True)
+    except Exception as problem:
+        warn(f"no picture of the codecs: {one_line(problem)}")
 
 
 def variants(options: RunOptions) -> dict[str, str]:

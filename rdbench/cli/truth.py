@@ -11,7 +11,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from rdbench import registry
+from rdbench.band import Band, Reached, Tangent
 from rdbench.certify import store
 from rdbench.references.certified import Bounded
 from rdbench.references.composite import Composite
@@ -19,7 +22,7 @@ from rdbench.references.product import ProductReference
 from rdbench.report.rungs import Rung
 from rdbench.run.plan import find_case
 from rdbench.run.records import CellRecord
-from rdbench.types import Case, OutOfRange, RdbenchError, Reference
+from rdbench.types import Case, HasSupport, OutOfRange, RdbenchError, Reference
 
 CPU_S = 8.0
 """CPU seconds for certificates between the rungs in one command; they are kept in the user's
@@ -27,6 +30,11 @@ cache, so that the next picture has them."""
 _UNKNOWN_S = 0.5
 """The assumed cost of a certificate, in CPU seconds, where none of its case is shipped."""
 _FREE_S = 1e-3
+_SLOPES, _BEYOND = 400, 8.0
+"""How many slopes of a truth that costs nothing are asked, and how far beyond the ladder."""
+
+
+_Key = tuple[str, int, str, int]
 
 
 @dataclass
@@ -64,7 +72,7 @@ class ReferenceSource:
         """The rung; None out of range, or where it costs more than is left."""
         if beta not in self._asked:
             cost = self.cost(beta)
-            if cost > self.allowance.left:
+            if cost > max(self.allowance.left, 0.0):  # overspent, what is free is still free
                 return None
             began = time.process_time()
             try:
@@ -81,24 +89,74 @@ class TruthSources:
 
     def __init__(self, cpu_s: float = CPU_S) -> None:
         self._allowance = Allowance(cpu_s)
-        self._found: dict[tuple[str, int, str, int], ReferenceSource | None] = {}
+        self._cases: dict[_Key, Case | None] = {}
+        self._found: dict[_Key, ReferenceSource] = {}
+
+    def case(self, records: Sequence[CellRecord]) -> Case | None:
+        """The case of the records; None where its suite is not known here in their version."""
+        keys = {(r.suite, r.suite_version, r.case, r.dim) for r in records}
+        if len(keys) != 1:
+            return None
+        (key,) = keys
+        if key not in self._cases:
+            self._cases[key] = _case_of(*key)
+        return self._cases[key]
 
     def __call__(self, records: Sequence[CellRecord]) -> ReferenceSource | None:
         """The source for the records of one case.
 
         None where the suite is not known here, has another version, or says something else.
         """
-        keys = {(r.suite, r.suite_version, r.case, r.dim) for r in records}
-        if len(keys) != 1:
+        case = self.case(records)
+        if case is None:
             return None
-        (key,) = keys
+        key = (records[0].suite, records[0].suite_version, records[0].case, records[0].dim)
         if key not in self._found:
-            case = _case_of(*key)
-            self._found[key] = (
-                None if case is None else ReferenceSource(case.reference, self._allowance)
-            )
+            self._found[key] = ReferenceSource(case.reference, self._allowance)
         found = self._found[key]
-        return found if found is not None and _agrees(found, records) else None
+        return found if _agrees(found, records) else None
+
+
+def known_band(records: Sequence[CellRecord], sources: TruthSources) -> Band:
+    """What the reference of the records' case says for nothing, at many slopes, and `silent_of`.
+
+    Args:
+        records: cells of one case.
+        sources: where the truth is asked.
+    """
+    case, source = sources.case(records), sources(records)
+    silent = None if case is None else silent_of(case)
+    slopes = [p.beta for record in records for p in record.points if p.beta > 0.0]
+    if source is None or not slopes:
+        return Band(silent=silent)
+    rungs = source.known()
+    for beta in np.geomspace(min(slopes) / _BEYOND, max(slopes) * _BEYOND, _SLOPES).tolist():
+        if not source.cost(beta) and (rung := source.ask(beta)) is not None:
+            rungs.append(rung)
+    by = f"truth ({source.reference.kind})"
+    tangents = tuple(Tangent(rung.beta, rung.lo, by) for rung in rungs)
+    reached = tuple(Reached(*rung.reached, by) for rung in rungs)
+    return Band(tangents, reached, silent)
+
+
+def silent_of(case: Case) -> float | None:
+    """E rho(X, y) of the best constant y; None where it is not known.
+
+    Of a closed form it is D at beta = 0; of finitely many points under squared error the sum of
+    their variances.
+    """
+    source = case.problem.source
+    if case.problem.distortion.name == "squared_error" and isinstance(source, HasSupport):
+        x, p = source.support.double(), source.pmf.double()
+        return float(((x - p @ x).square() * p[:, None]).sum())
+    if case.reference.kind != "closed form":
+        return None
+    try:
+        found = case.reference.point(0.0)
+    except (OutOfRange, ValueError, ArithmeticError):
+        return None
+    known = found.rate.hi == 0.0 and math.isfinite(found.distortion.hi)
+    return found.distortion.hi if known else None
 
 
 def _case_of(suite_name: str, version: int, name: str, dim: int) -> Case | None:

@@ -42,6 +42,8 @@ from rdbench.run.records import CellRecord
 MOST_PANELS = 12
 """Cases on one picture; a suite with more gets several."""
 RUN_FORMATS = ("png", "svg")
+CEILING, PROTOCOL = "log N: ceiling of Appendix A", "least gap by Appendix A"
+"""What the lines of the EBRD paper's protocol are called."""
 _LONGEST = 80
 """Letters of a file's name."""
 _LETTER = 0.0083
@@ -261,8 +263,8 @@ def legend_entries(
         names.append("no result at this rate")
     if any(map(protocol_ceiling, panels)):
         handles.append(Line2D([], [], **CEILING_LINE))
-        names.append("log N: ceiling of Appendix A")
+        names.append(CEILING)
     if any(map(shows_protocol, panels)):
         handles.append(Line2D([], [], **PROTOCOL_LINE))
-        names.append("least gap by Appendix A")
+        names.append(PROTOCOL)
     return handles, names

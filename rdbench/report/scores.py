@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist, median
+from statistics import median
 
+from rdbench.bracket import stretch as stretch
+from rdbench.outcomes import SCORED as SCORED
 from rdbench.run.records import ITS_START, CellRecord, PointRecord
 
-SCORED = ("ok", "not_converged")
-"""The statuses whose numbers count: a fit that was cut short is shown, not averaged."""
 GOOD_GAP = 0.05
 """Nats: up to this upper end of its interval a gap is called good."""
 
@@ -186,12 +186,6 @@ def worst_gap(points: Iterable[PointRecord]) -> Worst | None:
         lo=max((_lower_end(point, factor) for point in two_sided), default=None),
         hi=max(his) if len(his) == len(found) else None,
     )
-
-
-def stretch(points: int) -> float:
-    """By how much a normal interval grows so that one end of so many holds in 97.5% of cases."""
-    normal = NormalDist()
-    return normal.inv_cdf(1.0 - 0.025 / max(points, 1)) / normal.inv_cdf(0.975)
 
 
 def _candidate(point: PointRecord) -> Worst | None:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from rdbench.band import lower_hull
 from rdbench.report.rungs import TOLERANCE, Piece, Rung, TruthSource, complete, cubic, pieces_of
 
 _STROKE = 0.25 * TOLERANCE
@@ -157,14 +158,7 @@ def _line(pieces: Sequence[Piece]) -> Float[ndarray, "k 2"]:
 
 def _convex(x: Float[ndarray, " k"], y: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
     """The largest convex function below points with rising x, at those x."""
-    hull: list[int] = []
-    for k in range(len(x)):
-        while len(hull) > 1:
-            i, j = hull[-2], hull[-1]
-            if (y[j] - y[i]) * (x[k] - x[i]) <= (y[k] - y[i]) * (x[j] - x[i]):
-                break
-            hull.pop()
-        hull.append(k)
+    hull = lower_hull(x, y)
     convex: Float[ndarray, " k"] = np.interp(x, x[hull], y[hull])
     return convex
 

@@ -143,6 +143,8 @@ def test_beyond_the_allowance_the_free_rungs_still_count():
     beta = math.sqrt(source.known()[0].beta * source.known()[1].beta)
     assert source.cost(beta) > 0.1
     assert source.ask(beta) is None
+    # the last certificate may take more than was left
+    assert len(ReferenceSource(case.reference, Allowance(-3.0)).known()) == 8
 
 
 # ------------------------------------------------------------------- from a record to its case
