@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 
 from rdbench.inference.components import choose_observed
 from rdbench.inference.near import NearMean
-from rdbench.inference.reproduction import moments, raised
+from rdbench.inference.reproduction import fit_observed, gaussian, moments, raised
 from rdbench.inference.supremum import Tilted, ascend
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Distortion, DualBound, View
@@ -33,7 +33,7 @@ _STARTS, _EXTREME = 64, 24
 _ROWS = 20_000
 _FIND, _JUDGE = (1_000, 96), (16_000, 2_048)
 # Draws of the density that stands for the source, and near y: to find with, and to judge.
-_LEAST_FIT, _FIT, _COMPONENTS = 200, 12_000, 16
+_LEAST_FIT, _FIT, _COMPONENTS, _ROUNDS = 200, 12_000, 16, 6
 _NARROWEST = 1e-6  # of the mean variance
 _WIDE, _DF, _SPREAD = 0.002, 5, 4.0
 
@@ -84,8 +84,13 @@ class _Tails:
         least = _NARROWEST * max(variance, 1e-300)
         first, held_out = x[:_FIT], x[_FIT : _FIT + _FIT // 2]
         choice = choose_observed(first, held_out, least, _COMPONENTS, generator, restarts=4)
+        # In the tails a variance that is off by 1% is off by r^2 / 200: all draws are needed.
+        mixture = gaussian(found, least)
+        if choice.mixture.size > 1:
+            start, rounds = choice.mixture, _ROUNDS
+            mixture = fit_observed(x, start, least, tied=choice.tied, iterations=rounds)
         cov = raised(found.cov, least) * _SPREAD * (_DF - 2.0) / _DF
-        return cls(choice.mixture, found.mean, torch.linalg.cholesky(cov))
+        return cls(mixture, found.mean, torch.linalg.cholesky(cov))
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """Log density in nats."""
@@ -242,10 +247,13 @@ class _Judge:
         def log_lambda(x: Tensor) -> Tensor:
             return in_rows(self.log_lambda, x).clamp(max=cap)
 
-        starts = sample.draw[self.far_values.topk(_EXTREME).indices]
-        starts = torch.cat([peaks, sample.draw[-_EXTREME:], starts])
+        # Where lambda p rises outwards, c is largest where the cap is reached.
+        inside = torch.where(self.far_values <= cap, self.far_values, -math.inf)
+        starts = [peaks, sample.draw[-_EXTREME:], sample.draw[inside.topk(_EXTREME).indices]]
+        edge = (self.far_values - cap).abs()
+        starts.append(sample.draw[edge.topk(_EXTREME, largest=False).indices])
         find, judge = (self._near(log_lambda, cap, *size) for size in (_FIND, _JUDGE))
-        found, _ = ascend(find, starts, _ITERATIONS // 2, _KEEP, _SETTLED)
+        found, _ = ascend(find, torch.cat(starts), _ITERATIONS, _KEEP, _SETTLED)
         return found[: _KEEP // 2], float(judge.log_c(found[: _KEEP // 2]).max())
 
     def _near(

@@ -36,7 +36,7 @@ from rdbench.types import (
     View,
 )
 
-DRAWS = 60_000
+DRAWS = 100_000
 """Draws on which a bound is capped and claimed, times the effort."""
 _LEAST_DRAWS = 4_000
 _PLUG_IN = 4_096
