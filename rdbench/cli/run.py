@@ -121,9 +121,10 @@ def _check(options: RunOptions) -> None:
 def _plan(options: RunOptions) -> Plan:
     from rdbench.run.plan import make_plan
 
+    choices = registry.choose_all(options.estimators)
     return make_plan(
         registry.load_suites(options.suite),
-        registry.choose_all(options.estimators),
+        registry.sandwiched(choices) if options.sandwich else choices,
         dims=_integers("--dims", options.dims, 1),
         cases=options.cases,
         seeds=parse.integers("--seeds", options.seeds, 0),
@@ -233,6 +234,7 @@ def variants(options: RunOptions) -> dict[str, str]:
         "budget": options.budget,
         "device": options.device,
         "shard": options.shard,
+        "sandwich": "both" if options.sandwich else None,
         "units": options.units,
     }
     usual = {"estimators": "all", "seeds": "0", "budget": "default", "device": "cpu"}
