@@ -207,13 +207,15 @@ def _check_device(device: str) -> None:
 def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> None:
     """Table and picture; nothing that goes wrong here may cost the run, which is stored."""
     try:
-        from rdbench.report.points import print_points, untold
+        from rdbench.report.points import print_points, titled, untold
         from rdbench.report.tables import print_summary
 
         blank = [record for record in records if untold(record)]
         if blank:
             print_points(blank, options.units, out)
         told = [record for record in records if not untold(record)]
+        if told and options.data is not None:
+            out.print(titled(told[0]), markup=False, soft_wrap=True)
         if told or not blank:
             print_summary(told, options.units, out, verbose=options.verbose)
     except Exception as problem:

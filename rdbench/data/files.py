@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from rdbench.data.pictures import PICTURES, read_patches
 from rdbench.data.table import Raw, from_array, from_frame
 from rdbench.outcomes import RdbenchError, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXTENSIONS = (".npy", ".npz", ".csv", ".parquet", ".pt")
 _PICKLED = "it holds pickled objects, which could run anything: save plain arrays instead"
@@ -77,11 +81,18 @@ def _csv(path: Path, entry: str | None) -> Raw:
     import pandas as pd
 
     _no_entry(path, entry)
-    frame = pd.read_csv(path, skipinitialspace=True)
+    frame = _frame(path, "infer")
     if _all_numbers(frame.columns):
-        frame = pd.read_csv(path, header=None, skipinitialspace=True)
+        frame = _frame(path, None)
         frame.columns = pd.Index([str(i) for i in range(frame.shape[1])])
     return from_frame(frame)
+
+
+def _frame(path: Path, header: Literal["infer"] | None) -> pd.DataFrame:
+    import pandas as pd
+
+    # numbers as they were written: pandas' own reader errs in the last digit
+    return pd.read_csv(path, header=header, skipinitialspace=True, float_precision="round_trip")
 
 
 def _parquet(path: Path, entry: str | None) -> Raw:
@@ -99,7 +110,9 @@ def _pt(path: Path, entry: str | None) -> Raw:
     import torch
 
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of old pickles, which are refused in a line of our own
+            warnings.simplefilter("ignore")
+            held = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise RdbenchError(f"{path}: {_PICKLED}") from None
     if isinstance(held, Mapping):
@@ -125,7 +138,7 @@ def _chosen(path: Path, names: list[str], entry: str | None) -> str:
         return names[0]
     if entry not in names:
         listed = ", ".join(names[:12]) or "nothing"
-        wrong = f"{path.name} has no array {entry!r}" if entry else f"which array of {path.name}?"
+        wrong = f"{path.name} has no array {entry!r}." if entry else f"which array of {path.name}?"
         raise RdbenchError(f"{wrong} It holds {listed}; write {path.name}:NAME")
     assert entry is not None
     return entry
@@ -137,7 +150,8 @@ def _no_entry(path: Path, entry: str | None) -> None:
 
 
 def _maybe_pickled(path: Path, problem: ValueError) -> RdbenchError:
-    if "allow_pickle" in str(problem) or "Object arrays" in str(problem):
+    said = str(problem)
+    if any(words in said for words in ("allow_pickle", "Object arrays", "Python objects")):
         return RdbenchError(f"{path}: {_PICKLED}")
     return RdbenchError(f"cannot read {path}: {one_line(problem)}"[:400])
 

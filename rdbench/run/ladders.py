@@ -107,7 +107,7 @@ def data_ladder(data: DataCase, asked: Asked, notes: list[str]) -> Ladder:
     if asked.distortions is not None:
         steps, scale = _at_distortions(data, asked.distortions, notes)
     else:
-        rates = sorted(set(asked.rates or default_rates(data.most_rate)))
+        rates = sorted(set(asked.rates or _usual_rates(data)))
         scale = find_scale(problem, max(rates), rates)
         steps = []
         for rate in rates:
@@ -131,6 +131,14 @@ def data_ladder(data: DataCase, asked: Asked, notes: list[str]) -> Ladder:
         )
     notes.append(f"{title}: slopes by short fits of {scale.estimator}, rates are near those asked")
     return _ladder(steps)
+
+
+def _usual_rates(data: DataCase) -> list[float]:
+    """About six rates up to what the rows can tell, or the letters have."""
+    most = data.most_rate
+    if data.case.problem.alphabet is not None:
+        most = min(most, float(find_scale(data.case.problem, most).rates[-1]))
+    return default_rates(most)
 
 
 def _at_distortions(

@@ -176,7 +176,7 @@ QUICK = ("mixture_em", "wgd", "blahut_arimoto:structured")
 """Who runs on data where nobody is named: seconds each, and together good at any rate."""
 _CODEBOOK = "blahut_arimoto[support=codebook]"
 _ON_LETTERS = ("blahut_arimoto",)
-_ON_NUMBERS = ("wgd", "nerd", _CODEBOOK)
+_ON_NUMBERS = ("wgd", _CODEBOOK)
 
 
 def usual(data: DataCase) -> str:

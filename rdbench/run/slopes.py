@@ -45,6 +45,7 @@ _RATIO, _RUNGS = 4.0, 6
 _MOST_ROUNDS = 5
 _LEAST = 0.25
 """Nats: the lowest rung of a ladder that nobody asked for."""
+_MANY = 4.0
 _REFINED = 2
 _PROBE = 2000
 
@@ -199,8 +200,8 @@ def _between(
 
 
 def default_rates(most: float) -> list[float]:
-    """Six rates from a quarter of a nat to a nat below the most, in equal ratios."""
-    top = most - 1.0 if most > 2.0 * _LEAST + 1.0 else 0.9 * most
+    """Six rates from a quarter of a nat to a nat below the most, or a tenth, in equal ratios."""
+    top = most - 1.0 if most > _MANY else 0.9 * most
     least = min(_LEAST, 0.25 * top)
     return [float(f"{rate:.3g}") for rate in np.geomspace(least, top, 6)]
 
