@@ -35,6 +35,7 @@ from rdbench.fitting import Task
 from rdbench.types import Refusal, Start, TestChannel
 
 _SIZES = 8, 32, 128  # of the prior, after 1
+_NETWORK_GAIN = 1e-3  # nats; without networks F is in closed form
 _LARGEST = 2048  # components times dimensions: what a step can afford
 
 
@@ -62,7 +63,8 @@ def fit_vae(config: Settings, task: Task) -> Iterator[TestChannel | Refusal]:
     for i, begun in enumerate(starts):
         pick = 0
         if len(models) > 1:
-            pick = best([bounds(model[i], task, held_out)[0][0] for model in models])
+            found = [bounds(model[i], task, held_out)[0][0] for model in models]
+            pick = best(found, _NETWORK_GAIN, errors=2.0)
         model = models[pick][i]
         channel = network_channel(model, task, DECODED) if pick else affine_channel(model, task)
         if not moved:
