@@ -114,7 +114,7 @@ def _affine(
         if not taken:
             return found, bool(scores), False
         scores.append(_scores(task, model, held_out, finished).mean(0))
-        if len(scores) == 1 or best(scores[-2:]):
+        if len(scores) == 1 or best(scores[-2:], errors=2.0):
             found = model
         if not finished or found is not model:
             break
