@@ -84,17 +84,25 @@ def bounds(
     return torch.cat(totals, 1), torch.cat(distortions, 1)
 
 
-def best(candidates: Sequence[Float[Tensor, " n"]]) -> int:
+def best(
+    candidates: Sequence[Float[Tensor, " n"]], margin: float = 0.0, errors: float = 1.0
+) -> int:
     """The first, or a later one that is lower by more than the error of the paired difference.
 
     Where draws are too few to tell, the first. A stop may leave later ones fewer symbols.
+
+    Args:
+        candidates: bounds at the same symbols.
+        margin: nats that a later one has to gain besides.
+        errors: standard errors that the gain has to exceed.
     """
     found = 0
     for j in range(1, len(candidates)):
         n = min(len(candidates[found]), len(candidates[j]))
         difference = candidates[j][:n] - candidates[found][:n]
-        if n >= FEWEST_HELD_OUT and float(difference.mean()) < -float(difference.std()) / math.sqrt(
-            n
-        ):
+        if n < FEWEST_HELD_OUT:
+            continue
+        error = float(difference.std()) / math.sqrt(n)
+        if float(difference.mean()) < -margin - errors * error:
             found = j
     return found

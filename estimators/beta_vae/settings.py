@@ -34,7 +34,7 @@ class Settings:
     prior_rate: float = 5e-3
     """Learning rate, with networks, of the mixture, from which the encoder's linear part
     follows."""
-    affine_steps: int = 600
+    affine_steps: int = 1000
     """Gradient steps without networks, for each number of components; beyond d = 20 half of them.
     ``tied``: for each slope, in any dimension."""
     affine_batch: int = 256

@@ -35,6 +35,7 @@ from rdbench.fitting import Task
 from rdbench.types import Refusal, Start, TestChannel
 
 _SIZES = 8, 32, 128  # of the prior, after 1
+_NETWORK_GAIN = 1e-3  # nats; without networks F is in closed form
 _LARGEST = 2048  # components times dimensions: what a step can afford
 
 
@@ -62,7 +63,8 @@ def fit_vae(config: Settings, task: Task) -> Iterator[TestChannel | Refusal]:
     for i, begun in enumerate(starts):
         pick = 0
         if len(models) > 1:
-            pick = best([bounds(model[i], task, held_out)[0][0] for model in models])
+            found = [bounds(model[i], task, held_out)[0][0] for model in models]
+            pick = best(found, _NETWORK_GAIN, errors=2.0)
         model = models[pick][i]
         channel = network_channel(model, task, DECODED) if pick else affine_channel(model, task)
         if not moved:
@@ -112,7 +114,7 @@ def _affine(
         if not taken:
             return found, bool(scores), False
         scores.append(_scores(task, model, held_out, finished).mean(0))
-        if len(scores) == 1 or best(scores[-2:]):
+        if len(scores) == 1 or best(scores[-2:], errors=2.0):
             found = model
         if not finished or found is not model:
             break
