@@ -100,9 +100,9 @@ class Band:
         rows = [(_label(r), r.points) for r in records]
         reached = _audited(rows, trusted)
         tangents = _tangents(rows, trusted)
+        if trusted:
+            reached = _possible(reached, [p for _, points in rows for p in points])
         if truth:
-            if trusted:
-                reached = _possible(reached, [p for _, points in rows for p in points])
             for _, points in rows:
                 reached += [point for p in points if (point := _true_point(p)) is not None]
                 tangents += [line for p in points if (line := _true_tangent(p)) is not None]
