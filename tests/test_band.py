@@ -189,6 +189,7 @@ def test_a_row_that_the_truth_proves_false_is_left_out() -> None:
     rows += [audited(1.0, 9.0, -0.5, **known)]
     for truth in (True, False):
         assert [p.rate for p in Band.of_records([cell(rows)], truth=truth).reached] == [1.0]
+    assert [p.rate for p in Band.of_records([cell(rows)], trusted=False).reached] == [1.0]
     # where nothing is known nothing says that it is false, but no distortion is negative
     unknown = [msgspec.structs.replace(row, truth_lo=None) for row in rows]
     assert [p.rate for p in Band.of_records([cell(unknown)]).reached] == [pytest.approx(0.1)]
