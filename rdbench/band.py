@@ -98,11 +98,12 @@ class Band:
             silent: E rho(X, y) of the best constant, where it is known.
         """
         rows = [(_label(r), r.points) for r in records]
-        reached = _audited(rows, trusted)
+        ends = _audited(rows, trusted=True)
+        allowed = _possible(ends, [p for _, points in rows for p in points])
+        shown = ends if trusted else _audited(rows, trusted=False)
+        reached = [one for one, fits in zip(shown, allowed, strict=True) if fits]
         tangents = _tangents(rows, trusted)
         if truth:
-            if trusted:
-                reached = _possible(reached, [p for _, points in rows for p in points])
             for _, points in rows:
                 reached += [point for p in points if (point := _true_point(p)) is not None]
                 tangents += [line for p in points if (line := _true_tangent(p)) is not None]
@@ -309,7 +310,7 @@ def bounds_below(p: PointRecord) -> bool:
     )
 
 
-def _audited(rows: _Rows, trusted: bool) -> list[Reached]:
+def _audited(rows: _Rows, *, trusted: bool) -> list[Reached]:
     kept = [(by, [p for p in points if bounds_above(p)]) for by, points in rows]
     noisy = sum(bool(half_above(p)) for _, points in kept for p in points)
     factor = stretch(noisy) if trusted else 0.0
@@ -348,11 +349,11 @@ def _tangents(rows: _Rows, trusted: bool) -> list[Tangent]:
     ]
 
 
-def _possible(reached: Sequence[Reached], points: Sequence[PointRecord]) -> list[Reached]:
-    """The points that the truth allows."""
+def _possible(reached: Sequence[Reached], points: Sequence[PointRecord]) -> list[bool]:
+    """Whether the truth allows each of the points."""
     known = Band(tuple(line for p in points if (line := _true_tangent(p)) is not None))
     bound = known.least(np.array([one.distortion for one in reached], dtype=np.float64))
-    return [one for one, b in zip(reached, bound, strict=True) if one.rate >= b - _slack(float(b))]
+    return [bool(one.rate >= b - _slack(float(b))) for one, b in zip(reached, bound, strict=True)]
 
 
 def _middle(p: PointRecord) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -186,10 +187,12 @@ def test_a_row_that_the_truth_proves_false_is_left_out() -> None:
     known = {"truth_lo": 2.0, "truth_kind": "closed form"}
     rows = [audited(1.0, 1.0, 1.0, **known), audited(1.0, 0.1, 0.5, **known)]
     rows += [audited(1.0, 9.0, -0.5, **known)]
-    assert [p.rate for p in Band.of_records([cell(rows)]).reached] == [1.0]
-    # without the truth nothing says that it is false, but no distortion is negative
-    alone = Band.of_records([cell(rows)], truth=False)
-    assert [p.rate for p in alone.reached] == [pytest.approx(0.1)]
+    for truth in (True, False):
+        assert [p.rate for p in Band.of_records([cell(rows)], truth=truth).reached] == [1.0]
+    assert [p.rate for p in Band.of_records([cell(rows)], trusted=False).reached] == [1.0]
+    # where nothing is known nothing says that it is false, but no distortion is negative
+    unknown = [msgspec.structs.replace(row, truth_lo=None) for row in rows]
+    assert [p.rate for p in Band.of_records([cell(unknown)]).reached] == [pytest.approx(0.1)]
 
 
 def test_the_columns_of_a_lower_bound_and_of_the_truth_count() -> None:

@@ -45,6 +45,8 @@ TOY = {
     "check": ["--only", "protocol", "--effort", "0.02"],
     "report": ["--results", "rdbench-results"],
     "table": ["--results", "rdbench-results"],
+    "answer": [],
+    "figure": [],
     "list": [],
     "info": [],
     "export": [],
@@ -77,6 +79,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (results / "records.jsonl").write_text("".join(kept))
     for machine in ("machine-a", "machine-b"):
         shutil.copytree(results, here / machine)
+
+    (here / "points").mkdir()
+    for name in ("codec", "points/gaussian", "points/digits"):
+        (here / f"{name}.csv").write_text("name,rate,distortion\nmine,1.5,0.14\nmine,1,0.28\n")
 
     shutil.copytree(EXAMPLE / "src", here / "src")
     estimator = (here / "src" / "rdbench_kmeans" / "__init__.py").read_text()

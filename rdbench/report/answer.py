@@ -90,10 +90,10 @@ def answer(
     crossing = shown.crossing
     if distortions is None and rates is None:
         distortions = _own(shown)
-    at_d = at_r = ()
-    if crossing is None:
-        at_d = tuple(_at_distortion(shown, middle, d) for d in distortions or ())
-        at_r = tuple(_at_rate(shown, middle, r) for r in rates or ())
+    if crossing is not None:  # no number of a band that is false is worth anything
+        distortions = rates = ()
+    at_d = tuple(_at_distortion(shown, middle, d) for d in distortions or ())
+    at_r = tuple(_at_rate(shown, middle, r) for r in rates or ())
     return Answer(
         first.suite, first.case, first.dim, first.distortion, whole, at_d, at_r,
         _sentences(records, shown, audited, [*at_d, *at_r]),
