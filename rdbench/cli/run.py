@@ -107,7 +107,7 @@ def _check(options: RunOptions) -> None:
     _check_data(options)
     given = (options.rates, options.distortions, options.betas)
     if sum(one is not None for one in given) > 1:
-        raise RdbenchError("give one of --rates, --distortions and --betas")
+        raise RdbenchError("give --rates, --distortions or --betas, not both")
     parse.units(options.units)
     parse.at_least_one("--jobs", options.jobs)
     parse.at_least_one("--threads", options.threads)
