@@ -21,12 +21,14 @@ from torch import Generator, Tensor
 from rdbench.fitting.duals import Sample, bounded, draws_for_bounds
 from rdbench.inference.plug_in import blocks, tilt
 from rdbench.inference.product import exact_sums
+from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Atoms,
     Density,
     Distortion,
     DualBound,
     Estimator,
+    Gaussians,
     Marginal,
     Monitor,
     Product,
@@ -148,6 +150,9 @@ def log_partition(
     if isinstance(q, Product) and distortion.name == "squared_error":
         product = q
         return lambda x: exact_sums(product, x, beta)[0], "a product of atoms"
+    if isinstance(q, Gaussians) and distortion.name == "squared_error":
+        mixture = GaussianMixture(q.weights, q.means, q.covs)
+        return lambda x: mixture.log_partition(x, beta), "a Gaussian mixture"
     if isinstance(q, Density) and q.proposal is not None:
         tried = q.sample(_PLUG_IN, generator)[:_TRIED_AT].detach().double()
         return _proposed(q, distortion, beta, tried), "a density"

@@ -27,7 +27,8 @@ from rdbench.sources.mixture import GaussianMixture
 
 _SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _SCREEN = 4_000  # draws for the restarts; the best of them is carried on with all draws
-_RESTARTS = 16
+RESTARTS = 16
+"""Partitions that are tried for every number of components."""
 _LLOYD = 5  # iterations of k-means; it only has to tell far modes apart
 _SHORT = 20
 _PER_PARAMETER = 5  # draws that have to be there for every parameter beyond those of a Gaussian
@@ -57,6 +58,7 @@ def choose_observed(
     generator: Generator,
     *,
     margin: float = 0.002,
+    restarts: int = RESTARTS,
     go_on: GoOn = always,
 ) -> Choice:
     """The observed mixture that is most likely on ``held_out``, fitted to ``x``.
@@ -72,6 +74,7 @@ def choose_observed(
         largest: the most components.
         generator: picks the seeds of the partitions.
         margin: in nats.
+        restarts: how many partitions are tried.
         go_on: asked between short pieces of work; on False the best so far is returned.
     """
     dim = x.shape[1]
@@ -86,7 +89,7 @@ def choose_observed(
         if not kinds or failures == 2 or not go_on():
             break
         failures += 1
-        starts = _partitions(x[:_SCREEN], size, generator)
+        starts = _partitions(x[:_SCREEN], size, restarts, generator)
         for tied in kinds:
             start = _screened(x[:_SCREEN], starts, least, tied, go_on)
             # Steps that gain less than the draws can tell are not worth their price.
@@ -116,13 +119,13 @@ def _screened(
     return found[int(likelihood.argmax())]
 
 
-def _partitions(x: Float[Tensor, "n d"], size: int, generator: Generator) -> Batch:
+def _partitions(x: Float[Tensor, "n d"], size: int, restarts: int, generator: Generator) -> Batch:
     """k-means partitions from k-means++ seeds (Arthur and Vassilvitskii 2007), best first.
 
     All components of one get its within-cluster covariance.
     """
     dim = x.shape[1]
-    picks = torch.randint(len(x), (_RESTARTS, 1), generator=generator, device=x.device)
+    picks = torch.randint(len(x), (restarts, 1), generator=generator, device=x.device)
     nearest = torch.cdist(x[picks[:, 0]], x).square()
     for _ in range(size - 1):
         # A trace for every point: where few points differ, all distances may be zero.
@@ -132,7 +135,7 @@ def _partitions(x: Float[Tensor, "n d"], size: int, generator: Generator) -> Bat
     centres = x[picks]
     overall = moments(x)
     for _ in range(_LLOYD):
-        products = (x @ centres.reshape(-1, dim).T).reshape(len(x), _RESTARTS, size)
+        products = (x @ centres.reshape(-1, dim).T).reshape(len(x), restarts, size)
         labels = (products - 0.5 * centres.square().sum(-1)).argmax(-1)
         member = torch.nn.functional.one_hot(labels, size).to(x.dtype)
         counts = member.sum(0)
@@ -144,5 +147,5 @@ def _partitions(x: Float[Tensor, "n d"], size: int, generator: Generator) -> Bat
     within = overall.cov - torch.einsum("bk,bki,bkj->bij", weights, apart, apart)
     # An empty cluster takes more out than there is; what is negative is raised in the fit.
     order = within.diagonal(dim1=-2, dim2=-1).sum(-1).argsort()
-    covs = within[:, None].expand(_RESTARTS, size, dim, dim)
+    covs = within[:, None].expand(restarts, size, dim, dim)
     return Batch(weights[order], centres[order], covs[order])
