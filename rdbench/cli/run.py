@@ -182,9 +182,12 @@ def _plan_data(options: RunOptions) -> Plan:
     data = build(spec)
     for line in data.notes:
         note(line)
+    choices = registry.choose_all(usual(data)) if chosen is None else chosen
+    # R(D) of data has no truth: without a lower bound nobody could say what is left.
+    both = options.sandwich or chosen is None
     return plan_data(
         data,
-        registry.choose_all(usual(data)) if chosen is None else chosen,
+        registry.sandwiched(choices) if both else choices,
         asked=asked,
         seeds=seeds,
         budgets=budgets,
