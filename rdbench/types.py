@@ -114,6 +114,25 @@ class HasSupport(Protocol):
 
 
 @runtime_checkable
+class HasHeldOut(Protocol):
+    """A source known by rows alone: a fixed training set, and rows that only an audit sees."""
+
+    @property
+    def training(self) -> Float[Tensor, "n d"]:
+        """The rows that estimators see; they are shown nothing else."""
+
+    @property
+    def held_out(self) -> Float[Tensor, "m d"]:
+        """The rows that every audit is on, in an order that has nothing to do with the values."""
+
+    @property
+    def groups(self) -> Int[Tensor, " m"] | None:
+        """For each of ``held_out`` the number of its group: rows of different groups alone are
+        independent. None where all rows are.
+        """
+
+
+@runtime_checkable
 class HasTail(Protocol):
     """A source that says how heavy its tail is: the audit trusts a standard error by it."""
 

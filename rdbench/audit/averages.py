@@ -49,7 +49,7 @@ def mean_of(values: Float[Tensor, " k"], symbols: Symbols) -> Mean:
 
     Exact sums over letters have no error. Of independent symbols the interval is by their spread,
     of stratified ones by that of the blocks' means, with Student's quantile; one of either has an
-    error that cannot be estimated.
+    error that cannot be estimated. Of rows in groups the spread is that between the groups.
     """
     if symbols.probabilities is not None:
         positive = symbols.probabilities > 0
@@ -59,6 +59,8 @@ def mean_of(values: Float[Tensor, " k"], symbols: Symbols) -> Mean:
         spread = block_means(values, symbols)
         if len(spread) < _LEAST_BLOCKS:
             return Mean(weighted_mean(values, symbols.weights), math.inf)
+    elif symbols.groups is not None:
+        spread = _group_values(values, symbols.groups)
     n = len(spread)
     value = float(spread.mean())
     if n < 2:
@@ -75,6 +77,11 @@ def block_means(values: Float[Tensor, " k"], symbols: Symbols) -> Float[Tensor, 
     """
     if symbols.probabilities is not None or symbols.block < 1:
         return values[:0]
+    if symbols.groups is not None:
+        # groups are in no order, so that the k-th block takes every 64th of them
+        spread = _group_values(values, symbols.groups)
+        count = min(len(spread), BLOCKS)
+        return spread[: len(spread) // count * count].reshape(-1, count).mean(0)
     count = min(len(values) // symbols.block, BLOCKS)
     rows = count * symbols.block
     if symbols.weights is None:
@@ -88,6 +95,20 @@ def block_means(values: Float[Tensor, " k"], symbols: Symbols) -> Float[Tensor, 
         return tops
     ratio = tops.mean() / bottoms.mean()
     return ratio + (tops - ratio * bottoms) / bottoms.mean()
+
+
+def _group_values(values: Float[Tensor, " k"], groups: Tensor) -> Float[Tensor, " g"]:
+    """A value for every group, independent of the others, whose mean is that of the rows.
+
+    With n rows in G groups and their mean m, group g has m + (G / n) sum_{i in g} (v_i - m): the
+    linearised ratio of the groups' sums, whose spread is the cluster-robust error of m.
+    """
+    _, label = torch.unique(groups[: len(values)], return_inverse=True)
+    count = int(label.max()) + 1
+    mean = values.mean()
+    sums = torch.zeros(count, dtype=values.dtype, device=values.device)
+    sums.index_add_(0, label, values - mean)
+    return mean + sums * (count / len(values))
 
 
 def slope_on(

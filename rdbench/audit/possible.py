@@ -52,11 +52,14 @@ def impossibility(found: Audited, reference: Reference, problem: Problem) -> str
 
 
 def least_distortion(problem: Problem) -> float:
-    """The least D of any channel: E min_y rho(X, y) for a table, which may be negative, else 0."""
-    if not isinstance(problem.distortion, TableDistortion) or not isinstance(
-        problem.source, HasSupport
-    ):
+    """The least D of any channel: E min_y rho(X, y) for a table, which may be negative, else 0.
+
+    Where the law of the letters is not known, it is the least entry of the table.
+    """
+    if not isinstance(problem.distortion, TableDistortion):
         return 0.0
+    if not isinstance(problem.source, HasSupport):
+        return float(problem.distortion.table.min())
     assert problem.alphabet is not None  # a table brings its columns
     rho = problem.distortion.pairwise(problem.source.support, problem.alphabet).double()
     p = problem.source.pmf.double()

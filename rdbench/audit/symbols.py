@@ -15,6 +15,9 @@ and symbols of probability 10^-5 are seen. Within each of 64 blocks the draws ar
 quantiles of r. Of a mixture's symbols, half are spread evenly over the components, so that a rare
 one far away is seen. The blocks are independent and equal in law, so that the spread of their
 means is the error, whatever the strata gain.
+
+Of a source that is known by rows alone, the symbols are its held-out rows, each once: drawing more
+of them again would say that the error is less than it is.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from rdbench.arrays import probabilities as as_probabilities
@@ -32,6 +35,7 @@ from rdbench.types import (
     Distortion,
     HasComponents,
     HasDensity,
+    HasHeldOut,
     HasRadius,
     HasSupport,
     HasTail,
@@ -64,6 +68,8 @@ class Symbols:
     block: int = 1
     tail_index: float = math.nan
     """Moments of ||X|| below this order are finite; NaN where the source does not say."""
+    groups: Int[Tensor, " n"] | None = None
+    """Rows are independent only where these numbers differ; None where all rows are."""
 
     @property
     def stratified(self) -> bool:
@@ -90,6 +96,8 @@ def draw_symbols(
         x = source.support.to(generator.device).double()
         pmf = as_probabilities(source.pmf.to(generator.device), "a pmf")
         found = Symbols(x, probabilities=pmf)
+    elif isinstance(source, HasHeldOut):
+        found = _held_out(source, count, generator.device)
     else:
         found = _stratified(source, problem.distortion, count, generator) or _plain(
             source, count, generator
@@ -97,6 +105,17 @@ def draw_symbols(
     if not bool(torch.isfinite(found.x).all()):
         raise RdbenchError(f"the source {source.name} has symbols that are not finite")
     return found
+
+
+def _held_out(source: HasHeldOut, count: int, device: torch.device) -> Symbols:
+    """The first ``count`` held-out rows: the same for every estimator, so that pairs compare."""
+    groups = source.groups
+    kept = min(count, len(source.held_out))
+    if groups is not None:
+        # a group that is cut counts by its part: rows of it stay in one group
+        groups = groups[:kept].to(device)
+    x = source.held_out[:kept].to(device).double()
+    return Symbols(x, block=max(1, kept // BLOCKS), groups=groups)
 
 
 def _plain(source: Source, count: int, generator: Generator) -> Symbols:

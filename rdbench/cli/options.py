@@ -73,18 +73,43 @@ _verbose = partial(
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Run estimators on suites; stored cells are not run again."""
+    """Run estimators on suites, or on data of your own; stored cells are not run again."""
 
-    suite: str = _suites(MISSING)
+    suite: str | None = _suites(None)
+    data: str | None = _option(
+        None,
+        "Instead of suites, data of your own: .npy, .npz, .csv, .parquet, .pt (tensors) or a "
+        "folder of pictures. Rows are symbols, columns dimensions. FILE:NAME for an array of an "
+        "archive.",
+        "FILE",
+    )
+    of: str = _option(
+        "population",
+        "Of data: population (the rows are a sample: a fifth is held out, and every audit is on "
+        "it) or rows (the rows are the source: sums are exact).",
+    )
+    groups: str | None = _option(
+        None, "Of data: the column that says which rows belong together.", "COLUMN"
+    )
+    distortion: str = _option(
+        "squared_error",
+        "Of data: squared_error, absolute_error, hamming, FILE.npy (a table of letters) or "
+        "FILE.py:NAME.",
+    )
+    patches: int | None = _option(None, "Of pictures: the side of their patches.", "N")
     dims: str | None = _option(None, "Dimensions, such as 2,5,10 or 2-4.", "LIST")
-    estimators: str = _option(
-        "all",
-        "Such as 'ebrd,nerd:paper,wgd[particles=4000]' (in quotes), FILE.py:CLASS or all.",
+    estimators: str | None = _option(
+        None,
+        "Such as 'ebrd,nerd:paper,wgd[particles=4000]' (in quotes), FILE.py:CLASS or all. "
+        "Default: all; on data those that take seconds.",
         "SPECS",
         complete=_last_of("estimator"),
     )
     seeds: str = _option("0", "Such as 0,1,2 or 0-2.", "LIST")
     rates: str | None = _option(None, "Target rates in nats, instead of each case's own.", "LIST")
+    distortions: str | None = _option(
+        None, "Target distortions, instead of target rates, in the units of the source.", "LIST"
+    )
     betas: str | None = _option(None, "Slopes beta, instead of target rates.", "LIST")
     budget: str = _option(
         "default",

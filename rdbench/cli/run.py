@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -88,8 +88,12 @@ def execute(options: RunOptions) -> int:
 
 def _check(options: RunOptions) -> None:
     """Refuse what is wrong by itself, whatever the suites and estimators are."""
-    if options.rates is not None and options.betas is not None:
-        raise RdbenchError("give --rates or --betas, not both")
+    if (options.suite is None) == (options.data is None):
+        raise RdbenchError("give --suite NAMES or --data FILE" + ", not both" * bool(options.data))
+    _check_data(options)
+    given = (options.rates, options.distortions, options.betas)
+    if sum(one is not None for one in given) > 1:
+        raise RdbenchError("give one of --rates, --distortions and --betas")
     parse.units(options.units)
     parse.at_least_one("--jobs", options.jobs)
     parse.at_least_one("--threads", options.threads)
@@ -104,18 +108,71 @@ def _check(options: RunOptions) -> None:
         parse.shard(options.shard)
 
 
+def _check_data(options: RunOptions) -> None:
+    """Refuse options of data where there are none, and of suites where there are data."""
+    of_data = {
+        "--of": options.of != "population",
+        "--groups": options.groups is not None,
+        "--distortion": options.distortion != "squared_error",
+        "--patches": options.patches is not None,
+    }
+    of_suites = {"--dims": options.dims is not None, "--cases": options.cases is not None}
+    wrong = [name for name, given in (of_suites if options.data else of_data).items() if given]
+    if wrong:
+        raise RdbenchError(f"{wrong[0]} belongs to {'--suite' if options.data else '--data'}")
+
+
 def _plan(options: RunOptions) -> Plan:
     from rdbench.run.plan import make_plan
 
+    if options.data is not None:
+        return _plan_data(options)
+    assert options.suite is not None
     return make_plan(
         registry.load_suites(options.suite),
-        registry.choose_all(options.estimators),
+        registry.choose_all("all" if options.estimators is None else options.estimators),
         dims=_integers("--dims", options.dims, 1),
         cases=options.cases,
         seeds=parse.integers("--seeds", options.seeds, 0),
         rates=_numbers("--rates", options.rates),
         betas=_numbers("--betas", options.betas),
+        distortions=_numbers("--distortions", options.distortions),
         budgets=_budgets(options.budget),
+        n_train=options.n_train,
+        device=options.device,
+    )
+
+
+def _plan_data(options: RunOptions) -> Plan:
+    from rdbench.data import build, described
+    from rdbench.run.ladders import Asked
+    from rdbench.run.plan import plan_data, usual
+
+    assert options.data is not None
+    spec = described(
+        options.data,
+        of=options.of,
+        groups=options.groups,
+        distortion=options.distortion,
+        patches=options.patches,
+    )
+    asked = Asked(
+        rates=_numbers("--rates", options.rates),
+        distortions=_numbers("--distortions", options.distortions),
+        betas=_numbers("--betas", options.betas),
+    )
+    seeds = parse.integers("--seeds", options.seeds, 0)
+    chosen = None if options.estimators is None else registry.choose_all(options.estimators)
+    budgets = _budgets(options.budget)
+    data = build(spec)
+    for line in data.notes:
+        note(line)
+    return plan_data(
+        data,
+        registry.choose_all(usual(data)) if chosen is None else chosen,
+        asked=asked,
+        seeds=seeds,
+        budgets=budgets,
         n_train=options.n_train,
         device=options.device,
     )
@@ -150,28 +207,41 @@ def _check_device(device: str) -> None:
 def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> None:
     """Table and picture; nothing that goes wrong here may cost the run, which is stored."""
     try:
+        from rdbench.report.points import print_points, titled, untold
         from rdbench.report.tables import print_summary
 
-        print_summary(records, options.units, out, verbose=options.verbose)
+        blank = [record for record in records if untold(record)]
+        if blank:
+            print_points(blank, options.units, out)
+        told = [record for record in records if not untold(record)]
+        if told and options.data is not None:
+            out.print(titled(told[0]), markup=False, soft_wrap=True)
+        if told or not blank:
+            print_summary(told, options.units, out, verbose=options.verbose)
     except Exception as problem:
         warn(f"no table: {one_line(problem)}")
     try:
         from rdbench.cli.truth import TruthSources
         from rdbench.report.figures import file_stem, save_run_figures
+        from rdbench.report.points import untold
         from rdbench.report.race import save_race
         from rdbench.report.series import by_suite
+        from rdbench.report.upper import save_points
 
         figures = options.results / "figures"
-        saved = save_run_figures(
-            records,
-            figures,
-            options.units,
-            looks_of(records),
-            TruthSources(),
-            variants(options),
-        )
+        named = variants(options, records)
+        blank = [record for record in records if untold(record)]
+        records = [record for record in records if not untold(record)]
+        looks = looks_of(blank)
+        ends = (".png", ".svg") if blank else ()
+        stem = file_stem("data", named.get("data", ""))
+        saved = [save_points(blank, figures / f"{stem}{e}", options.units, looks) for e in ends]
+        if records:
+            saved += save_run_figures(
+                records, figures, options.units, looks_of(records), TruthSources(), named
+            )
         for suite, members in by_suite(records).items():
-            stem = file_stem(suite, variants(options)[suite]) + "-race"
+            stem = file_stem(suite, named[suite]) + "-race"
             saved += save_race(members, figures, stem, options.units, looks_of(records))
         for path in saved:
             out.print(f"picture: {path}", markup=False, soft_wrap=True)
@@ -179,7 +249,7 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
         warn(f"no picture: {one_line(problem)}")
 
 
-def variants(options: RunOptions) -> dict[str, str]:
+def variants(options: RunOptions, records: Sequence[CellRecord] = ()) -> dict[str, str]:
     """By suite, the options that set this run apart from one of the suite as it is.
 
     They are part of the names of the pictures, so that no run replaces the picture of another.
@@ -187,8 +257,9 @@ def variants(options: RunOptions) -> dict[str, str]:
     asked = {
         "dims": _listed(_integers("--dims", options.dims, 1)),
         "cases": options.cases,
-        "estimators": options.estimators,
+        "estimators": None if options.estimators == "all" else options.estimators,
         "rates": _listed(_numbers("--rates", options.rates)),
+        "distortions": _listed(_numbers("--distortions", options.distortions)),
         "betas": _listed(_numbers("--betas", options.betas)),
         "seeds": _listed(_integers("--seeds", options.seeds, 0)),
         "n-train": options.n_train,
@@ -197,15 +268,23 @@ def variants(options: RunOptions) -> dict[str, str]:
         "shard": options.shard,
         "units": options.units,
     }
-    usual = {"estimators": "all", "seeds": "0", "budget": "default", "device": "cpu"}
+    usual = {"seeds": "0", "budget": "default", "device": "cpu"}
+    if options.data is not None:
+        # the names of the cases, which hold the digests of the data, are what tells runs apart
+        names = "+".join(sorted({record.case for record in records}))
+        return {"data": "-".join([names, *_changed(asked, usual | {"units": "nats"})])}
     found = {}
+    assert options.suite is not None
     for suite in registry.load_suites(options.suite):
         own = asked if suite.default_dims is not None else asked | {"dims": None}
         same = usual | {"units": "nats", "dims": _listed(suite.default_dims)}
-        found[suite.name] = "-".join(
-            f"{key}={value}" for key, value in own.items() if value not in (None, same.get(key))
-        )
+        found[suite.name] = "-".join(_changed(own, same))
     return found
+
+
+def _changed(asked: dict[str, Any], usual: dict[str, Any]) -> list[str]:
+    """The options that are not as usual."""
+    return [f"{key}={value}" for key, value in asked.items() if value not in (None, usual.get(key))]
 
 
 def _listed(values: Sequence[float] | None) -> str | None:

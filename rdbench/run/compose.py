@@ -78,7 +78,13 @@ def cell_status(rows: Sequence[PointRecord], failure: Status | None = None) -> S
 
 
 def _row(cell: Cell, spool: Spool, index: int, end: End) -> PointRecord:
-    """The row of one target rate; rows that share a slope differ in nothing else."""
+    """The row of one target; rows that share a slope differ in nothing else."""
+    found = _answer(cell, spool, index, end)
+    note = cell.row_notes[index] if cell.row_notes else ""
+    return msgspec.structs.replace(found, reason="; ".join(filter(None, [note, found.reason])))
+
+
+def _answer(cell: Cell, spool: Spool, index: int, end: End) -> PointRecord:
     beta, rate = cell.betas[index], cell.target_rates[index]
     if beta in spool.points:
         found = spool.points[beta]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,11 +11,12 @@ from typing import Any
 import msgspec
 
 from rdbench import registry
-from rdbench.fitting.support import SAME_SLOPE
+from rdbench.data import DataCase, DataSpec, build
 from rdbench.registry import EstimatorChoice
 from rdbench.run import meaning
+from rdbench.run.ladders import Asked, Ladder, data_ladder, ladder_of
 from rdbench.run.seeds import digest
-from rdbench.types import Case, OutOfRange, RdbenchError, Suite
+from rdbench.types import Case, RdbenchError, Suite
 
 
 def slopes_of(betas: Sequence[float]) -> tuple[float, ...]:
@@ -52,6 +52,10 @@ class Cell:
     device: str
     estimator_file: str | None = None
     """The file of an estimator that was given as FILE.py:CLASS; no part of the identity."""
+    data: dict[str, Any] | None = None
+    """`rdbench.data.DataSpec` of a case that is made of data; the suite is not looked for then."""
+    row_notes: tuple[str, ...] = ()
+    """A remark for every row, or none; no part of the identity."""
 
     @property
     def slopes(self) -> tuple[float, ...]:
@@ -72,14 +76,6 @@ class Plan:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Ladder:
-    """The slopes of one case, ascending, with the rates they aim at; a slope may come again."""
-
-    betas: tuple[float, ...]
-    target_rates: tuple[float | None, ...]
-
-
 def make_plan(
     suites: Sequence[Suite],
     choices: Sequence[EstimatorChoice],
@@ -89,6 +85,7 @@ def make_plan(
     seeds: Sequence[int] = (0,),
     rates: Sequence[float] | None = None,
     betas: Sequence[float] | None = None,
+    distortions: Sequence[float] | None = None,
     budgets: Sequence[str] = ("default",),
     n_train: int | None = None,
     device: str = "cpu",
@@ -103,6 +100,7 @@ def make_plan(
         seeds: one cell each.
         rates: target rates in nats instead of each case's ladder.
         betas: slopes instead of rates.
+        distortions: target distortions instead of rates.
         budgets: names of `rdbench.run.budgets.EFFORTS`, or CPU seconds such as 20s.
         n_train: a fixed training set of so many points.
         device: "cpu" or "cuda".
@@ -110,6 +108,7 @@ def make_plan(
     Raises:
         RdbenchError: nothing matches, or no slope is left for a case.
     """
+    asked = Asked(rates, distortions, betas)
     notes: list[str] = []
     cells: list[Cell] = []
     found: list[str] = []
@@ -123,34 +122,82 @@ def make_plan(
             found.append(f"{suite.name}/{case.name}")
             if cases is not None and not _matches(cases, suite, case):
                 continue
-            ladder = _ladder(f"{suite.name}/{case.name}", case, rates, betas, notes)
-            code_of_case = meaning.of_case(case)
-            cells += [
-                _cell(
-                    suite,
-                    case,
-                    build_dim,
-                    choice,
-                    seed,
-                    budget,
-                    ladder,
-                    n_train,
-                    device,
-                    code_of_case,
-                )
-                for budget in budgets
-                for seed in seeds
-                for choice in choices
-            ]
+            ladder = ladder_of(f"{suite.name}/{case.name}", case, asked, notes)
+            cells += _cells(
+                suite, case, build_dim, choices, seeds, budgets, ladder, n_train, device
+            )
     if not cells:
         shown = ", ".join(found[:12]) + (", ..." if len(found) > 12 else "")
         raise RdbenchError(f"no case matches {cases!r}; there are: {shown}")
+    return _plan(cells, notes)
+
+
+def plan_data(
+    data: DataCase,
+    choices: Sequence[EstimatorChoice],
+    *,
+    asked: Asked,
+    seeds: Sequence[int] = (0,),
+    budgets: Sequence[str] = ("default",),
+    n_train: int | None = None,
+    device: str = "cpu",
+) -> Plan:
+    """The cells of a case that is made of data.
+
+    Args:
+        data: the case.
+        choices: the estimators.
+        asked: rates, distortions or slopes; about six rates where nothing is asked for.
+        seeds: one cell each.
+        budgets: names of `rdbench.run.budgets.EFFORTS`, or CPU seconds such as 20s.
+        n_train: the first so many of the training rows.
+        device: "cpu" or "cuda".
+
+    Raises:
+        RdbenchError: no slope is found.
+    """
+    notes: list[str] = []
+    ladder = data_ladder(data, asked, notes)
+    suite, spec = data.suite, dataclasses.asdict(data.spec)
+    cells = _cells(suite, data.case, None, choices, seeds, budgets, ladder, n_train, device, spec)
+    return _plan(cells, notes)
+
+
+def _plan(cells: Sequence[Cell], notes: Sequence[str]) -> Plan:
     seen: dict[str, Cell] = {}
     for cell in cells:
         same = seen.setdefault(cell.id, cell)
         if same is not cell:
             raise RdbenchError(f"{same.title} and {cell.title} are the same: give one of them")
     return Plan(tuple(cells), tuple(notes))
+
+
+QUICK = ("mixture_em", "wgd", "blahut_arimoto:structured")
+"""Who runs on data where nobody is named: seconds each, and together good at any rate."""
+_CODEBOOK = "blahut_arimoto[support=codebook]"
+_ON_LETTERS = ("blahut_arimoto",)
+_ON_NUMBERS = ("wgd", _CODEBOOK)
+
+
+def usual(data: DataCase) -> str:
+    """The estimators for data where nobody is named, by the distortion measure."""
+    problem = data.case.problem
+    if problem.alphabet is not None:
+        return ",".join(_ON_LETTERS)
+    if problem.distortion.name == "squared_error":
+        return ",".join(QUICK)
+    return ",".join(_ON_NUMBERS if problem.distortion.name == "absolute_error" else (_CODEBOOK,))
+
+
+def case_of(cell: Cell) -> Case:
+    """The case of a cell, in any process.
+
+    Raises:
+        RdbenchError: the suite or the data have changed since the plan was made.
+    """
+    if cell.data is not None:
+        return build(DataSpec(**cell.data)).case
+    return find_case(registry.load_suite(cell.suite), cell.case, cell.build_dim)
 
 
 def find_case(suite: Suite, name: str, build_dim: int | None) -> Case:
@@ -195,59 +242,25 @@ def _matches(glob: str, suite: Suite, case: Case) -> bool:
     return fnmatchcase(case.name, glob) or fnmatchcase(f"{suite.name}/{case.name}", glob)
 
 
-def _ladder(
-    title: str,
+def _cells(
+    suite: Suite,
     case: Case,
-    rates: Sequence[float] | None,
-    betas: Sequence[float] | None,
-    notes: list[str],
-) -> Ladder:
-    pairs: list[tuple[float, float | None]] = []
-    if betas is not None:
-        for beta in _apart(title, betas, notes):
-            try:
-                pairs.append((beta, case.reference.point(beta).rate.mid))
-            except OutOfRange as reason:
-                notes.append(f"{title}: no truth at beta {beta:g} ({reason}); it is run without")
-                pairs.append((beta, None))
-    else:
-        for rate in sorted(set(case.rates if rates is None else rates)):
-            try:
-                pairs.append((float(case.reference.slope(rate)), rate))
-            except OutOfRange as reason:
-                notes.append(f"{title}: no slope known at {rate:g} nats ({reason}); left out")
-    if not pairs:
-        raise RdbenchError(
-            f"{title}: its reference knows no slope at any rate asked for; it holds for "
-            f"{case.reference.validity} (give --betas to run without a truth)"
-        )
-    slopes = merged([b for b, _ in pairs])
-    pairs = sorted(
-        ((slope, rate) for slope, (_, rate) in zip(slopes, pairs, strict=True)),
-        key=lambda pair: pair[0],
-    )
-    return Ladder(tuple(b for b, _ in pairs), tuple(r for _, r in pairs))
-
-
-def merged(betas: Sequence[float]) -> list[float]:
-    """The slopes, those too close to be told apart replaced by the least of them."""
-    first: dict[float, float] = {}
-    least = -math.inf
-    for beta in sorted(set(betas)):
-        if not math.isclose(beta, least, rel_tol=SAME_SLOPE):
-            least = beta
-        first[beta] = least
-    return [first[beta] for beta in betas]
-
-
-def _apart(title: str, betas: Sequence[float], notes: list[str]) -> list[float]:
-    """The slopes asked for, each once."""
-    given = sorted(set(betas))
-    kept = sorted(set(merged(given)))
-    if len(kept) < len(given):
-        gone = ", ".join(f"{b!r}" for b in given if b not in kept)
-        notes.append(f"{title}: beta {gone} is one slope with its neighbour; it is run once")
-    return kept
+    build_dim: int | None,
+    choices: Sequence[EstimatorChoice],
+    seeds: Sequence[int],
+    budgets: Sequence[str],
+    ladder: Ladder,
+    n_train: int | None,
+    device: str,
+    data: dict[str, Any] | None = None,
+) -> list[Cell]:
+    code = meaning.of_case(case)
+    return [
+        _cell(suite, case, build_dim, choice, seed, budget, ladder, n_train, device, code, data)
+        for budget in budgets
+        for seed in seeds
+        for choice in choices
+    ]
 
 
 def _cell(
@@ -261,6 +274,7 @@ def _cell(
     n_train: int | None,
     device: str,
     code_of_case: str,
+    data: dict[str, Any] | None,
 ) -> Cell:
     fields = estimator_fields(choice.estimator)
     identity: dict[str, Any] = {
@@ -301,6 +315,8 @@ def _cell(
         n_train=n_train,
         device=device,
         estimator_file=choice.file,
+        data=data,
+        row_notes=ladder.row_notes,
     )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-import rdbench
 from rdbench.run.records import Provenance
 from rdbench.version import __version__
 
@@ -72,7 +71,7 @@ def _device(device: str) -> str:
 
 def _commit() -> tuple[str, bool | None]:
     """The commit that the package runs from; ("", None) where it is installed elsewhere."""
-    home = Path(rdbench.__file__).resolve().parent.parent
+    home = Path(__file__).resolve().parents[2]
     root = _git(home, "rev-parse", "--show-toplevel")
     if root is None or Path(root).resolve() != home:
         return "", None

@@ -164,6 +164,8 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Every hyper-parameter as it was used."""
     estimator_file: str | None = None
     """The file of an estimator that was given as FILE.py:CLASS."""
+    data: dict[str, Any] | None = None
+    """`rdbench.data.DataSpec` of a case that is made of data."""
     seed: Whole
     budget: str
     n_train: Count | None = None

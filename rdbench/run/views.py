@@ -10,7 +10,16 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.run.sealed import seal
-from rdbench.types import Grant, HasDensity, HasSupport, Problem, RdbenchError, View
+from rdbench.types import (
+    Grant,
+    HasDensity,
+    HasHeldOut,
+    HasSupport,
+    Problem,
+    RdbenchError,
+    Source,
+    View,
+)
 
 
 @dataclass
@@ -40,16 +49,21 @@ def make_view(
         generator: the training stream; it lives on ``device``.
         device: where the estimator works.
         n_train: with a number, ``training`` holds that many fixed points, and ``sample`` draws from
-            them with replacement.
+            them with replacement. A source that is known by rows alone has its training rows there,
+            the first ``n_train`` of them; on a given alphabet their letters and frequencies are
+            the ``support`` and ``pmf``.
 
     Returns:
-        The view and its counter. With ``n_train`` the counter starts at ``n_train`` and stays.
+        The view and its counter. With fixed points the counter starts at their number and stays.
+
+    Raises:
+        RdbenchError: ``n_train`` is more than a source has rows.
     """
     problem = apart(problem)
     source = problem.source
     counter = Counter()
     training = None
-    if n_train is None:
+    if n_train is None and not isinstance(source, HasHeldOut):
 
         def sample(n: int) -> Tensor:
             counter.drawn += n
@@ -57,9 +71,9 @@ def make_view(
             return _finite(source.sample(n, generator)).clone()
 
     else:
-        fixed = _finite(source.sample(n_train, generator)).clone()
+        fixed = _fixed(source, n_train, generator)
         training = fixed.clone()  # an estimator that writes into it must not change the draws
-        counter.drawn = n_train
+        counter.drawn = len(fixed)
 
         def sample(n: int) -> Tensor:
             picked = torch.randint(len(fixed), (n,), generator=generator, device=generator.device)
@@ -78,6 +92,10 @@ def make_view(
     if "support" in needs and isinstance(source, HasSupport):
         # copies: an estimator that writes into them must not change the population
         support, pmf = source.support.to(device, copy=True), source.pmf.to(device, copy=True)
+    elif "support" in needs and problem.alphabet is not None and training is not None:
+        # letters: their frequencies are all that rows tell of the population
+        support, counts = torch.unique(training, dim=0, return_counts=True)
+        pmf = counts.double() / len(training)
 
     alphabet = problem.alphabet
     view = View(
@@ -92,6 +110,17 @@ def make_view(
         training=training,
     )
     return view, counter
+
+
+def _fixed(source: Source, n: int | None, generator: Generator) -> Tensor:
+    """A fixed training set: n draws, or the rows that a source consists of."""
+    if not isinstance(source, HasHeldOut):
+        assert n is not None
+        return _finite(source.sample(n, generator)).clone()
+    rows = source.training
+    if n is not None and n > len(rows):
+        raise RdbenchError(f"{source.name} has {len(rows)} training rows, not {n}")
+    return _finite(rows[:n].to(generator.device, copy=True).double())
 
 
 def apart(problem: Problem) -> Problem:

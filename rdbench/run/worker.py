@@ -31,7 +31,7 @@ from rdbench.run.clock import FitClock
 from rdbench.run.draws import keep
 from rdbench.run.guarded import guarded
 from rdbench.run.monitor import CellMonitor, TryMonitor
-from rdbench.run.plan import Cell, find_case
+from rdbench.run.plan import Cell, case_of
 from rdbench.run.process import is_out_of_memory, lift_memory_limit, set_up
 from rdbench.run.records import Cost, PointRecord, TracePoint
 from rdbench.run.sealed import seal
@@ -90,7 +90,7 @@ def solve(job: Job, audit: AuditFunction, sizes: Any) -> None:
 def _solve(job: Job, spool: SpoolWriter, audit: AuditFunction, sizes: Any) -> End:
     untouched = ambient()  # before anything of an estimator's is imported
     cell = job.cell
-    case = find_case(registry.load_suite(cell.suite), cell.case, cell.build_dim)
+    case = case_of(cell)
     rows = {
         beta: points.expected(case, beta, rate)
         # rows that share a slope are copied from this one when the record is composed

@@ -13,7 +13,8 @@ from rdbench import registry
 from rdbench.audit import SIZES, audit
 from rdbench.distortions import TableDistortion
 from rdbench.run.compose import compose
-from rdbench.run.plan import Cell, make_plan, merged
+from rdbench.run.ladders import merged
+from rdbench.run.plan import Cell, make_plan
 from rdbench.run.provenance import gather
 from rdbench.run.records import CellRecord
 from rdbench.run.spool import read_spool

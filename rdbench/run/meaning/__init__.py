@@ -148,7 +148,10 @@ def _is_object(value: Any) -> bool:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    """What an object was made with."""
+    """What an object was made with, or the digest that it declares of that."""
+    content = getattr(value, "content_digest", None)
+    if isinstance(content, str):
+        return {"content_digest": content}
     if is_dataclass(value):
         return {f.name: getattr(value, f.name) for f in fields(value) if f.init}
     return dict(vars(value))

@@ -1,0 +1,105 @@
+"""The picture of a case whose truth nobody knows: audited points (D, R), and lower tangents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rdbench.report.points import titled
+from rdbench.report.style import Look, estimator_label
+from rdbench.report.units import nats_per
+from rdbench.run.records import CellRecord, PointRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SCORED = ("ok", "not_converged")
+
+
+def draw_points(
+    axes: Axes,
+    records: Sequence[CellRecord],
+    units: str = "nats",
+    looks: Mapping[str, Look] | None = None,
+) -> None:
+    """R against D of every audited point, with 95% intervals, an estimator a line.
+
+    Rows of side ``lower`` are tangents: R(D) >= F_lo - beta D, the highest of which is drawn.
+
+    Args:
+        axes: where to draw.
+        records: of one case.
+        units: nats or bits, of R.
+        looks: colours and markers of estimators.
+    """
+    scale = nats_per(units)
+    members: dict[str, list[PointRecord]] = {}
+    names: dict[str, str] = {}
+    for record in records:
+        members.setdefault(estimator_label(record), []).extend(record.points)
+        names[estimator_label(record)] = record.estimator
+    for label, points in members.items():
+        upper = [p for p in points if is_upper(p)]
+        if not upper:
+            continue
+        upper.sort(key=lambda p: p.distortion or 0.0)
+        look = (looks or {}).get(names[label])
+        axes.errorbar(
+            [p.distortion or 0.0 for p in upper],
+            [(p.rate or 0.0) / scale for p in upper],
+            xerr=[p.distortion_half or 0.0 for p in upper],
+            yerr=[(p.rate_half or 0.0) / scale for p in upper],
+            label=label,
+            color=look.colour if look else None,
+            marker=(look.marker if look else None) or "o",
+            markersize=5,
+            linewidth=1,
+            capsize=2,
+        )
+    lower = [p for record in records for p in record.points if p.side == "lower"]
+    tangents = [(p.beta, end) for p in lower if (end := lower_end(p)) is not None]
+    if tangents:
+        low, high = axes.get_xlim()
+        d = np.linspace(max(low, 0.0), high, 400)
+        bound = np.max([end - beta * d for beta, end in tangents], axis=0).clip(min=0.0)
+        axes.plot(d, bound / scale, color="black", linestyle="--", label="lower bound")
+    axes.set_xlabel("D")
+    axes.set_ylabel(f"R ({units})")
+    axes.set_ylim(bottom=0.0)
+    axes.set_xlim(left=0.0)
+    axes.grid(alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+
+
+def is_upper(point: PointRecord) -> bool:
+    """Whether a point was audited and lies above R(D)."""
+    audited = point.rate is not None and point.distortion is not None
+    return audited and point.status in _SCORED and point.side != "lower"
+
+
+def lower_end(point: PointRecord) -> float | None:
+    """The end of a lower bound on F* that its interval leaves; None where there is none."""
+    if point.side != "lower" or point.status not in _SCORED:
+        return None
+    own: float | None = getattr(point, "lagrangian_lo", None)
+    return own
+
+
+def save_points(
+    records: Sequence[CellRecord], out: Path, units: str = "nats",
+    looks: Mapping[str, Look] | None = None,
+) -> Path:  # fmt: skip
+    """Write the picture of one case; the ending of the file is its format."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    axes = figure.subplots()
+    draw_points(axes, records, units, looks)
+    axes.set_title(titled(records[0]), fontsize=9)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=150)
+    return out
