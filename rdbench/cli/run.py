@@ -82,7 +82,7 @@ def execute(options: RunOptions) -> int:
     store.refresh()
     records = [store.records[cell.id] for cell in cells if cell.id in store.records]
     store.close()
-    _show(records, options, out)
+    _show(records, options, out)  # the answer about data, R at a given D, follows here
     return 0 if all(is_done(record) for record in records) else 1
 
 
