@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from rdbench.run.plan import Plan, make_plan, plan_data, usual
 from rdbench.run.session import carry_out
 from rdbench.run.store import load as read_store
 
-Numbers = Sequence[float] | None
+Numbers = Iterable[float] | None
 
 
 def estimate(

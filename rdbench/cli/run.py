@@ -82,7 +82,7 @@ def execute(options: RunOptions) -> int:
     store.refresh()
     records = [store.records[cell.id] for cell in cells if cell.id in store.records]
     store.close()
-    _show(records, options, out)
+    _show(records, options, out)  # the answer about data, R at a given D, follows here
     return 0 if all(is_done(record) for record in records) else 1
 
 
@@ -93,7 +93,7 @@ def _check(options: RunOptions) -> None:
     _check_data(options)
     given = (options.rates, options.distortions, options.betas)
     if sum(one is not None for one in given) > 1:
-        raise RdbenchError("give one of --rates, --distortions and --betas")
+        raise RdbenchError("give --rates, --distortions or --betas, not both")
     parse.units(options.units)
     parse.at_least_one("--jobs", options.jobs)
     parse.at_least_one("--threads", options.threads)

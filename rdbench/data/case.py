@@ -67,11 +67,6 @@ def build(spec: DataSpec) -> DataCase:
     Raises:
         RdbenchError: the data cannot be a source, or have changed since the digest was taken.
     """
-    return _built(spec)
-
-
-@functools.lru_cache(maxsize=2)
-def _built(spec: DataSpec) -> DataCase:
     distortion, of_measure = measure(spec.distortion)
     raw = read(Path(spec.path), spec.entry, spec.patches)
     rows = symbols(without_groups(raw, spec.groups), distortion)

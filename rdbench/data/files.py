@@ -91,8 +91,10 @@ def _csv(path: Path, entry: str | None) -> Raw:
 def _frame(path: Path, header: Literal["infer"] | None) -> pd.DataFrame:
     import pandas as pd
 
-    # numbers as they were written: pandas' own reader errs in the last digit
-    return pd.read_csv(path, header=header, skipinitialspace=True, float_precision="round_trip")
+    # numbers as they were written: the readers before pandas 3 err in the last digit
+    exact: Any = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
+    frame: pd.DataFrame = pd.read_csv(path, header=header, skipinitialspace=True, **exact)
+    return frame
 
 
 def _parquet(path: Path, entry: str | None) -> Raw:

@@ -26,7 +26,7 @@ class Asked:
     def __post_init__(self) -> None:
         given = (self.rates, self.distortions, self.betas)
         if sum(one is not None for one in given) > 1:
-            raise RdbenchError("give one of --rates, --distortions and --betas")
+            raise RdbenchError("give --rates, --distortions or --betas, not both")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.optimize import brentq
 from torch import Generator
 
 from rdbench.fitting import answers
@@ -209,8 +210,13 @@ def default_rates(most: float) -> list[float]:
 # --------------------------------------------------------------------------------------------
 # a target distortion where the truth is known
 
-_CLOSE = 1e-10
-_STRAIGHT = 1e-3
+_EXACTLY, _NEARLY = 1e-13, 1e-5
+"""Relative accuracy of a slope, where D is known in closed form and where it is a bracket."""
+_BESIDE = (1e-5, 1e-2)
+"""How far beside a jump of D the two rungs are, in the two cases."""
+_JUMP = (1e-3, 0.3)
+"""What is a jump of D between them, relative to the target."""
+_WIDE, _STEP = 1e-3, 1e-3
 
 
 def slopes_at(reference: Reference, distortion: float, dim: int) -> list[tuple[float, float]]:
@@ -231,48 +237,55 @@ def slopes_at(reference: Reference, distortion: float, dim: int) -> list[tuple[f
     if not 0.0 < distortion < math.inf:
         raise OutOfRange(f"D = {distortion:g}: a distortion is positive and finite")
 
-    def at(beta: float) -> float:
-        return reference.point(beta).distortion.mid
+    def excess(log_beta: float) -> float:
+        return _distortion_at(reference, math.exp(log_beta), distortion) - distortion
 
-    low, high = _bracket(at, distortion, 0.5 * dim / distortion)
-    while high / low > 1.0 + _CLOSE:
-        middle = math.sqrt(low * high)
-        if not low < middle < high:
-            break
-        value = at(middle)
-        if math.isclose(value, distortion, rel_tol=1e-12):
-            return [(_digits(middle), 1.0)]
-        low, high = (middle, high) if value > distortion else (low, middle)
-    above, below = at(low), at(high)
-    if above - below <= _STRAIGHT * distortion:
-        return [(_digits(math.sqrt(low * high)), 1.0)]
-    # the slope jumps over D: far enough apart to be two slopes, near enough to be the ends
-    beta = math.sqrt(low * high)
-    left, right = _digits(beta * (1.0 - 1e-5)), _digits(beta * (1.0 + 1e-5))
-    above, below = at(left), at(right)
+    low, high = _bracket(excess, distortion, math.log(0.5 * dim / distortion))
+    exact = reference.point(math.exp(low)).kind or reference.kind
+    case = 0 if exact == "closed form" else 1
+    root = brentq(excess, low, high, xtol=(_EXACTLY, _NEARLY)[case], rtol=1e-14)
+    beta = math.exp(float(root))
+    left, right = (_digits(beta * (1.0 + sign * _BESIDE[case])) for sign in (-1.0, 1.0))
+    above, below = (_distortion_at(reference, one, distortion) for one in (left, right))
+    if not (above > distortion > below and above - below > _JUMP[case] * distortion):
+        return [(_digits(beta), 1.0)]
     weight = (distortion - below) / (above - below)
     return [(left, weight), (right, 1.0 - weight)]
+
+
+def _distortion_at(reference: Reference, beta: float, target: float) -> float:
+    """D*(beta): of a bracket too wide to be told from the target, the derivative of F* within it.
+
+    F* is concave with the derivative D*, and its bracket is narrow where that of D* is not.
+    """
+    found = reference.point(beta).distortion
+    if found.width <= _WIDE * target:
+        return found.mid
+    ends = [reference.point(beta * (1.0 + sign * _STEP)).lagrangian.mid for sign in (-1.0, 1.0)]
+    return min(max((ends[1] - ends[0]) / (2.0 * _STEP * beta), found.lo), found.hi)
 
 
 def _digits(beta: float) -> float:
     return float(f"{beta:.9g}")
 
 
-def _bracket(at: Callable[[float], float], distortion: float, beta: float) -> tuple[float, float]:
-    """Slopes with D above and below the target.
+def _bracket(
+    excess: Callable[[float], float], distortion: float, middle: float
+) -> tuple[float, float]:
+    """Logarithms of slopes with D above and not above the target.
 
     Raises:
         OutOfRange: none that the reference covers.
     """
-    low = high = beta
+    low = high = middle
     for _ in range(60):
-        if at(low) > distortion:
+        if excess(low) > 0.0:
             break
-        high, low = low, 0.5 * low
+        high, low = low, low - math.log(2.0)
     else:
         raise OutOfRange(f"D = {distortion:g} is not below that of rate zero")
     for _ in range(60):
-        if at(high) <= distortion:
+        if excess(high) <= 0.0:
             return low, high
-        low, high = high, 2.0 * high
+        low, high = high, high + math.log(2.0)
     raise OutOfRange(f"D = {distortion:g} is below what any slope reaches")

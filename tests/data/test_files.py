@@ -1,0 +1,225 @@
+"""Every format gives the same rows; what cannot be a source is refused in one line."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from rdbench.cli import main
+from rdbench.data.files import read
+from rdbench.data.pictures import read_patches
+from rdbench.data.table import as_letters, numbers, without_groups
+from rdbench.types import RdbenchError
+
+X = np.random.default_rng(5).normal(size=(40, 3))
+
+
+def write(folder: Path, kind: str) -> tuple[Path, str | None]:
+    path = folder / kind
+    match kind:
+        case "x.npy":
+            np.save(path, X)
+        case "fortran.npy":
+            np.save(path, np.asfortranarray(X))
+        case "deep.npy":
+            np.save(path, X.reshape(40, 1, 3))
+        case "one.npz":
+            np.savez(path, rows=X)
+        case "two.npz":
+            np.savez(path, rows=X, other=X[:3])
+            return path, "rows"
+        case "head.csv":
+            pd.DataFrame(X, columns=list("abc")).to_csv(path, index=False)
+        case "bare.csv":
+            pd.DataFrame(X).to_csv(path, index=False, header=False)
+        case "x.parquet":
+            pd.DataFrame(X, columns=list("abc")).to_parquet(path)
+        case "x.pt":
+            torch.save(torch.from_numpy(X), path)
+        case "x_in.pt":
+            torch.save({"rows": torch.from_numpy(X)}, path)
+    return path, None
+
+
+KINDS = [
+    "x.npy", "fortran.npy", "deep.npy", "one.npz", "two.npz", "head.csv", "bare.csv", "x.parquet",
+    "x.pt", "x_in.pt",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_format_gives_the_same_rows_to_the_last_bit(tmp_path: Path, kind: str) -> None:
+    rows = numbers(read(*write(tmp_path, kind)))
+    assert rows.x.dtype == np.float64
+    assert np.array_equal(rows.x, X)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "float16", "float32", "bool"])
+def test_numbers_of_any_type_are_taken_as_they_are(tmp_path: Path, dtype: str) -> None:
+    values = (np.abs(X) * 10).astype(dtype)
+    np.save(tmp_path / "x.npy", values)
+    found = numbers(read(tmp_path / "x.npy"))
+    assert found.kind == dtype
+    assert np.array_equal(found.x, values.astype(float))
+
+
+def test_half_precision_tensors_are_read(tmp_path: Path) -> None:
+    x = torch.arange(8, dtype=torch.bfloat16)
+    torch.save(x, tmp_path / "x.pt")
+    assert numbers(read(tmp_path / "x.pt")).x[:, 0].tolist() == x.tolist()
+
+
+class Thing:
+    """A pickled object."""
+
+
+def plant(folder: Path, name: str) -> str:
+    path = folder / name
+    gap = np.where(np.arange(150).reshape(50, 3) == 34, np.nan, 1.0 + np.arange(150).reshape(50, 3))
+    match name:
+        case "one.npy":
+            np.save(path, X[:1])
+        case "same.npy":
+            np.save(path, np.ones((200, 3)))
+        case "nan.npy":
+            np.save(path, gap)
+        case "inf.npy":
+            np.save(path, np.where(np.isnan(gap), np.inf, gap))
+        case "wide.npy":
+            np.save(path, np.zeros((2, 1_000_000), dtype=np.int8))
+        case "few.npy":
+            np.save(path, X)
+        case "gauss.npy":
+            np.save(path, np.random.default_rng(0).normal(size=(200, 1)))
+        case "objects.npy":
+            np.save(path, np.array([Thing(), 1], dtype=object), allow_pickle=True)
+        case "objects.npz":
+            np.savez(path, a=np.array([{}, 1], dtype=object))
+        case "pickle.pt":
+            path.write_bytes(pickle.dumps(Thing()))
+        case "module.pt":
+            torch.save(torch.nn.Linear(2, 2), path)
+        case "state.pt":
+            torch.save({"a": torch.zeros(3), "b": torch.zeros(3)}, path)
+        case "complex.npy":
+            np.save(path, X + 1j)
+        case "number.npy":
+            np.save(path, np.array(3.0))
+        case "none.npy":
+            np.save(path, X[:0])
+        case "cut.npy":
+            np.save(path, X)
+            path.write_bytes(path.read_bytes()[:300])
+        case "two.npz":
+            np.savez(path, a=X, b=X)
+        case "text.csv":
+            pd.DataFrame({"a": X[:, 0], "town": ["Ulm", "Bonn"] * 20}).to_csv(path, index=False)
+        case "hole.csv":
+            path.write_text("a,b\n" + "1,2\n" * 60 + "1,\n")
+        case "header.csv":
+            path.write_text("a,b\n")
+        case "empty.csv":
+            path.write_text("")
+        case "x.foo":
+            path.write_text("1")
+    return str(path)
+
+
+REFUSED = [
+    ("one.npy", [], "one row"),
+    ("same.npy", [], "all 200 rows are the same"),
+    ("nan.npy", [], "row 12, column 1"),
+    ("inf.npy", [], "row 12, column 1"),
+    ("wide.npy", [], "1,000,000 columns"),
+    ("few.npy", [], "give 100 rows or more, or --of rows"),
+    ("objects.npy", [], "pickled objects"),
+    ("objects.npz", [], "pickled objects"),
+    ("pickle.pt", [], "pickled objects"),
+    ("module.pt", [], "pickled objects"),
+    ("state.pt", [], "It holds a, b; write state.pt:NAME"),
+    ("two.npz", [], "It holds a, b; write two.npz:NAME"),
+    ("complex.npy", [], "complex numbers"),
+    ("number.npy", [], "a single value"),
+    ("none.npy", [], "is empty"),
+    ("cut.npy", [], "cannot read"),
+    ("text.csv", [], "text in column town: 'Ulm'"),
+    ("hole.csv", [], "1 of 61 rows"),
+    ("header.csv", [], "0 rows"),
+    ("empty.csv", [], "is empty"),
+    ("x.foo", [], ".npy, .npz, .csv, .parquet, .pt or a folder of pictures, not .foo"),
+    ("missing.npy", [], "there is no file"),
+    ("few.npy", ["--of", "people"], "valid: population, rows"),
+    ("few.npy", ["--of", "rows", "--groups", "0"], "--groups belongs to --of population"),
+    ("few.npy", ["--groups", "height"], "no column 'height' to group by; there are: 0, 1, 2"),
+    ("few.npy", ["--distortion", "squared"], "squared_error, absolute_error, hamming"),
+    ("few.npy", ["--distortion", "none.npy"], "there is no file"),
+    ("few.npy", ["--patches", "8"], "--patches cuts pictures"),
+    ("few.npy", ["--dims", "2"], "--dims belongs to --suite"),
+    ("few.npy", ["--suite", "scalar"], "not both"),
+    ("gauss.npy", ["--n-train", "200"], "has 160 rows to train on, not 200"),
+    ("few.npy", ["--of", "rows", "--n-train", "50", "--betas", "1", "--rates", "1"], "not both"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "says"), REFUSED)
+def test_one_line_and_exit_code_two(tmp_path, capfd, name, options, says) -> None:
+    results = tmp_path / "results"
+    given = ["run", "--data", plant(tmp_path, name), "--results", str(results), "--dry-run"]
+    assert main([*given, *options]) == 2
+    out, err = capfd.readouterr()
+    lines = [line for line in err.splitlines() if "note:" not in line]
+    assert out == ""
+    assert len(lines) == 1
+    assert says in lines[0]
+    assert "Traceback" not in err
+    assert not results.exists()
+
+
+def test_options_of_data_are_refused_without_data(capfd) -> None:
+    assert main(["run", "--suite", "scalar", "--of", "rows"]) == 2
+    assert "--of belongs to --data" in capfd.readouterr().err
+    assert main(["run"]) == 2
+    assert "give --suite NAMES or --data FILE" in capfd.readouterr().err
+
+
+def test_categories_become_letters_in_the_order_of_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("size,colour,who\n" + "L,red,a\nS,blue,b\nM,red,b\n")
+    raw = without_groups(read(path), "who")
+    assert raw.groups is not None
+    assert raw.groups.tolist() == ["a", "b", "b"]
+    found = as_letters(raw)
+    assert found.letters == (("L", "M", "S"), ("blue", "red"))
+    assert found.x.tolist() == [[0, 1], [2, 0], [1, 1]]
+    path.write_text("size\nL\n\nNA\n")
+    with pytest.raises(RdbenchError, match="missing"):
+        as_letters(read(path))
+
+
+def test_pictures_are_cut_where_they_stand(tmp_path: Path) -> None:
+    """Pixel (i, j) of patch (r, c) is pixel (side r + i, side c + j); the rest is left out."""
+    grey = (np.arange(7 * 9).reshape(7, 9) * 3).astype(np.uint8)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    found = read_patches(tmp_path, 3)
+    x = np.stack(found.columns, 1)
+    wanted = [
+        [grey[3 * r + i, 3 * c + j] / 255.0 for i in range(3) for j in range(3)]
+        for r in range(2)
+        for c in range(3)
+    ]
+    assert x == pytest.approx(np.array(wanted), abs=1e-6)
+    assert found.groups is None
+    Image.fromarray(grey).save(tmp_path / "b.png")
+    assert read_patches(tmp_path, 3).groups is not None
+    for side, says in ((0, "1 or more"), (10, "no picture in")):
+        with pytest.raises(RdbenchError, match=says):
+            read_patches(tmp_path, side)
+    (tmp_path / "c.png").write_bytes(b"no picture")
+    with pytest.raises(RdbenchError, match=r"c\.png"):
+        read_patches(tmp_path, 3)
