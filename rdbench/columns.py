@@ -189,6 +189,12 @@ CELL = (
 )  # fmt: skip
 FIELDS = (
     Column("fields", "cell", "mapping", "every hyper-parameter as it was used"),
+    Column(
+        "data",
+        "cell",
+        "mapping",
+        "data of one's own: the file, what its rows stand for, the distortion measure, a digest",
+    ),
     Column("estimator_file", "cell", "text", "the file of an estimator given as FILE.py:CLASS"),
     Column("traceback", "cell", "text", "the traceback of a cell that failed"),
 )

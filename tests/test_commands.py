@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
@@ -93,6 +94,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (here / "rdbench_smoothed").mkdir()
     for name, text in FILE.findall((ROOT / "docs" / "extend.md").read_text()):
         (here / name).write_text(text)
+
+    np.save(here / "x.npy", np.random.default_rng(0).normal(size=(200, 2)))
 
     installed = here / "plug_ins-0.1.dist-info"
     installed.mkdir()

@@ -10,6 +10,9 @@ from rdbench.report.paired import Entrant, standing
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord
 
+RANKED = ("gap", "lagrangian")
+"""The metrics whose best is bold: they differ by F*, which is the same for all on a case."""
+
 
 def leaders(
     groups: Sequence[tuple[tuple[Value, ...], list[Cell]]],

@@ -17,7 +17,7 @@ from rdbench.report.grouping import (
     text_of,
     varying,
 )
-from rdbench.report.leaders import leaders
+from rdbench.report.leaders import RANKED, leaders
 from rdbench.report.markup import Fitted, render
 from rdbench.report.metrics import METRICS, Reduced, metric_named, reduce
 from rdbench.report.tables import titles_of, values_of
@@ -42,9 +42,9 @@ def pivot_table(
     A field is the mean over seeds and slopes as in ``metric_table``, followed by its interval; with
     ``≤`` it is the upper end of one, which is all that is known. ``(14/16)`` behind it counts the
     values in the mean, where some are missing, of those that there could be. A field is empty where
-    nothing has been run. Of gaps the best of a row and all that are not significantly worse are
-    bold (``rdbench.report.paired.standing``), out of the estimators that are shown. CSV has every
-    number in a column of its own.
+    nothing has been run. Of ``gap`` and ``lagrangian`` the best of a row and all that are not
+    significantly worse are bold (``rdbench.report.paired.standing``), out of the estimators shown.
+    CSV has every number in a column of its own.
 
     Args:
         records: the cells to show.
@@ -69,7 +69,7 @@ def pivot_table(
     rows += [name for name in varying(records, settings) if name not in rows]
     columns = [*rows, ESTIMATOR]
     groups = grouped(records, columns, case_namer(records), of_points=of_points)
-    best = leaders(groups, columns, records) if metric == "gap" else frozenset()
+    best = leaders(groups, columns, records) if metric in RANKED else frozenset()
     labels = list(estimators or sorted({str(key[-1]) for key, _ in groups}))
 
     places = {key: place for place, (key, _) in enumerate(groups)}

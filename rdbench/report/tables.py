@@ -26,7 +26,7 @@ from rdbench.report.grouping import (
     text_of,
     varying,
 )
-from rdbench.report.leaders import leaders
+from rdbench.report.leaders import RANKED, leaders
 from rdbench.report.markup import Fitted, fitted, left_out_note
 from rdbench.report.metrics import METRICS, Reduced, metric_named, reduce
 from rdbench.report.scores import SCORED
@@ -210,8 +210,8 @@ def metric_table(
 
     What the audit finds is followed by its interval where it has one and by what the estimator
     claims of it, gaps by the verdicts on the claims too. The last two columns count the values in
-    the mean and all values there could be. Of the rows of ``gap`` that differ in the estimator
-    alone the best and all that are not significantly worse are bold
+    the mean and all values there could be. Of the rows of ``gap`` and ``lagrangian`` that differ in
+    the estimator alone the best and all that are not significantly worse are bold
     (``rdbench.report.paired.standing``); CSV has no bold.
 
     Args:
@@ -249,7 +249,7 @@ def metric_table(
         count = reduce(metric, members).count
         rows.append([*texts, str(count), str(len(members))])
     numeric = [name not in TEXT_COLUMNS for name in header]
-    best = leaders(groups, columns, records) if metric == "gap" else frozenset()
+    best = leaders(groups, columns, records) if metric in RANKED else frozenset()
     bold = {(row, len(columns)) for row in best}
     claims = [("claim",), *(tuple(one) for one in titles[1:])]
     droppable = [*claims, ("n", "of"), tuple(titles[0][1:])]

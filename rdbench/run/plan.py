@@ -16,7 +16,7 @@ from rdbench.registry import EstimatorChoice
 from rdbench.run import meaning
 from rdbench.run.ladders import Asked, Ladder, data_ladder, ladder_of
 from rdbench.run.seeds import digest
-from rdbench.types import Case, RdbenchError, Suite
+from rdbench.types import Case, HasHeldOut, RdbenchError, Suite
 
 
 def slopes_of(betas: Sequence[float]) -> tuple[float, ...]:
@@ -154,8 +154,13 @@ def plan_data(
         device: "cpu" or "cuda".
 
     Raises:
-        RdbenchError: no slope is found.
+        RdbenchError: no slope is found, or there are fewer training rows than ``n_train``.
     """
+    source = data.case.problem.source
+    if n_train is not None and isinstance(source, HasHeldOut) and n_train > len(source.training):
+        raise RdbenchError(
+            f"{data.spec.title} has {len(source.training):,} rows to train on, not {n_train:,}"
+        )
     notes: list[str] = []
     ladder = data_ladder(data, asked, notes)
     suite, spec = data.suite, dataclasses.asdict(data.spec)

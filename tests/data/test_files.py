@@ -95,6 +95,8 @@ def plant(folder: Path, name: str) -> str:
             np.save(path, np.zeros((2, 1_000_000), dtype=np.int8))
         case "few.npy":
             np.save(path, X)
+        case "gauss.npy":
+            np.save(path, np.random.default_rng(0).normal(size=(200, 1)))
         case "objects.npy":
             np.save(path, np.array([Thing(), 1], dtype=object), allow_pickle=True)
         case "objects.npz":
@@ -160,6 +162,7 @@ REFUSED = [
     ("few.npy", ["--patches", "8"], "--patches cuts pictures"),
     ("few.npy", ["--dims", "2"], "--dims belongs to --suite"),
     ("few.npy", ["--suite", "scalar"], "not both"),
+    ("gauss.npy", ["--n-train", "200"], "has 160 rows to train on, not 200"),
     ("few.npy", ["--of", "rows", "--n-train", "50", "--betas", "1", "--rates", "1"], "not both"),
 ]
 

