@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rdbench.band import Band, Reached, bounds_above, bounds_below, half_above
+from rdbench.band import Band, Reached
 from rdbench.bracket import Bracket
-from rdbench.outcomes import SCORED
-from rdbench.report.style import estimator_label
+from rdbench.report.trust import Known, number, sentences
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
 
-NO_LOWER = (
-    "There is no lower bound: nothing says how far below R(D) lies. `rdbench run` with --sandwich "
-    "gives every upper bound its lower twin."
-)
-NO_UPPER = (
-    "There is no audited upper bound: an audit of side `exact` or `upper` is needed, and none of "
-    "these rows has one."
-)
-_EXACT = 1e-9
 _OWN = 8
 """At most so many points of its own that an answer chooses."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """R at one D, or D at one R, in nats and summed distortion.
-
-    ``ends`` are trusted, ``middle`` the estimate from above without its interval (NaN where there
-    is none). ``below`` and ``above`` say who gives the ends.
-    """
-
-    distortion: Bracket
-    rate: Bracket
-    middle: float
-    below: str
-    above: str
 
 
 @dataclass(frozen=True)
@@ -96,7 +70,7 @@ def answer(
     at_r = tuple(_at_rate(shown, middle, r) for r in rates or ())
     return Answer(
         first.suite, first.case, first.dim, first.distortion, whole, at_d, at_r,
-        _sentences(records, shown, audited, [*at_d, *at_r]),
+        sentences(records, shown, audited, [*at_d, *at_r]),
     )  # fmt: skip
 
 
@@ -147,15 +121,6 @@ def span(ends: Bracket, scale: float) -> str:
     return lo if lo == hi else f"[{lo}, {hi}]"
 
 
-def number(value: float) -> str:
-    """Four significant digits, no fewer than three decimals up to a thousand."""
-    if not math.isfinite(value):
-        return "-" if math.isnan(value) else ("∞" if value > 0 else "-∞")
-    if 1e-3 <= abs(value) < 1e3 or value == 0.0:
-        return f"{value:.4f}"
-    return f"{value:.4g}"
-
-
 def _own(band: Band) -> list[float]:
     """Distortions of the vertices of the upper side, a few of them, from low rates to high ones."""
     kept: list[Reached] = []
@@ -201,99 +166,3 @@ def _of_rate(k: Known, dim: int, scale: float, other: float) -> list[str]:
         number(k.rate.lo / scale), number(k.rate.lo / other), number(d.lo), number(d.hi),
         number(left), *([span(d, dim)] if dim > 1 else []), k.below or "-", k.above or "-",
     ]  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------
-# whom to trust, and why
-
-
-def _sentences(
-    records: Sequence[CellRecord], shown: Band, audited: Band, found: Sequence[Known]
-) -> tuple[str, ...]:
-    out = [_upper(records, audited, found), _lower(records, shown, found)]
-    out += _uncounted(records)
-    widths = [k.rate.width for k in found if k.rate.width and math.isfinite(k.rate.width)]
-    if widths and shown.tangents:
-        most = max(widths)
-        out.append(
-            f"Between the two at most {number(most)} nats ({number(most / nats_per('bits'))} bits) "
-            "are left here; the ends of all rows hold at once in 95% of cases."
-        )
-    out += _limits(records, found)
-    crossing = shown.crossing
-    if crossing is not None:
-        out.append(
-            f"The bounds contradict each other: {crossing.by} at D = {crossing.distortion:.4g}, by "
-            f"{crossing.rate:.3g} nats. One is false."
-        )
-    return tuple(out)
-
-
-def _upper(records: Sequence[CellRecord], audited: Band, found: Sequence[Known]) -> str:
-    if not audited.reached:
-        return NO_UPPER
-    votes = Counter(
-        name for k in found for name in k.above.split(", ") if name and not _is_truth(name)
-    ) or Counter(one.by for one in audited.reached)
-    best, count = votes.most_common(1)[0]
-    points = [p for r in records if estimator_label(r) == best for p in r.points if bounds_above(p)]
-    sides = " or ".join(sorted({str(p.side) for p in points}))
-    means = (
-        "its audit is of F(q) itself" if sides == "exact"
-        else "its audit can only err upwards, so that F(q) may be less"
-    )  # fmt: skip
-    methods = ", ".join(sorted({p.audit_method for p in points if p.audit_method})) or "unknown"
-    width = max((half_above(p) or 0.0 for p in points), default=0.0)
-    interval = f"within {number(width)} nats (95%)" if width > _EXACT else "by exact sums"
-    return (
-        f"From above trust {best}: it gives the least upper end ({count} of {len(found)} here); "
-        f"side {sides}: {means}, known {interval}; method {methods}."
-    )
-
-
-def _lower(records: Sequence[CellRecord], shown: Band, found: Sequence[Known]) -> str:
-    if not shown.tangents:
-        return NO_LOWER
-    votes = Counter(k.below for k in found if k.below) or Counter(t.by for t in shown.tangents)
-    best = votes.most_common(1)[0][0]
-    if _is_truth(best):
-        return f"From below stands what is known of F*: {best}."
-    rows = [p for r in records if estimator_label(r) == best for p in r.points if bounds_below(p)]
-    evidence = " or ".join(sorted({str(e) for p in rows if (e := getattr(p, "evidence", None))}))
-    return f"From below trust {best}: {evidence or 'audited'} lower bound."
-
-
-def _uncounted(records: Sequence[CellRecord]) -> list[str]:
-    """The estimators of which no row bounds anything, though there are results."""
-    by: dict[str, list[bool]] = {}
-    for record in records:
-        for p in record.points:
-            if p.status in SCORED and p.lagrangian is not None:
-                by.setdefault(estimator_label(record), []).append(
-                    bounds_above(p) or bounds_below(p)
-                )
-    left_out = sorted(name for name, counted in by.items() if not any(counted))
-    if not left_out:
-        return []
-    return [
-        f"Not counted: {', '.join(left_out)}. The side of their audits is `estimate` (neither end "
-        "is guaranteed), or they have no interval."
-    ]
-
-
-def _limits(records: Sequence[CellRecord], found: Sequence[Known]) -> list[str]:
-    """What a fixed training set cannot say."""
-    sizes = {record.n_train for record in records if record.n_train}
-    if not sizes:
-        return []
-    n = max(sizes)
-    beyond = [k for k in found if k.rate.hi > math.log(n) - 1.0 and math.isfinite(k.rate.hi)]
-    text = (
-        f"The fits saw n = {n:,} symbols: no channel through them carries more than log n = "
-        f"{number(math.log(n))} nats, and upper bounds get loose from about one nat below."
-    )
-    return [text + (f" That concerns {len(beyond)} of the points here." if beyond else "")]
-
-
-def _is_truth(name: str) -> bool:
-    return name.startswith("truth")

@@ -9,8 +9,9 @@ import pytest
 from rdbench.band import Band, Reached, Tangent
 from rdbench.codecs import CodecPoint, Units
 from rdbench.outcomes import RdbenchError
-from rdbench.report.answer import NO_LOWER, NO_UPPER, answer, lines
+from rdbench.report.answer import answer, lines
 from rdbench.report.codec_lines import codec_lines
+from rdbench.report.trust import NO_LOWER, NO_UPPER
 from rdbench.run.records import PointRecord
 
 
