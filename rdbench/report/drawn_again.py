@@ -13,7 +13,14 @@ from rdbench.band import Band
 from rdbench.codecs.points import CodecPoint
 from rdbench.codecs.units import Units, check_measure
 from rdbench.outcomes import RdbenchError
-from rdbench.report.band_panel import BOUND, LOWER_LINE, UPPER_LINE, BandPanel, draw_band
+from rdbench.report.band_panel import (
+    BOUND,
+    LOWER_LINE,
+    UPPER_LINE,
+    BandPanel,
+    codec_key,
+    draw_band,
+)
 from rdbench.report.figures import (
     CEILING,
     PROTOCOL,
@@ -85,7 +92,7 @@ def draw_again(
             band = band.also(known(own))
         cases.append(BandPanel(panel, band, tuple(codecs)))
     names = [(s.estimator, s.label) for _, panel in panels for s in panel.series]
-    styles = series_styles([*names, *((c.name, c.name) for c in codecs)], looks)
+    styles = series_styles([*names, *((codec_key(c.name),) * 2 for c in codecs)], looks)
     with house_style():
         figure = _figure(cases, styles, kinds, units, title or ", ".join(suites))
         (path,) = save(figure, out.parent, out.stem, [out.suffix.removeprefix(".").lower()])
@@ -164,5 +171,5 @@ def _legend(
             handles.append(Line2D([], [], linestyle=style, **BOUND))
             names.append(name)
     codecs = {point.name for one in cases for point in one.codecs}
-    own = style_handles({name: styles[name] for name in codecs}) if bands else ([], [])
+    own = style_handles({name: styles[codec_key(name)] for name in codecs if bands})
     return handles + own[0], names + own[1]
