@@ -22,8 +22,8 @@ _OWN = 8
 class Answer:
     """What the records of a case say of its R(D).
 
-    ``band`` is what the truth and the estimators prove together. ``at_distortions`` have their
-    upper end from the estimators alone, where there is one.
+    ``band`` is what the truth and the estimators prove together. The ends of ``at_distortions`` and
+    ``at_rates`` are of the estimators alone, where they have any; else of the truth.
     """
 
     suite: str
@@ -55,23 +55,35 @@ def answer(
         The answer; without numbers, and saying so, where two bounds contradict each other.
     """
     first = records[0]
-    known = known or Band()
-    whole = Band.of_records(records).also(known)
+    shown, whole = sides(records, known)
     audited = Band.of_records(records, truth=False)
-    middle = Band.of_records(records, truth=False, trusted=False).also(Band(silent=known.silent))
-    reached = audited.reached or whole.reached
-    shown = Band(whole.tangents, reached, known.silent)
-    crossing = shown.crossing
+    silent = Band(silent=whole.silent)
+    middle = Band.of_records(records, truth=False, trusted=False).also(silent)
+    beside = whole if audited.tangents and whole.tangents != audited.tangents else None
+    crossing = shown.crossing or whole.crossing
     if distortions is None and rates is None:
         distortions = _own(shown)
     if crossing is not None:  # no number of a band that is false is worth anything
         distortions = rates = ()
-    at_d = tuple(_at_distortion(shown, middle, d) for d in distortions or ())
+    at_d = tuple(_at_distortion(shown, middle, beside, d) for d in distortions or ())
     at_r = tuple(_at_rate(shown, middle, r) for r in rates or ())
     return Answer(
         first.suite, first.case, first.dim, first.distortion, whole, at_d, at_r,
-        sentences(records, shown, audited, [*at_d, *at_r]),
+        sentences(records, shown, audited, [*at_d, *at_r], crossing),
     )  # fmt: skip
+
+
+def sides(records: Sequence[CellRecord], known: Band | None = None) -> tuple[Band, Band]:
+    """What the estimators prove, each side from the truth where they prove nothing; and all of it.
+
+    Args:
+        records: cells of one case.
+        known: what is known of R(D) beside the records; None for nothing.
+    """
+    whole = Band.of_records(records).also(known or Band())
+    own = Band.of_records(records, truth=False)
+    shown = Band(own.tangents or whole.tangents, own.reached or whole.reached, whole.silent)
+    return shown, whole
 
 
 def lines(found: Answer, units: str) -> list[str]:
@@ -89,8 +101,9 @@ def lines(found: Answer, units: str) -> list[str]:
     out = [f"R(D) of {found.suite}/{found.case} (d = {found.dim}, {found.measure}), per symbol"]
     each = found.dim > 1
     if found.at_distortions:
+        known = [f"truth ({units})"] if _beside(found) else []
         head = ["D", *(["D/d"] if each else []), f"R ≥ ({units})", f"R ≤ ({units})", "estimate",
-                "left", f"R ({other})", *(["R/d (nats)", "R/d (bits)"] if each else []),
+                "left", *known, f"R ({other})", *(["R/d (nats)", "R/d (bits)"] if each else []),
                 "from below by", "from above by"]  # fmt: skip
         rows = [_of_distortion(k, found.dim, scale, nats_per(other)) for k in found.at_distortions]
         out += ["", *aligned([head, *rows], 2)]
@@ -100,6 +113,11 @@ def lines(found: Answer, units: str) -> list[str]:
         rows = [_of_rate(k, found.dim, scale, nats_per(other)) for k in found.at_rates]
         out += ["", *aligned([head, *rows], 2)]
     return [*out, "", *found.sentences]
+
+
+def _beside(found: Answer) -> bool:
+    """Whether the truth stands beside both ends of the estimators."""
+    return any(k.truth is not None for k in found.at_distortions)
 
 
 def aligned(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
@@ -133,11 +151,12 @@ def _own(band: Band) -> list[float]:
     return [one.distortion for one in kept]
 
 
-def _at_distortion(band: Band, middle: Band, d: float) -> Known:
-    best = float(middle.most(np.array([d]))[0])
+def _at_distortion(band: Band, middle: Band, beside: Band | None, d: float) -> Known:
+    rate = band.rate(d)
+    best = min(float(middle.most(np.array([d]))[0]), rate.hi)
     return Known(
-        Bracket.exact(d), band.rate(d), best if math.isfinite(best) else math.nan, band.below(d),
-        band.above(d),
+        Bracket.exact(d), rate, best if math.isfinite(best) else math.nan, band.below(d),
+        band.above(d), None if beside is None else beside.rate(d),
     )  # fmt: skip
 
 
@@ -154,7 +173,8 @@ def _of_distortion(k: Known, dim: int, scale: float, other: float) -> list[str]:
     parts = [span(k.rate, dim * nats_per(one)) for one in ("nats", "bits")] if dim > 1 else []
     return [
         number(k.distortion.lo), *each, number(k.rate.lo / scale), number(k.rate.hi / scale),
-        number(k.middle / scale), number(k.rate.width / scale), span(k.rate, other), *parts,
+        number(k.middle / scale), number(k.rate.width / scale),
+        *([] if k.truth is None else [span(k.truth, scale)]), span(k.rate, other), *parts,
         k.below or "-", k.above or "-",
     ]  # fmt: skip
 

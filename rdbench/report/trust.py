@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rdbench.band import Band
+from rdbench.band import Band, Reached
 from rdbench.band.rows import bounds_above, bounds_below, half_above
 from rdbench.bracket import Bracket
 from rdbench.outcomes import SCORED
@@ -30,8 +30,9 @@ _EXACT = 1e-9
 class Known:
     """R at one D, or D at one R, in nats and summed distortion.
 
-    ``ends`` are trusted, ``middle`` the estimate from above without its interval (NaN where there
-    is none). ``below`` and ``above`` say who gives the ends.
+    The ends are trusted; ``middle`` is the estimate from above without its interval (NaN where
+    there is none). ``below`` and ``above`` say who gives the ends. ``truth`` is R(D) as it is known
+    beside the estimators, where it is known and they give both ends.
     """
 
     distortion: Bracket
@@ -39,6 +40,7 @@ class Known:
     middle: float
     below: str
     above: str
+    truth: Bracket | None = None
 
 
 def number(value: float) -> str:
@@ -51,8 +53,21 @@ def number(value: float) -> str:
 
 
 def sentences(
-    records: Sequence[CellRecord], shown: Band, audited: Band, found: Sequence[Known]
+    records: Sequence[CellRecord],
+    shown: Band,
+    audited: Band,
+    found: Sequence[Known],
+    crossing: Reached | None = None,
 ) -> tuple[str, ...]:
+    """What is said below an answer.
+
+    Args:
+        records: cells of one case.
+        shown: the band that the answer has its numbers from.
+        audited: the band of the estimators alone.
+        found: the numbers.
+        crossing: where two bounds contradict each other, if they do.
+    """
     out = [_upper(records, audited, found), _lower(records, shown, found)]
     out += _uncounted(records)
     widths = [k.rate.width for k in found if k.rate.width and math.isfinite(k.rate.width)]
@@ -63,7 +78,6 @@ def sentences(
             "are left here; the ends of all rows hold at once in 95% of cases."
         )
     out += _limits(records, found)
-    crossing = shown.crossing
     if crossing is not None:
         out.append(
             f"The bounds contradict each other: {crossing.by} at D = {crossing.distortion:.4g}, by "
