@@ -11,7 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdbench.band import Band, Reached, Tangent, decreasing_hull
+from rdbench.band import Band, Reached, Tangent
+from rdbench.band.hull import decreasing_hull
 from rdbench.bracket import Bracket
 from rdbench.outcomes import RdbenchError
 from rdbench.references.gaussian import WaterFilling

@@ -9,7 +9,7 @@ from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
 from rdbench.cli.outputs import format_for
 from rdbench.codecs.points import CodecPoint, read_points
-from rdbench.codecs.units import Units, parse_units
+from rdbench.codecs.units import Units, check_measure, parse_units
 from rdbench.outcomes import RdbenchError
 from rdbench.run.records import CellRecord
 
@@ -98,6 +98,8 @@ def reply(
     out: list[str] = []
     sources = TruthSources()
     for own in by_case(records).values():
+        for point in codecs:
+            check_measure(point.units, own[0].distortion)
         known = known_band(own, sources)
         found = answer(own, rates=rates, distortions=distortions, known=known)
         out += ["", *lines(found, units)] if out else lines(found, units)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.band import decreasing_hull
+from rdbench.band.hull import decreasing_hull
 from rdbench.outcomes import RdbenchError
 
 

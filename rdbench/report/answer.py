@@ -3,53 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rdbench.band import Band, Reached, bounds_above, bounds_below, half_above
+from rdbench.band import Band, Reached
 from rdbench.bracket import Bracket
-from rdbench.outcomes import SCORED
-from rdbench.report.style import estimator_label
+from rdbench.report.trust import Known, number, sentences
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord
 
-NO_LOWER = (
-    "There is no lower bound: nothing says how far below R(D) lies. `rdbench run` with --sandwich "
-    "gives every upper bound its lower twin."
-)
-NO_UPPER = (
-    "There is no audited upper bound: an audit of side `exact` or `upper` is needed, and none of "
-    "these rows has one."
-)
-_EXACT = 1e-9
 _OWN = 8
 """At most so many points of its own that an answer chooses."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """R at one D, or D at one R, in nats and summed distortion.
-
-    ``ends`` are trusted, ``middle`` the estimate from above without its interval (NaN where there
-    is none). ``below`` and ``above`` say who gives the ends.
-    """
-
-    distortion: Bracket
-    rate: Bracket
-    middle: float
-    below: str
-    above: str
 
 
 @dataclass(frozen=True)
 class Answer:
     """What the records of a case say of its R(D).
 
-    ``band`` is what the truth and the estimators prove together. ``at_distortions`` have their
-    upper end from the estimators alone, where there is one.
+    ``band`` is what the truth and the estimators prove together. The ends of ``at_distortions`` and
+    ``at_rates`` are of the estimators alone, where they have any; else of the truth.
     """
 
     suite: str
@@ -81,23 +55,35 @@ def answer(
         The answer; without numbers, and saying so, where two bounds contradict each other.
     """
     first = records[0]
-    known = known or Band()
-    whole = Band.of_records(records).also(known)
+    shown, whole = sides(records, known)
     audited = Band.of_records(records, truth=False)
-    middle = Band.of_records(records, truth=False, trusted=False).also(Band(silent=known.silent))
-    reached = audited.reached or whole.reached
-    shown = Band(whole.tangents, reached, known.silent)
-    crossing = shown.crossing
+    silent = Band(silent=whole.silent)
+    middle = Band.of_records(records, truth=False, trusted=False).also(silent)
+    beside = whole if audited.tangents and whole.tangents != audited.tangents else None
+    crossing = shown.crossing or whole.crossing
     if distortions is None and rates is None:
         distortions = _own(shown)
     if crossing is not None:  # no number of a band that is false is worth anything
         distortions = rates = ()
-    at_d = tuple(_at_distortion(shown, middle, d) for d in distortions or ())
+    at_d = tuple(_at_distortion(shown, middle, beside, d) for d in distortions or ())
     at_r = tuple(_at_rate(shown, middle, r) for r in rates or ())
     return Answer(
         first.suite, first.case, first.dim, first.distortion, whole, at_d, at_r,
-        _sentences(records, shown, audited, [*at_d, *at_r]),
+        sentences(records, shown, audited, [*at_d, *at_r], crossing),
     )  # fmt: skip
+
+
+def sides(records: Sequence[CellRecord], known: Band | None = None) -> tuple[Band, Band]:
+    """What the estimators prove, each side from the truth where they prove nothing; and all of it.
+
+    Args:
+        records: cells of one case.
+        known: what is known of R(D) beside the records; None for nothing.
+    """
+    whole = Band.of_records(records).also(known or Band())
+    own = Band.of_records(records, truth=False)
+    shown = Band(own.tangents or whole.tangents, own.reached or whole.reached, whole.silent)
+    return shown, whole
 
 
 def lines(found: Answer, units: str) -> list[str]:
@@ -115,8 +101,9 @@ def lines(found: Answer, units: str) -> list[str]:
     out = [f"R(D) of {found.suite}/{found.case} (d = {found.dim}, {found.measure}), per symbol"]
     each = found.dim > 1
     if found.at_distortions:
+        known = [f"truth ({units})"] if _beside(found) else []
         head = ["D", *(["D/d"] if each else []), f"R ≥ ({units})", f"R ≤ ({units})", "estimate",
-                "left", f"R ({other})", *(["R/d (nats)", "R/d (bits)"] if each else []),
+                "left", *known, f"R ({other})", *(["R/d (nats)", "R/d (bits)"] if each else []),
                 "from below by", "from above by"]  # fmt: skip
         rows = [_of_distortion(k, found.dim, scale, nats_per(other)) for k in found.at_distortions]
         out += ["", *aligned([head, *rows], 2)]
@@ -126,6 +113,11 @@ def lines(found: Answer, units: str) -> list[str]:
         rows = [_of_rate(k, found.dim, scale, nats_per(other)) for k in found.at_rates]
         out += ["", *aligned([head, *rows], 2)]
     return [*out, "", *found.sentences]
+
+
+def _beside(found: Answer) -> bool:
+    """Whether the truth stands beside both ends of the estimators."""
+    return any(k.truth is not None for k in found.at_distortions)
 
 
 def aligned(rows: Sequence[Sequence[str]], texts: int) -> list[str]:
@@ -147,15 +139,6 @@ def span(ends: Bracket, scale: float) -> str:
     return lo if lo == hi else f"[{lo}, {hi}]"
 
 
-def number(value: float) -> str:
-    """Four significant digits, no fewer than three decimals up to a thousand."""
-    if not math.isfinite(value):
-        return "-" if math.isnan(value) else ("∞" if value > 0 else "-∞")
-    if 1e-3 <= abs(value) < 1e3 or value == 0.0:
-        return f"{value:.4f}"
-    return f"{value:.4g}"
-
-
 def _own(band: Band) -> list[float]:
     """Distortions of the vertices of the upper side, a few of them, from low rates to high ones."""
     kept: list[Reached] = []
@@ -168,11 +151,12 @@ def _own(band: Band) -> list[float]:
     return [one.distortion for one in kept]
 
 
-def _at_distortion(band: Band, middle: Band, d: float) -> Known:
-    best = float(middle.most(np.array([d]))[0])
+def _at_distortion(band: Band, middle: Band, beside: Band | None, d: float) -> Known:
+    rate = band.rate(d)
+    best = min(float(middle.most(np.array([d]))[0]), rate.hi)
     return Known(
-        Bracket.exact(d), band.rate(d), best if math.isfinite(best) else math.nan, band.below(d),
-        band.above(d),
+        Bracket.exact(d), rate, best if math.isfinite(best) else math.nan, band.below(d),
+        band.above(d), None if beside is None else beside.rate(d),
     )  # fmt: skip
 
 
@@ -189,7 +173,8 @@ def _of_distortion(k: Known, dim: int, scale: float, other: float) -> list[str]:
     parts = [span(k.rate, dim * nats_per(one)) for one in ("nats", "bits")] if dim > 1 else []
     return [
         number(k.distortion.lo), *each, number(k.rate.lo / scale), number(k.rate.hi / scale),
-        number(k.middle / scale), number(k.rate.width / scale), span(k.rate, other), *parts,
+        number(k.middle / scale), number(k.rate.width / scale),
+        *([] if k.truth is None else [span(k.truth, scale)]), span(k.rate, other), *parts,
         k.below or "-", k.above or "-",
     ]  # fmt: skip
 
@@ -201,99 +186,3 @@ def _of_rate(k: Known, dim: int, scale: float, other: float) -> list[str]:
         number(k.rate.lo / scale), number(k.rate.lo / other), number(d.lo), number(d.hi),
         number(left), *([span(d, dim)] if dim > 1 else []), k.below or "-", k.above or "-",
     ]  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------
-# whom to trust, and why
-
-
-def _sentences(
-    records: Sequence[CellRecord], shown: Band, audited: Band, found: Sequence[Known]
-) -> tuple[str, ...]:
-    out = [_upper(records, audited, found), _lower(records, shown, found)]
-    out += _uncounted(records)
-    widths = [k.rate.width for k in found if k.rate.width and math.isfinite(k.rate.width)]
-    if widths and shown.tangents:
-        most = max(widths)
-        out.append(
-            f"Between the two at most {number(most)} nats ({number(most / nats_per('bits'))} bits) "
-            "are left here; the ends of all rows hold at once in 95% of cases."
-        )
-    out += _limits(records, found)
-    crossing = shown.crossing
-    if crossing is not None:
-        out.append(
-            f"The bounds contradict each other: {crossing.by} at D = {crossing.distortion:.4g}, by "
-            f"{crossing.rate:.3g} nats. One is false."
-        )
-    return tuple(out)
-
-
-def _upper(records: Sequence[CellRecord], audited: Band, found: Sequence[Known]) -> str:
-    if not audited.reached:
-        return NO_UPPER
-    votes = Counter(
-        name for k in found for name in k.above.split(", ") if name and not _is_truth(name)
-    ) or Counter(one.by for one in audited.reached)
-    best, count = votes.most_common(1)[0]
-    points = [p for r in records if estimator_label(r) == best for p in r.points if bounds_above(p)]
-    sides = " or ".join(sorted({str(p.side) for p in points}))
-    means = (
-        "its audit is of F(q) itself" if sides == "exact"
-        else "its audit can only err upwards, so that F(q) may be less"
-    )  # fmt: skip
-    methods = ", ".join(sorted({p.audit_method for p in points if p.audit_method})) or "unknown"
-    width = max((half_above(p) or 0.0 for p in points), default=0.0)
-    interval = f"within {number(width)} nats (95%)" if width > _EXACT else "by exact sums"
-    return (
-        f"From above trust {best}: it gives the least upper end ({count} of {len(found)} here); "
-        f"side {sides}: {means}, known {interval}; method {methods}."
-    )
-
-
-def _lower(records: Sequence[CellRecord], shown: Band, found: Sequence[Known]) -> str:
-    if not shown.tangents:
-        return NO_LOWER
-    votes = Counter(k.below for k in found if k.below) or Counter(t.by for t in shown.tangents)
-    best = votes.most_common(1)[0][0]
-    if _is_truth(best):
-        return f"From below stands what is known of F*: {best}."
-    rows = [p for r in records if estimator_label(r) == best for p in r.points if bounds_below(p)]
-    evidence = " or ".join(sorted({str(e) for p in rows if (e := getattr(p, "evidence", None))}))
-    return f"From below trust {best}: {evidence or 'audited'} lower bound."
-
-
-def _uncounted(records: Sequence[CellRecord]) -> list[str]:
-    """The estimators of which no row bounds anything, though there are results."""
-    by: dict[str, list[bool]] = {}
-    for record in records:
-        for p in record.points:
-            if p.status in SCORED and p.lagrangian is not None:
-                by.setdefault(estimator_label(record), []).append(
-                    bounds_above(p) or bounds_below(p)
-                )
-    left_out = sorted(name for name, counted in by.items() if not any(counted))
-    if not left_out:
-        return []
-    return [
-        f"Not counted: {', '.join(left_out)}. The side of their audits is `estimate` (neither end "
-        "is guaranteed), or they have no interval."
-    ]
-
-
-def _limits(records: Sequence[CellRecord], found: Sequence[Known]) -> list[str]:
-    """What a fixed training set cannot say."""
-    sizes = {record.n_train for record in records if record.n_train}
-    if not sizes:
-        return []
-    n = max(sizes)
-    beyond = [k for k in found if k.rate.hi > math.log(n) - 1.0 and math.isfinite(k.rate.hi)]
-    text = (
-        f"The fits saw n = {n:,} symbols: no channel through them carries more than log n = "
-        f"{number(math.log(n))} nats, and upper bounds get loose from about one nat below."
-    )
-    return [text + (f" That concerns {len(beyond)} of the points here." if beyond else "")]
-
-
-def _is_truth(name: str) -> bool:
-    return name.startswith("truth")

@@ -37,6 +37,11 @@ class BandPanel:
     codecs: tuple[CodecPoint, ...] = ()
 
 
+def codec_key(name: str) -> str:
+    """By what the look of a codec is found: an estimator may have the same name."""
+    return f"codec {name}"
+
+
 def draw_band(
     axes: Axes, shown: BandPanel, styles: Mapping[str, SeriesStyle], units: Units
 ) -> None:
@@ -45,7 +50,7 @@ def draw_band(
     Args:
         axes: where to draw.
         shown: the case.
-        styles: the looks of the series and of the codecs, by label.
+        styles: the looks of the series by label, of the codecs by `codec_key`.
         units: of both axes; PSNR rises to the right.
     """
     dim = shown.panel.dim
@@ -77,11 +82,11 @@ def draw_band(
             color=style.colour,
         )  # fmt: skip
     for name, found in codecs.items():
-        style, found = styles[name], found[np.argsort(found[:, 0])]
+        style, found = styles[codec_key(name)], found[np.argsort(found[:, 0])]
         axes.plot(
             units.shown(found[:, 0], dim), found[:, 1] / scale, linestyle=style.line,
             linewidth=0.9, marker=style.marker, markersize=unit, color=style.colour, zorder=4,
-            gid=f"codec {name}",
+            gid=codec_key(name),
         )  # fmt: skip
     axes.set_xlabel(units.distortion_label(shown.panel.distortion))
     axes.set_ylabel(units.rate_label)

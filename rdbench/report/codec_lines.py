@@ -9,7 +9,8 @@ from rdbench.band import Band
 from rdbench.bracket import Bracket
 from rdbench.codecs import CodecPoint, check_possible, distance
 from rdbench.codecs.compare import bd_rates
-from rdbench.report.answer import aligned, number, span
+from rdbench.report.answer import aligned, span
+from rdbench.report.trust import number
 from rdbench.report.units import nats_per
 
 

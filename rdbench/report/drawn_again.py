@@ -10,10 +10,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rdbench.band import Band
+from rdbench.band.rows import bounds_below
 from rdbench.codecs.points import CodecPoint
 from rdbench.codecs.units import Units, check_measure
 from rdbench.outcomes import RdbenchError
-from rdbench.report.band_panel import BOUND, LOWER_LINE, UPPER_LINE, BandPanel, draw_band
+from rdbench.report.answer import sides
+from rdbench.report.band_panel import (
+    BOUND,
+    LOWER_LINE,
+    UPPER_LINE,
+    BandPanel,
+    codec_key,
+    draw_band,
+)
 from rdbench.report.figures import (
     CEILING,
     PROTOCOL,
@@ -24,7 +33,7 @@ from rdbench.report.figures import (
 )
 from rdbench.report.gaps import draw_gaps, over_curve, shared_scale
 from rdbench.report.scores import is_scored
-from rdbench.report.series import Sources, by_suite, panels_of
+from rdbench.report.series import Series, Sources, by_suite, panels_of
 from rdbench.report.style import (
     BAND_ALPHA,
     TRUTH_COLOUR,
@@ -80,12 +89,12 @@ def draw_again(
     cases = []
     for suite, panel in panels:
         own = [r for r in suites[suite] if (r.case, r.dim) == (panel.case, panel.dim)]
-        band = Band.of_records(own)
-        if known is not None:
-            band = band.also(known(own))
-        cases.append(BandPanel(panel, band, tuple(codecs)))
+        shown, whole = sides(own, None if known is None else known(own))
+        # The estimators' own band where they have both sides, beside the truth; else all.
+        both = any(bounds_below(p) for r in own for p in r.points)
+        cases.append(BandPanel(panel, shown if both else whole, tuple(codecs)))
     names = [(s.estimator, s.label) for _, panel in panels for s in panel.series]
-    styles = series_styles([*names, *((c.name, c.name) for c in codecs)], looks)
+    styles = series_styles([*names, *((codec_key(c.name),) * 2 for c in codecs)], looks)
     with house_style():
         figure = _figure(cases, styles, kinds, units, title or ", ".join(suites))
         (path,) = save(figure, out.parent, out.stem, [out.suffix.removeprefix(".").lower()])
@@ -147,6 +156,8 @@ def _legend(
     cases: Sequence[BandPanel], styles: Mapping[str, SeriesStyle], rows: Sequence[str]
 ) -> tuple[list[Line2D], list[str]]:
     panels = [one.panel for one in cases]
+    if rows == ["band"]:  # a lower bound is a line there, and has no point
+        panels = [replace(p, series=tuple(s for s in p.series if _has_points(s))) for p in panels]
     handles, names = legend_entries(panels, styles, curves=False)
     unused = set() if any(panel.line.lines for panel in panels) else {"truth"}
     if not {"gap", "excess"} & {*rows}:
@@ -164,5 +175,9 @@ def _legend(
             handles.append(Line2D([], [], linestyle=style, **BOUND))
             names.append(name)
     codecs = {point.name for one in cases for point in one.codecs}
-    own = style_handles({name: styles[name] for name in codecs}) if bands else ([], [])
+    own = style_handles({name: styles[codec_key(name)] for name in codecs if bands})
     return handles + own[0], names + own[1]
+
+
+def _has_points(series: Series) -> bool:
+    return any(point.distortion is not None for point in series.points)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.band import lower_hull
+from rdbench.band.hull import lower_hull
 from rdbench.report.rungs import TOLERANCE, Piece, Rung, TruthSource, complete, cubic, pieces_of
 
 _STROKE = 0.25 * TOLERANCE

@@ -95,6 +95,24 @@ def test_several_cases_with_a_codec_are_refused(results, gaussian, codec, capsys
     assert "choose it by --cases out of scalar/gaussian-far" in capsys.readouterr().err
 
 
+def test_psnr_of_another_measure_is_refused(results, gaussian, codec, capsys) -> None:
+    more = gaussian(case="gaussian-absolute", distortion="absolute_error")
+    (results / "records.jsonl").write_bytes(msgspec.json.encode(more) + b"\n")
+    args = ["answer", "--results", str(results), "--points", str(codec)]
+    assert main([*args, "--points-units", "bits,psnr:1"]) == 2
+    assert "PSNR is of squared error" in capsys.readouterr().err
+
+
+def test_a_codec_without_loss_and_one_without_rate(results, codec, tmp_path, capsys) -> None:
+    codec.write_text("name,rate,distortion\n[red] $x_1$,50,0\n[red] $x_1$,0,1\n")
+    out = tmp_path / "x.svg"
+    args = ["answer", "--results", str(results), "--points", str(codec), "--out", str(out)]
+    assert main(args) == 0
+    assert "[red] $x_1$" in capsys.readouterr().out
+    assert "[red] $x_1$" in out.read_text()
+    assert main([*args, "--axes", "bits,psnr:1"]) == 0
+
+
 def test_a_figure_of_a_selection(results, gaussian, codec, tmp_path, capsys) -> None:
     more = gaussian(cell="b" * 16, case="gaussian-far", estimator="other", seed=3)
     with (results / "records.jsonl").open("ab") as file:

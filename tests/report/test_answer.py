@@ -9,8 +9,9 @@ import pytest
 from rdbench.band import Band, Reached, Tangent
 from rdbench.codecs import CodecPoint, Units
 from rdbench.outcomes import RdbenchError
-from rdbench.report.answer import NO_LOWER, NO_UPPER, answer, lines
+from rdbench.report.answer import answer, lines
 from rdbench.report.codec_lines import codec_lines
+from rdbench.report.trust import NO_LOWER, NO_UPPER
 from rdbench.run.records import PointRecord
 
 
@@ -127,6 +128,13 @@ def test_bounds_that_contradict_each_other_give_no_number(cell, point):
                for s in found.sentences)  # fmt: skip
 
 
+def test_a_lower_bound_above_the_truth_is_told(cell, point):
+    under = cell(estimator="bad", points=[low(2.0, math.log(2.0) + 0.505)])
+    found = answer([cell(points=[point(rate_half=0.0, distortion_half=0.0)]), under])
+    assert found.at_distortions == ()
+    assert "bad above truth (closed form)" in found.sentences[-1]
+
+
 def test_the_truth_stands_below_and_the_estimators_above(cell, point):
     found = answer([cell(points=[point(rate_half=0.0, distortion_half=0.0)])])
     (only,) = found.at_distortions
@@ -137,6 +145,27 @@ def test_the_truth_stands_below_and_the_estimators_above(cell, point):
     # what is known beside the records counts, and so does a constant
     more = answer([cell(points=[point()])], distortions=[9.0], known=Band(silent=9.0))
     assert more.at_distortions[0].rate.hi == 0.0
+
+
+def test_where_estimators_give_both_ends_the_truth_has_a_column(cell, point):
+    rows = [point(rate_half=0.0, distortion_half=0.0)]  # R(D) = log 2 at D = 1/4, F* = log 2 + 1/2
+    under = cell(estimator="dual", points=[low(2.0, math.log(2.0) + 0.4)])
+    (only,) = answer([cell(points=rows), under]).at_distortions
+    assert (only.below, only.above) == ("dual", "good")
+    assert only.rate.lo == pytest.approx(math.log(2.0) - 0.1)
+    assert only.truth is not None
+    assert only.truth.lo == only.truth.hi == pytest.approx(math.log(2.0))
+    text = lines(answer([cell(points=rows), under]), "nats")
+    assert "truth (nats)" in text[2]
+    assert "0.6931" in text[3]
+    assert "truth (nats)" not in "\n".join(lines(answer([cell(points=rows)]), "nats"))
+
+
+def test_the_estimate_is_no_worse_than_the_bound(cell, point):
+    """The trusted point is further to the right, where the curve is lower."""
+    rows = [upper(point, 2.0, 1.0, distortion_half=0.2, rate_half=0.01), upper(point, 3.0, 0.5)]
+    found = answer([cell(points=rows)])
+    assert all(k.middle <= k.rate.hi for k in found.at_distortions)
 
 
 CURVE = Band(

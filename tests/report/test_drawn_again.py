@@ -11,7 +11,7 @@ from rdbench.band import Band, Reached, Tangent
 from rdbench.codecs import CodecPoint, Units
 from rdbench.outcomes import RdbenchError
 from rdbench.report import drawn_again
-from rdbench.report.band_panel import BandPanel, draw_band
+from rdbench.report.band_panel import BandPanel, codec_key, draw_band
 from rdbench.report.drawn_again import draw_again
 from rdbench.report.selection import selected
 from rdbench.report.series import panels_of
@@ -23,7 +23,9 @@ CODECS = (CodecPoint("mine", 1.0, 0.3, Units("bits", "sum")),)
 
 def drawn(records, units, codecs=CODECS, band=BAND):
     (panel,) = panels_of(records)
-    names = [(s.estimator, s.label) for s in panel.series] + [(c.name, c.name) for c in codecs]
+    names = [(s.estimator, s.label) for s in panel.series] + [
+        (codec_key(c.name),) * 2 for c in codecs
+    ]
     with house_style():
         axes = new_figure(5, 4).subplots()
         draw_band(axes, BandPanel(panel, band, tuple(codecs)), series_styles(names), units)
@@ -112,6 +114,12 @@ def test_what_cannot_be_drawn_is_refused(realistic, cell, point, tmp_path):
     with pytest.raises(RdbenchError, match="PSNR is of squared error"):
         draw_again(other, tmp_path / "x.png", units=Units("bits", "psnr"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_codec_of_an_estimators_name_has_a_look_of_its_own(records, tmp_path):
+    same = [CodecPoint("good", 1.0, 0.3)]
+    text = draw_again(records, tmp_path / "x.svg", units=Units(), codecs=same).read_text()
+    assert text.count(">good</text>") == 2  # both are in the legend
 
 
 def test_a_selection_is_by_case_and_label(realistic):
