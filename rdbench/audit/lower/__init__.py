@@ -23,7 +23,6 @@ from rdbench.audit.symbols import Symbols, draw_symbols
 from rdbench.audit.tails import doubt
 from rdbench.types import (
     Audited,
-    Bracket,
     DualBound,
     HasDensity,
     Problem,
@@ -167,7 +166,9 @@ def _audited(
     value = mean.value - found.value
     lo = value - math.hypot(value - (mean.lo - found.value), found.hi - found.value)
     hi = value + math.hypot(mean.hi - found.value - value, found.value - found.lo)
-    bracket = Bracket.exact(math.nan) if truth is None else truth.lagrangian
+    above = below = math.nan  # the bracket on F*, where it is known
+    if truth is not None:
+        above, below = truth.lagrangian.hi, truth.lagrangian.lo
     exact = symbols.probabilities is not None
     notes = [why] if why else []
     if not exact and found.evidence == "sampled" and found.ess * 2 * len(symbols.x) < _FEW:
@@ -177,9 +178,9 @@ def _audited(
         lagrangian=value,
         rate=math.nan,
         distortion=math.nan,
-        gap=bracket.mid - value,
-        gap_lo=bracket.lo - hi,
-        gap_hi=bracket.hi - lo,
+        gap=0.5 * (above + below) - value,
+        gap_lo=below - hi,
+        gap_hi=above - lo,
         rate_error=math.nan,
         side="lower",
         method=f"{'exact sums' if exact else 'draws'}; {found.method}",
