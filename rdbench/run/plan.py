@@ -190,7 +190,7 @@ def usual(data: DataCase) -> str:
     if problem.alphabet is not None:
         return ",".join(_ON_LETTERS)
     if problem.distortion.name == "squared_error":
-        return ",".join(QUICK)
+        return ",".join((*QUICK, *BELOW))
     return ",".join(_ON_NUMBERS if problem.distortion.name == "absolute_error" else (_CODEBOOK,))
 
 

@@ -166,10 +166,9 @@ def _audited(
     value = mean.value - found.value
     lo = value - math.hypot(value - (mean.lo - found.value), found.hi - found.value)
     hi = value + math.hypot(mean.hi - found.value - value, found.value - found.lo)
-    gap = gap_lo = gap_hi = math.nan
+    above = below = math.nan  # the bracket on F*, where it is known
     if truth is not None:
-        bracket = truth.lagrangian
-        gap, gap_lo, gap_hi = bracket.mid - value, bracket.lo - hi, bracket.hi - lo
+        above, below = truth.lagrangian.hi, truth.lagrangian.lo
     exact = symbols.probabilities is not None
     notes = [why] if why else []
     if not exact and found.evidence == "sampled" and found.ess * 2 * len(symbols.x) < _FEW:
@@ -179,9 +178,9 @@ def _audited(
         lagrangian=value,
         rate=math.nan,
         distortion=math.nan,
-        gap=gap,
-        gap_lo=gap_lo,
-        gap_hi=gap_hi,
+        gap=0.5 * (above + below) - value,
+        gap_lo=below - hi,
+        gap_hi=above - lo,
         rate_error=math.nan,
         side="lower",
         method=f"{'exact sums' if exact else 'draws'}; {found.method}",

@@ -16,7 +16,7 @@ from rdbench.types import HasDensity, Problem
 _FIND = (2_000, 192)  # draws of the source, draws near y: to find with
 _JUDGED = 8
 _SAME = 1e-3  # nats: ascents that end so close are one
-_ITERATIONS = 40
+_ITERATIONS, _FURTHER = 40, 8
 
 
 def applies(problem: Problem, beta: float) -> bool:
@@ -58,10 +58,13 @@ def near_supremum(
     log_c, error = judge.error(at)
     top = int(log_c.argmax())
     value = float(log_c[top])
+    # What judges is climbed, too: its own maximum is too large if anything.
+    above, highest = ascend(judge, at, _FURTHER, _JUDGED)
+    half = Z95 * float(judge.error(above[:1])[1])
     return Supremum(
         value,
         value - Z95 * float(error[top]),
-        float((log_c + Z95 * error).max()),
+        max(float((log_c + Z95 * error).max()), float(highest[0]) + half),
         f"{walk(problem.distortion)} on the source's density from {len(begin)} starts",
         "sampled",
         ess=1.0 / (1.0 + len(judge.noise) * float(error[top]) ** 2),
