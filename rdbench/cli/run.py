@@ -87,8 +87,8 @@ def execute(options: RunOptions) -> int:
     records = [store.records[cell.id] for cell in cells if cell.id in store.records]
     store.close()
     _show(records, options, out)
-    if codecs and records:
-        _beside(records, codecs, options, out)
+    if records and (codecs or options.data is not None):
+        _answer(records, codecs, options, out)
     return 0 if all(is_done(record) for record in records) else 1
 
 
@@ -183,11 +183,9 @@ def _plan_data(options: RunOptions) -> Plan:
     for line in data.notes:
         note(line)
     choices = registry.choose_all(usual(data)) if chosen is None else chosen
-    # R(D) of data has no truth: without a lower bound nobody could say what is left.
-    both = options.sandwich or chosen is None
     return plan_data(
         data,
-        registry.sandwiched(choices) if both else choices,
+        registry.sandwiched(choices) if options.sandwich else choices,
         asked=asked,
         seeds=seeds,
         budgets=budgets,
@@ -267,14 +265,17 @@ def _show(records: Sequence[CellRecord], options: RunOptions, out: Console) -> N
         warn(f"no picture: {one_line(problem)}")
 
 
-def _beside(
+def _answer(
     records: Sequence[CellRecord], codecs: Sequence[CodecPoint], options: RunOptions, out: Console
 ) -> None:
-    """The codecs beside what was found; a codec that cannot be is told, and drawn all the same."""
+    """R(D) from both sides, and codecs beside it; one that cannot be is told, and drawn."""
     from rdbench.cli.answers import axes_of, draw, reply
 
     try:
-        for line in ["", *reply(records, codecs, units=options.units)]:
+        rates = _numbers("--rates", options.rates)
+        distortions = _numbers("--distortions", options.distortions)
+        told = reply(records, codecs, rates=rates, distortions=distortions, units=options.units)
+        for line in ["", *told]:
             out.print(line, markup=False, highlight=False, soft_wrap=True)
     except RdbenchError as problem:
         warn(str(problem))
@@ -284,11 +285,12 @@ def _beside(
         first = records[0]
         folder = options.results / "figures"
         folder.mkdir(parents=True, exist_ok=True)
-        stem = file_stem(first.suite, variants(options)[first.suite]) + "-codecs"
+        stem = file_stem(first.suite, variants(options, records)[first.suite])
+        stem += "-codecs" if codecs else "-band"
         path = draw(records, folder / f"{stem}.png", axes_of(None, options.units), codecs)
         out.print(f"picture: {path}", markup=False, soft_wrap=True)
     except Exception as problem:
-        warn(f"no picture of the codecs: {one_line(problem)}")
+        warn(f"no picture of both sides: {one_line(problem)}")
 
 
 def variants(options: RunOptions, records: Sequence[CellRecord] = ()) -> dict[str, str]:
