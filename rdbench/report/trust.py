@@ -140,7 +140,7 @@ def _uncounted(records: Sequence[CellRecord]) -> list[str]:
 
 def _limits(records: Sequence[CellRecord], found: Sequence[Known]) -> list[str]:
     """What a fixed training set cannot say."""
-    sizes = {record.n_train for record in records if record.n_train}
+    sizes = {n for record in records if (n := _seen(record))}
     if not sizes:
         return []
     n = max(sizes)
@@ -150,6 +150,12 @@ def _limits(records: Sequence[CellRecord], found: Sequence[Known]) -> list[str]:
         f"{number(math.log(n))} nats, and upper bounds get loose from about one nat below."
     )
     return [text + (f" That concerns {len(beyond)} of the points here." if beyond else "")]
+
+
+def _seen(record: CellRecord) -> int | None:
+    """How many symbols there were to fit, where they were all there is of a population."""
+    data = getattr(record, "data", None) or {}
+    return record.cost.n_source_samples if data.get("of") == "population" else record.n_train
 
 
 def _is_truth(name: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import msgspec
 import pytest
 
 from rdbench.band import Band, Reached, Tangent
@@ -12,7 +14,7 @@ from rdbench.outcomes import RdbenchError
 from rdbench.report.answer import answer, lines
 from rdbench.report.codec_lines import codec_lines
 from rdbench.report.trust import NO_LOWER, NO_UPPER
-from rdbench.run.records import PointRecord
+from rdbench.run.records import CellRecord, PointRecord
 
 
 class Row(PointRecord, frozen=True, kw_only=True):
@@ -118,6 +120,19 @@ def test_a_training_set_limits_what_is_said(cell, point):
     # log 12 = 2.485: one nat below it is 1.485, and one of the two rates is beyond
     assert "log n = 2.4849 nats" in text
     assert "That concerns 1 of the points here" in text
+
+
+class OfData(CellRecord, frozen=True, kw_only=True):
+    """A cell of one's own data."""
+
+    data: dict[str, Any] | None = None
+
+
+@pytest.mark.parametrize(("of", "said"), [("population", True), ("rows", False)])
+def test_rows_of_a_population_limit_it_too(cell, point, of, said):
+    plain = cell(points=[upper(point, 2.0, 1.0)], cost={"n_source_samples": 12})
+    own = OfData(**msgspec.structs.asdict(plain), data={"of": of})
+    assert ("log n = 2.4849" in " ".join(answer([own]).sentences)) == said
 
 
 def test_bounds_that_contradict_each_other_give_no_number(cell, point):
