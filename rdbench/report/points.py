@@ -68,7 +68,7 @@ def _print_case(records: Sequence[CellRecord], units: str, scale: float, console
     table.add_column("estimator", overflow="fold")
     if several:
         table.add_column("seed", justify="right")
-    for title in ("R", "±", "D", "±", "F = R + beta D", "F <=", "side"):
+    for title in ("R", "±", "D", "±", "F = R + beta D", "F* bound", "side"):
         table.add_column(title, justify="right", no_wrap=True)
     rows = [(record, point) for record in records for point in record.points]
     for beta in sorted({point.beta for _, point in rows}):
@@ -93,6 +93,16 @@ def upper_end(point: PointRecord) -> float | None:
     return point.lagrangian + (point.rate_half or 0.0) + point.beta * (point.distortion_half or 0.0)
 
 
+def _bound(point: PointRecord, scale: float) -> str:
+    """The end of the interval that bounds F*: the lower one of a lower bound."""
+    if point.side == "lower":
+        return f"≥ {_text(point.lagrangian_lo, scale)}"
+    end = upper_end(point)
+    if end is None:
+        return "-"
+    return f"{'≤' if point.side in ('exact', 'upper') else '~'} {_text(end, scale)}"
+
+
 def _rank(row: Row) -> float:
     end = upper_end(row[1])
     return math.inf if end is None else end
@@ -101,11 +111,11 @@ def _rank(row: Row) -> float:
 def _numbers(point: PointRecord, scale: float) -> list[str]:
     rates = (point.rate, point.rate_half)
     distortions = (point.distortion, point.distortion_half)
-    ends = (point.lagrangian, upper_end(point))
     return [
         *(_text(value, scale) for value in rates),
         *(_text(value, 1.0) for value in distortions),
-        *(_text(value, scale) for value in ends),
+        _text(point.lagrangian, scale),
+        _bound(point, scale),
         point.side or "-",
     ]
 
