@@ -122,16 +122,9 @@ def test_a_training_set_limits_what_is_said(cell, point):
     assert "That concerns 1 of the points here" in text
 
 
-class OfData(CellRecord, frozen=True, kw_only=True):
-    """A cell of one's own data."""
-
-    data: dict[str, Any] | None = None
-
-
 @pytest.mark.parametrize(("of", "said"), [("population", True), ("rows", False)])
 def test_rows_of_a_population_limit_it_too(cell, point, of, said):
-    plain = cell(points=[upper(point, 2.0, 1.0)], cost={"n_source_samples": 12})
-    own = OfData(**msgspec.structs.asdict(plain), data={"of": of})
+    own = cell(points=[upper(point, 2.0, 1.0)], cost={"n_source_samples": 12}, data={"of": of})
     assert ("log n = 2.4849" in " ".join(answer([own]).sentences)) == said
 
 
