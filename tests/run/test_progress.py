@@ -101,7 +101,8 @@ def test_a_package_outside_a_checkout_has_no_commit(
     import subprocess
 
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    (tmp_path / "venv" / "rdbench").mkdir(parents=True)
-    monkeypatch.setattr(rdbench, "__file__", str(tmp_path / "venv" / "rdbench" / "__init__.py"))
+    home = tmp_path / "venv" / "rdbench" / "run"
+    home.mkdir(parents=True)
+    monkeypatch.setattr(provenance, "__file__", str(home / "provenance.py"))
     made = provenance.gather("cpu", 1, 1)
     assert (made.commit, made.dirty) == ("", None)
