@@ -76,6 +76,8 @@ POINT = (
     Column("reason", "point", "text", "why the status is not `ok`, or what to know of the point"),
     Column("claimed_rate", "point", "number", "R̂ by the estimator's own formula", "nats"),
     Column("claimed_distortion", "point", "number", "D̂ by the estimator's own formula", "as rho"),
+    Column("claimed_lagrangian", "point", "number", "F_lo as the estimator of a lower bound finds "
+           "it", "nats"),
     Column("claimed_side", "point", "text", "whether the estimator calls its claim `exact`, "
            "`upper`, `lower` or an `estimate`"),
     Column("claimed_gap", "derived", "number", "C − F\\* with C = R̂ + βD̂, by the middle of the "
@@ -86,8 +88,15 @@ POINT = (
     Column("rate", "point", "number", "the audited R", "nats"),
     Column("distortion_value", "point", "number", "the audited D", "as rho", "distortion",
            "distortion"),
-    Column("lagrangian", "point", "number", "the audited F(q)", "nats"),
-    Column("gap", "point", "number", "the audited F(q) − F\\*: the score", "nats"),
+    Column("lagrangian", "point", "number", "the audited F(q); of a lower bound F_lo", "nats"),
+    Column("lagrangian_lo", "point", "number", "lower end of its 95% interval: what is trusted of "
+           "a lower bound, R ≥ `lagrangian_lo` − βD", "nats"),
+    Column("lagrangian_hi", "point", "number", "upper end of the same interval", "nats"),
+    Column("evidence", "point", "text", "how that is known: `closed form`, `certified` (exact sums "
+           "and a rigorous maximum), `searched` (exact sums, a maximum that was searched for) or "
+           "`sampled`"),
+    Column("gap", "point", "number", "the audited F(q) − F\\*: the score; of a lower bound "
+           "F\\* − F_lo", "nats"),
     Column("gap_lo", "point", "number", "lower end of its 95% interval, the bracket on F\\* "
            "included", "nats"),
     Column("gap_hi", "point", "number", "upper end of the same interval", "nats"),
@@ -107,7 +116,8 @@ POINT = (
     Column("dist_lo", "point", "number", "lower end of the bracket on D\\*", "as rho"),
     Column("dist_hi", "point", "number", "upper end of the bracket on D\\*", "as rho"),
     Column("side", "point", "text", "what the interval of the gap is of: `exact`, F(q) itself; "
-           "`upper`, only `gap_hi` is meant; `estimate`, neither end is guaranteed"),
+           "`upper`, only `gap_hi` is meant; `estimate`, neither end is guaranteed; "
+           "`lower`, of F\\* − F_lo, a lower bound"),
     Column("audit_method", "point", "text", "the method of the audit"),
     Column("ess", "point", "number", "effective sample size of the audit", "fraction", label="ESS"),
     Column("rate_error", "point", "number", "R − R(D), the middle of a difference of brackets",

@@ -21,7 +21,7 @@ import pkgutil
 import re
 import typing
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
 Kind = Literal["estimator", "suite"]
 
 _SPEC = (
-    r"(?P<name>[^:\[\]]*?\.py:\w+|[^:\[\]]+)"
+    r"(?P<name>[^:\[\]]*?\.py:\w+(?:\+lower)?|[^:\[\]]+)"
     r"(?::(?P<preset>[^:\[\]]+))?(?:\[(?P<rest>.*)\])?"
 )
+LOWER = "+lower"
+"""After the name of an estimator: its lower twin, `rdbench.fitting.lower`."""
 _GROUPS: dict[Kind, str] = {"estimator": "rdbench.estimators", "suite": "rdbench.suites"}
 _ATTRIBUTES: dict[Kind, str] = {"estimator": "ESTIMATOR", "suite": "SUITE"}
 
@@ -253,11 +255,21 @@ def load_estimator(name: str, file: str | None = None) -> type[Estimator]:
         name: a registered name; with a file, the file's and the class's: ``mine.py:Mine``.
         file: the path of a file that nobody has registered.
 
+    A name that ends in ``+lower`` is the lower twin of the estimator before it.
+
     Raises:
-        RdbenchError: unknown, cannot be imported, or is no frozen dataclass with info and fit.
+        RdbenchError: unknown, cannot be imported, or is no frozen dataclass with info and fit; a
+            twin of what is a lower bound already.
     """
     import dataclasses
 
+    if name.endswith(LOWER):
+        from rdbench.fitting.lower import lowered
+
+        upper = load_estimator(name.removesuffix(LOWER), file)
+        if upper.info.side == "lower":
+            raise RdbenchError(f"{name.removesuffix(LOWER)} is a lower bound: it has no {LOWER}")
+        return lowered(upper)
     if file is None:
         entry = find("estimator", name)
         where, cls = _where(entry), _load(entry)
@@ -284,7 +296,7 @@ def choose(spec: str) -> EstimatorChoice:
     path, colon, cls_name = name.rpartition(".py:")
     file = str(Path(f"{path}.py").resolve()) if colon else None
     if file is None:
-        origin = find("estimator", name).origin
+        origin = find("estimator", name.removesuffix(LOWER)).origin
     else:
         name, origin = f"{Path(file).name}:{cls_name}", "a file"
     cls = load_estimator(name, file)
@@ -302,6 +314,22 @@ def choose(spec: str) -> EstimatorChoice:
     except (TypeError, ValueError) as problem:
         raise RdbenchError(f"{spec}: {_one_line(problem)}") from problem
     return EstimatorChoice(name, preset, params, estimator, origin, file)
+
+
+def sandwiched(choices: Iterable[EstimatorChoice]) -> list[EstimatorChoice]:
+    """Every estimator, each upper one followed by its lower twin with the same settings."""
+    found: dict[str, EstimatorChoice] = {}
+    for choice in choices:
+        found.setdefault(choice.label, choice)
+        if choice.estimator.info.side == "lower":
+            continue
+        name = choice.name + LOWER
+        given = choice.estimator
+        fields = {key: getattr(given, key) for key in field_types(type(given))}
+        twin = load_estimator(name, choice.file)(**fields)
+        one = replace(choice, name=name, estimator=twin)
+        found.setdefault(one.label, one)
+    return list(found.values())
 
 
 def rebuild(name: str, fields: dict[str, Any], file: str | None = None) -> Estimator:
@@ -353,10 +381,7 @@ def field_types(cls: type) -> dict[str, Any]:
 
 def _parse(spec: str) -> tuple[str, str, dict[str, str]]:
     """The name (or ``FILE.py:CLASS``), the preset and the parameters as text."""
-    shape = (
-        r"(?P<name>[^:\[\]]*?\.py:\w+|[^:\[\]]+)(?::(?P<preset>[^:\[\]]+))?(?:\[(?P<rest>.*)\])?"
-    )
-    found = re.fullmatch(shape, spec.strip())
+    found = re.fullmatch(_SPEC, spec.strip())
     if found is None:
         raise RdbenchError(
             f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]"

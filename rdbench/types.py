@@ -24,6 +24,9 @@ from rdbench.outcomes import Status as Status
 Side = Literal["exact", "upper", "lower", "estimate"]
 ConditionalKind = Literal["boltzmann", "encoder"]
 Grant = Literal["density", "support"]
+Evidence = Literal["closed form", "certified", "searched", "sampled"]
+"""How a bound is known: the supremum (or F) by a formula; by exact sums and a rigorous maximum; by
+exact sums and a search that may have missed a maximum; by draws, with an interval."""
 
 
 class OutOfRange(ValueError):
@@ -666,6 +669,32 @@ class TestChannel:
 
 
 @dataclass(frozen=True)
+class DualBound:
+    """A lower bound of F* at slope beta: a positive function lambda(x), Csiszar's dual.
+
+    Every lambda > 0 gives, in nats (Csiszar 1974; Berger 1971, section 2.5),
+
+        F* >= E log lambda(X) - log sup_y c(y),   c(y) = E[lambda(X) exp(-beta rho(X, y))].
+
+    ``log_lambda`` maps (n, d) to (n,) in float64, a function of each symbol alone. The audit takes
+    the mean on fresh symbols and looks for the supremum itself; ``peaks`` are where the estimator
+    found c to be large, and are looked at, too. A factor in lambda cancels.
+    """
+
+    beta: float
+    log_lambda: Callable[[Tensor], Tensor]
+    peaks: Float[Tensor, "m d"]
+    claim: float
+    """F_lo as the estimator finds it itself, in nats."""
+    made_of: str = ""
+    """What lambda is, in a few words (``1/Z of atoms, capped``)."""
+    claim_side: Side = "lower"
+    """``estimate`` where the claim rests on what was fitted, and bounds nothing by itself."""
+    status: Literal["ok", "not_converged"] = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Refusal:
     """An estimator's answer at a slope it cannot handle."""
 
@@ -719,6 +748,8 @@ class EstimatorInfo:
 
     summary: str
     citation: str
+    side: Literal["upper", "lower"] = "upper"
+    """Whether it bounds R(D) from above, by channels, or from below, by dual bounds."""
     needs: frozenset[Grant] = frozenset()
     distortions: tuple[str, ...] | None = None
     """Names of the distortions it takes; None for all."""
@@ -742,15 +773,15 @@ class Estimator(Protocol):
     """A frozen dataclass whose fields are its hyper-parameters, and whose ``fit`` does the work.
 
     ``fit`` takes the whole ladder of slopes at once, so that it may batch or warm-start them, and
-    yields a channel or a refusal as each slope is done, in any order. What it yielded before a
-    failure is audited and kept.
+    yields a channel (a dual bound, where ``info.side`` is ``lower``) or a refusal as each slope is
+    done, in any order. What it yielded before a failure is audited and kept.
     """
 
     info: ClassVar[EstimatorInfo]
 
     def fit(
         self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
-    ) -> Iterator[TestChannel | Refusal]:
+    ) -> Iterator[TestChannel | DualBound | Refusal]:
         """Estimate the optimal reproduction marginal at every slope of ``betas``.
 
         Args:
@@ -767,13 +798,14 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True)
 class Audited:
-    """An independent evaluation of one channel, in nats.
+    """An independent evaluation of one channel or dual bound, in nats.
 
-    ``gap`` = F(q) - F*; ``gap_lo, gap_hi`` combine the 95% sampling interval with the method's
-    own bracket and the truth's. ``side``: ``exact``, the interval is of F(q) itself; ``upper``,
-    the statistic lies above F(q) in expectation and only ``gap_hi`` is meant; ``estimate``,
-    neither is guaranteed. Where an acceptance test failed, ``gap`` is NaN and only the bracket is
-    known.
+    ``gap`` = F(q) - F*, of a dual bound F* - F_lo, which has no R and D of its own (NaN) but the
+    tangent line R >= F_lo - beta D; ``gap_lo, gap_hi`` combine the 95% sampling interval with the
+    method's own bracket and the truth's. ``side``: ``exact``, the interval is of F(q) itself;
+    ``upper``, the statistic lies above F(q) in expectation and only ``gap_hi`` is meant;
+    ``estimate``, neither is guaranteed. Where an acceptance test failed, ``gap`` is NaN and only
+    the bracket is known.
     """
 
     beta: float
@@ -822,3 +854,9 @@ class Audited:
     gain_hi: float = math.nan
     accepted: bool = True
     """False where the method's acceptance test failed: there is no estimate, only the bracket."""
+    lagrangian_lo: float = math.nan
+    lagrangian_hi: float = math.nan
+    """The 95% interval of F(q), of a dual bound that of F_lo, without the truth's bracket; NaN for
+    an end that is not known. What is trusted is the upper end of a channel and the lower end of a
+    dual bound."""
+    evidence: Evidence = "sampled"

@@ -21,6 +21,7 @@ from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.gain import UNKNOWN, Gain, gain_of
 from rdbench.audit.importance import density
 from rdbench.audit.latent import pushforward
+from rdbench.audit.lower import audit_bound
 from rdbench.audit.quadrature import quadrature
 from rdbench.audit.scoring import audited
 from rdbench.audit.size import SIZES, AuditSize
@@ -30,6 +31,7 @@ from rdbench.types import (
     Atoms,
     Audited,
     Density,
+    DualBound,
     Energy,
     Marginal,
     Problem,
@@ -48,7 +50,7 @@ _PLUG_IN_MIN_DRAWS = 20.0
 
 
 def audit(
-    channel: TestChannel,
+    channel: TestChannel | DualBound,
     problem: Problem,
     reference: Reference,
     *,
@@ -57,13 +59,15 @@ def audit(
 ) -> Audited:
     """Evaluate F(q), R and D of a channel and its gap to the truth, in nats.
 
+    A dual bound is evaluated by `rdbench.audit.lower`.
+
     A finite source is summed over exactly, except under an energy; any other is drawn afresh from
     ``generator``, whose stream must not be the training stream, in d = 1 and for elliptical
     sources in strata that reach into the tails (`rdbench.audit.symbols`). Where the reference knows
     p*(y|x), ``sample_conditional`` is compared with it; should that fail, its fields are NaN.
 
     Args:
-        channel: q, p(y|x) and the claim at one slope.
+        channel: q, p(y|x) and the claim at one slope; or a dual bound.
         problem: the source, the distortion and the alphabet.
         reference: the truth that the gap is taken to.
         size: how much work may be done.
@@ -73,6 +77,8 @@ def audit(
         RdbenchError: the source drew symbols that are not finite.
         ValueError: q is not normalised, or not on the given reproduction alphabet.
     """
+    if isinstance(channel, DualBound):
+        return audit_bound(channel, problem, reference, size=size, generator=generator)
     # What evaluates an energy needs few symbols at a high price each: it takes draws.
     drawn = isinstance(channel.marginal, Energy) and problem.distortion.name in _SMOOTH
     symbols = draw_symbols(problem, size.symbols, generator, drawn=drawn)

@@ -1,4 +1,4 @@
-"""Numbers that no channel can have: D < 0, R < 0, R < R(D), F(q) < F*."""
+"""Numbers that no channel can have: D < 0, R < 0, R < R(D), F(q) < F*; no bound: F_lo > F*."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def impossibility(found: Audited, reference: Reference, problem: Problem) -> str
     if not math.isfinite(reach):
         reach = 0.5 * _number(found.gap_hi - found.gap_lo)
     if math.isfinite(found.gap_hi) and found.gap_hi + (_TIMES - 1.0) * reach < -rounding:
-        faults.append(
-            f"F(q) is below F*: the gap is at most {found.gap_hi:.3g} nats, and never below 0"
-        )
+        wrong = "the lower bound is above F*" if found.side == "lower" else "F(q) is below F*"
+        faults.append(f"{wrong}: the gap is at most {found.gap_hi:.3g} nats, and never below 0")
+    if found.side == "lower":  # which has no R and D
+        return f"impossible: {faults[0]}" if faults else ""
     rate = found.rate + _TIMES * _number(found.rate_half)
     distortion = found.distortion + _TIMES * _number(found.distortion_half)
     if rate < -rounding:

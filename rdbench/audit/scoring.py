@@ -12,7 +12,7 @@ from rdbench.audit.averages import Z95, Mean, block_means, mean_of, slope_on
 from rdbench.audit.evaluation import Evaluation, is_optimal, optimal_potential, truth_at
 from rdbench.audit.symbols import Symbols
 from rdbench.audit.tails import doubt
-from rdbench.types import Audited, Bracket, OutOfRange, Reference, TruthPoint
+from rdbench.types import Audited, Bracket, Evidence, OutOfRange, Reference, TruthPoint
 
 # R - R(D) is blank where its interval says less than this, in nats and as a part of R.
 _SAYS_NOTHING = (0.05, 0.05)
@@ -86,7 +86,16 @@ def audited(evaluation: Evaluation, reference: Reference, symbols: Symbols, beta
         common_se=evaluation.common_se,
         note=note,
         accepted=evaluation.accepted,
+        lagrangian_lo=math.nan if side == "upper" else lo,
+        lagrangian_hi=hi,
+        evidence=_evidence(evaluation, symbols),
     )
+
+
+def _evidence(evaluation: Evaluation, symbols: Symbols) -> Evidence:
+    """Exact sums over the letters and over q are as good as a proof; all else rests on draws."""
+    exact = symbols.probabilities is not None and evaluation.side == "exact"
+    return "certified" if exact and evaluation.common_se == 0.0 else "sampled"
 
 
 @dataclass(frozen=True)

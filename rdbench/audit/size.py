@@ -35,12 +35,23 @@ class AuditSize:
     """Symbols at which draws of p(y|x) are compared with p*(y|x); 0 leaves the comparison out."""
     conditional_draws: int = 8
     """Draws of p(y|x) at each of them."""
+    bound_symbols: int = 20_000
+    """Fresh symbols of a dual bound: so many for its mean, and twice as many for its supremum."""
 
 
 SIZES: Mapping[str, AuditSize] = {
     "quick": AuditSize(2000, 3e7, 10_000, 2000, 8000, 4, 120, local_draws=32),
     "default": AuditSize(
-        4000, 3e8, 20_000, 4000, 16_000, 8, 200, conditional_symbols=1000, conditional_draws=12
+        4000,
+        3e8,
+        20_000,
+        4000,
+        16_000,
+        8,
+        200,
+        conditional_symbols=1000,
+        conditional_draws=12,
+        bound_symbols=80_000,
     ),
     "full": AuditSize(
         16_000,
@@ -53,6 +64,7 @@ SIZES: Mapping[str, AuditSize] = {
         local_draws=128,
         conditional_symbols=2000,
         conditional_draws=16,
+        bound_symbols=400_000,
     ),
 }
 """By the name of the budget."""

@@ -16,7 +16,7 @@ from rdbench.check.forms import faults_of_channels
 from rdbench.check.invariance import BASE
 from rdbench.check.laws import fault_of_gradient, fault_on_line
 from rdbench.check.problems import Probe
-from rdbench.types import Density, Encoder, Energy, Pushforward, Refusal, TestChannel
+from rdbench.types import Density, DualBound, Encoder, Energy, Pushforward, Refusal, TestChannel
 
 
 def answers(bench: Bench) -> Outcome:
@@ -44,7 +44,7 @@ def faults_of_answers(found: Attempt) -> list[str]:
     faults = []
     times = dict.fromkeys(found.probe.betas, 0)
     for answer in found.answers:
-        if not isinstance(answer, (TestChannel, Refusal)):
+        if not isinstance(answer, (TestChannel, DualBound, Refusal)):
             faults.append(f"it yielded a {type(answer).__name__}, not a TestChannel or a Refusal")
             continue
         beta: Any = answer.beta

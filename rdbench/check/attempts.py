@@ -20,7 +20,15 @@ from rdbench.fitting.support import refused_rest, uncovered
 from rdbench.outcomes import in_words
 from rdbench.run.seeds import seed_for
 from rdbench.run.views import make_view
-from rdbench.types import Estimator, RdbenchError, Refusal, TestChannel, Unsupported, View
+from rdbench.types import (
+    DualBound,
+    Estimator,
+    RdbenchError,
+    Refusal,
+    TestChannel,
+    Unsupported,
+    View,
+)
 
 _POOL = 100_000  # draws behind a view that holds no source
 _MOST_ANSWERS = 50
@@ -76,6 +84,16 @@ class Attempt:
         return [a for a in self.answers if isinstance(a, TestChannel)]
 
     @property
+    def bounds(self) -> list[DualBound]:
+        """The answers that are dual bounds."""
+        return [a for a in self.answers if isinstance(a, DualBound)]
+
+    @property
+    def results(self) -> list[TestChannel | DualBound]:
+        """Channels and bounds."""
+        return [a for a in self.answers if isinstance(a, (TestChannel, DualBound))]
+
+    @property
     def refusals(self) -> list[Refusal]:
         """The answers that are refusals."""
         return [a for a in self.answers if isinstance(a, Refusal)]
@@ -94,7 +112,7 @@ class Attempt:
             return f"fit raised {self.error} on {self.probe.label}"
         if not self.answers:
             return f"fit yielded nothing on {self.probe.label}"
-        if not self.channels and not self.refused:
+        if not self.channels and not self.bounds and not self.refused:
             return f"fit yielded no TestChannel on {self.probe.label}"
         return ""
 
@@ -180,7 +198,7 @@ def _run(estimator: Estimator, view: View, own: Generator, found: Attempt) -> No
                 break
             _note(found, changed(before, snapshot()))
             found.answers.append(answer)
-            if isinstance(answer, TestChannel):
+            if isinstance(answer, (TestChannel, DualBound)):
                 found.prints.append(fingerprint(answer, found.probe))
     except Unsupported as reason:
         answered = [getattr(one, "beta", None) for one in found.answers]
@@ -208,14 +226,20 @@ def _note(found: Attempt, parts: list[str]) -> None:
     found.touched += [text for part in parts if (text := explained(part)) not in found.touched]
 
 
-def fingerprint(channel: TestChannel, probe: Probe) -> tuple[Any, ...]:
-    """The claim and some draws of a channel; equal for equal channels.
+def fingerprint(channel: TestChannel | DualBound, probe: Probe) -> tuple[Any, ...]:
+    """The claim and some draws of a channel, or values of a bound; equal for equal ones.
 
     A sampler that raises leaves its complaint in place of the draws.
     """
     symbols, each, draws = _PRINT
     x = probe.problem.source.sample(symbols, stream("print", "x")).double()
     claim: Any = channel.claim
+    if isinstance(channel, DualBound):
+        try:
+            values: Any = channel.log_lambda(x).detach().clone()
+        except Exception as problem:  # told by the check of shapes
+            values = in_words(problem)
+        return (float(channel.beta), channel.status, claim, values, channel.peaks.clone())
     parts: list[Any] = [
         float(channel.beta),
         channel.status,
@@ -235,7 +259,10 @@ def fingerprint(channel: TestChannel, probe: Probe) -> tuple[Any, ...]:
 
 def differing(first: tuple[Any, ...], second: tuple[Any, ...]) -> str:
     """The difference between two fingerprints, in words; empty where they agree."""
-    names = ("the slope", "the status", "the claim", "draws of p(y|x)", "draws of q")
+    names = (
+        "the slope", "the status", "the claim", "draws of p(y|x) (log_lambda)",
+        "draws of q (the peaks)",
+    )  # fmt: skip
     for name, a, b in zip(names, first, second, strict=True):
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             same = a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())

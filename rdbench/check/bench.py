@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from rdbench.audit import AuditSize, audit
 from rdbench.check import problems
@@ -28,6 +29,7 @@ AUDIT_SIZE = AuditSize(
     local_draws=24,
     pilot_symbols=100,
     conditional_symbols=0,
+    bound_symbols=6000,
 )
 
 
@@ -76,6 +78,8 @@ class Bench:
     seed: int
     effort: float
     limit: float
+    weighed: dict[tuple[str, Options], Any] = field(default_factory=dict)
+    """What `rdbench.check.bounds` has audited."""
     _fits: dict[tuple[str, Options], Attempt] = field(default_factory=dict)
     _audits: dict[tuple[str, Options], list[Judged]] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from rdbench.check.findings import Outcome, failed, passed, skipped
 from rdbench.check.problems import Probe, plane
 
 BASE = plane("a Gaussian in the plane")
-_MOVED: dict[str, tuple[tuple[str, Probe], ...]] = {
+MOVED: dict[str, tuple[tuple[str, Probe], ...]] = {
     "shift": (("moved to a mean of 100", plane("the same with a mean of 100", mean=100.0)),),
     "scale": (
         ("multiplied by 50", plane("the same times 50", scale=50.0)),
@@ -55,7 +55,7 @@ def invariant(bench: Bench, name: str) -> Outcome:
         reason = bench.audits(BASE)[0].reason or "its acceptance test failed"
         return skipped(f"the audit of {BASE.label} has no point: {reason}")
     seen = ""
-    for words, probe in _MOVED[name]:
+    for words, probe in MOVED[name]:
         found = _violation(bench, probe, Options())
         # What is seen once may be chance; the second seed has to show it too.
         if found and _violation(bench, probe, Options(seed=1)):
@@ -73,7 +73,7 @@ def invariant(bench: Bench, name: str) -> Outcome:
         return passed(
             f"declared in info.not_invariant, but not seen on {BASE.label}: is it needed?"
         )
-    return passed(" and ".join(words for words, _ in _MOVED[name]) + ": the same gap")
+    return passed(" and ".join(words for words, _ in MOVED[name]) + ": the same gap")
 
 
 def _violation(bench: Bench, probe: Probe, options: Options) -> str:

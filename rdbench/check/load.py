@@ -35,7 +35,7 @@ def load(target: str) -> Loaded:
             made without arguments.
     """
     head, colon, tail = target.strip().partition(":")
-    if head in registry.names("estimator"):
+    if head.removesuffix(registry.LOWER) in registry.names("estimator"):
         return _registered(head, tail if colon else "default")
     if not colon or not head or not tail:
         names = ", ".join(registry.names("estimator"))

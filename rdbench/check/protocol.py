@@ -87,6 +87,8 @@ def _faults_of_values(cls: Any) -> list[str]:
 
 def _faults_of_info(cls: Any, info: EstimatorInfo) -> list[str]:
     faults = [f"info.{n} is empty" for n in ("summary", "citation") if not getattr(info, n).strip()]
+    if info.side not in ("upper", "lower"):
+        faults.append(f"info.side is {info.side!r}; it is upper or lower")
     faults += [
         f"info.needs holds {need!r}; density and support are what can be asked for"
         for need in sorted(info.needs - {"density", "support"})

@@ -27,7 +27,7 @@ def deterministic(bench: Bench) -> Outcome:
             "a global random state (torch.randn without generator=..., torch.nn layers, numpy, "
             "random) or state kept between fits"
         )
-    now = (fingerprint(channel, first.probe) for channel in first.channels)
+    now = (fingerprint(one, first.probe) for one in first.results)
     moved = _first_difference(first.prints, now)
     if moved:
         return failed(

@@ -140,6 +140,10 @@ class RunOptions:
         "re-run.)",
     )
     dry_run: bool = _dry_run()
+    sandwich: bool = _option(
+        False,
+        "Give every estimator of upper bounds its lower twin, NAME+lower: R(D) from both sides.",
+    )
     shard: str | None = _option(None, "Run only the i-th of n parts of the cells.", "i/n")
     units: str = _units()
     verbose: bool = _verbose()

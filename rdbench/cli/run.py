@@ -128,9 +128,10 @@ def _plan(options: RunOptions) -> Plan:
     if options.data is not None:
         return _plan_data(options)
     assert options.suite is not None
+    choices = registry.choose_all("all" if options.estimators is None else options.estimators)
     return make_plan(
         registry.load_suites(options.suite),
-        registry.choose_all("all" if options.estimators is None else options.estimators),
+        registry.sandwiched(choices) if options.sandwich else choices,
         dims=_integers("--dims", options.dims, 1),
         cases=options.cases,
         seeds=parse.integers("--seeds", options.seeds, 0),
@@ -167,9 +168,10 @@ def _plan_data(options: RunOptions) -> Plan:
     data = build(spec)
     for line in data.notes:
         note(line)
+    choices = registry.choose_all(usual(data)) if chosen is None else chosen
     return plan_data(
         data,
-        registry.choose_all(usual(data)) if chosen is None else chosen,
+        registry.sandwiched(choices) if options.sandwich else choices,
         asked=asked,
         seeds=seeds,
         budgets=budgets,
@@ -266,6 +268,7 @@ def variants(options: RunOptions, records: Sequence[CellRecord] = ()) -> dict[st
         "budget": options.budget,
         "device": options.device,
         "shard": options.shard,
+        "sandwich": "both" if options.sandwich else None,
         "units": options.units,
     }
     usual = {"seeds": "0", "budget": "default", "device": "cpu"}

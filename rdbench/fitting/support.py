@@ -10,6 +10,7 @@ from typing import Any
 from torch import Generator
 
 from rdbench.types import (
+    DualBound,
     Estimator,
     EstimatorInfo,
     Monitor,
@@ -114,7 +115,7 @@ def answers(
     betas: Sequence[float],
     generator: Generator,
     monitor: Monitor,
-) -> Iterator[TestChannel | Refusal]:
+) -> Iterator[TestChannel | DualBound | Refusal]:
     """The answers of a fit, after refusals of what the estimator does not support.
 
     Where the fit raises `Unsupported`, the slopes that it has not answered are refused for that

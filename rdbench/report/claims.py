@@ -22,6 +22,7 @@ from rdbench.report.claim_limits import (
     is_under_the_curve,
     noise,
     small,
+    tolerance,
 )
 from rdbench.report.scores import mean
 from rdbench.run.records import CellRecord, PointRecord
@@ -57,21 +58,30 @@ class ClaimSummary:
 
 def claimed_lagrangian(point: PointRecord) -> float | None:
     """C = claimed R + beta * claimed D, None where either is missing."""
+    if point.claimed_lagrangian is not None:
+        return point.claimed_lagrangian
     if point.claimed_rate is None or point.claimed_distortion is None:
         return None
     return point.claimed_rate + point.beta * point.claimed_distortion
 
 
 def claimed_gap(point: PointRecord) -> float | None:
-    """C - F*, by the middle of the bracket on F*."""
+    """C - F*, by the middle of the bracket on F*; of a lower bound F* - C."""
     claimed, truth = claimed_lagrangian(point), true_lagrangian(point)
-    return None if claimed is None or truth is None else claimed - truth
+    return None if claimed is None or truth is None else _sign(point) * (claimed - truth)
 
 
 def claim_excess(point: PointRecord) -> float | None:
     """C minus the audited Lagrangian: negative where the estimator claims better than is found."""
     claimed = claimed_lagrangian(point)
-    return None if claimed is None or point.lagrangian is None else claimed - point.lagrangian
+    if claimed is None or point.lagrangian is None:
+        return None
+    return _sign(point) * (claimed - point.lagrangian)
+
+
+def _sign(point: PointRecord) -> float:
+    """-1 for a lower bound, which is the better the larger it is."""
+    return -1.0 if point.side == "lower" else 1.0
 
 
 def true_lagrangian(point: PointRecord) -> float | None:
@@ -117,6 +127,8 @@ def verdict(point: PointRecord, dim: int, curve: Iterable[Tangent] = ()) -> Verd
     claimed = claimed_lagrangian(point)
     if claimed is None:
         return "no claim"
+    if point.side == "lower":
+        return _of_a_bound(point, claimed, dim)
     if is_negative(point, dim):
         return "below truth"
     if point.truth_lo is None:
@@ -133,6 +145,22 @@ def verdict(point: PointRecord, dim: int, curve: Iterable[Tangent] = ()) -> Verd
     if lower and is_under_the_curve(point, dim, curve):
         return "conservative"
     return _of_the_pair(point, claimed, found, dim)
+
+
+def _of_a_bound(point: PointRecord, claimed: float, dim: int) -> Verdict:
+    """The verdict on the claim of a lower bound: by the audited interval of F_lo alone."""
+    if point.lagrangian is None or point.lagrangian_lo is None or point.lagrangian_hi is None:
+        return "unchecked"
+    found, granted = _Found(point.lagrangian_lo, point.lagrangian_hi, True), tolerance(dim)
+    off = found.off(claimed)
+    if off > granted:
+        return "too good"
+    if off < -granted:
+        worthless = -off - granted > _LOOSE * max(1.0, point.lagrangian)
+        return "loose" if worthless else "conservative"
+    if found.half > granted:
+        return "undecided"
+    return "within noise" if off else "agrees"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtrit
 
-from rdbench.report.scores import SCORED, half_truth, is_start, shown_gap
+from rdbench.report.scores import SCORED, half_truth, is_lower, is_start, shown_gap
 from rdbench.run.records import CellRecord, PointRecord
 
 Z95 = 1.959963984540054
@@ -151,12 +151,16 @@ def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
     not significantly worse than the best: the paired interval of the difference reaches zero. Nor
     is it worse than one that has a gap at some slopes only, on those slopes. Audited values are
     compared: what is only bounded from above may be better than it looks. Points whose q is where
-    the fit began are left out.
+    the fit began are left out, and so are lower bounds.
 
     Returns:
         None where fewer than two have a gap, or none has one at every slope.
     """
-    entrants = {key: _without_starts(one) for key, one in entrants.items()}
+    entrants = {
+        key: _without_starts(one)
+        for key, one in entrants.items()
+        if not is_lower(point for _, point in one.members)
+    }
     playing = {
         key: one for key, one in entrants.items() if any(_is_known(p) for _, p in one.members)
     }

@@ -68,6 +68,11 @@ def is_scored(point: PointRecord) -> bool:
     return point.status in SCORED and point.gap is not None
 
 
+def is_lower(points: Iterable[PointRecord]) -> bool:
+    """Whether these are lower bounds, whose gap is F* - F_lo: no rank among channels for them."""
+    return any(point.side == "lower" for point in points)
+
+
 def is_upper(points: Iterable[PointRecord]) -> bool:
     """Whether the gap of one of them is only bounded from above."""
     return any(point.side == "upper" for point in points)

@@ -79,6 +79,10 @@ def _claim(found: Summary, _: float) -> str:
     return "\n".join(verdict_texts(found.claims)) or "-"
 
 
+def _cpu(found: Summary, _: float) -> str:
+    return number(found.cpu_s, 1.0)
+
+
 def _protocol_gap(found: Summary, scale: float) -> str:
     return "-" if found.protocol is None else number(found.protocol.mean_gap, scale)
 
@@ -114,8 +118,25 @@ SECTIONS = (
             Shown("worst gap", _worst, 1),
             Shown("at R", _worst_at, 7),
             Shown("side", lambda found, _: ", ".join(found.sides) or "-", 3),
-            Shown("CPU s", lambda found, _: number(found.cpu_s, 1.0), 6),
+            Shown("CPU s", _cpu, 6),
         ),
+        lambda found: not found.is_lower,
+    ),
+    Section(
+        "Lower bounds: gap F* - F_lo [95%] and rates in {units} per symbol",
+        (
+            Shown("ok", _ok, 2),
+            Shown("good to R", _good_to, 4),
+            Shown("median gap", _median, 5),
+            Shown("mean gap", _mean, 0),
+            Shown("by seed", _by_seed, 8, optional=True),
+            Shown("worst gap", _worst, 1),
+            Shown("at R", _worst_at, 7),
+            Shown("evidence", lambda found, _: ", ".join(found.evidence) or "-", 3),
+            Shown("lambda is", lambda found, _: ", ".join(found.q_is) or "-", 9),
+            Shown("CPU s", _cpu, 6),
+        ),
+        lambda found: found.is_lower,
     ),
     Section(
         "Claims, and the estimate of Appendix A, in {units} per symbol",
@@ -138,7 +159,7 @@ SECTIONS = (
             Shown("gain over start", lambda found, scale: _interval(found.gain, scale), 1),
             Shown("started from", lambda found, _: ", ".join(found.started_from) or "-", 2),
         ),
-        lambda found: bool(found.q_is),
+        lambda found: bool(found.q_is) and not found.is_lower,
     ),
     Section(
         "Error of p(y|x), as a fraction of the spread of the optimal one",

@@ -22,6 +22,7 @@ from rdbench.report.scores import (
     all_good_to,
     drawn_gap,
     half_truth,
+    is_lower,
     is_scored,
     mean,
     mean_gain,
@@ -89,6 +90,10 @@ class Summary:
     rate_error: Interval
     """The R - R(D) of largest magnitude, with its interval."""
     sides: tuple[str, ...]
+    is_lower: bool
+    """Whether these are lower bounds, whose gap is F* - F_lo."""
+    evidence: tuple[str, ...]
+    """How the bounds are known, the most frequent first."""
     claims: ClaimSummary
     protocol: Protocol | None
     conditional: Conditional | None
@@ -131,10 +136,12 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
         truth_doubt=0.5 * width if any(p.truth_kind == "bounds" for p in scored) else None,
         rate_error=worst_rate_error(scored),
         sides=tuple(sorted({point.side for point in scored if point.side})),
+        is_lower=is_lower(points),
+        evidence=_families(point.evidence for _, point in answered),
         claims=summarise_claims(answered),
         protocol=summarise_protocol(point for _, point in answered),
         conditional=summarise_conditionals(point for _, point in answered),
-        q_is=_families(point for _, point in answered),
+        q_is=_families(point.q_is for _, point in answered),
         started_from=tuple(dict.fromkeys(p.started_from for _, p in answered if p.started_from)),
         gain=mean_gain(point for _, point in answered),
         cpu_s=mean(record.cost.cpu_s for record in records),
@@ -149,8 +156,8 @@ def _between_seeds(records: Sequence[CellRecord]) -> tuple[float, float] | None:
     return (min(means), max(means)) if len(means) > 1 else None
 
 
-def _families(points: Iterable[PointRecord]) -> tuple[str, ...]:
-    found = Counter(point.q_is for point in points if point.q_is).most_common()
+def _families(names: Iterable[str | None]) -> tuple[str, ...]:
+    found = Counter(filter(None, names)).most_common()
     total = sum(count for _, count in found)
     return tuple(name if count == total else f"{name} {count}/{total}" for name, count in found)
 

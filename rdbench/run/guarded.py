@@ -8,19 +8,30 @@ judged. It draws from a stream of its own: the seed of the audit's generator wou
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Generator, Tensor
 
-from rdbench.types import Density, Encoder, Energy, Pushforward, Start, TestChannel
+from rdbench.types import (
+    Density,
+    DualBound,
+    Encoder,
+    Energy,
+    Pushforward,
+    Start,
+    TestChannel,
+)
+
+_HELD = (TestChannel, DualBound, Start, Density, Encoder, Energy, Pushforward)
+Answer = TypeVar("Answer", bound=TestChannel | DualBound)
 
 
-def guarded(channel: TestChannel, stream: Generator) -> TestChannel:
-    """The same channel, whose callables get copies of tensors and draw from ``stream``."""
+def guarded(channel: Answer, stream: Generator) -> Answer:
+    """The same channel or bound, whose callables get copies of tensors and draw from ``stream``."""
     copies: dict[int, Any] = {}
 
     def guard(value: Any) -> Any:
-        if isinstance(value, (TestChannel, Start, Density, Encoder, Energy, Pushforward)):
+        if isinstance(value, _HELD):
             # One object stays one: a channel is known as its start by that.
             if id(value) not in copies:
                 fields = {f.name: guard(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -34,7 +45,7 @@ def guarded(channel: TestChannel, stream: Generator) -> TestChannel:
 
         return call
 
-    found: TestChannel = guard(channel)
+    found: Answer = guard(channel)
     return found
 
 

@@ -15,6 +15,7 @@ from rdbench.types import (
     Audited,
     Case,
     Density,
+    DualBound,
     Energy,
     OutOfRange,
     Product,
@@ -58,8 +59,18 @@ def ended(row: PointRecord, status: Status, reason: str) -> PointRecord:
     return msgspec.structs.replace(row, status=status, reason=reason)
 
 
-def claimed(row: PointRecord, channel: TestChannel) -> PointRecord:
+def claimed(row: PointRecord, channel: TestChannel | DualBound) -> PointRecord:
     """The row with what the estimator says itself."""
+    if isinstance(channel, DualBound):
+        return msgspec.structs.replace(
+            row,
+            status=channel.status,
+            reason=channel.reason,
+            claimed_lagrangian=number(channel.claim),
+            claimed_side=channel.claim_side,
+            side="lower",
+            q_is=channel.made_of or "dual function",
+        )
     return msgspec.structs.replace(
         row,
         status=channel.status,
@@ -106,19 +117,28 @@ def fault_of(channel: Any) -> str:
     """The fault in the form of a channel, in words; empty where there is none."""
     if channel.status not in ("ok", "not_converged"):
         return f"its status is {channel.status!r}, not ok or not_converged"
+    if isinstance(channel, DualBound):
+        return "" if channel.claim_side in _SIDES else f"its side is {channel.claim_side!r}"
     if type(channel.marginal) not in _KINDS:
         return (
             f"its marginal is a {type(channel.marginal).__name__}, "
             "not Atoms, Density, Energy, Pushforward or Product"
         )
-    if channel.claim.side not in ("exact", "upper", "lower", "estimate"):
+    if channel.claim.side not in _SIDES:
         return f"its claim's side is {channel.claim.side!r}"
     return ""
 
 
-def bad_numbers(channel: TestChannel, found: Audited | None) -> str:
+_SIDES = ("exact", "upper", "lower", "estimate")
+
+
+def bad_numbers(channel: TestChannel | DualBound, found: Audited | None) -> str:
     """The number that ought to be finite and is not, in words; empty where there is none."""
-    for what, value in (("rate", channel.claim.rate), ("distortion", channel.claim.distortion)):
+    if isinstance(channel, DualBound):
+        claims = [("bound", channel.claim)]
+    else:
+        claims = [("rate", channel.claim.rate), ("distortion", channel.claim.distortion)]
+    for what, value in claims:
         if not math.isfinite(value):
             return f"its claimed {what} is {value}"
     if found is None or not found.accepted:

@@ -12,13 +12,13 @@ import msgspec
 
 from rdbench.outcomes import Status
 
-SCHEMA = 4
+SCHEMA = 5
 OLDEST = 1
 """Records from this schema on are read: each later one only added fields that may be absent.
 
 2 added ``draws`` to the points; 3 the intervals of R, D and R - R(D), and the block means of the
 gap; 4 what q is, where its fit began, the gain over that, and the
-effort.
+effort; 5 the interval of F, the evidence, and the claims of lower bounds.
 """
 
 
@@ -52,6 +52,7 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     # what the estimator says itself
     claimed_rate: float | None = None
     claimed_distortion: float | None = None
+    claimed_lagrangian: float | None = None
     claimed_side: str | None = None
     q_is: str | None = None
     started_from: str | None = None
@@ -59,6 +60,9 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
     rate: float | None = None
     distortion: float | None = None
     lagrangian: float | None = None
+    lagrangian_lo: float | None = None
+    lagrangian_hi: float | None = None
+    evidence: str | None = None
     gap: float | None = None
     gap_lo: float | None = None
     gap_hi: float | None = None

@@ -38,7 +38,7 @@ from rdbench.run.sealed import seal
 from rdbench.run.seeds import seed_for
 from rdbench.run.spool import End, Expected, Point, Spent, SpoolWriter, Stage
 from rdbench.run.views import Counter, make_view
-from rdbench.types import Audited, Case, Estimator, Refusal, Status, TestChannel
+from rdbench.types import Audited, Case, DualBound, Estimator, Refusal, Status, TestChannel
 
 AuditFunction = Callable[..., Audited]
 
@@ -152,7 +152,9 @@ class _CellRun:
         if seconds is not None:
             self.spool.write(Stage("fit"), sync=False)
             self.monitor.effort = effort_for(seconds, partial(self.try_out, estimator))
-        own = self.stream(cell.estimator, reseeding(estimator, cell.fields), "fit")
+        # A lower twin begins from the seed of its upper estimator.
+        name = cell.estimator.removesuffix(registry.LOWER)
+        own = self.stream(name, reseeding(estimator, cell.fields), "fit")
         faults: list[str] = []
         yielded = 0
         self.spool.write(Stage("fit"), sync=False)
@@ -196,7 +198,7 @@ class _CellRun:
 
     def take(self, answer: Any) -> str:
         """Audit and note one answer; return what is wrong with it as a whole, if anything."""
-        if not isinstance(answer, (TestChannel, Refusal)):
+        if not isinstance(answer, (TestChannel, DualBound, Refusal)):
             return f"it yielded a {type(answer).__name__}, not a TestChannel or a Refusal"
         beta = meant(answer.beta, self.cell.slopes)
         if beta is None:
@@ -220,8 +222,8 @@ class _CellRun:
             return points.ended(self.rows[beta], "error", reason)
         return points.ended(self.rows[beta], refusal.status, refusal.reason)
 
-    def judged(self, beta: float, channel: TestChannel) -> PointRecord:
-        """The row of a channel: its claim and its audit."""
+    def judged(self, beta: float, channel: TestChannel | DualBound) -> PointRecord:
+        """The row of a channel or a dual bound: its claim and its audit."""
         blank = self.rows[beta]
         fault = points.fault_of(channel)
         if fault:
@@ -248,7 +250,7 @@ class _CellRun:
             row = points.ended(row, "error", fault)
         if row.status == "ok" and self.monitor.told_to_stop:
             row = points.ended(row, "timeout", "stopped early by the time budget")
-        return self.with_draws(row, beta, channel)
+        return row if isinstance(channel, DualBound) else self.with_draws(row, beta, channel)
 
     def impossible(self, found: Audited | None) -> str:
         """The impossible values that were found, in words; empty where there are none."""

@@ -59,7 +59,10 @@ def of_estimator(cls: type, origin: str = "rdbench") -> str:
         RdbenchError: its source cannot be read.
     """
     symbol = _symbol(cls)
-    found = digest_of([symbol], _own(symbol.module))
+    roots = [symbol]
+    if hasattr(cls, "upper"):  # the lower twin of the class whose name it has
+        roots.append(Symbol("rdbench.fitting.lower", "lowered"))
+    found = digest_of(roots, _own(symbol.module))
     return found if origin == "rdbench" else hashed(origin, found)
 
 

@@ -1,0 +1,268 @@
+"""What fits of lower bounds share: a cap in the tails, the peaks of c, a claim of F_lo.
+
+Of a sample, c(y) in the tails is ruled by the rarest symbols: each has a large lambda, and nothing
+around it says how rare it is. A lambda that stops growing there loses a little of E log lambda and
+much of that. Where draws come again they are the source, and F_lo of them says how much to cap. Of
+draws that do not, it is chosen by sup c of a density fitted to them, with the tails of a t law,
+since no draws show there whether lambda grows faster than p falls; and by two halves of the draws,
+of which one judges where the other found c to be large: a fitted density may be a bad one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from rdbench.inference.components import choose_observed
+from rdbench.inference.near import NearMean
+from rdbench.inference.reproduction import fit_observed, gaussian, moments, raised
+from rdbench.inference.supremum import Tilted, ascend
+from rdbench.sources.mixture import GaussianMixture
+from rdbench.types import Distortion, DualBound, View
+
+_CAPPED = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+"""Parts of the draws at which lambda is capped, one of which is chosen."""
+_KEEP, _ITERATIONS, _SETTLED = 12, 30, 1e-5
+_STARTS, _EXTREME = 64, 24
+_ROWS = 20_000
+_FIND, _JUDGE = (1_000, 96), (16_000, 2_048)
+# Draws of the density that stands for the source, and near y: to find with, and to judge.
+_LEAST_FIT, _FIT, _COMPONENTS, _ROUNDS = 200, 12_000, 16, 6
+_NARROWEST = 1e-6  # of the mean variance
+_WIDE, _DF, _SPREAD = 0.002, 5, 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Draws to judge a dual function by, and a density that stands for what they cannot show."""
+
+    x: Float[Tensor, "n d"]
+    """Draws, equal ones together."""
+    log_p: Float[Tensor, " n"]
+    """The log of how frequent each is."""
+    tails: Callable[[Tensor], Tensor] | None
+    """A log density of the source, heavier in the tails than what was seen; None where draws come
+    again, so that they are the source."""
+    draw: Float[Tensor, "k d"]
+    """Draws of that density."""
+
+    @classmethod
+    def of(cls, draws: Float[Tensor, "n d"], generator: Generator) -> Sample:
+        """Draws, those that are equal as one point, and a fitted mixture with the tails of a t."""
+        n = len(draws)
+        points, counts = torch.unique(draws, dim=0, return_counts=True)
+        if len(points) < n or n < _LEAST_FIT:
+            return cls(points, counts.double().log() - math.log(n), None, points[:0])
+        tails = _Tails.fitted(draws, generator)
+        log_p = draws.new_full((n,), -math.log(n))
+        return cls(draws, log_p, tails.log_prob, tails.sample(_JUDGE[0], generator))
+
+    def mean(self, values: Float[Tensor, " n"]) -> float:
+        """The mean of a function over the draws."""
+        return float(self.log_p.exp() @ values)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tails:
+    """A fitted Gaussian mixture and, with a small weight, a t law of twice its spread."""
+
+    mixture: GaussianMixture
+    mean: Float[Tensor, " d"]
+    root: Float[Tensor, "d d"]
+    """Lower triangular, of the scale matrix of the t law."""
+
+    @classmethod
+    def fitted(cls, x: Float[Tensor, "n d"], generator: Generator) -> _Tails:
+        found = moments(x)
+        variance = float(found.cov.diagonal().mean())
+        least = _NARROWEST * max(variance, 1e-300)
+        first, held_out = x[:_FIT], x[_FIT : _FIT + _FIT // 2]
+        choice = choose_observed(first, held_out, least, _COMPONENTS, generator, restarts=4)
+        # In the tails a variance that is off by 1% is off by r^2 / 200: all draws are needed.
+        mixture = gaussian(found, least)
+        if choice.mixture.size > 1:
+            start, rounds = choice.mixture, _ROUNDS
+            mixture = fit_observed(x, start, least, tied=choice.tied, iterations=rounds)
+        cov = raised(found.cov, least) * _SPREAD * (_DF - 2.0) / _DF
+        return cls(mixture, found.mean, torch.linalg.cholesky(cov))
+
+    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Log density in nats."""
+        d = x.shape[1]
+        z = torch.linalg.solve_triangular(self.root, (x - self.mean).T, upper=False)
+        constant = math.lgamma(0.5 * (_DF + d)) - math.lgamma(0.5 * _DF)
+        constant -= 0.5 * d * math.log(_DF * math.pi) + float(self.root.diagonal().log().sum())
+        wide = constant - 0.5 * (_DF + d) * torch.log1p(z.square().sum(0) / _DF)
+        return torch.logaddexp(
+            self.mixture.log_prob(x) + math.log1p(-_WIDE), wide + math.log(_WIDE)
+        )
+
+    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
+        """Draws, in any order."""
+        wide = max(1, round(_WIDE * n))
+        made = {"generator": generator, "device": generator.device, "dtype": torch.float64}
+        z = torch.randn(wide, len(self.mean), **made)  # type: ignore[call-overload]
+        halves = torch.randn(wide, _DF, **made).square().sum(1, keepdim=True)  # type: ignore[call-overload]
+        far = self.mean + (z * (_DF / halves).sqrt()) @ self.root.T
+        found = torch.cat([far, self.mixture.sample(n - wide, generator)])
+        return found[torch.randperm(n, generator=generator, device=generator.device)]
+
+
+def draws_for_bounds(view: View, count: int) -> Float[Tensor, "n d"]:
+    """So many fresh draws, or all of a fixed training set, at most so many."""
+    return view.sample(count).double() if view.training is None else view.training[:count].double()
+
+
+def in_rows(values: Callable[[Tensor], Tensor], x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    """A function of each symbol, a block of rows at a time."""
+    with torch.no_grad():
+        return torch.cat([values(part) for part in x.split(_ROWS)])
+
+
+def bounded(
+    beta: float,
+    log_lambda: Callable[[Tensor], Tensor],
+    sample: Sample,
+    distortion: Distortion,
+    generator: Generator,
+    *,
+    alphabet: Float[Tensor, "m d"] | None = None,
+    peaks: Float[Tensor, "m d"] | None = None,
+    made_of: str = "",
+) -> DualBound:
+    """The dual bound of lambda, capped where that makes F_lo of the draws larger.
+
+    Args:
+        beta: the slope, nats per unit of distortion.
+        log_lambda: (n, d) -> (n,), finite.
+        sample: draws that choose the cap and give the claim.
+        distortion: rho.
+        generator: picks starts of the search.
+        alphabet: reproduction letters, where they are given.
+        peaks: where c may be large.
+        made_of: what lambda is, in a few words.
+    """
+    values = in_rows(log_lambda, sample.x)
+    order = values.argsort()
+    above = torch.cumsum(sample.log_p[order].exp().flip(0), 0).flip(0)
+    judge = _Judge(sample, log_lambda, beta, distortion, generator, alphabet)
+    best: tuple[float, float, Tensor] | None = None
+    worse, near = 0, peaks
+    for part in _CAPPED:
+        cap = math.inf
+        if part > 0.0:
+            cap = float(values[order[min(int((above > part).sum()), len(order) - 1)]])
+        claim, found = judge(values, cap, near)
+        if best is None or claim > best[0]:
+            best, worse, near = (claim, cap, found), 0, found
+        else:
+            worse += 1
+        if worse == 2:
+            break
+    assert best is not None
+    claim, cap, found = best
+    if math.isfinite(cap):
+        made_of = f"{made_of}, capped" if made_of else "capped"
+
+    def capped(x: Tensor) -> Tensor:
+        return in_rows(log_lambda, x).clamp(max=cap)
+
+    return DualBound(beta, capped, found, claim, made_of)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """F_lo of a capped lambda."""
+
+    sample: Sample
+    log_lambda: Callable[[Tensor], Tensor]
+    beta: float
+    distortion: Distortion
+    generator: Generator
+    alphabet: Float[Tensor, "m d"] | None
+
+    @cached_property
+    def far_values(self) -> Float[Tensor, " k"]:
+        """log lambda at the draws of the density that stands for the source."""
+        return in_rows(self.log_lambda, self.sample.draw)
+
+    def __call__(
+        self, values: Float[Tensor, " n"], cap: float, peaks: Float[Tensor, "m d"] | None
+    ) -> tuple[float, Float[Tensor, "k d"]]:
+        """F_lo, and where c is large; ``values`` are log lambda, not capped yet."""
+        sample, held = self.sample, values.clamp(max=cap)
+        mean = sample.mean(held)
+        if self.alphabet is not None:
+            letters = self.alphabet.double()
+            c = Tilted(sample.x, sample.log_p + held, self.beta, self.distortion).log_c(letters)
+            return mean - float(c.max()), letters[c.topk(min(_KEEP, len(letters))).indices]
+        if sample.tails is None:
+            found, top = self._largest(slice(None), held, peaks)
+            return mean - top, found
+        found, _ = self._largest(slice(len(sample.x) // 2), held, peaks)
+        far, top = self._far(cap, found)
+        score = mean - max(top, self._shown(held, found))
+        return score, torch.cat([found, far])
+
+    def _shown(self, held: Float[Tensor, " n"], peaks: Float[Tensor, "m d"]) -> float:
+        """log c at the peaks of the first half by the second, as far as that shows it: less two
+        standard errors.
+        """
+        half = len(held) // 2
+        x, log_mass = self.sample.x[half:], held[half:] - math.log(len(held) - half)
+        rest = Tilted(x, log_mass, self.beta, self.distortion)
+        effective = 1.0 / rest.weights(peaks).square().sum(0)
+        sure = (1.0 - 2.0 / effective.sqrt()).clamp(min=1e-300).log()
+        return float((rest.log_c(peaks) + sure).nan_to_num(nan=-math.inf).max())
+
+    def _largest(
+        self, rows: slice, held: Float[Tensor, " n"], peaks: Float[Tensor, "m d"] | None
+    ) -> tuple[Float[Tensor, "k d"], float]:
+        """Where c of these draws is largest, and log c there."""
+        x, held = self.sample.x[rows], held[rows]
+        log_mass = self.sample.log_p[rows] + held
+        log_mass = log_mass - torch.logsumexp(self.sample.log_p[rows], 0)
+        c = Tilted(x, log_mass, self.beta, self.distortion)
+        n, g = len(x), self.generator
+        picked = torch.randint(n, (min(n, _STARTS),), generator=g, device=g.device)
+        starts = [x[picked.to(x.device)], x[held.topk(min(n, _EXTREME)).indices], x.mean(0)[None]]
+        if peaks is not None:
+            starts.append(peaks.double())
+        found, top = ascend(c, torch.cat(starts), _ITERATIONS, _KEEP, _SETTLED)
+        return found, float(top[0])
+
+    def _far(self, cap: float, peaks: Float[Tensor, "m d"]) -> tuple[Tensor, float]:
+        """The same for the density that stands for the source: c in the tails above all."""
+        sample, tails = self.sample, self.sample.tails
+        assert tails is not None
+        if self.distortion.name not in ("squared_error", "absolute_error") or self.beta <= 0.0:
+            return peaks[:0], -math.inf
+
+        def log_lambda(x: Tensor) -> Tensor:
+            return in_rows(self.log_lambda, x).clamp(max=cap)
+
+        # Where lambda p rises outwards, c is largest where the cap is reached.
+        inside = torch.where(self.far_values <= cap, self.far_values, -math.inf)
+        starts = [peaks, sample.draw[-_EXTREME:], sample.draw[inside.topk(_EXTREME).indices]]
+        edge = (self.far_values - cap).abs()
+        starts.append(sample.draw[edge.topk(_EXTREME, largest=False).indices])
+        find, judge = (self._near(log_lambda, cap, *size) for size in (_FIND, _JUDGE))
+        found, _ = ascend(find, torch.cat(starts), _ITERATIONS, _KEEP, _SETTLED)
+        return found[: _KEEP // 2], float(judge.log_c(found[: _KEEP // 2]).max())
+
+    def _near(
+        self, log_lambda: Callable[[Tensor], Tensor], cap: float, draws: int, near: int
+    ) -> NearMean:
+        tails, rho, g = self.sample.tails, self.distortion, self.generator
+        assert tails is not None
+        # The same rows for every cap: their noise is, too.
+        x, values = self.sample.draw[:draws], self.far_values[:draws].clamp(max=cap)
+        stream = Generator(device=g.device).manual_seed(near)
+        noise = rho.noise(self.beta, near, x.shape[1], stream)
+        return NearMean(tails, log_lambda, x, tails(x), values, noise, self.beta, rho)
