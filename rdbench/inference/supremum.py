@@ -11,7 +11,7 @@ that succeed grow: near the optimal lambda c is nearly flat, and plain mean shif
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -26,6 +26,7 @@ _PATIENCE = 3
 _CUTS, _FEWEST = (6, 14, 24), 4  # steps after which half of the ascents go on
 
 
+@runtime_checkable
 class Hill(Protocol):
     """A function c(y) that can be climbed."""
 
