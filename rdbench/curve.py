@@ -12,14 +12,15 @@ import pandas as pd
 from rdbench.cli.looks import looks_of
 from rdbench.outcomes import RdbenchError
 from rdbench.report.export import frame, write
-from rdbench.report.points import upper_end
+from rdbench.report.points import lower_end, upper_end
 from rdbench.report.style import estimator_label
-from rdbench.report.upper import draw_points, is_upper, lower_end, save_points
+from rdbench.report.upper import draw_points, is_upper, save_points
 from rdbench.run.records import CellRecord, PointRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_SCORED = ("ok", "not_converged")
 _PICTURES = (".png", ".pdf", ".svg")
 _UPPER = (
     "case", "estimator", "seed", "beta", "rate", "rate_half", "distortion", "distortion_half",
@@ -65,7 +66,7 @@ class Curve:
         found = [
             {**_values(r, p, _LOWER), "lagrangian_lo": end}
             for r, p in self._points()
-            if (end := lower_end(p)) is not None
+            if p.status in _SCORED and (end := lower_end(p)) is not None
         ]
         return pd.DataFrame(found, columns=list(_LOWER))
 

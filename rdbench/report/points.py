@@ -36,7 +36,10 @@ def titled(record: CellRecord) -> str:
 
 
 def print_points(records: Sequence[CellRecord], units: str, console: Console) -> None:
-    """Print every audited point, the lowest F first at each slope; then what went wrong.
+    """Print every audited point, the best upper end of F first at each slope; then lower bounds.
+
+    What went wrong follows, a line for every reason. The ends of F are those of its 95% interval
+    that count on its side.
 
     Args:
         records: cells without a truth.
@@ -68,7 +71,7 @@ def _print_case(records: Sequence[CellRecord], units: str, scale: float, console
     table.add_column("estimator", overflow="fold")
     if several:
         table.add_column("seed", justify="right")
-    for title in ("R", "±", "D", "±", "F = R + beta D", "F <=", "side"):
+    for title in ("R", "±", "D", "±", "F = R + beta D", "F >=", "F <=", "side"):
         table.add_column(title, justify="right", no_wrap=True)
     rows = [(record, point) for record in records for point in record.points]
     for beta in sorted({point.beta for _, point in rows}):
@@ -93,15 +96,27 @@ def upper_end(point: PointRecord) -> float | None:
     return point.lagrangian + (point.rate_half or 0.0) + point.beta * (point.distortion_half or 0.0)
 
 
-def _rank(row: Row) -> float:
-    end = upper_end(row[1])
-    return math.inf if end is None else end
+def lower_end(point: PointRecord) -> float | None:
+    """The end of a lower bound on F* that its interval leaves; None where there is none."""
+    own: float | None = getattr(point, "lagrangian_lo", None)
+    return own if point.side == "lower" else None
+
+
+def _rank(row: Row) -> tuple[bool, float]:
+    """Upper points, the lowest first; then lower bounds, the highest first."""
+    point = row[1]
+    if point.side == "lower":
+        low = lower_end(point)
+        return True, math.inf if low is None else -low
+    end = upper_end(point)
+    return False, math.inf if end is None else end
 
 
 def _numbers(point: PointRecord, scale: float) -> list[str]:
     rates = (point.rate, point.rate_half)
     distortions = (point.distortion, point.distortion_half)
-    ends = (point.lagrangian, upper_end(point))
+    high = None if point.side == "lower" else upper_end(point)
+    ends = (point.lagrangian, lower_end(point), high)
     return [
         *(_text(value, scale) for value in rates),
         *(_text(value, 1.0) for value in distortions),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rdbench.report.points import titled
+from rdbench.report.points import lower_end, titled
 from rdbench.report.style import Look, estimator_label
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord, PointRecord
@@ -59,7 +59,7 @@ def draw_points(
             linewidth=1,
             capsize=2,
         )
-    lower = [p for record in records for p in record.points if p.side == "lower"]
+    lower = [p for record in records for p in record.points if p.status in _SCORED]
     tangents = [(p.beta, end) for p in lower if (end := lower_end(p)) is not None]
     if tangents:
         low, high = axes.get_xlim()
@@ -79,14 +79,6 @@ def is_upper(point: PointRecord) -> bool:
     """Whether a point was audited and lies above R(D)."""
     audited = point.rate is not None and point.distortion is not None
     return audited and point.status in _SCORED and point.side != "lower"
-
-
-def lower_end(point: PointRecord) -> float | None:
-    """The end of a lower bound on F* that its interval leaves; None where there is none."""
-    if point.side != "lower" or point.status not in _SCORED:
-        return None
-    own: float | None = getattr(point, "lagrangian_lo", None)
-    return own
 
 
 def save_points(
