@@ -242,7 +242,7 @@ def rows(
     """The audited rows of one cell, run in this process."""
     suite, choice = registry.load_suite("toy_coin"), registry.choose("toy")
     cell = make_plan([suite], [choice], betas=betas, budgets=["quick"]).cells[0]
-    patch.setattr(worker, "find_case", lambda *_: case)
+    patch.setattr(worker, "case_of", lambda *_: case)
     patch.setattr(registry, "rebuild", lambda *_: Fit(kind))
     job = worker.Job(cell, folder / f"{kind}.jsonl")
     with under(ambient()):

@@ -13,8 +13,8 @@ from rdbench.distortions import AbsoluteError, Hamming, SquaredError, TableDisto
 from rdbench.references.certified import Certified
 from rdbench.references.gaussian import WaterFilling
 from rdbench.run.ladders import Asked, ladder_of
-from rdbench.run.slopes import default_rates, find_scale, slopes_at
-from rdbench.sources.finite import bernoulli
+from rdbench.run.slopes import cheap, default_rates, find_scale, slopes_at
+from rdbench.sources.finite import FiniteSource, bernoulli
 from rdbench.sources.gaussian import scalar_gaussian
 from rdbench.sources.sample import SampleSource
 from rdbench.types import Bracket, Case, OutOfRange, Problem, RdbenchError, TruthPoint
@@ -53,6 +53,22 @@ def test_other_measures_have_a_scale_as_well() -> None:
     d = 1.0 / (1.0 + math.exp(beta))  # R(D) of a fair coin, whose slope this is
     rate = math.log(2.0) + d * math.log(d) + (1.0 - d) * math.log(1.0 - d)
     assert rate == pytest.approx(0.3, abs=0.02)
+
+
+def test_rows_have_the_slopes_of_rows() -> None:
+    """Two points, each half: from R(D) of a coin in disguise, not from a smoothed mixture."""
+    x = torch.tensor([[-1.0], [1.0]]).double()
+    problem = Problem(FiniteSource("two", x, [0.5, 0.5]), SquaredError())  # type: ignore[arg-type]
+    assert cheap(problem)[0] == "wgd"
+    beta = find_scale(problem, 0.6, [0.5]).at_rate(0.5)
+    assert beta is not None
+    # words -a and a: F = -log(cosh(2 beta a)) + beta (1 + a^2), least where a = tanh(2 beta a)
+    a = 1.0
+    for _ in range(200):
+        a = math.tanh(2.0 * beta * a)
+    p = 1.0 / (1.0 + math.exp(4.0 * beta * a))
+    rate = math.log(2.0) + p * math.log(p) + (1.0 - p) * math.log(1.0 - p)
+    assert rate == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_ladder_that_nobody_asked_for_stays_below_log_n() -> None:
