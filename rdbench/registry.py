@@ -269,7 +269,7 @@ def load_estimator(name: str, file: str | None = None) -> type[Estimator]:
         upper = load_estimator(name.removesuffix(LOWER), file)
         if upper.info.side == "lower":
             raise RdbenchError(f"{name.removesuffix(LOWER)} is a lower bound: it has no {LOWER}")
-        return lowered(upper)
+        return cast("type[Estimator]", lowered(upper))
     if file is None:
         entry = find("estimator", name)
         where, cls = _where(entry), _load(entry)

@@ -4,8 +4,8 @@ Of a sample, c(y) in the tails is ruled by the rarest symbols: each has a large 
 around it says how rare it is. A lambda that stops growing there loses a little of E log lambda and
 much of that. Where draws come again they are the source, and F_lo of them says how much to cap. Of
 draws that do not, it is chosen by sup c of a density fitted to them, with the tails of a t law,
-since no draws show there whether lambda grows faster than p falls; and by two halves of the draws,
-of which one judges where the other found c to be large: a fitted density may be a bad one.
+since no draws show there whether lambda grows faster than p falls, and by what the draws show of c
+beyond their error: a fitted density may be a bad one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ _FIND, _JUDGE = (1_000, 96), (16_000, 2_048)
 # Draws of the density that stands for the source, and near y: to find with, and to judge.
 _LEAST_FIT, _FIT, _COMPONENTS, _ROUNDS = 200, 12_000, 16, 6
 _NARROWEST = 1e-6  # of the mean variance
-_WIDE, _DF, _SPREAD = 0.002, 5, 4.0
+_WIDE, _MORE, _HEAVY = 0.005, 0.05, 1.15
+_DF, _SPREAD = 5, 4.0
+_SURE = 2.5  # standard errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,8 @@ class _Tails:
     mean: Float[Tensor, " d"]
     root: Float[Tensor, "d d"]
     """Lower triangular, of the scale matrix of the t law."""
+    wide: float
+    """The weight of the t law."""
 
     @classmethod
     def fitted(cls, x: Float[Tensor, "n d"], generator: Generator) -> _Tails:
@@ -90,7 +94,12 @@ class _Tails:
             start, rounds = choice.mixture, _ROUNDS
             mixture = fit_observed(x, start, least, tied=choice.tied, iterations=rounds)
         cov = raised(found.cov, least) * _SPREAD * (_DF - 2.0) / _DF
-        return cls(mixture, found.mean, torch.linalg.cholesky(cov))
+        root = torch.linalg.cholesky(cov)
+        z = torch.linalg.solve_triangular(root, (x - found.mean).T, upper=False).square().sum(0)
+        d = x.shape[1]
+        # Mardia's kurtosis, one for a Gaussian: of exponential tails a mixture shows too little.
+        heavy = float(z.square().mean() / z.mean().square()) * d / (d + 2) > _HEAVY
+        return cls(mixture, found.mean, root, _MORE if heavy else _WIDE)
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """Log density in nats."""
@@ -100,12 +109,12 @@ class _Tails:
         constant -= 0.5 * d * math.log(_DF * math.pi) + float(self.root.diagonal().log().sum())
         wide = constant - 0.5 * (_DF + d) * torch.log1p(z.square().sum(0) / _DF)
         return torch.logaddexp(
-            self.mixture.log_prob(x) + math.log1p(-_WIDE), wide + math.log(_WIDE)
+            self.mixture.log_prob(x) + math.log1p(-self.wide), wide + math.log(self.wide)
         )
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draws, in any order."""
-        wide = max(1, round(_WIDE * n))
+        wide = max(1, round(self.wide * n))
         made = {"generator": generator, "device": generator.device, "dtype": torch.float64}
         z = torch.randn(wide, len(self.mean), **made)  # type: ignore[call-overload]
         halves = torch.randn(wide, _DF, **made).square().sum(1, keepdim=True)  # type: ignore[call-overload]
@@ -133,7 +142,7 @@ def bounded(
     generator: Generator,
     *,
     alphabet: Float[Tensor, "m d"] | None = None,
-    peaks: Float[Tensor, "m d"] | None = None,
+    peaks: Float[Tensor, "k d"] | None = None,
     made_of: str = "",
 ) -> DualBound:
     """The dual bound of lambda, capped where that makes F_lo of the draws larger.
@@ -203,32 +212,29 @@ class _Judge:
             c = Tilted(sample.x, sample.log_p + held, self.beta, self.distortion).log_c(letters)
             return mean - float(c.max()), letters[c.topk(min(_KEEP, len(letters))).indices]
         if sample.tails is None:
-            found, top = self._largest(slice(None), held, peaks)
+            found, top = self._largest(held, peaks)
             return mean - top, found
-        found, _ = self._largest(slice(len(sample.x) // 2), held, peaks)
+        found, _ = self._largest(held, peaks)
         far, top = self._far(cap, found)
         score = mean - max(top, self._shown(held, found))
         return score, torch.cat([found, far])
 
     def _shown(self, held: Float[Tensor, " n"], peaks: Float[Tensor, "m d"]) -> float:
-        """log c at the peaks of the first half by the second, as far as that shows it: less two
-        standard errors.
+        """The largest log c at the peaks that the draws show, by how many stand there.
+
+        Of a count k the interval begins at k (1 - 1 / 9k - z / (3 sqrt k))^3 (Wilson and Hilferty).
         """
-        half = len(held) // 2
-        x, log_mass = self.sample.x[half:], held[half:] - math.log(len(held) - half)
-        rest = Tilted(x, log_mass, self.beta, self.distortion)
-        effective = 1.0 / rest.weights(peaks).square().sum(0)
-        sure = (1.0 - 2.0 / effective.sqrt()).clamp(min=1e-300).log()
-        return float((rest.log_c(peaks) + sure).nan_to_num(nan=-math.inf).max())
+        c = Tilted(self.sample.x, self.sample.log_p + held, self.beta, self.distortion)
+        k = 1.0 / c.weights(peaks).square().sum(0)
+        sure = (1.0 - 1.0 / (9.0 * k) - _SURE / (3.0 * k.sqrt())).clamp(min=1e-30)
+        return float((c.log_c(peaks) + 3.0 * sure.log()).nan_to_num(nan=-math.inf).max())
 
     def _largest(
-        self, rows: slice, held: Float[Tensor, " n"], peaks: Float[Tensor, "m d"] | None
+        self, held: Float[Tensor, " n"], peaks: Float[Tensor, "m d"] | None
     ) -> tuple[Float[Tensor, "k d"], float]:
         """Where c of these draws is largest, and log c there."""
-        x, held = self.sample.x[rows], held[rows]
-        log_mass = self.sample.log_p[rows] + held
-        log_mass = log_mass - torch.logsumexp(self.sample.log_p[rows], 0)
-        c = Tilted(x, log_mass, self.beta, self.distortion)
+        x = self.sample.x
+        c = Tilted(x, self.sample.log_p + held, self.beta, self.distortion)
         n, g = len(x), self.generator
         picked = torch.randint(n, (min(n, _STARTS),), generator=g, device=g.device)
         starts = [x[picked.to(x.device)], x[held.topk(min(n, _EXTREME)).indices], x.mean(0)[None]]

@@ -25,6 +25,7 @@ from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import (
     Atoms,
     Distortion,
+    DualBound,
     EstimatorInfo,
     RdbenchError,
     Refusal,
@@ -76,7 +77,8 @@ def fit(
     view: View, betas: Sequence[float], monitor: FakeMonitor | None = None, **options: Any
 ) -> list[TestChannel | Refusal]:
     estimator = BlahutArimoto(**options)
-    return list(answers(estimator, view, betas, seeded(), monitor or FakeMonitor()))
+    found = answers(estimator, view, betas, seeded(), monitor or FakeMonitor())
+    return [one for one in found if not isinstance(one, DualBound)]
 
 
 def channel(view: View, beta: float, **options: Any) -> TestChannel:

@@ -23,6 +23,7 @@ from rdbench.types import (
     Atoms,
     Claim,
     Distortion,
+    DualBound,
     Problem,
     RdbenchError,
     Refusal,
@@ -63,7 +64,8 @@ def finite(p: list[float]) -> View:
 
 def fit(view: View, betas: Sequence[float], **options: Any) -> list[TestChannel | Refusal]:
     chosen: dict[str, Any] = {"support": "codebook", "codebook_size": 150} | options
-    return list(answers(BlahutArimoto(**chosen), view, betas, seeded(), FakeMonitor()))
+    found = answers(BlahutArimoto(**chosen), view, betas, seeded(), FakeMonitor())
+    return [one for one in found if not isinstance(one, DualBound)]
 
 
 # ------------------------------------------------------------------------ codebooks
