@@ -7,7 +7,7 @@ For every lambda > 0, F*(beta) >= E log lambda(X) - log sup_y E[lambda(X) exp(-b
     log lambda(x) = -log sum_k w_k K_k(x),
 
 with Gaussians K_k under squared error, no narrower than exp(-beta ||x||^2) at first; of a finite
-source, of given letters and under other distortions with exp(-beta rho(x, y_k)).
+source and of given letters with exp(-beta rho(x, y_k)).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CsiszarDual:
         "ICLR 2022",
         side="lower",
         needs=frozenset({"support"}),
-        distortions=("squared_error", "absolute_error", "hamming"),
+        distortions=("squared_error", "hamming"),
         slopes="positive",
         presets={
             "paper": {"kind": "network", "batch": 1024, "steps": 3000},

@@ -1,4 +1,4 @@
-"""lambda = 1 / sum_j w_j exp(-beta rho(x, y_j)): of letters, of finite sources, of absolute error.
+"""lambda = 1 / sum_j w_j exp(-beta rho(x, y_j)): of given letters and of finite sources.
 
 The weights follow Blahut and Arimoto, w_j <- w_j c(y_j)^r, and where reproduction is free under
 squared error the atoms are moved by expectation and maximisation, from every symbol: at its fixed

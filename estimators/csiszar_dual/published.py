@@ -86,12 +86,12 @@ def fit(
             ]
             log_c = torch.logsumexp(torch.stack(log_cs), 0) - math.log(_SAMPLES)
             if log_alpha is None:
-                log_alpha = before = float(log_c)
+                log_alpha = before = float(log_c.detach())
             else:
                 mix = torch.tensor([log_alpha + math.log(_KEPT), before + math.log1p(-_KEPT)])
                 log_alpha = float(torch.logsumexp(mix, 0))
             held = log_c.clamp(before - _LARGEST_CHANGE, before + _LARGEST_CHANGE)
-            before = float(held)
+            before = float(held.detach())
             loss = torch.cat(log_us).mean() + torch.exp(held - log_alpha) + log_alpha - 1.0
             adam.zero_grad()
             loss.backward()

@@ -107,6 +107,41 @@ def draw_symbols(
     return found
 
 
+def draw_halves(problem: Problem, count: int, generator: Generator) -> tuple[Symbols, Symbols]:
+    """Two independent sets of symbols, of about ``count`` each: what one finds the other judges.
+
+    Fresh draws of a source that can be drawn from. Of one that is known by rows, the two halves of
+    its held-out rows, groups whole: the same rows twice would judge what they have found.
+
+    Args:
+        problem: its source is drawn.
+        count: how many in each, about.
+        generator: of all draws.
+
+    Raises:
+        RdbenchError: the source drew symbols that are not finite, or has one row or group.
+    """
+    source = problem.source
+    if not isinstance(source, HasHeldOut):
+        first, second = (draw_symbols(problem, count, generator) for _ in range(2))
+        return first, second
+    whole = _held_out(source, 2 * count, generator.device)
+    label = whole.groups
+    if label is None:
+        label = torch.arange(len(whole.x), device=whole.x.device)
+    names, place = torch.unique(label, return_inverse=True)
+    if len(names) < 2:
+        raise RdbenchError(f"{source.name} has one held-out row or group: no two halves")
+    # in the order of the names, which has nothing to do with the values
+    odd = place % 2 == 1
+    halves = []
+    for chosen in (~odd, odd):
+        x = whole.x[chosen]
+        groups = None if whole.groups is None else whole.groups[chosen]
+        halves.append(Symbols(x, block=max(1, len(x) // BLOCKS), groups=groups))
+    return halves[0], halves[1]
+
+
 def _held_out(source: HasHeldOut, count: int, device: torch.device) -> Symbols:
     """The first ``count`` held-out rows: the same for every estimator, so that pairs compare."""
     groups = source.groups

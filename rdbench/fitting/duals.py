@@ -35,7 +35,8 @@ _FIND, _JUDGE = (1_000, 96), (16_000, 2_048)
 # Draws of the density that stands for the source, and near y: to find with, and to judge.
 _LEAST_FIT, _FIT, _COMPONENTS, _ROUNDS = 200, 12_000, 16, 6
 _NARROWEST = 1e-6  # of the mean variance
-_WIDE, _DF, _SPREAD = 0.005, 5, 4.0
+_WIDE, _MORE, _HEAVY = 0.005, 0.05, 1.15
+_DF, _SPREAD = 5, 4.0
 _SURE = 2.5  # standard errors
 
 
@@ -77,6 +78,8 @@ class _Tails:
     mean: Float[Tensor, " d"]
     root: Float[Tensor, "d d"]
     """Lower triangular, of the scale matrix of the t law."""
+    wide: float
+    """The weight of the t law."""
 
     @classmethod
     def fitted(cls, x: Float[Tensor, "n d"], generator: Generator) -> _Tails:
@@ -91,7 +94,12 @@ class _Tails:
             start, rounds = choice.mixture, _ROUNDS
             mixture = fit_observed(x, start, least, tied=choice.tied, iterations=rounds)
         cov = raised(found.cov, least) * _SPREAD * (_DF - 2.0) / _DF
-        return cls(mixture, found.mean, torch.linalg.cholesky(cov))
+        root = torch.linalg.cholesky(cov)
+        z = torch.linalg.solve_triangular(root, (x - found.mean).T, upper=False).square().sum(0)
+        d = x.shape[1]
+        # Mardia's kurtosis, one for a Gaussian: of exponential tails a mixture shows too little.
+        heavy = float(z.square().mean() / z.mean().square()) * d / (d + 2) > _HEAVY
+        return cls(mixture, found.mean, root, _MORE if heavy else _WIDE)
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """Log density in nats."""
@@ -101,12 +109,12 @@ class _Tails:
         constant -= 0.5 * d * math.log(_DF * math.pi) + float(self.root.diagonal().log().sum())
         wide = constant - 0.5 * (_DF + d) * torch.log1p(z.square().sum(0) / _DF)
         return torch.logaddexp(
-            self.mixture.log_prob(x) + math.log1p(-_WIDE), wide + math.log(_WIDE)
+            self.mixture.log_prob(x) + math.log1p(-self.wide), wide + math.log(self.wide)
         )
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draws, in any order."""
-        wide = max(1, round(_WIDE * n))
+        wide = max(1, round(self.wide * n))
         made = {"generator": generator, "device": generator.device, "dtype": torch.float64}
         z = torch.randn(wide, len(self.mean), **made)  # type: ignore[call-overload]
         halves = torch.randn(wide, _DF, **made).square().sum(1, keepdim=True)  # type: ignore[call-overload]

@@ -11,10 +11,11 @@ import torch
 from rdbench.audit import SIZES, audit
 from rdbench.audit.averages import block_means, mean_of
 from rdbench.audit.possible import least_distortion
-from rdbench.audit.symbols import Symbols, draw_symbols
+from rdbench.audit.symbols import Symbols, draw_halves, draw_symbols
 from rdbench.distortions import SquaredError, TableDistortion
 from rdbench.inference.particles import conditional
 from rdbench.references.unknown import Unknown
+from rdbench.sources.gaussian import scalar_gaussian
 from rdbench.sources.sample import SampleSource
 from rdbench.types import Atoms, Claim, Problem, RdbenchError, TestChannel
 
@@ -124,3 +125,32 @@ def test_a_sample_is_refused_where_its_parts_do_not_fit() -> None:
         SampleSource("s", drawn(5, 2, 0), drawn(5, 3, 0), "0")
     with pytest.raises(RdbenchError, match="groups"):
         SampleSource("s", drawn(5, 2, 0), drawn(5, 2, 0), "0", torch.arange(4))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_halves_share_no_row_and_no_group(grouped: bool) -> None:
+    """What one half finds the other judges: with the same rows twice a maximum judges itself."""
+    label = torch.randint(40, (300,), generator=torch.Generator().manual_seed(4))
+    problem = problem_of(groups=label if grouped else None)
+    one, two = draw_halves(problem, 1000, torch.Generator())
+    rows = [set(map(tuple, half.x.tolist())) for half in (one, two)]
+    assert not rows[0] & rows[1]
+    assert len(rows[0]) + len(rows[1]) == 300
+    assert min(map(len, rows)) > 100
+    if grouped:
+        assert one.groups is not None
+        assert two.groups is not None
+        assert not set(one.groups.tolist()) & set(two.groups.tolist())
+    few, _ = draw_halves(problem, 50, torch.Generator())
+    assert len(few.x) <= 75
+
+
+def test_halves_of_a_sampler_are_fresh_draws() -> None:
+    problem = Problem(scalar_gaussian(), SquaredError())
+    one, two = draw_halves(problem, 500, torch.Generator().manual_seed(0))
+    assert not set(one.x[:, 0].tolist()) & set(two.x[:, 0].tolist())
+
+
+def test_one_group_has_no_halves() -> None:
+    with pytest.raises(RdbenchError, match="no two halves"):
+        draw_halves(problem_of(groups=torch.zeros(300).long()), 100, torch.Generator())

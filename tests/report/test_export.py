@@ -21,8 +21,9 @@ from rdbench.types import RdbenchError
 # The promise to whoever reads the export, written out: names and order.
 PROMISED = """suite, suite_version, case, cell, dim, distortion, estimator, preset, params, seed,
 budget, n_train, beta, target_rate, status, reason, claimed_rate, claimed_distortion,
-claimed_lagrangian, claimed_side, claimed_gap, claim_excess, claim, rate, distortion_value, lagrangian,
-lagrangian_lo, lagrangian_hi, evidence, gap, gap_lo, gap_hi, gap_paper_protocol, n_paper_protocol, log_n_paper_protocol, paper_protocol_saturated,
+claimed_lagrangian, claimed_side, claimed_gap, claim_excess, claim, rate, distortion_value,
+lagrangian, lagrangian_lo, lagrangian_hi, evidence, gap, gap_lo,
+gap_hi, gap_paper_protocol, n_paper_protocol, log_n_paper_protocol, paper_protocol_saturated,
 truth_lo, truth_hi, truth_kind, rate_lo, rate_hi, dist_lo, dist_hi, side, audit_method, ess,
 rate_error, rate_error_lo, rate_error_hi, rate_half, distortion_half, gap_common_se,
 q_is, started_from, gain, gain_lo, gain_hi, conditional_kind,

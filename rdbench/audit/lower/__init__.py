@@ -19,7 +19,7 @@ from rdbench.audit.evaluation import is_optimal, optimal_potential, truth_at
 from rdbench.audit.lower.density import applies, near_supremum
 from rdbench.audit.lower.search import Supremum, exact_supremum, sampled_supremum
 from rdbench.audit.size import AuditSize
-from rdbench.audit.symbols import Symbols, draw_symbols
+from rdbench.audit.symbols import Symbols, draw_halves, draw_symbols
 from rdbench.audit.tails import doubt
 from rdbench.types import (
     Audited,
@@ -92,7 +92,7 @@ def _supremum(
             return log_lambda_at(bound, x)
 
         return near_supremum(problem, log_lambda_of, beta, peaks, size.bound_symbols, generator)
-    first, second = (draw_symbols(problem, size.bound_symbols, generator) for _ in range(2))
+    first, second = draw_halves(problem, size.bound_symbols, generator)
     values = (log_lambda_at(bound, first.x), log_lambda_at(bound, second.x))
     return sampled_supremum(problem, (first, second), values, beta, peaks, generator)
 
