@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import msgspec
 import pytest
 
 from rdbench.band import Band, Reached, Tangent
@@ -14,7 +12,7 @@ from rdbench.outcomes import RdbenchError
 from rdbench.report.answer import answer, lines
 from rdbench.report.codec_lines import codec_lines
 from rdbench.report.trust import NO_LOWER, NO_UPPER
-from rdbench.run.records import CellRecord, PointRecord
+from rdbench.run.records import PointRecord
 
 
 class Row(PointRecord, frozen=True, kw_only=True):
