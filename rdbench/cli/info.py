@@ -18,14 +18,14 @@ def execute(options: InfoOptions) -> int:
     Raises:
         RdbenchError: there is nothing of that name.
     """
-    name = options.name
     found = registry.entries()
-    if name not in found:
-        raise unknown("suite or estimator", name, sorted(found))
+    name = options.name.removesuffix(registry.LOWER)
+    if name not in found or (name != options.name and found[name].kind == "suite"):
+        raise unknown("suite or estimator", options.name, sorted(found))
     if found[name].kind == "suite":
         _show_suite(name)
     else:
-        _show_estimator(found[name])
+        _show_estimator(found[name], options.name)
     return 0
 
 
@@ -54,14 +54,15 @@ def _show_suite(name: str) -> None:
         )
 
 
-def _show_estimator(entry: registry.Entry) -> None:
+def _show_estimator(entry: registry.Entry, name: str) -> None:
+    """All of an estimator, or of its lower twin, which has its parameters and presets."""
     # these import torch, as the estimator does
     from rdbench.fitting.settings import meanings
     from rdbench.fitting.support import described
 
-    cls: Any = registry.load_estimator(entry.name)
+    cls: Any = registry.load_estimator(name)
     info = cls.info
-    print(f"estimator {entry.name} ({entry.origin})")
+    print(f"estimator {name} ({entry.origin})")
     print(_flat(info.summary))
     print(f"citation: {_flat(info.citation)}")
     print(f"needs: {', '.join(sorted(info.needs)) or 'samples alone'}")

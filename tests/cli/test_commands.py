@@ -106,6 +106,10 @@ def test_the_shell_completes_commands_and_names(monkeypatch, capsys, words, offe
             ("version 1", "dimensions: 1 to 1000", "ramp-d5", "closed form", "rates (nats)"),
         ),
         (
+            ["info", "wgd+lower"],
+            ("estimator wgd+lower", "the lower bound 1/Z of", "particles"),
+        ),
+        (
             ["info", "blahut_arimoto"],
             (
                 "solver",
