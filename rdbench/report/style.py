@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rdbench.outcomes import RdbenchError
-from rdbench.registry import label
+from rdbench.registry import LOWER, label
 from rdbench.run.records import CellRecord
 
 if TYPE_CHECKING:  # tables take names from here, and need no plotting library
@@ -122,6 +122,8 @@ def series_styles(
         lines = _lines([one.removeprefix(name) for one in labels if one != name])
         for one in labels:
             filled, line = lines.get(one.removeprefix(name), _BARE)
+            if name.endswith(LOWER):  # it has the looks of its upper estimator
+                filled, line = False, "--"
             styles[one] = SeriesStyle(*chosen[name], filled, line)
     return styles
 

@@ -373,3 +373,10 @@ def test_equal_figures_are_equal_files_in_every_format(tmp_path: Path, cell):
     # Embedded as TrueType, not as Type 3.
     assert b"/CIDFontType2" in first[0]
     assert b"/Type3" not in first[0]
+
+
+def test_a_lower_twin_is_hollow_and_dashed():
+    names = ("wgd", "wgd+lower")
+    upper, lower = (series_styles((n, n) for n in names)[n] for n in names)
+    assert (upper.filled, upper.line) == (True, "-")
+    assert (lower.filled, lower.line) == (False, "--")
