@@ -59,6 +59,8 @@ def _gap(case: Case, channel: TestChannel) -> float:
         law = GaussianMixture(q.weights, q.means, q.covs)
         own, exact = Density(law.sample, law.log_prob), law.proposal(channel.beta)
         q = Pushforward(lambda z: z, law.dim, own, exact)
+    elif isinstance(q, Density):  # its proposal is p(y|x)
+        q = Pushforward(lambda z: z, x.shape[1], q, q.proposal)
     assert isinstance(q, Pushforward)
     assert q.encoder is not None
     z = q.encoder.sample(x, draws, generator)

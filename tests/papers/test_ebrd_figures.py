@@ -308,7 +308,9 @@ _UNKNOWN = dict.fromkeys(
         [point(2.0, draws=Draws(x=[], y=[], source=[], reproduction=[]))],
         [
             # The first of them is the source that the axes are made for.
-            point(6.0, draws=replace(draws(), source=[[math.inf, 0.0], [1.0, 2.0]])),
+            point(6.0, draws=replace(
+                draws(), source=[[math.inf, 0.0], [1.0, 2.0]], reproduction=[[0.0, 0.0], [1.0, 1.0]]
+            )),
             point(2.0, draws=draws(math.nan)),
         ],
         [point(2.0, draws=Draws(x=[[1.0]], y=[[[1.0]]], source=[[1.0]], reproduction=[[1.0]]))],

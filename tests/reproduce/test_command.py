@@ -102,7 +102,7 @@ def test_a_run_from_nothing_leaves_everything(done):
         assert (done / link).is_file(), link
     found = record.points[0]
     shown = found.gap_hi if found.side == "upper" else found.gap
-    gap = f"{shown:.3g}".replace("-", "−")
+    gap = re.sub("^-", "−", f"{shown:.3g}")
     assert gap in page
     assert gap in (done / "table-2.md").read_text()
     assert "needs --full" in page
