@@ -191,15 +191,15 @@ def test_of_a_finite_source_the_draws_are_what_is_uncertain() -> None:
 def test_the_error_that_symbols_share_heeds_their_weights() -> None:
     """The plug-in's standard error is the scatter of its mean over the same symbols, in strata."""
     source, generator = StudentSource(5.0, 1), Generator().manual_seed(11)
-    symbols = draw_symbols(Problem(source, SquaredError()), 2000, generator)
+    symbols = draw_symbols(Problem(source, SquaredError()), 1000, generator)
     weights = symbols.weights
     assert weights is not None
-    size = dataclasses.replace(SIZES["quick"], plug_in_draws=1000)
+    size = dataclasses.replace(SIZES["quick"], plug_in_draws=400)
     # Without a usable log density nothing but the plug-in is left.
     q = Density(source.sample, lambda y: torch.full((len(y),), math.nan, dtype=torch.float64))
     each = [
         density(q, SquaredError(), symbols.x, None, 0.3, size, generator, weights)
-        for _ in range(40)
+        for _ in range(20)
     ]
     assert all("plug-in" in one.method for one in each)
     means = torch.stack([(weights * one.potential).mean() for one in each])
