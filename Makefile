@@ -18,11 +18,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## install, then compare the estimators on Gaussian vectors (2 to 3 minutes on 2 cores)
+run: $(VENV)/installed ## install, then compare the estimators on Gaussian vectors (about 2 minutes on 2 cores)
 	@echo "== rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick --jobs $(JOBS)"
 	@$(BIN)/rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick --jobs $(JOBS) $(FLAGS)
 
-test: $(VENV)/installed-test ## install, then run the tests (about 12 minutes on 2 cores)
+test: $(VENV)/installed-test ## install, then run the tests (about 15 minutes on 2 cores)
 	@echo "== the tests"
 	$(BIN)/python -m pytest -m "not wheel and not accuracy and not browser and not gate" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
 

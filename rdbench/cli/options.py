@@ -127,7 +127,7 @@ class RunOptions:
     estimators: str | None = _option(
         None,
         "Such as 'ebrd,nerd:paper,wgd[particles=4000]' (in quotes), FILE.py:CLASS or all. "
-        "Default: all; on data those that take seconds.",
+        "Default: all but lower bounds; on data those that take seconds.",
         "SPECS",
         complete=_last_of("estimator"),
     )

@@ -143,6 +143,8 @@ def _plan(options: RunOptions) -> Plan:
         return _plan_data(options)
     assert options.suite is not None
     choices = registry.choose_all("all" if options.estimators is None else options.estimators)
+    if options.estimators is None:  # a comparison is of channels; lower bounds are asked for
+        choices = [choice for choice in choices if choice.estimator.info.side == "upper"]
     return make_plan(
         registry.load_suites(options.suite),
         registry.sandwiched(choices) if options.sandwich else choices,
