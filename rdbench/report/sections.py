@@ -106,17 +106,20 @@ def _conditional_interval(found: Summary, _: float) -> str:
     return "-" if one is None else _interval(Interval(one.error, one.lo, one.hi), 1.0)
 
 
+_GAPS = (
+    Shown("ok", _ok, 2),
+    Shown("good to R", _good_to, 4),
+    Shown("median gap", _median, 5),
+    Shown("mean gap", _mean, 0),
+    Shown("by seed", _by_seed, 8, optional=True),
+    Shown("worst gap", _worst, 1),
+    Shown("at R", _worst_at, 7),
+)
 SECTIONS = (
     Section(
         "Gap F(q) - F* [95%] and rates in {units} per symbol",
         (
-            Shown("ok", _ok, 2),
-            Shown("good to R", _good_to, 4),
-            Shown("median gap", _median, 5),
-            Shown("mean gap", _mean, 0),
-            Shown("by seed", _by_seed, 8, optional=True),
-            Shown("worst gap", _worst, 1),
-            Shown("at R", _worst_at, 7),
+            *_GAPS,
             Shown("side", lambda found, _: ", ".join(found.sides) or "-", 3),
             Shown("CPU s", _cpu, 6),
         ),
@@ -125,13 +128,7 @@ SECTIONS = (
     Section(
         "Lower bounds: gap F* - F_lo [95%] and rates in {units} per symbol",
         (
-            Shown("ok", _ok, 2),
-            Shown("good to R", _good_to, 4),
-            Shown("median gap", _median, 5),
-            Shown("mean gap", _mean, 0),
-            Shown("by seed", _by_seed, 8, optional=True),
-            Shown("worst gap", _worst, 1),
-            Shown("at R", _worst_at, 7),
+            *_GAPS,
             Shown("evidence", lambda found, _: ", ".join(found.evidence) or "-", 3),
             Shown("lambda is", lambda found, _: ", ".join(found.q_is) or "-", 9),
             Shown("CPU s", _cpu, 6),
