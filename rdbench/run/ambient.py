@@ -38,10 +38,8 @@ _PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "device": (torch.get_default_device, _set_device),
     "threads": (torch.get_num_threads, _set_threads),
     "grad": (torch.is_grad_enabled, torch.set_grad_enabled),
-    "deterministic": (
-        torch.are_deterministic_algorithms_enabled,
-        torch.use_deterministic_algorithms,
-    ),
+    # Not use_deterministic_algorithms: it imports torch's compiler, 2.5 CPU seconds.
+    "deterministic": (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     "precision": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     "anomaly": (
         lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
