@@ -547,24 +547,28 @@ class Pushforward:
 class Factor:
     """The law of Y in a subspace, of which the columns of ``axes`` are an orthonormal basis.
 
-    k = 1: atoms at ``points`` along the axis. k >= 2: with probability w_j the uniform law on the
-    sphere of radius ``points[j]`` >= 0 about the origin. ``log_weights`` sum to one.
+    k = 1: atoms at ``points`` along the axis, or Gaussians about them where there are
+    ``variances``. k >= 2: with probability w_j the uniform law on the sphere of radius
+    ``points[j]`` >= 0 about the origin. ``log_weights`` sum to one.
     """
 
     axes: Float[Tensor, "d k"]
     points: Float[Tensor, " m"]
     log_weights: Float[Tensor, " m"]
+    variances: Float[Tensor, " m"] | None = None
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
         """Draw n vectors of the subspace, in the coordinates of R^d."""
-        weights = self.log_weights.exp()
-        at = self.points[torch.multinomial(weights, n, replacement=True, generator=generator)]
+        weights, dev = self.log_weights.exp(), generator.device
+        labels = torch.multinomial(weights, n, replacement=True, generator=generator)
         k = self.axes.shape[1]
-        out = at[:, None]
-        if k > 1:
-            dev = generator.device
+        out = self.points[labels][:, None]
+        if k > 1 or self.variances is not None:
             u = torch.randn(n, k, generator=generator, device=dev, dtype=torch.float64)
-            out = out * u / u.norm(dim=1, keepdim=True)
+            if self.variances is None:
+                out = out * u / u.norm(dim=1, keepdim=True)
+            else:
+                out = out + self.variances[labels].sqrt()[:, None] * u
         return out @ self.axes.T
 
 
@@ -573,7 +577,8 @@ class Product:
     """q is the law of ``centre`` + sum_k V_k, V_k independent, each of a factor.
 
     The subspaces of the factors are orthogonal and span R^d, so that squared error is a sum over
-    them and Z(x) a product: sums over the m^d atoms in closed form (`rdbench.inference.product`).
+    them and Z(x) a product: sums over m^d atoms, or Gaussians, in closed form
+    (`rdbench.inference.product`).
     """
 
     centre: Float[Tensor, " d"]

@@ -12,7 +12,7 @@ from rdbench.estimators.beta_vae.published import looks_gaussian
 from rdbench.estimators.beta_vae.settings import Settings
 from rdbench.estimators.beta_vae.tied import TiedVAE
 from rdbench.fitting import NO_CLAIM, Task, stopped
-from rdbench.inference.product import independent, principal
+from rdbench.inference.product import conditional, exact_point, independent, principal
 from rdbench.types import Claim, Refusal, Start, TestChannel
 
 _INDEPENDENT = 50  # from so many dimensions on, a rotation is not found by gradients alone
@@ -29,10 +29,8 @@ def fit_tied(config: Settings, task: Task) -> Iterator[TestChannel | Refusal]:
     plan = Plan(config.affine_steps, config.affine_batch, geometric, config.averaging)
 
     def channel(model: TiedVAE, beta: float) -> TestChannel:
-        law = model.law(beta)
-        return TestChannel(
-            beta, law.density(), NO_CLAIM, law.conditional, q_is="product of mixtures, rotated"
-        )
+        q, q_is = model.law(beta), "product of mixtures, rotated"
+        return TestChannel(beta, q, NO_CLAIM, conditional(q, beta), q_is=q_is)
 
     for rung, beta in enumerate(task.betas):
         if finished:
@@ -50,6 +48,6 @@ def fit_tied(config: Settings, task: Task) -> Iterator[TestChannel | Refusal]:
         found = channel(model, beta)
         if not moved:
             found = replace(found, marginal=begun.marginal)
-        claim = Claim(*model.law(beta).point(claimed_on), task.draws.side)
+        claim = Claim(*exact_point(model.law(beta), claimed_on, beta), task.draws.side)
         found = replace(found, claim=claim, start=begun)
         yield found if finished else stopped(found)

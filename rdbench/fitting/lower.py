@@ -148,7 +148,7 @@ def log_partition(
     """
     if isinstance(q, Product) and distortion.name == "squared_error":
         product = q
-        return lambda x: exact_sums(product, x, beta)[0], "a product of atoms"
+        return lambda x: exact_sums(product, x, beta)[0], "a product"
     if isinstance(q, Gaussians) and distortion.name == "squared_error":
         mixture = GaussianMixture(q.weights, q.means, q.covs)
         return lambda x: mixture.log_partition(x, beta), "a Gaussian mixture"

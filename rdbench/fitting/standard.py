@@ -19,6 +19,7 @@ from rdbench.types import (
     Distortion,
     Encoder,
     Energy,
+    Factor,
     Gaussians,
     Marginal,
     Monitor,
@@ -172,13 +173,17 @@ def mapped_back(channel: TestChannel, scaling: Scaling) -> TestChannel:
     )
 
 
+def _scaled(factor: Factor, scale: float) -> Factor:
+    spread = None if factor.variances is None else scale**2 * factor.variances
+    return replace(factor, points=scale * factor.points, variances=spread)
+
+
 def _marginal(q: Marginal, scaling: Scaling) -> Marginal:
     forward, backward = scaling.forward, scaling.backward
     if isinstance(q, Atoms):
         return Atoms(backward(q.points), q.log_weights)
     if isinstance(q, Product):
-        factors = tuple(replace(f, points=f.points * scaling.scale) for f in q.factors)
-        return Product(backward(q.centre), factors)
+        return Product(backward(q.centre), tuple(_scaled(f, scaling.scale) for f in q.factors))
     if isinstance(q, Gaussians):
         return Gaussians(q.weights, backward(q.means), scaling.scale**2 * q.covs)
     if isinstance(q, Energy):

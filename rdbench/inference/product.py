@@ -5,8 +5,9 @@ that of independent parts of Y the partition function is a product,
 
     Z(x) = prod_k Z_k(u_k),  Z_k(u) = sum_j w_kj K(u, a_kj),  u_k = A_k^T (x - centre),
 
-and sums over m^d atoms are d sums over m. On an axis K(u, a) = exp(-beta (u - a)^2). Averaged over
-a sphere of radius r in k >= 2 dimensions, with kappa = 2 beta |u| r,
+and sums over m^d atoms are d sums over m. On an axis K(u, a) = exp(-beta (u - a)^2), and averaged
+over N(a, s^2), with g = 1 + 2 beta s^2, it is g^(-1/2) exp(-beta (u - a)^2 / g). Averaged over a
+sphere of radius r in k >= 2 dimensions, with kappa = 2 beta |u| r,
 
     K(u, r) = exp(-beta (|u|^2 + r^2)) 0F1(; k/2; kappa^2 / 4).
 """
@@ -150,6 +151,16 @@ def fault_of_product(q: Product, dim: int) -> str:
         return f"the weights of a factor sum to exp({worst:.6g}), not to one"
     if any(f.axes.shape[1] > 1 and bool((f.points < 0.0).any()) for f in q.factors):
         return "a sphere of the product has a negative radius"
+    for factor in q.factors:
+        spread = factor.variances
+        if spread is None:
+            continue
+        if factor.axes.shape[1] > 1 or spread.shape != factor.points.shape:
+            return "variances of a factor belong to the points of one axis, one each"
+        if not (
+            spread.dtype == torch.float64 and bool(((spread >= 0.0) & spread.isfinite()).all())
+        ):
+            return "the variances of a factor have to be finite, float64 and not negative"
     return ""
 
 
@@ -189,8 +200,9 @@ def exact_point(q: Product, x: Float[Tensor, "n d"], beta: float) -> tuple[float
 def conditional(q: Product, beta: float) -> Callable[[Tensor, int, Generator], Tensor]:
     """Exact draws of p(y|x) ~ q(y) exp(-beta |x - y|^2), factor by factor.
 
-    A point of every factor by its share of Z_k; on its sphere a direction from the von Mises-Fisher
-    law about that of x, with kappa = 2 beta |u| r.
+    A point of every factor by its share of Z_k; about it N(a + (1 - 1/g) (u - a), s^2 / g) where
+    the factor has variances; on its sphere a direction from the von Mises-Fisher law about that of
+    x, with kappa = 2 beta |u| r.
     """
 
     def sample(x: Float[Tensor, "n d"], k: int, generator: Generator) -> Float[Tensor, "n k d"]:
@@ -202,8 +214,14 @@ def conditional(q: Product, beta: float) -> Callable[[Tensor, int, Generator], T
             for part in u.split(max(1, _CHUNK // len(factor.points))):
                 chances = torch.softmax(_terms(factor, part, beta)[0], 1)
                 picked.append(torch.multinomial(chances, k, replacement=True, generator=generator))
-            at = factor.points[torch.cat(picked)]
-            if u.shape[1] == 1:
+            labels = torch.cat(picked)
+            at = factor.points[labels]
+            if factor.variances is not None:
+                spread = factor.variances[labels]
+                g = 1.0 + 2.0 * beta * spread
+                e = torch.randn(at.shape, generator=generator, device=u.device, dtype=u.dtype)
+                v = (u - (u - at) / g + (spread / g).sqrt() * e)[..., None]
+            elif u.shape[1] == 1:
                 v = at[..., None]
             else:
                 s = u.norm(dim=1, keepdim=True)
@@ -221,12 +239,16 @@ def conditional(q: Product, beta: float) -> Callable[[Tensor, int, Generator], T
 def _terms(
     factor: Factor, u: Float[Tensor, "n k"], beta: float
 ) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n m"]]:
-    """log w_j + log K(u, a_j), and the mean of |u - V|^2 at a_j."""
+    """log w_j + log K(u, a_j), and the mean of |u - V|^2 under p(v|u) at or about a_j."""
     a, log_w = factor.points.to(u.device), factor.log_weights.to(u.device).double()
     dim = u.shape[1]
     if dim == 1:
         rho = (u - a).square()
-        return log_w - beta * rho, rho
+        if factor.variances is None:
+            return log_w - beta * rho, rho
+        spread = factor.variances.to(u.device)
+        g = 1.0 + 2.0 * beta * spread
+        return log_w - 0.5 * g.log() - beta * rho / g, spread / g + rho / g.square()
     s = u.norm(dim=1, keepdim=True)
     rho = (s - a).square()
     log_mean, cosine = sphere_means(dim, (2.0 * beta * s * a).cpu().numpy())

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from rdbench.audit.sums import atoms, product
+from rdbench.audit.sums import atoms, gaussians, product
 from rdbench.distortions import SquaredError
 from rdbench.inference import particles
 from rdbench.inference.product import (
@@ -20,7 +20,8 @@ from rdbench.inference.product import (
     fault_of_product,
     independent,
 )
-from rdbench.types import Atoms, Factor, Product
+from rdbench.sources.mixture import GaussianMixture
+from rdbench.types import Atoms, Factor, Gaussians, Product
 
 F64 = torch.float64
 
@@ -95,6 +96,47 @@ def test_the_draws_are_those_of_the_listed_atoms(pair: object) -> None:
             assert float((drawn.T @ drawn / n - second).abs().max()) < 0.05
 
 
+def bells() -> tuple[Product, Gaussians]:
+    """Gaussians along the axes of a plane, one without width, and their six products."""
+    basis, centre = rotation(2), torch.tensor([100.0, -3.0], dtype=F64)
+    points = [torch.tensor(a, dtype=F64) for a in ([-1.0, 0.2, 2.0], [0.0, 1.5])]
+    spreads = [torch.tensor(v, dtype=F64) for v in ([0.3, 1.1, 0.0], [0.01, 2.0])]
+    weights = [torch.tensor(w, dtype=F64) for w in ([0.5, 0.2, 0.3], [0.6, 0.4])]
+    rows = zip(basis.T, points, weights, spreads, strict=True)
+    q = Product(centre, tuple(Factor(b[:, None], a, w.log(), v) for b, a, w, v in rows))
+    means = centre + torch.cartesian_prod(*points) @ basis.T
+    covs = basis @ torch.diag_embed(torch.cartesian_prod(*spreads)) @ basis.T
+    return q, Gaussians((weights[0][:, None] * weights[1]).reshape(-1), means, covs)
+
+
+@pytest.mark.parametrize("beta", [0.3, 8.0, 1e6])
+def test_the_sums_are_those_of_the_listed_gaussians(beta: float) -> None:
+    """A product of mixtures is a mixture."""
+    q, listed = bells()
+    x = q.centre + 2.0 * torch.randn(300, 2, generator=seeded(3), dtype=F64)
+    wanted = gaussians(listed, x, None, beta, 1e9)
+    found = product(q, x, None, beta, 1e9)
+    assert torch.allclose(found.potential, wanted.potential, rtol=1e-9, atol=1e-10)
+    assert torch.allclose(found.distortion, wanted.distortion, rtol=1e-9, atol=1e-10)
+
+
+def test_the_draws_are_those_of_the_listed_gaussians() -> None:
+    """Moments of exact draws of q, and of p(y|x) with the distortion that the sums say."""
+    q, listed = bells()
+    y, n, beta = q.sample(100_000, seeded(5)), 100_000, 2.0
+    mean = listed.weights @ listed.means
+    around = listed.means - mean
+    second = around.T @ (listed.weights[:, None] * around)
+    second = second + torch.einsum("k,kij->ij", listed.weights, listed.covs)
+    assert float((y.mean(0) - mean).abs().max()) < 0.03
+    assert float((torch.cov(y.T) - second).abs().max()) < 0.05
+    x = q.centre[None] + 1.0
+    rho = (conditional(q, beta)(x, n, seeded(6))[0] - x).square().sum(1)
+    assert float(rho.mean()) == pytest.approx(float(exact_sums(q, x, beta)[1]), abs=0.01)
+    mixture = GaussianMixture(listed.weights, listed.means, listed.covs)
+    assert float(rho.mean()) == pytest.approx(float(mixture.mean_distortion(x, beta)), abs=0.01)
+
+
 def test_a_false_product_is_refused() -> None:
     """Each would fake a lower F."""
     q, _ = circles()
@@ -105,6 +147,8 @@ def test_a_false_product_is_refused() -> None:
         "negative radius": (line, dataclasses.replace(disc, points=disc.points - 1.0)),
         "not 3 of": (line,),
         "finite": (dataclasses.replace(line, points=line.points / 0.0), disc),
+        "not negative": (dataclasses.replace(line, variances=-line.points.abs()), disc),
+        "of one axis": (line, dataclasses.replace(disc, variances=disc.points)),
     }
     assert fault_of_product(q, 3) == ""
     for what, factors in faults.items():
