@@ -201,7 +201,7 @@ def test_the_routes_hold_what_numbers_pass_through() -> None:
     modules_met = {symbol.module for symbol in reached if symbol.name != IMPORTED}
     assert {
         "rdbench.run.seeds", "rdbench.run.views", "rdbench.run.points", "rdbench.run.worker",
-        "rdbench.run.guarded", "rdbench.run.draws", "rdbench.types",
+        "rdbench.run.guarded", "rdbench.run.draws", "rdbench.types.answer",
     } <= modules_met  # fmt: skip
     others = {m for m in modules_met if m.startswith(("rdbench.estimators", "rdbench.certify"))}
     assert others == {  # the supremum of a lower bound in the plane
@@ -257,5 +257,5 @@ def test_a_plug_in_is_followed_and_its_version_counts(monkeypatch: pytest.Monkey
     cls = type(choice.estimator)
     assert choice.origin != "rdbench"
     own = definitions.reached([(cls.__module__, cls.__name__)], meaning._own(cls.__module__))
-    assert "rdbench.types" in {symbol.module for symbol in own}
+    assert "rdbench.types.answer" in {symbol.module for symbol in own}
     assert meaning.of_estimator(cls, "toy 1") != meaning.of_estimator(cls, "toy 2")

@@ -24,7 +24,7 @@ from rdbench.run.meaning.modules import (
 
 _LEFT_OUT = frozenset({"ctx", "kind", "type_comment", "type_params", "returns", "type_ignores"})
 _FOR_CHECKERS = ("overload", "final", "override")
-_INFO = Symbol("rdbench.types", "EstimatorInfo")
+_INFO = Symbol("rdbench.types.estimator", "EstimatorInfo")
 _WORDS = frozenset({"summary", "citation", "preset_notes", "colour", "marker"})
 
 
