@@ -46,7 +46,8 @@ NOTEBOOKS_OUT ?= --inplace
 notebooks: $(VENV)/installed-dev ## run the notebooks of the documentation and keep their outputs (a minute of CPU)
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m nbconvert --to notebook --execute --log-level WARN \
 		--ExecutePreprocessor.timeout=900 --ExecutePreprocessor.record_timing=False \
-		--ExecutePreprocessor.coalesce_streams=True $(NOTEBOOKS_OUT) $(NOTEBOOKS)
+		--Exporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor \
+		--CoalesceStreamsPreprocessor.enabled=True $(NOTEBOOKS_OUT) $(NOTEBOOKS)
 
 paper: $(VENV)/installed ## the EBRD paper, reproduced in results/paper, from records
 	$(BIN)/rdbench paper ebrd --full --jobs 2 --out results/paper

@@ -326,8 +326,8 @@ def sheet(rows: Sequence[Beside], units: str) -> Sheet:
             "Theirs is what the paper prints, up to its digits, or our reading of its words. Ours "
             "is the 95% interval at the slope that is farthest from it. *Agrees*: ours lies within "
             "theirs at every slope. *Does not agree*: the two have nothing in common at some "
-            "slope. *Not decided*: the interval is too wide, or a slope has no answer. *Withheld*: the "
-            "fit answered, but the audit failed its own tests there and gives no number.",
+            "slope. *Not decided*: the interval is too wide, or a slope has no answer. *Withheld*: "
+            "the fit answered, but the audit failed its own tests there and gives no number.",
         ),
     )  # fmt: skip
 
