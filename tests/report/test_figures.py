@@ -384,7 +384,13 @@ def test_a_lower_twin_is_hollow_and_dashed():
 
 def test_what_the_audit_withholds_is_marked(cell, point):
     withheld = point(
-        rate=None, distortion=None, lagrangian=None, gap=None, gap_lo=1e3, gap_hi=2e3, rate_error=None
+        rate=None,
+        distortion=None,
+        lagrangian=None,
+        gap=None,
+        gap_lo=1e3,
+        gap_hi=2e3,
+        rate_error=None,
     )
     figure = draw([cell(points=[point(), withheld])])
     assert "R and D withheld by the audit" in {

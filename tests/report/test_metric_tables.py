@@ -269,8 +269,7 @@ def test_markdown_and_csv_say_what_they_were_given(cell):
 def test_the_mean_of_f_has_its_ends(cell, point):
     def row(*ends, side="exact"):
         points = [
-            point(lagrangian=f, lagrangian_lo=lo, lagrangian_hi=hi, side=side)
-            for lo, f, hi in ends
+            point(lagrangian=f, lagrangian_lo=lo, lagrangian_hi=hi, side=side) for lo, f, hi in ends
         ]
         return rows_of(metric_table([cell(points=points)], metric="lagrangian", fmt="csv"))[0]
 

@@ -208,12 +208,16 @@ def test_points_that_no_channel_reaches_are_marked(cell, point):
 
 def test_the_band_lies_between_the_bounds_of_the_estimators(cell, point):
     """Two tangents below, two exact points above: known in closed form."""
-    free = {name: None for name in ("truth_lo", "truth_hi", "truth_kind", "rate_lo", "rate_hi",
-                                    "dist_lo", "dist_hi", "gap", "gap_lo", "gap_hi")}  # fmt: skip
+    names = "truth_lo truth_hi truth_kind rate_lo rate_hi dist_lo dist_hi gap gap_lo gap_hi"
+    free = dict.fromkeys(names.split())
     exact = {"rate_half": 0.0, "distortion_half": 0.0}
     above = [
-        point(beta=1.0, rate=1.0, distortion=1.0, lagrangian=2.0, lagrangian_hi=2.0, **exact, **free),
-        point(beta=3.0, rate=2.0, distortion=0.5, lagrangian=3.5, lagrangian_hi=3.5, **exact, **free),
+        point(
+            beta=1.0, rate=1.0, distortion=1.0, lagrangian=2.0, lagrangian_hi=2.0, **exact, **free
+        ),
+        point(
+            beta=3.0, rate=2.0, distortion=0.5, lagrangian=3.5, lagrangian_hi=3.5, **exact, **free
+        ),
     ]
     nothing = {"rate": None, "distortion": None, "side": "lower"}
     below = [
