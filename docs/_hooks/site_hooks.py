@@ -84,7 +84,7 @@ def on_files(files: Any, config: Any) -> Any:
         uri = repository.in_site(path)
         files.append(File.generated(config, repository.page_of(uri), content=text))
         for name, content in pictures.items():
-            picture = f"{posixpath.dirname(uri)}/{name}"
+            picture = posixpath.normpath(f"{posixpath.dirname(uri)}/{name}")
             files.append(File.generated(config, picture, content=content))
     return files
 
