@@ -92,10 +92,11 @@ def test_an_answer_to_another_question_decides_nothing(judged):
     assert judged(one, reason="something else").verdict == "agrees"
 
 
-def test_what_the_audit_withholds_is_said_and_is_no_number(judged):
+def test_what_the_audit_withholds_is_said_and_is_no_number(judged, monkeypatch):
     """Its bracket was printed as if it had been found: 1.75e+03 nats."""
     reason = "the audit failed its acceptance test"
-    whole = judged(number(at_most=0.05), rate=None, lagrangian=None, reason=reason)
+    monkeypatch.setattr(published, "is_withheld", lambda p: p.lagrangian is None)
+    whole = judged(number(at_most=0.05), lagrangian=None, reason=reason)
     assert (whole.verdict, whole.ours) == ("not decided", None)
     assert whole.note == f"withheld at 3 of 3 points: {reason}"
 
