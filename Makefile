@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser docs paper reference accuracy coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
+.PHONY: help run test browser docs notebooks paper reference accuracy coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,14 @@ browser: $(VENV)/installed-dev ## test the report page in a headless Chromium (D
 
 docs: $(VENV)/installed-dev ## build the documentation, strictly: open site/index.html (no network is needed)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+NOTEBOOKS ?= $(wildcard docs/notebooks/*.ipynb)
+NOTEBOOKS_OUT ?= --inplace
+notebooks: $(VENV)/installed-dev ## run the notebooks of the documentation and keep their outputs (a minute of CPU)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m nbconvert --to notebook --execute --log-level WARN \
+		--ExecutePreprocessor.timeout=900 --ExecutePreprocessor.record_timing=False \
+		--Exporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor \
+		--CoalesceStreamsPreprocessor.enabled=True $(NOTEBOOKS_OUT) $(NOTEBOOKS)
 
 paper: $(VENV)/installed ## the EBRD paper, reproduced in results/paper, from records
 	$(BIN)/rdbench paper ebrd --full --jobs 2 --out results/paper

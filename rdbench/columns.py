@@ -71,6 +71,8 @@ HEAD = (
 POINT = (
     Column("beta", "point", "number", "the slope β = −dR/dD", "nats per rho", label="β"),
     Column("target_rate", "point", "number", "the rate that the slope was chosen for", "nats"),
+    Column("target_distortion", "point", "number", "the distortion that the slope was chosen for",
+           "as rho"),
     Column("status", "point", "text", "`ok`, `not_converged`, `unsupported`, `timeout`, `crashed`, "
            "`error` or `out_of_memory`"),
     Column("reason", "point", "text", "why the status is not `ok`, or what to know of the point"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from rdbench.distortions import SquaredError
 from rdbench.references.certified import Certified
 from rdbench.references.composite import Composite
@@ -14,6 +16,7 @@ from rdbench.suites._ladders import gaussian_rates, geometric
 from rdbench.types import Case, Problem, Suite
 
 
+@functools.cache  # the entropy of the mixture is worked out once
 def _build(_dim: int | None) -> tuple[Case, ...]:
     mixture, gaussian = paper_mixture(), vector_gaussian(2)
     paper, banana = (Problem(s, SquaredError()) for s in (mixture, BananaSource()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.references.certified import Certified
 from rdbench.references.composite import Composite
@@ -36,6 +38,7 @@ def _two_modes() -> Case:
     return Case("two-modes", problem, Composite(TightShannonBound(source), below), rates)
 
 
+@functools.cache  # the entropy of the mixture is worked out once
 def _build(_dim: int | None) -> tuple[Case, ...]:
     squared, absolute = SquaredError(), AbsoluteError()
     gaussians = tuple(

@@ -31,6 +31,7 @@ from rdbench.types import ConditionalKind, Grant, Marginal, RdbenchError, Side, 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
+NOTEBOOK_PAGES = [path.with_suffix(".md") for path in sorted(DOCS.rglob("*.ipynb"))]
 DOCUMENTS = [*PAGES, *ROOT.glob("*.md"), *sorted((ROOT / "results").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
@@ -130,6 +131,7 @@ def test_every_page_is_in_the_navigation(hooks: ModuleType) -> None:
     listed = re.findall(r"^ +- ([\w/.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     listed += [page for kind in hooks.SECTIONS.values() for page in hooks.pages_of(kind)]
     pages = [page.relative_to(DOCS).as_posix() for page in PAGES]
+    pages += [path.relative_to(DOCS).as_posix() for path in NOTEBOOK_PAGES]
     elsewhere = ["CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/peers/README.md"]
     assert sorted(listed) == sorted([*pages, *elsewhere])
 
@@ -181,6 +183,16 @@ def test_the_page_of_a_suite_has_its_cases_with_their_truth(hooks: ModuleType, n
     for case in suite.cases():
         assert len(re.findall(rf"^\| `{re.escape(case.name)}` \|", text, re.MULTILINE)) == 2
         assert re.search(rf"^- .*`{re.escape(case.name)}`.*: ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "name", ["elevation", "mnist_rows", "noisy_images", "photographs", "real_data"]
+)
+def test_a_suite_of_real_data_names_licence_and_loader(name: str) -> None:
+    text = " ".join((DOCS / "suites" / f"{name}.md").read_text().split())
+    assert re.search(r"Creative Commons|public domain", text)
+    assert re.search(r"Loader: .*?`[\w.]+\(", text)
+    assert "othing is downloaded" in text
 
 
 def test_a_marker_that_means_nothing_ends_the_build(hooks: ModuleType) -> None:

@@ -28,6 +28,16 @@ def documents() -> list[str]:
     return [*PAGES, *(path.relative_to(ROOT).as_posix() for path in found)]
 
 
+def notebooks() -> list[str]:
+    """Paths of the notebooks in docs/."""
+    return [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.ipynb"))]
+
+
+def page_of(path: str) -> str:
+    """The page that a notebook becomes."""
+    return f"{path.removesuffix('.ipynb')}.md"
+
+
 def title(path: str) -> str:
     """The first heading of a document, or its path."""
     heading = re.search(r"^# (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)

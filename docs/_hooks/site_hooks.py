@@ -6,6 +6,7 @@ the code at build time, so that it cannot go stale. An unknown marker ends the b
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import command_pages
 import estimator_pages
 import formulas
 import interface_pages
+import notebooks
 import repository
 import suite_pages
 
@@ -70,13 +72,20 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the documents outside docs/, and whatever files are linked."""
+    """Add the documents outside docs/, whatever files are linked, and the notebooks as pages."""
     from mkdocs.structure.files import File
 
     pages = [repository.in_repository(file.src_uri) for file in files.documentation_pages()]
     for path in repository.gathered(pages):
         source = str(repository.ROOT / path)
         files.append(File.generated(config, repository.in_site(path), abs_src_path=source))
+    for path in repository.notebooks():
+        text, pictures = notebooks.page(repository.ROOT / path)
+        uri = repository.in_site(path)
+        files.append(File.generated(config, repository.page_of(uri), content=text))
+        for name, content in pictures.items():
+            picture = posixpath.normpath(f"{posixpath.dirname(uri)}/{name}")
+            files.append(File.generated(config, picture, content=content))
     return files
 
 

@@ -24,6 +24,8 @@ CEILING_LINE: dict[str, Any] = {"color": NOTE_COLOUR, "linewidth": 0.8, "linesty
 
 # Room below R = 0, in parts of the axis, so that points there are whole.
 _BELOW = 0.035
+_STROKE = 0.01
+"""The width of the stroke of the truth, in parts of the axis: it hides a band that is no wider."""
 
 
 def draw_curve(
@@ -118,6 +120,19 @@ def protocol_ceiling(panel: Panel) -> Protocol | None:
     found = summarise_protocol(panel.points)
     axes = curve_axes(panel)
     return found if found and axes and found.ceiling < axes[1] else None
+
+
+def shows_band(panel: Panel) -> bool:
+    """Whether a band of the truth is visible in the panel: within its axes, wider than a stroke."""
+    axes = curve_axes(panel)
+    if axes is None:
+        return False
+    axis, top = axes
+    for d, lower, upper in (band.T for band in panel.line.bands):
+        inside = (d >= axis.lo) & (d <= axis.hi) & (lower <= top)
+        if inside.any() and float((upper - lower)[inside].max()) > _STROKE * top:
+            return True
+    return False
 
 
 def _draw_ceiling(axes: Axes, panel: Panel, scale: float) -> None:

@@ -12,16 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy import ndarray
 
-from rdbench.report.curves import CEILING_LINE, draw_curve, protocol_ceiling
+from rdbench.report.curves import CEILING_LINE, draw_curve, protocol_ceiling, shows_band
 from rdbench.report.gaps import (
+    NO_RESULT,
     PROTOCOL_LINE,
+    WITHHELD,
     draw_gaps,
     over_curve,
     shared_scale,
     shows_protocol,
 )
 from rdbench.report.scales import Axis
-from rdbench.report.scores import SCORED, is_start
+from rdbench.report.scores import SCORED, is_start, is_withheld
 from rdbench.report.series import Panel, Sources, by_suite, panels_of
 from rdbench.report.style import (
     BAND_ALPHA,
@@ -247,7 +249,7 @@ def legend_entries(
         curves: whether R(D) itself is shown.
     """
     handles, names = [Line2D([], [], color=TRUTH_COLOUR, linewidth=1.4)], ["truth"]
-    if curves and any(panel.line.bands for panel in panels):
+    if curves and any(map(shows_band, panels)):
         handles.append(Line2D([], [], color=TRUTH_COLOUR, alpha=BAND_ALPHA, linewidth=6.0))
         names.append("truth, between bounds")
     shown = {one.label for panel in panels for one in panel.series} if series else ()
@@ -256,11 +258,15 @@ def legend_entries(
     if any(is_start(point) for panel in panels for point in panel.points):
         handles.append(Line2D([], [], color=START_COLOUR, marker="o", linestyle="none"))
         names.append("q is its start")
-    if {point.status for panel in panels for point in panel.points} - set(SCORED):
-        handles.append(
-            Line2D([], [], color=NOTE_COLOUR, marker="x", linestyle="none", markersize=4.5)
-        )
-        names.append("no result at this rate")
+    points = [point for panel in panels for point in panel.points]
+    strip = (
+        ({point.status for point in points} - set(SCORED), NO_RESULT, "no result at this rate"),
+        (any(map(is_withheld, points)), WITHHELD, "R and D withheld by the audit"),
+    )
+    for present, mark, name in strip:
+        if present:
+            handles.append(Line2D([], [], color=NOTE_COLOUR, linestyle="none", **mark))
+            names.append(name)
     if any(map(protocol_ceiling, panels)):
         handles.append(Line2D([], [], **CEILING_LINE))
         names.append(CEILING)

@@ -18,7 +18,15 @@ from matplotlib.transforms import offset_copy
 from rdbench.report.curves import CEILING_LINE
 from rdbench.report.protocol import summarise_protocol
 from rdbench.report.scales import Axis, gap_scale, rate_axis
-from rdbench.report.scores import SCORED, abscissa, drawn_gap, ends, is_scored, is_start
+from rdbench.report.scores import (
+    SCORED,
+    abscissa,
+    drawn_gap,
+    ends,
+    is_scored,
+    is_start,
+    is_withheld,
+)
 from rdbench.report.series import Panel, Series, joined, missing
 from rdbench.report.style import NOTE_COLOUR, NOTE_SIZE, START_COLOUR, TRUTH_COLOUR, SeriesStyle
 from rdbench.report.ticks import MOST_TICKS, decades, power_label, tick_logarithmically
@@ -39,6 +47,9 @@ PROTOCOL_LINE: dict[str, Any] = {
 """How the smallest gap by the paper's protocol is drawn."""
 RUG = 0.045
 """Height, in parts of the panel, of the strip for points without a gap."""
+NO_RESULT: dict[str, Any] = {"marker": "x", "markersize": 4.0}
+WITHHELD: dict[str, Any] = {"marker": "s", "markersize": 4.0, "markerfacecolor": "none"}
+"""The marks in that strip: of points that failed, and of those that the audit withholds."""
 
 
 def shared_scale(panels: Sequence[Panel]) -> Axis:
@@ -206,12 +217,16 @@ def _draw_series(
             axes.plot(
                 [at, at], [lo / scale, point.gap_hi / scale], linewidth=2.6, alpha=0.3, **look
             )
-    missing = [at for at, point in placed if point.status not in SCORED]
-    if missing:
-        axes.plot(
-            missing, [RUG] * len(missing), linestyle="none", marker="x", markersize=4,
-            markeredgewidth=1.0, color=style.colour, transform=strip, zorder=3,
-        )  # fmt: skip
+    marked = (
+        (NO_RESULT, [at for at, point in placed if point.status not in SCORED]),
+        (WITHHELD, [at for at, point in placed if is_withheld(point)]),
+    )
+    for mark, rates in marked:
+        if rates:
+            axes.plot(
+                rates, [RUG] * len(rates), linestyle="none", markeredgewidth=1.0,
+                color=style.colour, transform=strip, zorder=3, **mark,
+            )  # fmt: skip
 
 
 def _draw_interval(axes: Axes, x: float, point: PointRecord, scale: float, **look: Any) -> None:

@@ -27,6 +27,7 @@ from rdbench.report.scores import (
     mean,
     mean_gain,
     mean_gap,
+    mean_of_all,
     median_gap,
     shown_mean,
     worst_gap,
@@ -84,7 +85,7 @@ METRICS: Mapping[str, Metric] = {
     "rate_error": _of("rate_error", ends=("rate_error_lo", "rate_error_hi")),
     "rate": _of("rate", "claimed_rate"),
     "distortion": _of("distortion_value", "claimed_distortion"),
-    "lagrangian": _of("lagrangian", "claimed_lagrangian"),
+    "lagrangian": _of("lagrangian", "claimed_lagrangian", ("lagrangian_lo", "lagrangian_hi")),
     "claimed_rate": _of("claimed_rate"),
     "claimed_distortion": _of("claimed_distortion"),
     "claimed_lagrangian": Metric("point", "nats", _claimed_lagrangian),
@@ -186,18 +187,30 @@ def _mean_rate_error(known: Sequence[PointRecord]) -> Reduced:
 
 
 def _mean_lagrangian(answered: Sequence[PointRecord]) -> Reduced:
-    """The mean of F(q): of a point that is bounded from above its upper end, where it has one."""
+    """The mean of F(q): of a point that is bounded from above its upper end, where it has one.
+
+    The ends are the means of the ends, as of `mean_gap`, where every point has them.
+    """
+    points = [point for point in answered if point.lagrangian is not None]
     values, bounded = [], []
-    for point in answered:
-        if point.lagrangian is None:
-            continue
-        known = point.side == "upper" and None not in (point.gap, point.gap_hi)
-        above = (point.gap_hi or 0.0) - (point.gap or 0.0) if known else 0.0
-        values.append(point.lagrangian + above)
-        bounded.append(known if point.side == "upper" else None)
+    for point in points:
+        above = _above(point) if point.side == "upper" else None
+        values.append((point.lagrangian or 0.0) + (above or 0.0))
+        bounded.append(above is not None if point.side == "upper" else None)
     # A bound whose height is not known leaves the mean without one.
     mark: Literal["", "≤"] = "≤" if True in bounded and False not in bounded else ""
-    return Reduced((mean(values),), len(values), mark)
+    lo = mean_of_all(None if p.side == "upper" else p.lagrangian_lo for p in points)
+    hi = mean_of_all(p.lagrangian_hi for p in points)
+    return Reduced((mean(values), lo, hi), len(values), mark)
+
+
+def _above(point: PointRecord) -> float | None:
+    """F_hi - F, in nats; of records without the ends of F it is that of the gap."""
+    if point.lagrangian_hi is not None and point.lagrangian is not None:
+        return point.lagrangian_hi - point.lagrangian
+    if point.gap is None or point.gap_hi is None:
+        return None
+    return point.gap_hi - point.gap
 
 
 def _plain(chosen: Metric, members: Sequence[Cell]) -> Reduced:

@@ -19,6 +19,17 @@ _TITLES = {
     "rows",
     "rows": "R(D) of these rows, which are the source; sums are exact",
 }
+_EXPLAINED = {
+    "population": "The rows are a sample of a source, and R(D) is that of the source. A part of "
+    "them was held out: estimators saw the others alone, and every number is from the held-out "
+    "rows, with the interval that so few of them leave. Above about log n nats, what n rows say "
+    "is of the rows and not of their source.",
+    "rows": "The rows with equal probabilities are the source, and R(D) is theirs. Estimators saw "
+    "all of them, and every sum over them is exact. R(D) of what the rows were drawn from is "
+    "another one, by nats at high rate: log n nats tell n rows apart however finely they are "
+    "resolved, while a population has more to tell.",
+}
+"""What the rows of data stand for, in three sentences."""
 Row = tuple[CellRecord, PointRecord]
 
 
@@ -33,6 +44,11 @@ def titled(record: CellRecord) -> str:
     name = str(data.get("path", record.case)).rpartition("/")[2]
     said = _TITLES.get(str(data.get("of")), "no truth is known")
     return f"{name}: {said}"
+
+
+def explained(record: CellRecord) -> str:
+    """What the rows stand for in a run on data; empty for a case of a suite."""
+    return _EXPLAINED.get(str((record.data or {}).get("of")), "")
 
 
 def print_points(records: Sequence[CellRecord], units: str, console: Console) -> None:

@@ -78,6 +78,11 @@ def is_upper(points: Iterable[PointRecord]) -> bool:
     return any(point.side == "upper" for point in points)
 
 
+def is_withheld(point: PointRecord) -> bool:
+    """Whether the fit answered and the audit withholds R, D and F: they failed its own tests."""
+    return point.status in SCORED and point.rate is None and point.lagrangian is None
+
+
 def abscissa(point: PointRecord) -> float | None:
     """Where a point stands: the true R* at its slope, else the rate aimed at, else found."""
     if point.rate_lo is not None and point.rate_hi is not None:

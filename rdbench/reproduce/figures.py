@@ -137,6 +137,6 @@ def _settings(
         )
         for one in order
     ]  # fmt: skip
-    others, names = legend_entries(panels, {}, series=False)
+    others, names = legend_entries(panels, {}, series=False, curves=False)
     # The truth is the line at zero here.
     return handles + others[1:], order + names[1:]

@@ -18,7 +18,7 @@ import msgspec
 
 from rdbench import registry
 from rdbench.references.refined import refined_rate
-from rdbench.report.scores import SCORED, abscissa
+from rdbench.report.scores import SCORED, abscissa, is_withheld
 from rdbench.report.style import estimator_label
 from rdbench.report.units import nats_per
 from rdbench.reproduce.paper import Found, Paper
@@ -39,6 +39,8 @@ _NAMES: dict[Quantity, str] = {
     "mode_mass_error": "error of a mode's mass",
 }
 _IN_UNITS = ("gap", "gap_paper_protocol", "rate")
+_AUDITED = ("gap", "rate", "distortion")
+"""What an audit withholds that fails its own tests: the bracket that it leaves is no result."""
 _SAME = 1e-3
 """Relative: two rates or slopes this close are the same rung of a ladder."""
 
@@ -187,14 +189,19 @@ def _of_records(one: Number, records: Sequence[CellRecord], case: str, estimator
     asked = [point for record in mine for point in record.points if _is_asked(one, point)]
     other = [p for p in asked if one.not_if and (p.reason or "").startswith(one.not_if)]
     used = [point for point in asked if point not in other]
-    found = _intervals(one, used)
+    withheld = [p for p in used if one.quantity in _AUDITED and is_withheld(p)]
+    answered = [point for point in used if point not in withheld]
+    found = _intervals(one, answered)
     # A curve through points answers where some of them are missing; slope by slope none may be.
     unanswered = 0 if one.distortion is not None else len(used) - len(found)
     verdict = _verdict(one.ends, [ends for ends, _ in found], unanswered)
     shown = found or _intervals(one, other)
     ours, rate = max(shown, key=lambda pair: _beyond(one.ends, pair[0]), default=(None, None))
-    note = f"at {len(other)} of {len(asked)} points {one.not_if}" if other else ""
-    return Beside(one, case, estimator, verdict, ours, rate, note)
+    notes = [f"at {len(other)} of {len(asked)} points {one.not_if}"] if other else []
+    if withheld:
+        reasons = "; ".join(dict.fromkeys(p.reason for p in withheld if p.reason))
+        notes.append(f"withheld at {len(withheld)} of {len(asked)} points: {reasons}")
+    return Beside(one, case, estimator, verdict, ours, rate, "; ".join(notes))
 
 
 def _intervals(one: Number, points: Sequence[PointRecord]) -> list[tuple[Ends, float | None]]:
@@ -319,7 +326,8 @@ def sheet(rows: Sequence[Beside], units: str) -> Sheet:
             "Theirs is what the paper prints, up to its digits, or our reading of its words. Ours "
             "is the 95% interval at the slope that is farthest from it. *Agrees*: ours lies within "
             "theirs at every slope. *Does not agree*: the two have nothing in common at some "
-            "slope. *Not decided*: the interval is too wide, or a slope has no answer.",
+            "slope. *Not decided*: the interval is too wide, or a slope has no answer. *Withheld*: "
+            "the fit answered, but the audit failed its own tests there and gives no number.",
         ),
     )  # fmt: skip
 

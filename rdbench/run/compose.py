@@ -81,7 +81,12 @@ def _row(cell: Cell, spool: Spool, index: int, end: End) -> PointRecord:
     """The row of one target; rows that share a slope differ in nothing else."""
     found = _answer(cell, spool, index, end)
     note = cell.row_notes[index] if cell.row_notes else ""
-    return msgspec.structs.replace(found, reason="; ".join(filter(None, [note, found.reason])))
+    aims = cell.target_distortions
+    return msgspec.structs.replace(
+        found,
+        target_distortion=aims[index] if aims else None,
+        reason="; ".join(filter(None, [note, found.reason])),
+    )
 
 
 def _answer(cell: Cell, spool: Spool, index: int, end: End) -> PointRecord:

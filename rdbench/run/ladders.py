@@ -36,6 +36,7 @@ class Step:
     beta: float
     target_rate: float | None
     note: str = ""
+    target_distortion: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Ladder:
     target_rates: tuple[float | None, ...]
     row_notes: tuple[str, ...] = ()
     """A remark for every row; none where no row has one."""
+    target_distortions: tuple[float | None, ...] = ()
+    """The distortion that every row aims at; none where no row has one."""
 
 
 def ladder_of(title: str, case: Case, asked: Asked, notes: list[str]) -> Ladder:
@@ -163,7 +166,7 @@ def _at_distortions(
             notes.append(f"{data.spec.title}: no slope was found at D = {distortion:g}; left out")
             continue
         rate = float(f"{scale.rung(beta).rate:.3g}")
-        steps.append(Step(beta, rate, f"for D = {distortion:g}"))
+        steps.append(Step(beta, rate, f"for D = {distortion:g}", distortion))
     return steps, scale
 
 
@@ -175,7 +178,7 @@ def _for_distortion(case: Case, distortion: float) -> list[Step]:
         note = f"for D = {distortion:g}"
         if len(found) > 1:
             note += f", with weight {weight:.6g} in the time-sharing of two rows: R(D) is straight"
-        steps.append(Step(beta, case.reference.point(beta).rate.mid, note))
+        steps.append(Step(beta, case.reference.point(beta).rate.mid, note, distortion))
     return steps
 
 
@@ -183,10 +186,12 @@ def _ladder(steps: Sequence[Step]) -> Ladder:
     slopes = merged([step.beta for step in steps])
     rows = sorted(zip(slopes, steps, strict=True), key=lambda pair: pair[0])
     remarks = tuple(step.note for _, step in rows)
+    distortions = tuple(step.target_distortion for _, step in rows)
     return Ladder(
         tuple(beta for beta, _ in rows),
         tuple(step.target_rate for _, step in rows),
         remarks if any(remarks) else (),
+        () if set(distortions) == {None} else distortions,
     )
 
 

@@ -56,6 +56,8 @@ class Cell:
     """`rdbench.data.DataSpec` of a case that is made of data; the suite is not looked for then."""
     row_notes: tuple[str, ...] = ()
     """A remark for every row, or none; no part of the identity."""
+    target_distortions: tuple[float | None, ...] = ()
+    """The distortion that every row aims at, or none; no part of the identity."""
 
     @property
     def slopes(self) -> tuple[float, ...]:
@@ -323,6 +325,7 @@ def _cell(
         estimator_file=choice.file,
         data=data,
         row_notes=ladder.row_notes,
+        target_distortions=ladder.target_distortions,
     )
 
 

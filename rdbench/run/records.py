@@ -60,6 +60,7 @@ class PointRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     beta: Slope
     target_rate: float | None = None
+    target_distortion: float | None = None
     status: Status
     reason: str = ""
     # what the estimator says itself

@@ -1,7 +1,8 @@
 """Handwritten digits, 8 by 8 pixels, as a finite source: the data are the population.
 
 They come with scikit-learn (the optional dependency ``rdbench[data]``); nothing is downloaded.
-E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998.
+E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998, under
+the licence Creative Commons Attribution 4.0.
 """
 
 from __future__ import annotations

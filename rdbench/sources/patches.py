@@ -4,9 +4,10 @@ held out for audits.
 - ``photographs``: the two sample photographs of scikit-learn (427 by 640 pixels), "china.jpg" by
   danielbuechele and "flower.jpg" by vultilion, both under the licence Creative Commons Attribution
   2.0; grey (0.299 R + 0.587 G + 0.114 B) in [0, 1].
-- ``elevation``: heights around Jacksboro, Tennessee, 344 by 403 points about 80 m apart, which
-  matplotlib ships as "jacksboro_fault_dem.npz"; from the National Elevation Dataset of the U.S.
-  Geological Survey, in the public domain; in units of 100 m.
+- ``elevation``: heights around Jacksboro, Tennessee, 344 by 403 points, 3 arc seconds apart, which
+  matplotlib ships as "jacksboro_fault_dem.npz"; elevation data of the Shuttle Radar Topography
+  Mission, in the public domain, says who contributed them (matplotlib, pull request 3291); in units
+  of 100 m.
 
 Nothing is downloaded.
 """

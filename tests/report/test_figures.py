@@ -380,3 +380,22 @@ def test_a_lower_twin_is_hollow_and_dashed():
     upper, lower = (series_styles((n, n) for n in names)[n] for n in names)
     assert (upper.filled, upper.line) == (True, "-")
     assert (lower.filled, lower.line) == (False, "--")
+
+
+def test_what_the_audit_withholds_is_marked(cell, point):
+    withheld = point(
+        rate=None,
+        distortion=None,
+        lagrangian=None,
+        gap=None,
+        gap_lo=1e3,
+        gap_hi=2e3,
+        rate_error=None,
+    )
+    figure = draw([cell(points=[point(), withheld])])
+    assert "R and D withheld by the audit" in {
+        text.get_text() for text in figure.legends[0].get_texts()
+    }
+    squares = [line for line in figure.axes[-1].get_lines() if line.get_marker() == "s"]
+    assert any(line.get_markerfacecolor() == "none" for line in squares)
+    assert "withheld" not in str(draw([cell()]).legends[0].get_texts())

@@ -264,3 +264,16 @@ def test_markdown_and_csv_say_what_they_were_given(cell):
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
     nasty = NASTY + ',"x"\n'
     assert rows_of(metric_table([cell(case=nasty)], fmt="csv"))[0]["case"] == nasty
+
+
+def test_the_mean_of_f_has_its_ends(cell, point):
+    def row(*ends, side="exact"):
+        points = [
+            point(lagrangian=f, lagrangian_lo=lo, lagrangian_hi=hi, side=side) for lo, f, hi in ends
+        ]
+        return rows_of(metric_table([cell(points=points)], metric="lagrangian", fmt="csv"))[0]
+
+    both = row((1.0, 1.5, 2.0), (2.0, 2.5, 4.0))
+    names = ("lagrangian", "lagrangian_lo", "lagrangian_hi")
+    found = [float(next(v for k, v in both.items() if k.split(" ")[0] == name)) for name in names]
+    assert found == [2.0, 1.5, 3.0]

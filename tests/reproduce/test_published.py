@@ -92,6 +92,15 @@ def test_an_answer_to_another_question_decides_nothing(judged):
     assert judged(one, reason="something else").verdict == "agrees"
 
 
+def test_what_the_audit_withholds_is_said_and_is_no_number(judged, monkeypatch):
+    """Its bracket was printed as if it had been found: 1.75e+03 nats."""
+    reason = "the audit failed its acceptance test"
+    monkeypatch.setattr(published, "is_withheld", lambda p: p.lagrangian is None)
+    whole = judged(number(at_most=0.05), lagrangian=None, reason=reason)
+    assert (whole.verdict, whole.ours) == ("not decided", None)
+    assert whole.note == f"withheld at 3 of 3 points: {reason}"
+
+
 def test_a_number_at_a_slope_is_held_against_that_slope(judged, cell):
     beta = cell[1].betas[1]
     ends = [(9.0, 9.0), (0.0, 0.01), (9.0, 9.0)]

@@ -122,6 +122,8 @@ def test_on_a_straight_piece_two_rungs_share_the_time() -> None:
     assert len(ladder.betas) == 2
     assert "weight 0.25 in the time-sharing" in ladder.row_notes[0]
     assert "weight 0.75" in ladder.row_notes[1]
+    assert ladder.target_distortions == (0.35, 0.35)
+    assert ladder_of("jump", case, Asked(betas=[1.0]), []).target_distortions == ()
     assert len(notes) == 1
     assert "D = 0.9" in notes[0]
 

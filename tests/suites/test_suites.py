@@ -12,8 +12,12 @@ import torch
 from rdbench import registry
 from rdbench.certify import store
 from rdbench.cli import main
+from rdbench.references import shannon
 from rdbench.references.certified import Bounded
+from rdbench.references.composite import Composite
+from rdbench.references.shannon import mixture_entropy
 from rdbench.references.tables import missing, wanted
+from rdbench.sources.mixture import paper_mixture
 from rdbench.suites import multimodal, planar, real_data, scalar, vector_gaussian
 from rdbench.types import Case, OutOfRange, RdbenchError, Reference, Suite
 
@@ -174,3 +178,19 @@ def test_lifted_mixture_has_the_plane_s_truth() -> None:
         assert lifted.point(beta).rate.mid == pytest.approx(
             flat.point(beta).rate.mid + extra, abs=1e-9
         )
+
+
+@pytest.mark.parametrize("suite", [planar.SUITE, scalar.SUITE], ids=lambda s: s.name)
+def test_an_entropy_is_worked_out_once(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = suite.cases()
+    fresh = mixture_entropy(paper_mixture())
+
+    def refuse(*_: object) -> float:
+        raise AssertionError("worked out again")
+
+    monkeypatch.setattr(shannon, "mixture_entropy", refuse)
+    assert suite.cases() == first
+    (case, *_) = [c for c in suite.cases() if isinstance(c.reference, Composite)]
+    curve = case.reference.upper.curve
+    if suite.name == "planar":
+        assert curve.entropy == pytest.approx(fresh, rel=1e-12)

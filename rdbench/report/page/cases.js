@@ -47,7 +47,10 @@ function caseBlock(one, members) {
   const legend = el(
     "p",
     { class: "legend" },
-    el("span", { class: "name" }, truthSwatch(), "truth"),
+    one.lines.length || one.bands.length
+      ? el("span", { class: "name" }, truthSwatch(), "truth")
+      : "",
+    one.sides === null ? "" : el("span", { class: "name" }, sidesSwatch(), widthOf(one)),
     bySeries(members).map(({ k, look }) =>
       el("span", { class: "name", "data-key": k }, swatch(k), look.label),
     ),
@@ -66,6 +69,7 @@ function caseBlock(one, members) {
         `d = ${one.dim}, ${words(one.distortion)}, ${one.truth}`,
       ),
     ),
+    one.explained ? el("p", { class: "hint" }, one.explained) : "",
     legend,
     el("div", { class: "plots" }, figures),
   );

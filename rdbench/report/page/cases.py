@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
-
 from rdbench.report.claim_limits import tolerance
 from rdbench.report.claims import claimed_gap
-from rdbench.report.page.pack import clipped, finite
+from rdbench.report.page.pack import clipped, finite, rounded
+from rdbench.report.page.sides import side_data
+from rdbench.report.points import explained
 from rdbench.report.race import races
 from rdbench.report.scales import (
     Axis,
@@ -51,6 +49,7 @@ def case_data(
     points = panel.points
     kinds = dict.fromkeys(point.truth_kind for point in points if point.truth_kind)
     with_gap = [r for r in records.values() if any(map(is_scored, r.points))]
+    curve = curve_axes(panel)
     ladders = {tuple(point.beta for point in record.points) for record in with_gap}
     return {
         "suite": suite,
@@ -59,8 +58,10 @@ def case_data(
         "distortion": panel.distortion,
         "cells": list(records),
         "truth": f"truth: {', '.join(kinds)}" if kinds else "truth not known",
-        "lines": [_rounded(line) for line in panel.line.lines],
-        "bands": [_rounded(band) for band in panel.line.bands],
+        "lines": [rounded(line) for line in panel.line.lines],
+        "bands": [rounded(band) for band in panel.line.bands],
+        "sides": side_data(list(records.values()), curve and curve[0]),
+        "explained": explained(next(iter(records.values()))),
         "tolerance": tolerance(panel.dim),
         "axes": _axes(panel, points, records),
         "one_ladder": len(ladders) < 2,
@@ -142,9 +143,3 @@ def axis_data(axis: Axis | None) -> dict[str, Any] | None:
 
 def _pairs(line: Sequence[tuple[float, float]]) -> list[list[float]]:
     return [[clipped(x), clipped(y)] for x, y in line]
-
-
-def _rounded(points: Float[ndarray, "_ _"]) -> list[list[float]]:
-    """The points of a curve that are numbers, to seven digits."""
-    known = points[np.isfinite(points).all(axis=1)]
-    return [[float(f"{value:.7g}") for value in row] for row in known]

@@ -27,6 +27,42 @@ function drawTruth(plot, one, x, top) {
     );
 }
 
+// Between the best bounds that estimators give: the lower one dashed, the upper one dotted.
+function drawSides(plot, one, x, top) {
+  if (one.sides === null) return;
+  const parts = inside(one.sides.band, x, Infinity);
+  const under = (points) => points.map(([d, r]) => [d, Math.min(r, top)]);
+  for (const part of parts) {
+    const lower = under(part);
+    const upper = under(part.map(([d, , hi]) => [d, hi]));
+    plot.ink.append(
+      draw("path", { class: "sides", d: `${path(plot, [...lower, ...[...upper].reverse()])}Z` }),
+      draw("path", { class: "side lower", d: path(plot, lower) }),
+      draw("path", { class: "side", d: path(plot, upper) }),
+    );
+  }
+  for (const part of inside(one.sides.lower, x, top))
+    plot.ink.append(draw("path", { class: "side lower", d: path(plot, part) }));
+}
+
+// How wide the band is, in words.
+function widthOf(one) {
+  if (one.sides.crossing) return `bounds contradict each other: ${one.sides.crossing}`;
+  const name = "between the bounds of the estimators";
+  if (one.sides.widths === null) return name;
+  const [lo, hi] = one.sides.widths.map((w) => rates(w, 2));
+  return `${name}, ${lo === hi ? lo : `${lo} to ${hi}`} ${state.units} wide`;
+}
+
+const sidesSwatch = () =>
+  draw(
+    "svg",
+    { class: "swatch", viewBox: "0 0 26 14", "aria-hidden": "true" },
+    draw("rect", { class: "sides", x: 1, y: 2, width: 24, height: 10 }),
+    draw("path", { class: "side", d: "M1,2H25" }),
+    draw("path", { class: "side lower", d: "M1,12H25" }),
+  );
+
 // The 95% intervals of D and R, where the records hold them.
 function crossBars(plot, i, look) {
   const [d, r] = [point.distortion[i], point.rate[i]];
@@ -63,6 +99,7 @@ function drawCurve(members, one) {
       ],
     },
   );
+  drawSides(plot, one, x, top);
   drawTruth(plot, one, x, top);
   const present = bySeries(members);
   present.forEach(({ k, look, members: mine }, rank) => {

@@ -10,6 +10,10 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
 LARGEST = 1e150
 """Where a picture ends."""
 
@@ -58,6 +62,12 @@ def finite(value: Any) -> Any:
 def clipped(value: float) -> float:
     """The value within +-``LARGEST``, where sums, products and ratios stay numbers."""
     return min(max(value, -LARGEST), LARGEST)
+
+
+def rounded(points: Float[ndarray, "_ _"]) -> list[list[float]]:
+    """The points of a curve that are numbers, to seven digits."""
+    known = points[np.isfinite(points).all(axis=1)]
+    return [[float(f"{value:.7g}") for value in row] for row in known]
 
 
 def script_json(value: Any) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 import msgspec
 import numpy as np
 import pandas as pd
+import pytest
 
 from rdbench.report.export import frame
 from rdbench.report.page.content import LONGEST_TRACEBACK, page_data
@@ -203,3 +204,39 @@ def test_points_that_no_channel_reaches_are_marked(cell, point):
     data = page_data([cell(points=[point(), *false])])
     assert unpacked(data, "impossible") == [None, True, True]
     assert unpacked(page_data([cell()]), "impossible") == [None]
+
+
+def test_the_band_lies_between_the_bounds_of_the_estimators(cell, point):
+    """Two tangents below, two exact points above: known in closed form."""
+    names = "truth_lo truth_hi truth_kind rate_lo rate_hi dist_lo dist_hi gap gap_lo gap_hi"
+    free = dict.fromkeys(names.split())
+    exact = {"rate_half": 0.0, "distortion_half": 0.0}
+    above = [
+        point(
+            beta=1.0, rate=1.0, distortion=1.0, lagrangian=2.0, lagrangian_hi=2.0, **exact, **free
+        ),
+        point(
+            beta=3.0, rate=2.0, distortion=0.5, lagrangian=3.5, lagrangian_hi=3.5, **exact, **free
+        ),
+    ]
+    nothing = {"rate": None, "distortion": None, "side": "lower"}
+    below = [
+        point(beta=b, lagrangian=f, lagrangian_lo=f, **nothing, **free)
+        for b, f in ((1.0, 1.9), (3.0, 3.3))
+    ]
+    upper = cell(points=above, data={"of": "rows", "path": "x.npy"})
+    lower = cell(cell="f" * 16, estimator="twin", points=below, data={"of": "rows"})
+    (case,) = page_data([upper, lower])["cases"]
+    assert case["sides"]["widths"] == pytest.approx([0.1, 0.2])
+    band = np.array(case["sides"]["band"])
+    d, lo, hi = band.T
+    assert lo == pytest.approx(np.maximum(1.9 - d, 3.3 - 3.0 * d).clip(0.0), rel=1e-6)
+    assert hi == pytest.approx(np.interp(d, [0.5, 1.0], [2.0, 1.0]), rel=1e-6)
+    assert case["explained"].count(". ") == 2  # three sentences
+    assert page_data([upper])["cases"][0]["sides"] is None
+    assert page_data([cell()])["cases"][0]["explained"] == ""
+    false = cell(cell="f" * 16, estimator="twin", points=[
+        point(beta=1.0, lagrangian=9.0, lagrangian_lo=9.0, **nothing, **free)])  # fmt: skip
+    shown = page_data([upper, false])["cases"][0]["sides"]
+    assert (shown["band"], shown["widths"]) == ([], None)
+    assert "twin" in shown["crossing"]
