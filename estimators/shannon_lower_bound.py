@@ -66,7 +66,8 @@ class ShannonLowerBound:
             yield from self._known(view, betas, view.log_prob, x)
             return
         log_p = self._fitted(x, generator, monitor)
-        sample = Sample.of(draws_for_bounds(view, count), generator)
+        judged_by = draws_for_bounds(view, count)
+        sample = Sample.of(judged_by, generator, fixed=view.training is not None)
         if sample.tails is None:
             raise Unsupported("draws come again: the source has no density")
         for beta in betas:

@@ -84,7 +84,7 @@ def drawn(
     x = draws_for_bounds(view, count)
     log_p = x.new_full((len(x),), -math.log(len(x)))
     draws = draws_for_bounds(view, max(200, round(settings.judged_on * effort)))
-    sample = Sample.of(draws, generator)
+    sample = Sample.of(draws, generator, fixed=view.training is not None)
     points = x[: _PER_COMPONENT * settings.components]
     if view.alphabet is not None:
         points = view.alphabet.double()

@@ -71,7 +71,8 @@ def fit(
     scaling = fit_scaling(raw[:_CHOSEN_ON], view.distortion)
     x = scaling.forward(raw)
     judged = draws_for_bounds(view, max(400, round(settings.judged_on * effort)))
-    sample = Sample.of(scaling.forward(judged), generator)
+    fixed = view.training is not None
+    sample = Sample.of(scaling.forward(judged), generator, fixed=fixed)
     first = min(_CHOSEN_ON, max(1, len(x) * 2 // 3))
     least = 0.5 / scaling.beta(betas[0]) if betas else 1.0
     choice = choose_observed(

@@ -75,7 +75,8 @@ def _lowered(upper: Any) -> Any:
             if sample is None:
                 count = max(_LEAST_DRAWS, round(DRAWS * monitor.effort))
                 draws = draws_for_bounds(view, count)
-                sample = Sample.of(draws, Generator(device=view.device).manual_seed(0))
+                stream = Generator(device=view.device).manual_seed(0)
+                sample = Sample.of(draws, stream, fixed=view.training is not None)
             yield dual_of(answer, view, sample)
             monitor.advance(0.0)
 

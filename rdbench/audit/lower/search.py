@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.averages import Z95
 from rdbench.audit.symbols import Symbols
 from rdbench.certify.plane.fields import scattered
 from rdbench.certify.plane.maximum import maximum_plane
-from rdbench.inference.supremum import Tilted, ascend
+from rdbench.inference.supremum import Tilted, ascend, limits
 from rdbench.types import Distortion, Evidence, Problem
 
 _PEAKS, _DRAWS, _EXTREME, _RANDOM = 128, 64, 32, 16  # starts of each kind
+_SHARES = 4_000_000  # numbers held at once
 _ALL = 2500  # of so few letters every one is a start
 KEEP = 24
 """Ascents that are followed."""
@@ -89,11 +89,13 @@ def sampled_supremum(
 ) -> Supremum:
     """log sup c from draws, by two halves each of which judges what the other found.
 
-    With c_A and c_B the means over the halves and y_A, y_B where each is largest: E c_B(y_A) is
-    c(y_A) <= sup c, so that the mean of c_B(y_A) and c_A(y_B) is too low if anything; its lower end
-    is that of a mean. The largest value of the mean over all draws is too high if anything, for
-    E max >= max E, and its upper end bounds sup c: where lambda grows so fast that the rarest
-    symbols rule c, it is far above, and says so.
+    With c_A and c_B the means over the halves, y_A is where the lower limit of c_A is largest, which
+    is nowhere that few symbols rule c. E c_B(y_A) is c(y_A) <= sup c, so that the mean of c_B(y_A)
+    and c_A(y_B) is too low if anything; its lower end is that of a mean. The upper end is the
+    largest upper limit of c over all symbols, at all ends of the ascents and at the rarest symbols:
+    a largest one of many is too large if anything, for E max >= max E. Where lambda grows so fast
+    that the rarest symbols rule c, it is far above, and says so. Limits are those of
+    `rdbench.inference.supremum.limits`, of rows in groups by the groups' shares.
 
     Args:
         problem: source, distortion and reproduction letters.
@@ -117,26 +119,45 @@ def sampled_supremum(
     else:
         at_a, _ = _with_typical(c_a, peaks, generator)
         at_b, _ = _with_typical(c_b, peaks, generator)
-        candidates, _ = ascend(both, torch.cat([at_a, at_b]), _ITERATIONS, KEEP, _SETTLED)
+        ends, _ = ascend(both, torch.cat([at_a, at_b]), _ITERATIONS, KEEP, _SETTLED)
+        rarest = both.x[both.log_mass.topk(min(len(x), _EXTREME)).indices]
+        candidates = torch.cat([ends, rarest])
         method = f"{walk(rho)} from {len(at_a) + len(at_b)} starts"
-    judged = torch.stack([c_b.log_c(at_a).max(), c_a.log_c(at_b).max()])
-    value = float(torch.logsumexp(judged, 0)) - math.log(2.0)
-    found = both.log_c(candidates)
-    top = int(found.argmax())
+    groups = _groups(halves)
+    pairs = ((c_a, at_a, c_b, halves[0]), (c_b, at_b, c_a, halves[1]))
+    chosen, judged = [], []
+    for found_by, at, judge, symbols in pairs:
+        low = found_by.log_c(at) + _limits(found_by, at, symbols.groups)[0]
+        y = at[low.argmax()][None]
+        chosen.append(y)
+        judged.append(judge.log_c(y)[0])
+    value = float(torch.logsumexp(torch.stack(judged), 0)) - math.log(2.0)
+    highest = both.log_c(candidates) + _limits(both, candidates, groups)[1]
+    top = int(highest.argmax())
+    hi = float(highest[top])
+    value = min(value, hi)
+    below = float(_limits(both, torch.cat(chosen), groups)[0].min())
     w = both.weights(candidates[top : top + 1])[:, 0]
-    # The delta method for a mean of n terms that sum to one: n^2 var / n = sum w^2 - 1/n.
-    square = float(w.square().sum())
-    half = Z95 * math.sqrt(max(square - 1.0 / len(w), 0.0))
-    highest = float(found[top])
-    value = min(value, highest)
-    return Supremum(
-        value,
-        value - half,
-        highest + half,
-        method,
-        "sampled",
-        1.0 / (square * len(w)),
-    )
+    ess = 1.0 / (float(w.square().sum()) * len(w))
+    return Supremum(value, value + below, hi, method, "sampled", ess)
+
+
+def _limits(c: Tilted, y: Float[Tensor, "m d"], groups: Tensor | None) -> tuple[Tensor, Tensor]:
+    """`limits` of c at every y, a block of y at a time; of rows in groups by the groups' shares."""
+    parts = []
+    for part in y.split(max(1, _SHARES // len(c.x))):
+        shares = c.weights(part)
+        if groups is not None:
+            names, place = torch.unique(groups, return_inverse=True)
+            shares = shares.new_zeros(len(names), len(part)).index_add_(0, place, shares)
+        parts.append(limits(shares))
+    return torch.cat([a for a, _ in parts]), torch.cat([b for _, b in parts])
+
+
+def _groups(halves: tuple[Symbols, Symbols]) -> Tensor | None:
+    """Which group every symbol of both halves is in; None where each stands for itself."""
+    first, second = (symbols.groups for symbols in halves)
+    return None if first is None or second is None else torch.cat([first, second])
 
 
 def _log_weights(symbols: Symbols) -> Tensor:
