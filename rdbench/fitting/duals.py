@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -32,10 +32,10 @@ _CAPPED = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _CAPPED_ROWS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 """The same where few rows will judge it."""
 _FOLDS, _FOLD_STARTS, _FOLD_ITERATIONS, _FOLD_KEEP = 4, 24, 12, 8
-_KEEP, _ITERATIONS, _SETTLED = 12, 30, 1e-5
+_KEEP, _ITERATIONS, _FAR_ITERATIONS, _SETTLED = 12, 30, 16, 1e-5
 _STARTS, _EXTREME = 64, 24
 _ROWS = 20_000
-_FIND, _JUDGE = (1_000, 96), (16_000, 2_048)
+_FIND, _JUDGE = (1_000, 64), (16_000, 1_024)
 # Draws of the density that stands for the source, and near y: to find with, and to judge.
 _LEAST_FIT, _FIT, _COMPONENTS, _ROUNDS = 200, 12_000, 16, 6
 _NARROWEST = 1e-6  # of the mean variance
@@ -80,6 +80,13 @@ class Sample:
         log_p = draws.new_full((n,), -math.log(n))
         folds = torch.arange(n, device=draws.device).chunk(_FOLDS) if fixed else ()
         return cls(draws, log_p, tails.log_prob, tails.sample(_JUDGE[0], generator), folds)
+
+    def first(self, most: int) -> Sample:
+        """The first so many of draws that are fresh; rows, and what comes again, stay as they are."""
+        if self.tails is None or self.folds or most >= len(self.x):
+            return self
+        log_p = self.x.new_full((most,), -math.log(most))
+        return replace(self, x=self.x[:most], log_p=log_p)
 
     def mean(self, values: Float[Tensor, " n"]) -> float:
         """The mean of a function over the draws."""
@@ -298,7 +305,7 @@ class _Judge:
         edge = (self.far_values - cap).abs()
         starts.append(sample.draw[edge.topk(_EXTREME, largest=False).indices])
         find, judge = (self._near(log_lambda, cap, *size) for size in (_FIND, _JUDGE))
-        found, _ = ascend(find, torch.cat(starts), _ITERATIONS, _KEEP, _SETTLED)
+        found, _ = ascend(find, torch.cat(starts), _FAR_ITERATIONS, _KEEP, _SETTLED)
         return found[: _KEEP // 2], float(judge.log_c(found[: _KEEP // 2]).max())
 
     def _near(
