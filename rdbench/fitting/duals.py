@@ -82,7 +82,7 @@ class Sample:
         return cls(draws, log_p, tails.log_prob, tails.sample(_JUDGE[0], generator), folds)
 
     def first(self, most: int) -> Sample:
-        """The first so many of draws that are fresh; rows, and what comes again, stay as they are."""
+        """The first so many of fresh draws; all of rows, and of what comes again."""
         if self.tails is None or self.folds or most >= len(self.x):
             return self
         log_p = self.x.new_full((most,), -math.log(most))

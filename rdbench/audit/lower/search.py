@@ -89,10 +89,10 @@ def sampled_supremum(
 ) -> Supremum:
     """log sup c from draws, by two halves each of which judges what the other found.
 
-    With c_A and c_B the means over the halves, y_A is where the lower limit of c_A is largest, which
-    is nowhere that few symbols rule c. E c_B(y_A) is c(y_A) <= sup c, so that the mean of c_B(y_A)
-    and c_A(y_B) is too low if anything; its lower end is that of a mean. The upper end is the
-    largest upper limit of c over all symbols, at all ends of the ascents and at the rarest symbols:
+    With c_A and c_B the means over the halves, y_A is where the lower limit of c_A is largest,
+    which is nowhere that few symbols rule c. E c_B(y_A) is c(y_A) <= sup c, so that the mean of
+    c_B(y_A) and c_A(y_B) is too low if anything; its lower end is that of a mean. The upper end is
+    the largest upper limit of c over all symbols, at all ends of the ascents and at the rarest symbols:
     a largest one of many is too large if anything, for E max >= max E. Where lambda grows so fast
     that the rarest symbols rule c, it is far above, and says so. Limits are those of
     `rdbench.inference.supremum.limits`, of rows in groups by the groups' shares.
