@@ -19,7 +19,8 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.fitting import check_settings
-from rdbench.fitting.duals import Sample, bounded, draws_for_bounds
+from rdbench.fitting.duals import bounded
+from rdbench.fitting.samples import Sample, draws_for_bounds
 from rdbench.inference.components import choose_observed
 from rdbench.inference.reproduction import fit_observed, gaussian, moments
 from rdbench.types import DualBound, EstimatorInfo, Monitor, Refusal, Unsupported, View

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.fitting.duals import Sample, bounded, draws_for_bounds
+from rdbench.fitting.duals import bounded
+from rdbench.fitting.samples import Sample, draws_for_bounds
 from rdbench.inference.plug_in import blocks, tilt
 from rdbench.types import Distortion, DualBound, Monitor, Refusal, View
 

@@ -22,7 +22,8 @@ from torch import Generator, Tensor
 
 from rdbench.distortions import SquaredError
 from rdbench.estimators.csiszar_dual.atoms import cut_short
-from rdbench.fitting.duals import Sample, bounded, draws_for_bounds
+from rdbench.fitting.duals import bounded
+from rdbench.fitting.samples import Sample, draws_for_bounds
 from rdbench.fitting.training import cosine
 from rdbench.inference.components import choose_observed
 from rdbench.inference.reproduction import fit_observed, gaussian, moments

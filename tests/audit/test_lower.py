@@ -12,7 +12,8 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.audit import SIZES, audit
-from rdbench.audit.lower.search import Supremum, sampled_supremum
+from rdbench.audit.lower.sampled import sampled_supremum
+from rdbench.audit.lower.search import Supremum
 from rdbench.audit.possible import impossibility
 from rdbench.audit.symbols import Symbols
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError

@@ -11,8 +11,9 @@ import torch
 from rdbench import registry
 from rdbench.audit import SIZES, audit
 from rdbench.distortions import SquaredError
-from rdbench.fitting.duals import Sample, bounded
-from rdbench.fitting.lower import log_partition
+from rdbench.fitting.duals import bounded
+from rdbench.fitting.partition import log_partition
+from rdbench.fitting.samples import Sample
 from rdbench.references.gaussian import WaterFilling
 from rdbench.references.unknown import Unknown
 from rdbench.run.meaning import of_estimator
