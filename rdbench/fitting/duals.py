@@ -71,22 +71,27 @@ def bounded(
     order = values.argsort()
     above = torch.cumsum(sample.log_p[order].exp().flip(0), 0).flip(0)
     judge = _Judge(sample, log_lambda, beta, distortion, generator, alphabet)
-    best: tuple[float, float, float, Tensor] | None = None
+    best: tuple[float, float, Tensor | None] | None = None
     worse, near = 0, peaks
     for part in _CAPPED_ROWS if sample.folds else _CAPPED:
         cap = math.inf
         if part > 0.0 or sample.folds:  # what rows do not show of lambda, they do not vouch for
             cap = float(values[order[min(int((above > part).sum()), len(order) - 1)]])
-        claim, found = judge(values, cap, near)
-        score = judge.vouched(values, cap, found) if sample.folds else claim
+        at: Tensor | None = near
+        if sample.folds:
+            score = judge.vouched(values, cap, near)
+        else:
+            score, at = judge(values, cap, near)
         if best is None or score > best[0]:
-            best, worse, near = (score, claim, cap, found), 0, found
+            best, worse, near = (score, cap, at), 0, at
         else:
             worse += 1
         if worse == 2:
             break
     assert best is not None
-    _, claim, cap, found = best
+    claim, cap, found = best
+    if sample.folds or found is None:
+        claim, found = judge(values, cap, found)
     if math.isfinite(cap):
         made_of = f"{made_of}, capped" if made_of else "capped"
 
@@ -131,7 +136,7 @@ class _Judge:
         return score, torch.cat([found, far])
 
     def vouched(
-        self, values: Float[Tensor, " n"], cap: float, peaks: Float[Tensor, "m d"]
+        self, values: Float[Tensor, " n"], cap: float, peaks: Float[Tensor, "m d"] | None
     ) -> float:
         """The end of F_lo that a part of the rows vouches for, by the rule of the audit; the mean.
 
@@ -145,7 +150,7 @@ class _Judge:
                 at = self.alphabet.double()
             else:
                 rare = x[m.topk(min(len(x), _FOLD_STARTS)).indices]
-                starts = torch.cat([x[:_FOLD_STARTS], rare, peaks])
+                starts = torch.cat([x[:_FOLD_STARTS], rare, *([] if peaks is None else [peaks])])
                 found, _ = ascend(c, starts, _FOLD_ITERATIONS, _FOLD_KEEP, _SETTLED)
                 at = torch.cat([found, rare])
             top = (c.log_c(at) + limits(c.weights(at))[1]).max()
