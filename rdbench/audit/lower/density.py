@@ -42,6 +42,9 @@ def near_supremum(
 ) -> Supremum:
     """log sup c: found with some draws, judged at what was found with others.
 
+    What is judged there is too low if anything, the maximum of what judges too high: the value is
+    in the middle of the two, and the limits are the lower one's and the higher one's.
+
     Args:
         problem: `applies` to it.
         log_lambda: (n, d) -> (n,), finite or -inf.
@@ -71,8 +74,9 @@ def near_supremum(
     best = at[log_c.topk(min(_CLIMBED, len(at))).indices]
     above, highest = ascend(judge, best, _FURTHER, _CLIMBED)
     half = Z95 * float(judge.error(above[:1])[1])
+    most_likely = 0.5 * (value + max(value, float(highest[0])))  # one is too low, one too high
     return Supremum(
-        value,
+        most_likely,
         value - Z95 * float(error[top]),
         max(float((log_c + Z95 * error).max()), float(highest[0]) + half),
         f"{walk(problem.distortion)} on the source's density from {len(begin)} starts",
