@@ -98,7 +98,7 @@ def test_rows_are_capped_by_what_other_rows_will_vouch_for():
         return reference.potential(x, beta)
 
     def weighed(bound: DualBound) -> Audited:
-        return audit(bound, problem, Unknown("none"), size=SIZES["quick"], generator=seeded(5))
+        return audit(bound, problem, Unknown(), size=SIZES["quick"], generator=seeded(5))
 
     sample = Sample.of(rows, g, fixed=True)
     assert sum(len(fold) for fold in sample.folds) == len(rows)
