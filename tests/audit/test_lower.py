@@ -179,8 +179,9 @@ def test_rows_of_a_group_count_once():
 
     one, four = top(1), top(4)
     assert one.lo + 0.1 < one.value < one.hi - 0.1
-    assert four.hi == pytest.approx(one.hi, abs=1e-3)
-    assert four.lo == pytest.approx(one.lo, abs=1e-3)
+    # The starts differ a little. By single rows an end would be half as far away.
+    assert four.hi == pytest.approx(one.hi, abs=0.02)
+    assert four.lo == pytest.approx(one.lo, abs=0.02)
 
 
 def test_a_lambda_that_knows_the_symbols_is_impossible():

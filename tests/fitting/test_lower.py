@@ -106,7 +106,7 @@ def test_rows_are_capped_by_what_other_rows_will_vouch_for():
     found, bare = weighed(capped), weighed(replace(capped, log_lambda=optimal))
     truth = reference.point(beta).lagrangian.mid
     assert bare.lagrangian_lo < found.lagrangian_lo - 1.0
-    assert truth - 1.0 < found.lagrangian_lo < truth
+    assert truth - 1.3 < found.lagrangian_lo < truth
 
 
 def test_letters_that_come_again_are_the_source():
