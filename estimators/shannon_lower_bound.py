@@ -19,7 +19,8 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.fitting import check_settings
-from rdbench.fitting.duals import Sample, bounded, draws_for_bounds
+from rdbench.fitting.duals import bounded
+from rdbench.fitting.samples import Sample, draws_for_bounds
 from rdbench.inference.components import choose_observed
 from rdbench.inference.reproduction import fit_observed, gaussian, moments
 from rdbench.types import DualBound, EstimatorInfo, Monitor, Refusal, Unsupported, View
@@ -66,7 +67,8 @@ class ShannonLowerBound:
             yield from self._known(view, betas, view.log_prob, x)
             return
         log_p = self._fitted(x, generator, monitor)
-        sample = Sample.of(draws_for_bounds(view, count), generator)
+        judged_by = draws_for_bounds(view, count)
+        sample = Sample.of(judged_by, generator, fixed=view.training is not None)
         if sample.tails is None:
             raise Unsupported("draws come again: the source has no density")
         for beta in betas:

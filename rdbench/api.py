@@ -18,7 +18,7 @@ from rdbench.outcomes import RdbenchError
 from rdbench.run import server
 from rdbench.run.budgets import seconds_of
 from rdbench.run.ladders import Asked
-from rdbench.run.plan import Plan, make_plan, plan_data, usual
+from rdbench.run.plan import Plan, left_out, make_plan, plan_data, usual
 from rdbench.run.session import carry_out
 from rdbench.run.store import load as read_store
 
@@ -86,9 +86,11 @@ def estimate(
             patches=patches,
         )
         found = build(spec)
-        chosen = registry.choose_all(_listed(estimators) or usual(found))
+        named = _listed(estimators)
+        missing = "" if named else left_out(found)
+        chosen = registry.choose_all(named or usual(found))
         plan = plan_data(found, chosen, asked=asked, seeds=list(seeds), budgets=[budget])
-        return _carried_out(plan, folder, jobs, found.notes)
+        return _carried_out(plan, folder, jobs, (*found.notes, *filter(None, [missing])))
 
 
 def run(

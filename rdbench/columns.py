@@ -83,9 +83,9 @@ POINT = (
     Column("claimed_side", "point", "text", "whether the estimator calls its claim `exact`, "
            "`upper`, `lower` or an `estimate`"),
     Column("claimed_gap", "derived", "number", "C − F\\* with C = R̂ + βD̂, by the middle of the "
-           "bracket on F\\*", "nats"),
-    Column("claim_excess", "derived", "number", "C − `lagrangian`; negative: better than found",
-           "nats"),
+           "bracket on F\\*; of a lower bound F\\* − C with C = `claimed_lagrangian`", "nats"),
+    Column("claim_excess", "derived", "number", "C − `lagrangian`, of a lower bound "
+           "`lagrangian` − C; negative: better than found", "nats"),
     Column("claim", "derived", "text", "the verdict on the claim"),
     Column("rate", "point", "number", "the audited R", "nats"),
     Column("distortion_value", "point", "number", "the audited D", "as rho", "distortion",

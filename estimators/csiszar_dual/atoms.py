@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.fitting.duals import Sample, bounded, draws_for_bounds
+from rdbench.fitting.duals import bounded
+from rdbench.fitting.samples import Sample, draws_for_bounds
 from rdbench.inference.plug_in import blocks, tilt
 from rdbench.types import Distortion, DualBound, Monitor, Refusal, View
 
@@ -84,7 +85,7 @@ def drawn(
     x = draws_for_bounds(view, count)
     log_p = x.new_full((len(x),), -math.log(len(x)))
     draws = draws_for_bounds(view, max(200, round(settings.judged_on * effort)))
-    sample = Sample.of(draws, generator)
+    sample = Sample.of(draws, generator, fixed=view.training is not None)
     points = x[: _PER_COMPONENT * settings.components]
     if view.alphabet is not None:
         points = view.alphabet.double()

@@ -22,7 +22,8 @@ from torch import Generator, Tensor
 
 from rdbench.distortions import SquaredError
 from rdbench.estimators.csiszar_dual.atoms import cut_short
-from rdbench.fitting.duals import Sample, bounded, draws_for_bounds
+from rdbench.fitting.duals import bounded
+from rdbench.fitting.samples import Sample, draws_for_bounds
 from rdbench.fitting.training import cosine
 from rdbench.inference.components import choose_observed
 from rdbench.inference.reproduction import fit_observed, gaussian, moments
@@ -71,7 +72,8 @@ def fit(
     scaling = fit_scaling(raw[:_CHOSEN_ON], view.distortion)
     x = scaling.forward(raw)
     judged = draws_for_bounds(view, max(400, round(settings.judged_on * effort)))
-    sample = Sample.of(scaling.forward(judged), generator)
+    fixed = view.training is not None
+    sample = Sample.of(scaling.forward(judged), generator, fixed=fixed)
     first = min(_CHOSEN_ON, max(1, len(x) * 2 // 3))
     least = 0.5 / scaling.beta(betas[0]) if betas else 1.0
     choice = choose_observed(

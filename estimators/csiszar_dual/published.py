@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 from rdbench.distortions import SquaredError
 from rdbench.estimators.csiszar_dual.atoms import cut_short
 from rdbench.estimators.csiszar_dual.mixture import back
-from rdbench.fitting.duals import draws_for_bounds
+from rdbench.fitting.samples import draws_for_bounds
 from rdbench.fitting.splits import split
 from rdbench.inference.scaling import fit_scaling
 from rdbench.inference.supremum import Tilted, ascend

@@ -163,7 +163,7 @@ def _plan(options: RunOptions) -> Plan:
 def _plan_data(options: RunOptions) -> Plan:
     from rdbench.data import build, described
     from rdbench.run.ladders import Asked
-    from rdbench.run.plan import plan_data, usual
+    from rdbench.run.plan import left_out, plan_data, usual
 
     assert options.data is not None
     spec = described(
@@ -184,10 +184,13 @@ def _plan_data(options: RunOptions) -> Plan:
     data = build(spec)
     for line in data.notes:
         note(line)
-    choices = registry.choose_all(usual(data)) if chosen is None else chosen
+    if chosen is None:
+        chosen = registry.choose_all(usual(data))
+        if missing := left_out(data):
+            note(missing)
     return plan_data(
         data,
-        registry.sandwiched(choices) if options.sandwich else choices,
+        registry.sandwiched(chosen) if options.sandwich else chosen,
         asked=asked,
         seeds=seeds,
         budgets=budgets,

@@ -5,7 +5,8 @@ around it says how rare it is. A lambda that stops growing there loses a little 
 much of that. Where draws come again they are the source, and F_lo of them says how much to cap. Of
 draws that do not, it is chosen by sup c of a density fitted to them, with the tails of a t law,
 since no draws show there whether lambda grows faster than p falls, and by what the draws show of c
-beyond their error: a fitted density may be a bad one.
+beyond their error: a fitted density may be a bad one. Of a fixed set of rows other rows will judge,
+a quarter as many: there it is chosen by the end that such a quarter can vouch for.
 """
 
 from __future__ import annotations
@@ -19,113 +20,22 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.inference.components import choose_observed
+from rdbench.fitting.samples import Sample
 from rdbench.inference.near import NearMean
-from rdbench.inference.reproduction import fit_observed, gaussian, moments, raised
-from rdbench.inference.supremum import Tilted, ascend
-from rdbench.sources.mixture import GaussianMixture
-from rdbench.types import Distortion, DualBound, View
+from rdbench.inference.supremum import Tilted, ascend, limits
+from rdbench.types import Distortion, DualBound
 
 _CAPPED = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Parts of the draws at which lambda is capped, one of which is chosen."""
-_KEEP, _ITERATIONS, _SETTLED = 12, 30, 1e-5
+_CAPPED_ROWS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
+"""The same where few rows will judge it."""
+_FOLD_STARTS, _FOLD_ITERATIONS, _FOLD_KEEP = 24, 12, 8
+_KEEP, _ITERATIONS, _FAR_ITERATIONS, _SETTLED = 12, 30, 16, 1e-5
 _STARTS, _EXTREME = 64, 24
 _ROWS = 20_000
-_FIND, _JUDGE = (1_000, 96), (16_000, 2_048)
+_FIND, _JUDGE = (1_000, 64), (16_000, 1_024)
 # Draws of the density that stands for the source, and near y: to find with, and to judge.
-_LEAST_FIT, _FIT, _COMPONENTS, _ROUNDS = 200, 12_000, 16, 6
-_NARROWEST = 1e-6  # of the mean variance
-_WIDE, _MORE, _HEAVY = 0.005, 0.05, 1.15
-_DF, _SPREAD = 5, 4.0
 _SURE = 2.5  # standard errors
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """Draws to judge a dual function by, and a density that stands for what they cannot show."""
-
-    x: Float[Tensor, "n d"]
-    """Draws, equal ones together."""
-    log_p: Float[Tensor, " n"]
-    """The log of how frequent each is."""
-    tails: Callable[[Tensor], Tensor] | None
-    """A log density of the source, heavier in the tails than what was seen; None where draws come
-    again, so that they are the source."""
-    draw: Float[Tensor, "k d"]
-    """Draws of that density."""
-
-    @classmethod
-    def of(cls, draws: Float[Tensor, "n d"], generator: Generator) -> Sample:
-        """Draws, those that are equal as one point, and a fitted mixture with the tails of a t."""
-        n = len(draws)
-        points, counts = torch.unique(draws, dim=0, return_counts=True)
-        if len(points) < n or n < _LEAST_FIT:
-            return cls(points, counts.double().log() - math.log(n), None, points[:0])
-        tails = _Tails.fitted(draws, generator)
-        log_p = draws.new_full((n,), -math.log(n))
-        return cls(draws, log_p, tails.log_prob, tails.sample(_JUDGE[0], generator))
-
-    def mean(self, values: Float[Tensor, " n"]) -> float:
-        """The mean of a function over the draws."""
-        return float(self.log_p.exp() @ values)
-
-
-@dataclass(frozen=True, eq=False)
-class _Tails:
-    """A fitted Gaussian mixture and, with a small weight, a t law of twice its spread."""
-
-    mixture: GaussianMixture
-    mean: Float[Tensor, " d"]
-    root: Float[Tensor, "d d"]
-    """Lower triangular, of the scale matrix of the t law."""
-    wide: float
-    """The weight of the t law."""
-
-    @classmethod
-    def fitted(cls, x: Float[Tensor, "n d"], generator: Generator) -> _Tails:
-        found = moments(x)
-        variance = float(found.cov.diagonal().mean())
-        least = _NARROWEST * max(variance, 1e-300)
-        first, held_out = x[:_FIT], x[_FIT : _FIT + _FIT // 2]
-        choice = choose_observed(first, held_out, least, _COMPONENTS, generator, restarts=4)
-        # In the tails a variance that is off by 1% is off by r^2 / 200: all draws are needed.
-        mixture = gaussian(found, least)
-        if choice.mixture.size > 1:
-            start, rounds = choice.mixture, _ROUNDS
-            mixture = fit_observed(x, start, least, tied=choice.tied, iterations=rounds)
-        cov = raised(found.cov, least) * _SPREAD * (_DF - 2.0) / _DF
-        root = torch.linalg.cholesky(cov)
-        z = torch.linalg.solve_triangular(root, (x - found.mean).T, upper=False).square().sum(0)
-        d = x.shape[1]
-        # Mardia's kurtosis, one for a Gaussian: of exponential tails a mixture shows too little.
-        heavy = float(z.square().mean() / z.mean().square()) * d / (d + 2) > _HEAVY
-        return cls(mixture, found.mean, root, _MORE if heavy else _WIDE)
-
-    def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """Log density in nats."""
-        d = x.shape[1]
-        z = torch.linalg.solve_triangular(self.root, (x - self.mean).T, upper=False)
-        constant = math.lgamma(0.5 * (_DF + d)) - math.lgamma(0.5 * _DF)
-        constant -= 0.5 * d * math.log(_DF * math.pi) + float(self.root.diagonal().log().sum())
-        wide = constant - 0.5 * (_DF + d) * torch.log1p(z.square().sum(0) / _DF)
-        return torch.logaddexp(
-            self.mixture.log_prob(x) + math.log1p(-self.wide), wide + math.log(self.wide)
-        )
-
-    def sample(self, n: int, generator: Generator) -> Float[Tensor, "n d"]:
-        """Draws, in any order."""
-        wide = max(1, round(self.wide * n))
-        made = {"generator": generator, "device": generator.device, "dtype": torch.float64}
-        z = torch.randn(wide, len(self.mean), **made)  # type: ignore[call-overload]
-        halves = torch.randn(wide, _DF, **made).square().sum(1, keepdim=True)  # type: ignore[call-overload]
-        far = self.mean + (z * (_DF / halves).sqrt()) @ self.root.T
-        found = torch.cat([far, self.mixture.sample(n - wide, generator)])
-        return found[torch.randperm(n, generator=generator, device=generator.device)]
-
-
-def draws_for_bounds(view: View, count: int) -> Float[Tensor, "n d"]:
-    """So many fresh draws, or all of a fixed training set, at most so many."""
-    return view.sample(count).double() if view.training is None else view.training[:count].double()
 
 
 def in_rows(values: Callable[[Tensor], Tensor], x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
@@ -161,21 +71,27 @@ def bounded(
     order = values.argsort()
     above = torch.cumsum(sample.log_p[order].exp().flip(0), 0).flip(0)
     judge = _Judge(sample, log_lambda, beta, distortion, generator, alphabet)
-    best: tuple[float, float, Tensor] | None = None
+    best: tuple[float, float, Tensor | None] | None = None
     worse, near = 0, peaks
-    for part in _CAPPED:
+    for part in _CAPPED_ROWS if sample.folds else _CAPPED:
         cap = math.inf
-        if part > 0.0:
+        if part > 0.0 or sample.folds:  # what rows do not show of lambda, they do not vouch for
             cap = float(values[order[min(int((above > part).sum()), len(order) - 1)]])
-        claim, found = judge(values, cap, near)
-        if best is None or claim > best[0]:
-            best, worse, near = (claim, cap, found), 0, found
+        at: Tensor | None = near
+        if sample.folds:
+            score = judge.vouched(values, cap, near)
+        else:
+            score, at = judge(values, cap, near)
+        if best is None or score > best[0]:
+            best, worse, near = (score, cap, at), 0, at
         else:
             worse += 1
         if worse == 2:
             break
     assert best is not None
     claim, cap, found = best
+    if sample.folds or found is None:
+        claim, found = judge(values, cap, found)
     if math.isfinite(cap):
         made_of = f"{made_of}, capped" if made_of else "capped"
 
@@ -219,6 +135,28 @@ class _Judge:
         score = mean - max(top, self._shown(held, found))
         return score, torch.cat([found, far])
 
+    def vouched(
+        self, values: Float[Tensor, " n"], cap: float, peaks: Float[Tensor, "m d"] | None
+    ) -> float:
+        """The end of F_lo that a part of the rows vouches for, by the rule of the audit; the mean.
+
+        It is E log lambda less the largest upper limit of log c(y).
+        """
+        held, ends = values.clamp(max=cap), []
+        for rows in self.sample.folds:
+            x, m = self.sample.x[rows], held[rows]
+            c = Tilted(x, m - math.log(len(x)), self.beta, self.distortion)
+            if self.alphabet is not None:
+                at = self.alphabet.double()
+            else:
+                rare = x[m.topk(min(len(x), _FOLD_STARTS)).indices]
+                starts = torch.cat([x[:_FOLD_STARTS], rare, *([] if peaks is None else [peaks])])
+                found, _ = ascend(c, starts, _FOLD_ITERATIONS, _FOLD_KEEP, _SETTLED)
+                at = torch.cat([found, rare])
+            top = (c.log_c(at) + limits(c.weights(at))[1]).max()
+            ends.append(float(m.mean() - top))
+        return sum(ends) / len(ends)
+
     def _shown(self, held: Float[Tensor, " n"], peaks: Float[Tensor, "m d"]) -> float:
         """The largest log c at the peaks that the draws show, by how many stand there.
 
@@ -259,7 +197,7 @@ class _Judge:
         edge = (self.far_values - cap).abs()
         starts.append(sample.draw[edge.topk(_EXTREME, largest=False).indices])
         find, judge = (self._near(log_lambda, cap, *size) for size in (_FIND, _JUDGE))
-        found, _ = ascend(find, torch.cat(starts), _ITERATIONS, _KEEP, _SETTLED)
+        found, _ = ascend(find, torch.cat(starts), _FAR_ITERATIONS, _KEEP, _SETTLED)
         return found[: _KEEP // 2], float(judge.log_c(found[: _KEEP // 2]).max())
 
     def _near(

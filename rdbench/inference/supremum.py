@@ -23,6 +23,7 @@ from rdbench.types import Distortion
 _BLOCK = 2_000_000  # entries of rho(x, y) held at once
 _GROWTH, _LARGEST = 1.7, 40.0
 _PATIENCE = 3
+_Z95 = 1.959963984540054
 _CUTS, _FEWEST = (6, 14, 24), 4  # steps after which half of the ascents go on
 
 
@@ -108,6 +109,29 @@ class Tilted:
     def _exponents(self, y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
         rho = tilt(self.distortion.pairwise(self.x, y), self.beta)
         return self.log_mass[:, None] - rho
+
+
+def limits(
+    shares: Float[Tensor, "n m"],
+) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
+    """What the logs of 95% limits of c(y) add to the log of a mean over n independent draws.
+
+    With k = 1 / (sum w^2 - 1/n), which n draws of equal shares w would be by the delta method, the
+    limits are those of a count k (Wilson and Hilferty 1931),
+
+        k (1 - 1 / 9k - z / 3 sqrt k)^3   and   (k + 1) (1 - 1 / 9(k + 1) + z / 3 sqrt(k + 1))^3.
+
+    They tend to exp(-+ z / sqrt k). Where one rare draw is all of c the upper one is 5.6 times as
+    much, for no such draw might have been seen.
+
+    Args:
+        shares: of every draw in c(y); each column sums to one.
+    """
+    k = (shares.square().sum(0) - 1.0 / len(shares)).clamp(min=1e-12).reciprocal()
+    below = (1.0 - 1.0 / (9.0 * k) - _Z95 / (3.0 * k.sqrt())).clamp(min=1e-10)
+    more = k + 1.0
+    above = 1.0 - 1.0 / (9.0 * more) + _Z95 / (3.0 * more.sqrt())
+    return 3.0 * below.log(), 3.0 * above.log() + (more / k).log()
 
 
 def ascend(

@@ -182,6 +182,7 @@ def _plan(cells: Sequence[Cell], notes: Sequence[str]) -> Plan:
 QUICK = ("mixture_em", "wgd", "blahut_arimoto:structured")
 BELOW = ("mixture_em+lower",)  # without one nobody could say what is left
 """Who runs on data where nobody is named: seconds each, and together good at any rate."""
+_PARTICLES, _WIDEST = "wgd", 200
 _CODEBOOK = "blahut_arimoto[support=codebook]"
 _ON_LETTERS = ("blahut_arimoto",)
 _ON_NUMBERS = ("wgd", _CODEBOOK)
@@ -193,8 +194,24 @@ def usual(data: DataCase) -> str:
     if problem.alphabet is not None:
         return ",".join(_ON_LETTERS)
     if problem.distortion.name == "squared_error":
-        return ",".join((*QUICK, *BELOW))
+        out = {_PARTICLES} if left_out(data) else set()
+        return ",".join(name for name in (*QUICK, *BELOW) if name not in out)
     return ",".join(_ON_NUMBERS if problem.distortion.name == "absolute_error" else (_CODEBOOK,))
+
+
+def left_out(data: DataCase) -> str:
+    """Who is left out of `usual` though the distortion measure suits, and why; empty: nobody."""
+    problem = data.case.problem
+    source, dim = problem.source, problem.source.dim
+    if problem.distortion.name != "squared_error" or not isinstance(source, HasHeldOut):
+        return ""  # of rows that are the source particles find the points
+    rows = len(source.training)
+    if rows >= dim and dim <= _WIDEST:
+        return ""
+    return (
+        f"{_PARTICLES} is left out: in {dim} dimensions it takes minutes, and of {rows:,} rows "
+        f"its particles would remember them; --estimators {_PARTICLES} runs it"
+    )
 
 
 def case_of(cell: Cell) -> Case:

@@ -12,7 +12,10 @@ import torch
 from torch import Generator, Tensor
 
 from rdbench.audit import SIZES, audit
+from rdbench.audit.lower.sampled import sampled_supremum
+from rdbench.audit.lower.search import Supremum
 from rdbench.audit.possible import impossibility
+from rdbench.audit.symbols import Symbols
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError
 from rdbench.references.gaussian import WaterFilling
 from rdbench.sources.finite import FiniteSource, zipf
@@ -154,6 +157,31 @@ def test_rare_symbols_rule_what_draws_say_of_an_uncapped_lambda():
     assert "cap lambda" in found.note
     assert found.gap_hi > 1.0  # the trusted end says how little draws show
     assert not impossibility(found, reference, problem)
+
+
+def test_rows_of_a_group_count_once():
+    g = Generator().manual_seed(2)
+    beta, apart = 1.5, [torch.randn(60, 1, generator=g, dtype=torch.float64) for _ in range(2)]
+    problem = Problem(scalar_gaussian(), SquaredError())
+
+    def top(times: int) -> Supremum:
+        halves, values = [], []
+        for k, x in enumerate(apart):
+            rows = x.repeat_interleave(times, 0)
+            names = torch.arange(60).repeat_interleave(times) + 60 * k
+            halves.append(Symbols(rows, block=1, groups=names if times > 1 else None))
+            values.append(rows[:, 0].square().clamp(max=1.0))
+        pair = (halves[0], halves[1])
+        none = torch.zeros(0, 1, dtype=torch.float64)
+        return sampled_supremum(
+            problem, pair, (values[0], values[1]), beta, none, Generator().manual_seed(1)
+        )
+
+    one, four = top(1), top(4)
+    assert one.lo + 0.1 < one.value < one.hi - 0.1
+    # The starts differ a little. By single rows an end would be half as far away.
+    assert four.hi == pytest.approx(one.hi, abs=0.02)
+    assert four.lo == pytest.approx(one.lo, abs=0.02)
 
 
 def test_a_lambda_that_knows_the_symbols_is_impossible():

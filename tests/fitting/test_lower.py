@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,13 +11,16 @@ import torch
 from rdbench import registry
 from rdbench.audit import SIZES, audit
 from rdbench.distortions import SquaredError
-from rdbench.fitting.duals import Sample, bounded
-from rdbench.fitting.lower import log_partition
+from rdbench.fitting.duals import bounded
+from rdbench.fitting.partition import log_partition
+from rdbench.fitting.samples import Sample
 from rdbench.references.gaussian import WaterFilling
+from rdbench.references.unknown import Unknown
 from rdbench.run.meaning import of_estimator
 from rdbench.sources.gaussian import scalar_gaussian, vector_gaussian
 from rdbench.sources.mixture import GaussianMixture, paper_mixture
-from rdbench.types import Atoms, Density, DualBound, Energy, Problem, RdbenchError
+from rdbench.sources.sample import SampleSource
+from rdbench.types import Atoms, Audited, Density, DualBound, Energy, Problem, RdbenchError
 from tests.estimators.conftest import FakeMonitor, seeded, view_of
 
 
@@ -81,6 +85,28 @@ def test_a_lambda_that_grows_in_the_tails_is_capped():
     assert found.claim < audited.lagrangian_hi + 0.05
     bare = DualBound(beta, lambda x: -log_z(x), found.peaks, 0.0)
     assert audit(bare, problem, reference, size=SIZES["quick"], generator=seeded(5)).gap > 2.0
+
+
+def test_rows_are_capped_by_what_other_rows_will_vouch_for():
+    source, g = vector_gaussian(2), seeded(3)
+    reference = WaterFilling(source)
+    beta = reference.slope(1.0)
+    rows, held_out = source.sample(240, g).double(), source.sample(60, g).double()
+    problem = Problem(SampleSource("rows", rows, held_out, "digest"), SquaredError())
+
+    def optimal(x: torch.Tensor) -> torch.Tensor:
+        return reference.potential(x, beta)
+
+    def weighed(bound: DualBound) -> Audited:
+        return audit(bound, problem, Unknown(), size=SIZES["quick"], generator=seeded(5))
+
+    sample = Sample.of(rows, g, fixed=True)
+    assert sum(len(fold) for fold in sample.folds) == len(rows)
+    capped = bounded(beta, optimal, sample, SquaredError(), g)
+    found, bare = weighed(capped), weighed(replace(capped, log_lambda=optimal))
+    truth = reference.point(beta).lagrangian.mid
+    assert bare.lagrangian_lo < found.lagrangian_lo - 1.0
+    assert truth - 1.3 < found.lagrangian_lo < truth
 
 
 def test_letters_that_come_again_are_the_source():

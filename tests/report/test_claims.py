@@ -37,6 +37,15 @@ def test_gap_and_excess_of_a_claim(point):
     assert claimed_gap(made) == pytest.approx(-0.1)
 
 
+def test_of_a_lower_bound_more_is_better(point):
+    # F_lo = F* - .1, claimed .03 above that: C itself is as claimed, and what is left of it turns.
+    low = FSTAR - 0.1
+    made = point(side="lower", lagrangian=low, claimed_lagrangian=low + 0.03)
+    assert claimed_lagrangian(made) == low + 0.03
+    assert claimed_gap(made) == pytest.approx(0.07)
+    assert claim_excess(made) == pytest.approx(-0.03)  # better than found
+
+
 # Claimed beyond F* in d = 1, where F(q) - F* is 1 in [.98, 1.02] (at three standard errors
 # [.969, 1.031]), with R = log 2, D = 1/4: .0119 is too small to matter, another .05 may be noise.
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from rdbench.cli import main
 from rdbench.data import DataSpec, build, described
 from rdbench.registry import choose_all
 from rdbench.run.ladders import Asked
-from rdbench.run.plan import case_of, plan_data, usual
+from rdbench.run.plan import case_of, left_out, plan_data, usual
 from rdbench.run.records import CellRecord
 from rdbench.run.store import load
 from rdbench.types import RdbenchError
@@ -118,3 +118,15 @@ def test_who_runs_where_nobody_is_named(tmp_path: Path) -> None:
     assert letters == "blahut_arimoto"
     for spec in (*named.values(), letters):
         assert choose_all(spec)
+
+
+def test_particles_are_left_out_where_dimensions_outnumber_rows(tmp_path: Path) -> None:
+    np.save(tmp_path / "wide.npy", np.random.default_rng(4).normal(size=(40, 60)))
+    wide = str(tmp_path / "wide.npy")
+    for of, expected in (("population", False), ("rows", True)):
+        data = build(described(wide, of=of))
+        assert ("wgd" in usual(data).split(",")) is expected
+        assert ("wgd is left out: in 60 dimensions" in left_out(data)) is not expected
+    narrow = build(described(str(saved(tmp_path))))
+    assert "wgd" in usual(narrow).split(",")
+    assert not left_out(narrow)

@@ -3,7 +3,7 @@
 Every lambda > 0 bounds F* from below, F* >= E log lambda(X) - log sup_y c(y) with
 c(y) = E[lambda(X) exp(-beta rho(X, y))]. The mean is no harder than that of a potential. The
 supremum is: the bound is wrong by what the search misses, and draws at which it was found say too
-much of it. `rdbench.audit.lower.search` has both.
+much of it. `search`, `sampled` and `density` take it from letters, draws and a density.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from torch import Generator, Tensor
 from rdbench.audit.averages import Mean, mean_of
 from rdbench.audit.evaluation import is_optimal, optimal_potential, truth_at
 from rdbench.audit.lower.density import applies, near_supremum
-from rdbench.audit.lower.search import Supremum, exact_supremum, sampled_supremum
+from rdbench.audit.lower.sampled import sampled_supremum
+from rdbench.audit.lower.search import Supremum, exact_supremum
 from rdbench.audit.size import AuditSize
 from rdbench.audit.symbols import Symbols, draw_halves, draw_symbols
 from rdbench.audit.tails import doubt

@@ -10,19 +10,19 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.averages import Z95
-from rdbench.audit.symbols import Symbols
 from rdbench.certify.plane.fields import scattered
 from rdbench.certify.plane.maximum import maximum_plane
 from rdbench.inference.supremum import Tilted, ascend
 from rdbench.types import Distortion, Evidence, Problem
 
-_PEAKS, _DRAWS, _EXTREME, _RANDOM = 128, 64, 32, 16  # starts of each kind
+_PEAKS, _DRAWS, _RANDOM = 128, 64, 16  # starts of each kind
+EXTREME = 32
+"""Starts at the symbols that have the most to say."""
 _ALL = 2500  # of so few letters every one is a start
 KEEP = 24
 """Ascents that are followed."""
-_ITERATIONS, _SHORT, _TYPICAL = 60, 12, 12
-_SETTLED = 1e-5  # nats a step, where draws are far noisier than that
+ITERATIONS = 60
+"""Steps of an ascent, at most."""
 _SPREADS = (1.0, 3.0, 10.0)
 _TOLERANCE = 1e-5  # of the rigorous maximum, relative
 _MOST_PLANE = 3e10  # multiplications that it may take
@@ -64,12 +64,12 @@ def exact_supremum(
         generator: of the starts.
     """
     c = Tilted(x, log_mass, beta, problem.distortion)
-    letters = _letters(problem, x)
+    letters = letters_of(problem, x)
     if letters is not None:
         top = float(c.log_c(letters).max())
         return Supremum(top, top, top, f"the largest of {len(letters)} letters", "certified")
     begin = starts(x, log_mass, peaks, generator, every=True)
-    found, values = ascend(c, begin, _ITERATIONS, KEEP)
+    found, values = ascend(c, begin, ITERATIONS, KEEP)
     top = float(values[0])
     if problem.distortion.name == "squared_error" and x.shape[1] <= 2:
         sure = _rigorous(x, log_mass, beta, top)
@@ -79,75 +79,7 @@ def exact_supremum(
     return Supremum(top, top, top, method, "searched", _effective(c, found[0]))
 
 
-def sampled_supremum(
-    problem: Problem,
-    halves: tuple[Symbols, Symbols],
-    log_lambdas: tuple[Tensor, Tensor],
-    beta: float,
-    peaks: Float[Tensor, "m d"],
-    generator: Generator,
-) -> Supremum:
-    """log sup c from draws, by two halves each of which judges what the other found.
-
-    With c_A and c_B the means over the halves and y_A, y_B where each is largest: E c_B(y_A) is
-    c(y_A) <= sup c, so that the mean of c_B(y_A) and c_A(y_B) is too low if anything; its lower end
-    is that of a mean. The largest value of the mean over all draws is too high if anything, for
-    E max >= max E, and its upper end bounds sup c: where lambda grows so fast that the rarest
-    symbols rule c, it is far above, and says so.
-
-    Args:
-        problem: source, distortion and reproduction letters.
-        halves: two independent sets of symbols.
-        log_lambdas: log lambda on each.
-        beta: the slope.
-        peaks: where the estimator found c to be large.
-        generator: of the starts.
-    """
-    rho, means = problem.distortion, []
-    for symbols, log_lambda in zip(halves, log_lambdas, strict=True):
-        means.append(Tilted(symbols.x, log_lambda + _log_weights(symbols), beta, rho))
-    c_a, c_b = means
-    x = torch.cat([c_a.x, c_b.x])
-    log_mass = torch.cat([c_a.log_mass, c_b.log_mass]) - math.log(2.0)
-    both = Tilted(x, log_mass, beta, rho)
-    letters = _letters(problem, x)
-    if letters is not None:
-        at_a = at_b = candidates = letters
-        method = f"the largest of {len(letters)} letters"
-    else:
-        at_a, _ = _with_typical(c_a, peaks, generator)
-        at_b, _ = _with_typical(c_b, peaks, generator)
-        candidates, _ = ascend(both, torch.cat([at_a, at_b]), _ITERATIONS, KEEP, _SETTLED)
-        method = f"{walk(rho)} from {len(at_a) + len(at_b)} starts"
-    judged = torch.stack([c_b.log_c(at_a).max(), c_a.log_c(at_b).max()])
-    value = float(torch.logsumexp(judged, 0)) - math.log(2.0)
-    found = both.log_c(candidates)
-    top = int(found.argmax())
-    w = both.weights(candidates[top : top + 1])[:, 0]
-    # The delta method for a mean of n terms that sum to one: n^2 var / n = sum w^2 - 1/n.
-    square = float(w.square().sum())
-    half = Z95 * math.sqrt(max(square - 1.0 / len(w), 0.0))
-    highest = float(found[top])
-    value = min(value, highest)
-    return Supremum(
-        value,
-        value - half,
-        highest + half,
-        method,
-        "sampled",
-        1.0 / (square * len(w)),
-    )
-
-
-def _log_weights(symbols: Symbols) -> Tensor:
-    """log of the weight of every symbol in a mean over them."""
-    n = len(symbols.x)
-    if symbols.weights is None:
-        return torch.full((n,), -math.log(n), dtype=torch.float64, device=symbols.x.device)
-    return (symbols.weights / symbols.weights.sum()).log()
-
-
-def _letters(problem: Problem, x: Float[Tensor, "n d"]) -> Float[Tensor, "m d"] | None:
+def letters_of(problem: Problem, x: Float[Tensor, "n d"]) -> Float[Tensor, "m d"] | None:
     """The reproductions among which the best one is, where they are finitely many."""
     if problem.alphabet is not None:
         return problem.alphabet.to(x.device).double()
@@ -182,7 +114,7 @@ def starts(
         parts.append(x)
     else:
         picked = torch.randint(n, (min(n, _DRAWS),), generator=generator, device=generator.device)
-        parts += [x[picked.to(dev)], x[log_mass.topk(min(n, _EXTREME)).indices]]
+        parts += [x[picked.to(dev)], x[log_mass.topk(min(n, EXTREME)).indices]]
     centre, spread = x.mean(0), x.std(0, correction=0)
     for times in _SPREADS:
         size = (_RANDOM, dim)
@@ -191,20 +123,6 @@ def starts(
     parts.append(centre[None])
     found = torch.cat(parts)
     return found[found.isfinite().all(1)]
-
-
-def _with_typical(
-    c: Tilted, peaks: Float[Tensor, "m d"], generator: Generator
-) -> tuple[Float[Tensor, "k d"], Float[Tensor, " k"]]:
-    """Ascents from the best starts, and from plain ones whatever c is there.
-
-    Where rare symbols rule the first kind, other draws know c at the second alone.
-    """
-    begin = starts(c.x, c.log_mass, peaks, generator)
-    best = ascend(c, begin, _ITERATIONS, KEEP, _SETTLED)
-    plain = torch.cat([begin[: _TYPICAL // 2], begin[-1:], c.x[: _TYPICAL // 2]])
-    typical = ascend(c, plain, _SHORT, len(plain), _SETTLED)
-    return torch.cat([best[0], typical[0]]), torch.cat([best[1], typical[1]])
 
 
 def walk(distortion: Distortion) -> str:
