@@ -196,6 +196,53 @@ def test_a_distortion_from_a_file(tmp_path: Path) -> None:
         build(described(saved(tmp_path), distortion=f"{tmp_path}/no_measure.py:No"))
 
 
+FUNCTIONS = [
+    ("def rho(x, y):\n    return (x[:, None] - y).abs().sum(-1)\n", ""),
+    ("def rho(x, y):\n    return (x - y).abs()\n", "failed"),
+    ("def rho(x, y):\n    return x[:, 0] * 0\n", "7, 5|failed"),
+    ("def rho(x, y):\n    return ((x[:, None] - y) ** 2).sum(-1).numpy()\n", "ndarray|failed"),
+    ("def rho(x, y):\n    return (x[:, None] - y).abs().sum(-1).float()\n", "float64"),
+    ("def rho(x, y):\n    return -(x[:, None] - y).abs().sum(-1)\n", "negative"),
+    ("def rho(x, y):\n    return (x[:, None] - y).log().sum(-1)\n", "negative or NaN"),
+    ("class rho:\n    def __init__(self):\n        raise ValueError('no\\nway')\n", "no way"),
+    ("class rho:\n    def __init__(self, p):\n        pass\n", "cannot be made"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), FUNCTIONS)
+def test_a_function_is_a_distortion_or_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    name = f"rho_{FUNCTIONS.index((text, says))}"
+    (tmp_path / f"{name}.py").write_text(text)
+    spec = described(saved(tmp_path), distortion=f"{tmp_path}/{name}.py:rho")
+    if says:
+        with pytest.raises(RdbenchError, match=says) as refused:
+            build(spec)
+        assert "\n" not in str(refused.value)
+        return
+    distortion = build(spec).case.problem.distortion
+    x, y = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, -4.0], [1.0, 0.0]])
+    assert distortion.pairwise(x, y).tolist() == [[7.0, 1.0]]
+    with pytest.raises(NotImplementedError):
+        distortion.noise(1.0, 1, 2, torch.Generator())
+
+
+def test_small_groups_are_held_out_until_an_interval_has_rows() -> None:
+    sizes = [170, *[1] * 30]
+    rows = Rows(np.arange(200.0)[:, None], ("0",), "float64", np.repeat(np.arange(31), sizes))
+    for seed in range(5):
+        parts = split_rows(rows, f"{seed:016x}")
+        assert len(parts.held_out) >= 20
+        assert len(parts.training) > 0
+    lonely = Rows(rows.x, ("0",), "float64", np.repeat(np.arange(26), [175, *[1] * 25]))
+    ends = []
+    for seed in range(20):
+        try:
+            ends.append(len(split_rows(lonely, f"{seed:016x}").training) > 0)
+        except RdbenchError as refused:
+            assert "too unequal" in str(refused)  # noqa: PT017
+    assert all(ends)
+
+
 def test_what_was_read_is_said() -> None:
     x = np.column_stack([np.repeat(np.arange(5.0), 2), np.ones(10)])
     facts = facts_of(Rows(x, ("a", "b"), "float64"))
