@@ -146,8 +146,8 @@ def _limits(records: Sequence[CellRecord], found: Sequence[Known]) -> list[str]:
     n = max(sizes)
     beyond = [k for k in found if k.rate.hi > math.log(n) - 1.0 and math.isfinite(k.rate.hi)]
     text = (
-        f"The fits saw n = {n:,} symbols: no channel through them carries more than log n = "
-        f"{number(math.log(n))} nats, and upper bounds get loose from about one nat below."
+        f"The fits saw n = {n:,} symbols: channels whose reproductions are made of them carry at "
+        f"most log n = {number(math.log(n))} nats, and are loose from about one nat below."
     )
     return [text + (f" That concerns {len(beyond)} of the points here." if beyond else "")]
 
