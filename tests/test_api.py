@@ -99,6 +99,13 @@ def test_a_curve_has_tables_and_a_picture(tmp_path: Path) -> None:
         round(float(y), 6) for line in axes.get_lines() for y in np.atleast_1d(line.get_ydata())
     }
     assert {round(r / np.log(2.0), 6) for r in upper["rate"]} <= drawn
+    told = again.answer(distortions=[1.0], units="bits")
+    assert "R ≥ (bits)" in told
+    assert "From above trust" in told
+    with pytest.raises(RdbenchError, match="positive finite"):
+        again.answer(rates=[0.0])
+    with pytest.raises(RdbenchError, match="No such file"):
+        again.answer(points=tmp_path / "codec.csv")
     with pytest.raises(RdbenchError, match=r"\.csv, \.parquet"):
         curve.save(tmp_path / "c.xlsx")
 

@@ -291,6 +291,14 @@ def test_pictures_are_cut_where_they_stand(tmp_path: Path) -> None:
     for side, says in ((0, "1 or more"), (10, "no picture in")):
         with pytest.raises(RdbenchError, match=says):
             read_patches(tmp_path, side)
+    deep = grey.astype(np.uint16) * 257  # the same picture in 16 bits
+    Image.fromarray(deep).save(tmp_path / "b.png")
+    both = np.stack(read_patches(tmp_path, 3).columns, 1)
+    assert both[6:] == pytest.approx(both[:6], abs=1e-6)
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "d.tiff")
+    with pytest.raises(RdbenchError, match=r"d\.tiff has values beyond black and white"):
+        read_patches(tmp_path, 3)
+    (tmp_path / "d.tiff").unlink()
     (tmp_path / "c.png").write_bytes(b"no picture")
     with pytest.raises(RdbenchError, match=r"c\.png"):
         read_patches(tmp_path, 3)
