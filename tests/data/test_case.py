@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from rdbench.data import build, described
 from rdbench.data.facts import distinct, facts_of
+from rdbench.data.silent import silent
 from rdbench.data.splitting import split_rows
 from rdbench.data.table import Rows
 from rdbench.references.certified import Certified
@@ -21,7 +23,7 @@ from rdbench.run import meaning
 from rdbench.run.views import make_view
 from rdbench.sources.finite import FiniteSource
 from rdbench.sources.sample import SampleSource
-from rdbench.types import RdbenchError
+from rdbench.types import Problem, RdbenchError
 
 X = np.random.default_rng(7).normal(size=(300, 2))
 
@@ -241,6 +243,28 @@ def test_small_groups_are_held_out_until_an_interval_has_rows() -> None:
         except RdbenchError as refused:
             assert "too unequal" in str(refused)  # noqa: PT017
     assert all(ends)
+
+
+def test_the_distortion_where_nothing_is_sent(tmp_path: Path) -> None:
+    exact = silent(build(described(saved(tmp_path), of="rows")).case.problem)
+    assert exact == pytest.approx(float(X.var(0).sum()))
+    ends = silent(build(described(saved(tmp_path))).case.problem)
+    assert ends is not None
+    held = sample_of(build(described(saved(tmp_path)))).held_out.numpy()
+    assert held.var(0).sum() < ends < 1.8 * held.var(0).sum()  # three errors of 60 rows
+    letters = saved(tmp_path, np.repeat([0, 1, 2], [60, 30, 10]), "l.npy")
+    for distortion, found in (("hamming", 0.4), ("absolute_error", 0.5)):
+        spec = described(letters, of="rows", distortion=distortion)
+        assert silent(build(spec).case.problem) == pytest.approx(found)
+    who = np.repeat(np.arange(60), 5)  # rows that are all one in a group: the error is greater
+    x = np.random.default_rng(1).normal(size=(60, 1))[who]
+    pd.DataFrame({"a": x[:, 0] + 1e-6 * X[:, 0], "who": who}).to_csv(
+        tmp_path / "g.csv", index=False
+    )
+    alone = build(described(str(tmp_path / "g.csv"), groups="who")).case.problem
+    source: Any = alone.source
+    lost = replace(source, groups=None)
+    assert (silent(alone) or 0.0) > (silent(Problem(lost, alone.distortion)) or 0.0)
 
 
 def test_what_was_read_is_said() -> None:
