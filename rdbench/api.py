@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,17 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rdbench import registry
+from rdbench import arguments, registry
 from rdbench.curve import Curve
 from rdbench.data import build, described
 from rdbench.data.memory import DRAWS, kept, table_of
-from rdbench.outcomes import RdbenchError
 from rdbench.run import server
 from rdbench.run.budgets import seconds_of
 from rdbench.run.ladders import Asked
 from rdbench.run.plan import Plan, left_out, make_plan, plan_data, usual
 from rdbench.run.session import carry_out
 from rdbench.run.store import load as read_store
+from rdbench.run.store import writable
 
 Numbers = Iterable[float] | None
 
@@ -49,9 +48,10 @@ def estimate(
 
     Args:
         data: an array, a tensor or a data frame (n, d), a torch ``Dataset``, a callable that draws
-            n symbols, or the path of a file. Rows are symbols.
-        distortion: squared_error, absolute_error, hamming, FILE.py:NAME, or a table (n, m) of
-            distortions between letters, as an array or FILE.npy.
+            n symbols (and is given a ``generator``, if it has an argument of that name), or the
+            path of a file. Rows are symbols.
+        distortion: squared_error, absolute_error, hamming, FILE.py:NAME (a function or a class), or
+            a table (n, m) of distortions between letters, as an array or FILE.npy.
         rates: target rates in nats.
         distortions: target distortions.
         betas: slopes -dR/dD.
@@ -70,26 +70,25 @@ def estimate(
     Raises:
         RdbenchError: the data cannot be a source, or an argument is wrong; nothing was run then.
     """
-    seconds_of(budget)
-    asked = Asked(
-        rates=_positive("rates", rates),
-        distortions=_positive("distortions", distortions),
-        betas=_positive("betas", betas),
-    )
+    seconds_of(arguments.word("budget", budget))
+    asked = _asked(rates, distortions, betas)
+    seeds, jobs = arguments.integers("seeds", seeds, 0), arguments.integer("jobs", jobs, 1)
+    chosen = arguments.specifications(estimators)
+    if patches is not None:
+        patches = arguments.integer("patches", patches, 1)
     with _folder(results) as folder:
         path, column = kept(data, folder / "data", groups, draws)
         spec = described(
             path,
-            of=of,
+            of=arguments.word("of", of),
             groups=column,
             distortion=table_of(distortion, folder / "data"),
             patches=patches,
         )
         found = build(spec)
-        named = _listed(estimators)
-        missing = "" if named else left_out(found)
-        chosen = registry.choose_all(named or usual(found))
-        plan = plan_data(found, chosen, asked=asked, seeds=list(seeds), budgets=[budget])
+        missing = "" if chosen else left_out(found)
+        choices = registry.choose_all(chosen or usual(found))
+        plan = plan_data(found, choices, asked=asked, seeds=seeds, budgets=[budget])
         return _carried_out(plan, folder, jobs, (*found.notes, *filter(None, [missing])))
 
 
@@ -127,16 +126,21 @@ def run(
     Raises:
         RdbenchError: an unknown name or a wrong argument; nothing was run then.
     """
-    seconds_of(budget)
+    seconds_of(arguments.word("budget", budget))
+    asked, jobs = _asked(rates, distortions, betas), arguments.integer("jobs", jobs, 1)
+    seeds = arguments.integers("seeds", seeds, 0)
+    dims = None if dims is None else arguments.integers("dims", dims, 1)
+    n_train = None if n_train is None else arguments.integer("n_train", n_train, 1)
+    chosen = arguments.specifications(estimators) or "all"
     plan = make_plan(
-        registry.load_suites(suite),
-        registry.choose_all(_listed(estimators)),
+        registry.load_suites(arguments.word("suite", suite)),
+        registry.choose_all(chosen),
         dims=dims,
-        cases=cases,
-        seeds=list(seeds),
-        rates=_positive("rates", rates),
-        betas=_positive("betas", betas),
-        distortions=_positive("distortions", distortions),
+        cases=None if cases is None else arguments.word("cases", cases),
+        seeds=seeds,
+        rates=asked.rates,
+        betas=asked.betas,
+        distortions=asked.distortions,
         budgets=[budget],
         n_train=n_train,
     )
@@ -150,13 +154,19 @@ def load(results: str | Path = "rdbench-results") -> Curve:
     Raises:
         RdbenchError: there are no results in the folder.
     """
-    loaded = read_store(Path(results))
+    loaded = read_store(arguments.path("results", results))
     return Curve(tuple(loaded.records.values()), tuple(loaded.warnings))
 
 
+def _asked(rates: Numbers, distortions: Numbers, betas: Numbers) -> Asked:
+    return Asked(
+        rates=arguments.positive("rates", rates),
+        distortions=arguments.positive("distortions", distortions),
+        betas=arguments.positive("betas", betas),
+    )
+
+
 def _carried_out(plan: Plan, folder: Path, jobs: int, notes: Sequence[str]) -> Curve:
-    if jobs < 1:
-        raise RdbenchError(f"jobs is a number of fits, 1 or more, got {jobs}")
     with _apart_from_main():
         server.start()
         records = carry_out(plan.cells, folder, jobs=jobs)
@@ -167,7 +177,9 @@ def _carried_out(plan: Plan, folder: Path, jobs: int, notes: Sequence[str]) -> C
 def _folder(results: str | Path | None) -> Iterator[Path]:
     """The results folder; a temporary one where nothing is to be kept."""
     if results is not None:
-        yield Path(results)
+        folder = arguments.path("results", results)
+        writable(folder)  # before anything is written or run
+        yield folder
         return
     with tempfile.TemporaryDirectory(prefix="rdbench-") as scratch:
         yield Path(scratch)
@@ -187,21 +199,3 @@ def _apart_from_main() -> Iterator[None]:
             setattr(main, name, value)
         if kept["__file__"] is None:
             del main.__file__
-
-
-def _listed(estimators: str | Sequence[str] | None) -> str:
-    if estimators is None or isinstance(estimators, str):
-        return estimators or ""
-    return ",".join(estimators)
-
-
-def _positive(name: str, values: Numbers) -> list[float] | None:
-    if values is None:
-        return None
-    try:
-        found = [float(value) for value in values]
-    except (TypeError, ValueError):
-        raise RdbenchError(f"{name} takes a list of numbers, got {values!r}") from None
-    if not found or not all(0.0 < value < math.inf for value in found):
-        raise RdbenchError(f"{name} takes positive finite numbers, got {list(values)!r}")
-    return found

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from rdbench import arguments
+from rdbench.cli.answers import codecs_of, reply
 from rdbench.cli.looks import looks_of
 from rdbench.outcomes import RdbenchError
 from rdbench.report.export import frame, write
@@ -69,6 +71,37 @@ class Curve:
             if p.status in _SCORED and (end := lower_end(p)) is not None
         ]
         return pd.DataFrame(found, columns=list(_LOWER))
+
+    def answer(
+        self,
+        *,
+        rates: Iterable[float] | None = None,
+        distortions: Iterable[float] | None = None,
+        points: str | Path | None = None,
+        points_units: str = "nats,sum",
+        units: str = "nats",
+    ) -> str:
+        """R(D) from both sides, whom to trust and why, and codecs beside it: `rdbench answer`.
+
+        Args:
+            rates: where D is wanted, in nats.
+            distortions: where R is wanted, summed. Neither: R where the upper bounds were audited.
+            points: a CSV file of codecs, with the columns name, rate, distortion; for one case.
+            points_units: of the codecs, such as ``"bpp,psnr:255"``.
+            units: nats or bits, of R.
+
+        Raises:
+            RdbenchError: a wrong argument, or a codec that cannot be.
+        """
+        return "\n".join(
+            reply(
+                self.records,
+                codecs_of(None if points is None else Path(points), points_units),
+                rates=arguments.positive("rates", rates),
+                distortions=arguments.positive("distortions", distortions),
+                units=units,
+            )
+        )
 
     def plot(self, axes: Axes | None = None, *, units: str = "nats") -> Axes:
         """R against D with 95% intervals, an estimator a line.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import typing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ import pytest
 import torch
 
 import rdbench as rd
+from rdbench import arguments
+from rdbench.data.files import read
 from rdbench.data.memory import array_of, kept, table_of
 from rdbench.types import RdbenchError
 
@@ -96,6 +99,13 @@ def test_a_curve_has_tables_and_a_picture(tmp_path: Path) -> None:
         round(float(y), 6) for line in axes.get_lines() for y in np.atleast_1d(line.get_ydata())
     }
     assert {round(r / np.log(2.0), 6) for r in upper["rate"]} <= drawn
+    told = again.answer(distortions=[1.0], units="bits")
+    assert "R ≥ (bits)" in told
+    assert "From above trust" in told
+    with pytest.raises(RdbenchError, match="positive finite"):
+        again.answer(rates=[0.0])
+    with pytest.raises(RdbenchError, match="No such file"):
+        again.answer(points=tmp_path / "codec.csv")
     with pytest.raises(RdbenchError, match=r"\.csv, \.parquet"):
         curve.save(tmp_path / "c.xlsx")
 
@@ -106,6 +116,26 @@ class Items(torch.utils.data.Dataset):  # type: ignore[type-arg]
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
         return torch.from_numpy(X[i].reshape(2, 1)), i % 10
+
+
+class Scalars(torch.utils.data.Dataset):  # type: ignore[type-arg]
+    """Items are lists of numbers, which are symbols, not pairs of a symbol and its label."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, i: int) -> list[float]:
+        return [float(i), 1.0]
+
+
+class Broken(torch.utils.data.Dataset):  # type: ignore[type-arg]
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        if i == 1:
+            raise OSError("gone")
+        return torch.ones(2)
 
 
 class Endless(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
@@ -120,11 +150,28 @@ def test_every_kind_of_data_gives_its_rows() -> None:
     assert array_of(Endless(), 7).shape == (7, 3)
     half = torch.ones(4, dtype=torch.bfloat16, requires_grad=True)
     assert array_of(half).dtype == np.float32
+    assert array_of(Scalars(), 200).tolist() == [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]
+
+    def drawn(n: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.rand(n, 2, generator=generator)
+
+    assert np.array_equal(array_of(drawn, 50), array_of(drawn, 50))
+    turned = torch.complex(torch.zeros(3), torch.arange(3.0)).conj().imag
+    assert array_of(turned).tolist() == [0.0, -1.0, -2.0]
+    nothing: Any = None
     for data, says in (
         (lambda n: X[:3], "drew the shape"),
+        (lambda n: 3.0, "drew the shape"),
         (lambda n: 1 / 0, "drawing 200 symbols failed"),
         ({"a": 1}, "give an array of numbers"),
+        (nothing, "give an array of numbers"),
         ([[1.0], [1.0, 2.0]], "no array"),
+        (np.ma.masked_array(X, X > 2.0), "masked values"),
+        (X + 1j, "give an array of numbers"),
+        (torch.ones(3, dtype=torch.complex64), "complex numbers"),
+        (torch.eye(3).to_sparse(), "sparse"),
+        (torch.empty(3, device="meta"), "sparse"),
+        (Broken(), r"item 1 of the data set cannot be read: OSError: gone"),
     ):
         with pytest.raises(RdbenchError, match=says):
             array_of(data, 200)
@@ -139,10 +186,12 @@ def test_groups_and_tables_travel_with_the_data(tmp_path: Path) -> None:
     assert stored[:, 2].tolist() == [0.0] * 100 + [1.0] * 100
     frame = pd.DataFrame(X, columns=["a", "b"])
     path, column = kept(frame, tmp_path, who)
-    again = pd.read_csv(path)
-    assert np.array_equal(again[["a", "b"]].to_numpy(), X)
+    again = np.load(path)
+    assert np.array_equal(np.stack([again["a"], again["b"]], 1), X)
     assert column is not None
-    assert again[column].tolist() == who.tolist()
+    assert again[column].tolist() == [0] * 100 + [1] * 100
+    assert kept(frame.assign(who=who), tmp_path, "who")[1] == "who"
+    assert kept(pd.DataFrame(X), tmp_path, 1)[1] == "1"  # a name that is a number
     assert kept("x.npy", tmp_path, "who") == ("x.npy", "who")
     with pytest.raises(RdbenchError, match="name of one of its columns"):
         kept("x.npy", tmp_path, who)
@@ -160,6 +209,16 @@ def test_groups_and_tables_travel_with_the_data(tmp_path: Path) -> None:
         ({"rates": np.array([0.0, 1.0])}, "positive finite numbers"),
         ({"budget": "huge"}, "quick, default, full"),
         ({"jobs": 0, "betas": [1.0]}, "1 or more"),
+        ({"seeds": [-1]}, "0 or more"),
+        ({"seeds": []}, "got none"),
+        ({"estimators": []}, "at least one name"),
+        ({"distortion": lambda x, y: 0.0}, "a distortion is a name"),
+        ({"distortion": -np.eye(2)}, "negative entries"),
+        ({"patches": 0}, "1 or more"),
+        ({"draws": 0}, "draws is a number of symbols"),
+        ({"groups": [1, 2]}, "200 rows have 2 groups"),
+        ({"groups": np.where(np.arange(200) < 3, np.nan, 1.0)}, "row 1 has no group"),
+        ({"results": "/dev/null/x"}, "cannot write in the results folder"),
         ({"estimators": "nobody"}, "unknown estimator"),
         ({"of": "people"}, "population, rows"),
         ({"distortion": "far"}, "unknown distortion"),
@@ -169,3 +228,53 @@ def test_wrong_arguments_are_refused_in_a_line(how, says) -> None:
     with pytest.raises(RdbenchError, match=says) as refused:
         rd.estimate(X, **how)
     assert "\n" not in str(refused.value)
+
+
+def test_a_run_of_suites_refuses_wrong_arguments_too() -> None:
+    for how, says in (
+        ({"dims": [0]}, "1 or more"),
+        ({"n_train": 0}, "1 or more"),
+        ({"jobs": 0}, "1 or more"),
+        ({"estimators": []}, "at least one name"),
+    ):
+        given: Any = how
+        with pytest.raises(RdbenchError, match=says):
+            rd.run("scalar", **given)
+
+
+def test_arguments_of_a_wrong_type_are_refused_in_a_line() -> None:
+    """Tests check the types of calls as well, which users do not: hence not through estimate."""
+    assert arguments.integers("seeds", np.arange(2), 0) == [0, 1]
+    assert arguments.specifications(["wgd", "ebrd:paper"]) == "wgd,ebrd:paper"
+    refused: Any = (
+        (lambda: arguments.integer("jobs", "2", 1), "jobs takes an integer, got '2'"),
+        (lambda: arguments.integer("jobs", True, 1), "jobs takes an integer, got True"),
+        (lambda: arguments.integers("seeds", 0, 0), "seeds takes a list of integers, got 0"),
+        (lambda: arguments.integers("seeds", [0.5], 0), "seeds takes an integer, got 0.5"),
+        (lambda: arguments.integers("seeds", [2**70], 0), "up to"),
+        (lambda: arguments.word("budget", 3), "budget takes text, got 3"),
+        (lambda: arguments.path("results", 3), "results takes the path of a folder, got 3"),
+        (lambda: arguments.specifications(3), "a list of texts, got 3"),
+        (lambda: arguments.specifications([None]), "estimators takes text, got None"),
+        (lambda: arguments.positive("rates", 1.0), "rates takes a list of numbers, got 1.0"),
+    )
+    for call, says in refused:
+        with pytest.raises(RdbenchError, match=says):
+            call()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame([[0.5, 1.0, 2.0], [0.25, 3.0, 1.0]]),  # whose names 0, 1, 2 look like a row
+        pd.DataFrame({"a,b": ["NA", ""], "c": [" x", "x"], "": ["01", "1"]}),
+        pd.DataFrame({"n": pd.array([1, 2], dtype="Int64"), "t": pd.Categorical(["u", "v"])}),
+    ],
+    ids=["no names", "text", "types"],
+)
+def test_a_data_frame_is_read_as_it_is(tmp_path: Path, frame: pd.DataFrame) -> None:
+    found = read(Path(kept(frame, tmp_path)[0]))
+    assert len(found.columns[0]) == 2
+    assert [list(column) for column in found.columns] == [list(frame[name]) for name in frame]
+    with pytest.raises(RdbenchError, match="missing in column t, row 2"):
+        kept(pd.DataFrame({"t": ["a", None]}), tmp_path)

@@ -38,6 +38,9 @@ from rdbench.run.records import CellRecord
 if TYPE_CHECKING:  # it needs torch
     from rdbench.types import Reference
 
+CONSTANT = "a constant"
+"""Who reaches the point at rate zero."""
+
 
 @dataclass(frozen=True)
 class Band:
@@ -54,7 +57,7 @@ class Band:
     def __post_init__(self) -> None:
         points = [*self.reached]
         if self.silent is not None:
-            points.append(Reached(self.silent, 0.0, "a constant"))
+            points.append(Reached(self.silent, 0.0, CONSTANT))
         object.__setattr__(self, "reached", hull_of(points))
 
     @classmethod

@@ -58,13 +58,18 @@ def lower_hull(x: Float[ndarray, " n"], y: Float[ndarray, " n"]) -> list[int]:
     return hull
 
 
-def decreasing_hull(d: Float[ndarray, " n"], r: Float[ndarray, " n"]) -> list[int]:
-    """The points on the lower convex hull whose rate falls with D, by rising D."""
+def unbeaten(d: Float[ndarray, " n"], r: Float[ndarray, " n"]) -> list[int]:
+    """The points that no other is as good as in both distortion and rate, by rising D."""
     order: list[int] = []
     for k in np.lexsort((r, d)).tolist():
-        # More distortion that takes no less rate is of no use.
         if not order or r[k] < r[order[-1]]:
             order.append(k)
+    return order
+
+
+def decreasing_hull(d: Float[ndarray, " n"], r: Float[ndarray, " n"]) -> list[int]:
+    """The points on the lower convex hull whose rate falls with D, by rising D."""
+    order = unbeaten(d, r)
     return [order[k] for k in lower_hull(d[order], r[order])]
 
 

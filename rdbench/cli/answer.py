@@ -8,6 +8,7 @@ from rdbench.cli.answers import axes_of, codecs_of, draw, picture_format, reply
 from rdbench.cli.options import AnswerOptions
 from rdbench.cli.outputs import apart_from_records
 from rdbench.cli.stored import stored
+from rdbench.outcomes import RdbenchError
 from rdbench.report.files import writable
 from rdbench.report.selection import selected
 from rdbench.report.units import nats_per
@@ -21,6 +22,8 @@ def execute(options: AnswerOptions) -> int:
     """
     axes = axes_of(options.axes, options.units)
     codecs = codecs_of(options.points, options.points_units)
+    if options.out is None and options.axes is not None:
+        raise RdbenchError("--axes belongs to --out: the units of a picture")
     rates = distortions = None
     if options.rates is not None:
         scale = nats_per(options.units)

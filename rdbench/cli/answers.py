@@ -9,7 +9,7 @@ from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
 from rdbench.cli.outputs import format_for
 from rdbench.codecs.points import CodecPoint, read_points
-from rdbench.codecs.units import Units, check_measure, parse_units
+from rdbench.codecs.units import NATS_SUM, Units, check_measure, parse_units
 from rdbench.outcomes import RdbenchError
 from rdbench.run.records import CellRecord
 
@@ -25,7 +25,11 @@ def codecs_of(points: Path | None, points_units: str) -> tuple[CodecPoint, ...]:
         RdbenchError: a file or units that cannot be read.
     """
     units = parse_units("--points-units", points_units)
-    return () if points is None else read_points(points, units)
+    if points is None:
+        if units != NATS_SUM:
+            raise RdbenchError("--points-units belongs to --points")
+        return ()
+    return read_points(points, units)
 
 
 def axes_of(axes: str | None, units: str) -> Units:

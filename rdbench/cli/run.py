@@ -47,6 +47,7 @@ def execute(options: RunOptions) -> int:
     cells = list(plan.cells)
     if codecs and len({(cell.suite, cell.case) for cell in cells}) > 1:
         raise RdbenchError("--points belong to one case: choose it by --cases (and --dims)")
+    _check_codecs(codecs, cells[0].distortion)
     if options.shard is not None:
         cells = take_shard(cells, *parse.shard(options.shard))
     store = None if options.dry_run else Store(options.results)
@@ -93,11 +94,20 @@ def execute(options: RunOptions) -> int:
 
 
 def _codecs(options: RunOptions) -> Sequence[CodecPoint]:
-    if options.points is None:
-        return ()
+    if options.points is None and options.points_units == "nats,sum":
+        return ()  # what reads points imports numpy
     from rdbench.cli.answers import codecs_of
 
     return codecs_of(options.points, options.points_units)
+
+
+def _check_codecs(codecs: Sequence[CodecPoint], distortion: str) -> None:
+    """Refuse units that the distortion measure does not have."""
+    if codecs:
+        from rdbench.codecs.units import check_measure
+
+        for point in codecs:
+            check_measure(point.units, distortion)
 
 
 def _check(options: RunOptions) -> None:
@@ -276,14 +286,17 @@ def _answer(
     """R(D) from both sides, and codecs beside it; one that cannot be is told, and drawn."""
     from rdbench.cli.answers import axes_of, draw, reply
 
-    try:
-        rates = _numbers("--rates", options.rates)
-        distortions = _numbers("--distortions", options.distortions)
-        told = reply(records, codecs, rates=rates, distortions=distortions, units=options.units)
+    rates = _numbers("--rates", options.rates)
+    distortions = _numbers("--distortions", options.distortions)
+    for beside in [codecs, ()] if codecs else [()]:  # without codecs that cannot be
+        try:
+            told = reply(records, beside, rates=rates, distortions=distortions, units=options.units)
+        except RdbenchError as problem:
+            warn(str(problem))
+            continue
         for line in ["", *told]:
             out.print(line, markup=False, highlight=False, soft_wrap=True)
-    except RdbenchError as problem:
-        warn(str(problem))
+        break
     try:
         from rdbench.report.figures import file_stem
 

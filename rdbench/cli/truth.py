@@ -125,7 +125,7 @@ def known_band(records: Sequence[CellRecord], sources: TruthSources) -> Band:
         sources: where the truth is asked.
     """
     case, source = sources.case(records), sources(records)
-    silent = None if case is None else silent_of(case)
+    silent = _silent_of_data(records[0]) if case is None else silent_of(case)
     slopes = [p.beta for record in records for p in record.points if p.beta > 0.0]
     if source is None or not slopes:
         return Band(silent=silent)
@@ -137,6 +137,22 @@ def known_band(records: Sequence[CellRecord], sources: TruthSources) -> Band:
     tangents = tuple(Tangent(rung.beta, rung.lo, by) for rung in rungs)
     reached = tuple(Reached(*rung.reached, by) for rung in rungs)
     return Band(tangents, reached, silent)
+
+
+def _silent_of_data(record: CellRecord) -> float | None:
+    """What `rdbench.data.silent` says of a record's data, where they are still as they were.
+
+    A measure from a file of code is not asked: reading records runs no code that they name.
+    """
+    if record.data is None or ".py:" in str(record.data.get("distortion")):
+        return None
+    from rdbench.data import DataSpec, build
+    from rdbench.data.silent import silent
+
+    try:
+        return silent(build(DataSpec(**record.data)).case.problem)
+    except (RdbenchError, OSError, TypeError):
+        return None
 
 
 def silent_of(case: Case) -> float | None:

@@ -5,8 +5,8 @@ with piecewise cubic Hermite interpolation, as JCT-VC and JVET compute it (JVET-
 
     BD = 10^(mean over the common PSNR of log10 R_test - log10 R_anchor) - 1.
 
-Points that are above the lower convex hull of their own curve are left out: time-sharing between
-its neighbours does better, and what is interpolated has to be monotone.
+Points that another point of their own curve beats in both rate and distortion are left out: what
+is interpolated has to be monotone. A monotone curve keeps all of its points, as published.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from rdbench.band.hull import decreasing_hull
+from rdbench.band.hull import unbeaten
 from rdbench.outcomes import RdbenchError
 
 
@@ -29,7 +29,7 @@ def bd_rate(anchor: Float[ndarray, "n 2"], test: Float[ndarray, "m 2"]) -> float
         test: likewise.
 
     Raises:
-        RdbenchError: fewer than two points on a hull, or no common range of distortion.
+        RdbenchError: fewer than two points left of a curve, or no common range of distortion.
     """
     from scipy.interpolate import PchipInterpolator
 
@@ -45,9 +45,9 @@ def bd_rate(anchor: Float[ndarray, "n 2"], test: Float[ndarray, "m 2"]) -> float
 
 
 def _curve(points: Float[ndarray, "n 2"]) -> tuple[Float[ndarray, " k"], Float[ndarray, " k"]]:
-    """-10 log10 D, rising, and log10 R of the points on the hull."""
+    """-10 log10 D, rising, and log10 R of the points that none beats."""
     known = points[(points > 0.0).all(axis=1)]
-    d, r = known[decreasing_hull(known[:, 0], known[:, 1])][::-1].T
+    d, r = known[unbeaten(known[:, 0], known[:, 1])][::-1].T
     if len(d) < 2:
-        raise RdbenchError("no BD-rate: a curve has fewer than two points on its lower convex hull")
+        raise RdbenchError("no BD-rate: a curve has fewer than two points that none of it beats")
     return -10.0 * np.log10(d), np.log10(r)

@@ -104,6 +104,17 @@ def fitting_units(points: Sequence[CodecPoint], band: Band, dim: int) -> list[Un
     return [units for _, units in sorted(found.values(), key=lambda pair: pair[0])][:3]
 
 
+def contrary(points: Sequence[CodecPoint]) -> list[str]:
+    """The curves whose distortion, as given, goes the wrong way with the rate: PSNR read as
+    distortion, or the reverse.
+    """
+    return [
+        name
+        for name, own in curves(tuple(points)).items()
+        if _trend(own) == (-1 if own[0].units.distortion == "psnr" else 1)
+    ]
+
+
 def bd_rates(points: Sequence[CodecPoint], band: Band, dim: int) -> list[tuple[str, str, Bracket]]:
     """BD-rates in percent: every curve against R(D) (a bracket), then against the other curves.
 

@@ -14,6 +14,9 @@ from rdbench.outcomes import RdbenchError
 
 COLUMNS = ("name", "rate", "distortion")
 UNIT_COLUMNS = ("rate_unit", "distortion_unit")
+_LONGEST = 60
+"""Characters of a name, which has to fit a legend."""
+_MOST_DB = 500.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,14 @@ def read_points(path: Path, units: Units | None = None) -> tuple[CodecPoint, ...
     if not lines:
         raise RdbenchError(f"{path} is empty; it needs the columns {', '.join(COLUMNS)}")
     head = [name.strip().lower() for name in lines[0]]
+    if len(head) == 1 and any(one in head[0] for one in ";\t"):
+        raise RdbenchError(
+            f"{path} separates values by {';' if ';' in head[0] else 'tabs'}: save "
+            "it with commas, and decimal points"
+        )
+    twice = [name for name in (*COLUMNS, *UNIT_COLUMNS) if head.count(name) > 1]
+    if twice:
+        raise RdbenchError(f"{path} has {head.count(twice[0])} columns {twice[0]}")
     missing = [name for name in COLUMNS if name not in head]
     if missing:
         raise RdbenchError(
@@ -73,6 +84,11 @@ def read_points(path: Path, units: Units | None = None) -> tuple[CodecPoint, ...
         )
     points = []
     for number, cells in enumerate(lines[1:], start=2):
+        if any(cell.strip() for cell in cells[len(head) :]):
+            raise RdbenchError(
+                f"{path}, line {number} has {len(cells)} values for {len(head)} columns (a decimal "
+                "comma?)"
+            )
         if any(cell.strip() for cell in cells):
             row = dict(zip(head, (cell.strip() for cell in cells), strict=False))
             points.append(_point(f"{path}, line {number}", row, units or NATS_SUM))
@@ -99,12 +115,21 @@ def _point(where: str, row: dict[str, str], usual: Units) -> CodecPoint:
             own.distortion if row.get("distortion_unit") else usual.distortion,
             own.peak if row.get("distortion_unit") else usual.peak,
         )
-    rate, distortion = (_number(where, name, row.get(name, "")) for name in COLUMNS[1:])
+    rate = _number(where, "rate", row.get("rate", ""))
+    distortion = _number(where, "distortion", row.get("distortion", ""))
+    name = row["name"] or "codec"
+    if len(name) > _LONGEST:
+        raise RdbenchError(f"{where}: a name has at most {_LONGEST} characters, not {len(name)}")
     if rate < 0.0:
         raise RdbenchError(f"{where}: a rate is not negative, got {rate:g}")
     if distortion < 0.0 and units.distortion != "psnr":
         raise RdbenchError(f"{where}: a distortion is not negative, got {distortion:g}")
-    return CodecPoint(row["name"] or "codec", rate, distortion, units)
+    if units.distortion == "psnr" and abs(distortion) > _MOST_DB:
+        raise RdbenchError(
+            f"{where}: a PSNR of {distortion:g} dB is none; where nothing is lost, give the "
+            "distortion 0 as mse or sum"
+        )
+    return CodecPoint(name, rate, distortion, units)
 
 
 def _number(where: str, column: str, text: str) -> float:
@@ -113,5 +138,7 @@ def _number(where: str, column: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise RdbenchError(f"{where}: {column} is no finite number, got {text!r}")
+        lossless = "; where nothing is lost, give the distortion 0 as mse or sum"
+        more = lossless if column == "distortion" and value == math.inf else ""
+        raise RdbenchError(f"{where}: {column} is no finite number, got {text!r}{more}")
     return value

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from rdbench.data.facts import Facts, distinct, facts_of, most_rate
 from rdbench.data.files import read
-from rdbench.data.measures import alphabet_of, measure, symbols
+from rdbench.data.measures import alphabet_of, check_measure, measure, symbols
 from rdbench.data.spec import SUITE, DataSpec
 from rdbench.data.splitting import Parts, split_rows
 from rdbench.data.table import Rows, without_groups
@@ -77,8 +77,9 @@ def build(spec: DataSpec) -> DataCase:
         )
     spec = replace(spec, digest=digest)
     facts = facts_of(rows)
-    notes = facts.lines(spec.title)
+    notes = [*facts.lines(spec.title), *(f"{spec.title}: {one}" for one in raw.remarks)]
     words, which = alphabet_of(rows, distortion)
+    check_measure(distortion, rows.x, words)
     if which:
         notes.append(f"reproductions are {which}")
     source: Any

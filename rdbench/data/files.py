@@ -7,16 +7,14 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from rdbench.data.pictures import PICTURES, read_patches
 from rdbench.data.table import Raw, from_array, from_frame
+from rdbench.data.tensors import plain
+from rdbench.data.text import read_csv
 from rdbench.outcomes import RdbenchError, one_line
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 EXTENSIONS = (".npy", ".npz", ".csv", ".parquet", ".pt")
 _PICKLED = "it holds pickled objects, which could run anything: save plain arrays instead"
@@ -37,7 +35,8 @@ def read(path: Path, entry: str | None = None, patches: int | None = None) -> Ra
         raise RdbenchError(f"there is no file {path}")
     if path.is_dir() or path.suffix.lower() in PICTURES:
         if patches is None:
-            raise RdbenchError(f"{path} is pictures: give the side of their patches, --patches 8")
+            what = "a folder" if path.is_dir() else "a picture"
+            raise RdbenchError(f"{path} is {what}: pictures need the side of patches, --patches 8")
         return read_patches(path, patches)
     if patches is not None:
         raise RdbenchError(f"--patches cuts pictures, and {path.name} is none")
@@ -59,6 +58,7 @@ def read(path: Path, entry: str | None = None, patches: int | None = None) -> Ra
 
 def _npy(path: Path, entry: str | None) -> Raw:
     _no_entry(path, entry)
+    _starts_with(path, b"\x93NUMPY", "a .npy file")
     try:
         # mapped: a file of many gigabytes is read once, as numbers
         return from_array(np.load(path, allow_pickle=False, mmap_mode="r"), path.name)
@@ -77,26 +77,6 @@ def _npz(path: Path, entry: str | None) -> Raw:
             raise _maybe_pickled(path, problem) from None
 
 
-def _csv(path: Path, entry: str | None) -> Raw:
-    import pandas as pd
-
-    _no_entry(path, entry)
-    frame = _frame(path, "infer")
-    if _all_numbers(frame.columns):
-        frame = _frame(path, None)
-        frame.columns = pd.Index([str(i) for i in range(frame.shape[1])])
-    return from_frame(frame)
-
-
-def _frame(path: Path, header: Literal["infer"] | None) -> pd.DataFrame:
-    import pandas as pd
-
-    # numbers as they were written: the readers before pandas 3 err in the last digit
-    exact: Any = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
-    frame: pd.DataFrame = pd.read_csv(path, header=header, skipinitialspace=True, **exact)
-    return frame
-
-
 def _parquet(path: Path, entry: str | None) -> Raw:
     import pandas as pd
 
@@ -111,6 +91,8 @@ def _pt(path: Path, entry: str | None) -> Raw:
 
     import torch
 
+    if not zipfile.is_zipfile(path):  # as torch.save wrote before version 1.6, or no such file
+        _starts_with(path, b"\x80", "a file of torch.save")
     try:
         with warnings.catch_warnings():  # of old pickles, which are refused in a line of our own
             warnings.simplefilter("ignore")
@@ -118,16 +100,18 @@ def _pt(path: Path, entry: str | None) -> Raw:
     except pickle.UnpicklingError:
         raise RdbenchError(f"{path}: {_PICKLED}") from None
     if isinstance(held, Mapping):
-        held = held[_chosen(path, [str(key) for key in held], entry)]
+        entries = {str(key): value for key, value in held.items()}
+        held = entries[_chosen(path, list(entries), entry)]
     else:
         _no_entry(path, entry)
     if not isinstance(held, torch.Tensor):
         raise RdbenchError(f"{path} holds a {type(held).__name__}, not a tensor")
-    if held.is_sparse or held.is_quantized:
-        raise RdbenchError(f"{path} holds a sparse or quantised tensor: save a dense one")
-    if held.dtype in (torch.bfloat16, torch.float16):
-        held = held.float()
-    return from_array(held.detach().numpy(), path.name)
+    return from_array(plain(held, str(path)), path.name)
+
+
+def _csv(path: Path, entry: str | None) -> Raw:
+    _no_entry(path, entry)
+    return read_csv(path)
 
 
 _READERS: Mapping[str, Callable[[Path, str | None], Raw]] = {
@@ -135,7 +119,15 @@ _READERS: Mapping[str, Callable[[Path, str | None], Raw]] = {
 }  # fmt: skip
 
 
+def _starts_with(path: Path, magic: bytes, what: str) -> None:
+    with path.open("rb") as file:
+        if file.read(len(magic)) != magic:
+            raise RdbenchError(f"{path} is not {what}, whatever its name says")
+
+
 def _chosen(path: Path, names: list[str], entry: str | None) -> str:
+    if not names:
+        raise RdbenchError(f"{path.name} holds no array")
     if entry is None and len(names) == 1:
         return names[0]
     if entry not in names:
@@ -156,21 +148,3 @@ def _maybe_pickled(path: Path, problem: ValueError) -> RdbenchError:
     if any(words in said for words in ("allow_pickle", "Object arrays", "Python objects")):
         return RdbenchError(f"{path}: {_PICKLED}")
     return RdbenchError(f"cannot read {path}: {one_line(problem)}"[:400])
-
-
-def _all_numbers(names: Any) -> bool:
-    """Whether a header is none, but the first row; pandas numbers a value that comes twice."""
-    try:
-        [float(str(name)) for name in names]
-    except ValueError:
-        first = [str(name) for name in names]
-        return all(_number(name) or _number(name.rpartition(".")[0]) for name in first)
-    return True
-
-
-def _number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

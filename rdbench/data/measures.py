@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor
 
+from rdbench.data.own_measure import check_values, own_measure
 from rdbench.data.spec import digest_of_file
 from rdbench.data.table import Raw, Rows, as_letters, is_numeric, numbers
 from rdbench.distortions import AbsoluteError, Hamming, SquaredError, TableDistortion
 from rdbench.outcomes import RdbenchError, unknown
-from rdbench.targets import class_in, import_module
 from rdbench.types import Distortion
 
 NAMES = ("squared_error", "absolute_error", "hamming")
 _MOST_WORDS = 4096
-_PARTS = ("name", "pairwise", "value_and_grad", "noise", "log_noise_mass")
 
 
 def measure(distortion: str) -> tuple[Distortion, str]:
@@ -41,12 +39,7 @@ def measure(distortion: str) -> tuple[Distortion, str]:
         )
     if ".py:" in distortion:
         module, _, attribute = distortion.rpartition(":")
-        found: Any = class_in(import_module(module), module, attribute)
-        made = found() if isinstance(found, type) else found
-        lacking = [part for part in _PARTS if not hasattr(made, part)]
-        if lacking:
-            raise RdbenchError(f"{Path(module).name}:{attribute} is no distortion: no {lacking[0]}")
-        return made, digest_of_file(Path(module))
+        return own_measure(module, attribute), digest_of_file(Path(module))
     raise unknown("distortion", distortion, (*NAMES, "FILE.npy", "FILE.py:NAME"))
 
 
@@ -61,6 +54,11 @@ def _table(path: Path) -> ndarray:
         raise RdbenchError(
             f"{path.name} must be a table of numbers, a row for every letter of the source and a "
             f"column for every letter of the reproduction; it has the shape {values.shape}"
+        )
+    if (values < 0).any():
+        raise RdbenchError(
+            f"{path.name} has negative entries: a distortion is 0 or more; what is added to a row "
+            "changes D by a constant alone"
         )
     return np.asarray(values, dtype=float)
 
@@ -98,6 +96,18 @@ def symbols(raw: Raw, distortion: Distortion) -> Rows:
             f"{count - 1}"
         )
     return rows
+
+
+def check_measure(distortion: Distortion, x: ndarray, words: Tensor | None) -> None:
+    """Try a measure of the user's own on a few rows, with rows or words as reproductions.
+
+    Raises:
+        RdbenchError: it raises, or gives no distortions.
+    """
+    if isinstance(distortion, (SquaredError, AbsoluteError, Hamming, TableDistortion)):
+        return
+    symbols = torch.from_numpy(x)
+    check_values(distortion, symbols, symbols.flip(0) if words is None else words)
 
 
 def alphabet_of(rows: Rows, distortion: Distortion) -> tuple[Tensor | None, str]:

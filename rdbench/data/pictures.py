@@ -10,6 +10,9 @@ from rdbench.data.table import Raw
 from rdbench.outcomes import RdbenchError, one_line
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_WHITE = {"I": 65535.0, "I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "F": 1.0}
+"""White, by Pillow's modes of more than 8 bits."""
+_ROUNDING = 1e-6
 
 
 def read_patches(path: Path, side: int) -> Raw:
@@ -32,9 +35,14 @@ def read_patches(path: Path, side: int) -> Raw:
     for file in files:
         try:
             with Image.open(file) as picture:
-                grey = np.asarray(picture.convert("F"), dtype=float) / 255.0
+                white = _WHITE.get(picture.mode, 255.0)
+                grey = np.asarray(picture.convert("F"), dtype=float) / white
         except Exception as problem:
             raise RdbenchError(f"cannot read {file}: {one_line(problem)}") from None
+        if not (grey.min() >= 0.0 and grey.max() <= 1.0 + _ROUNDING):
+            raise RdbenchError(
+                f"{file} has values beyond black and white: give pictures of 8 or 16 bits"
+            )
         rows, columns = grey.shape[0] // side, grey.shape[1] // side
         cut = grey[: rows * side, : columns * side].reshape(rows, side, columns, side)
         parts.append(cut.transpose(0, 2, 1, 3).reshape(rows * columns, side * side))

@@ -70,11 +70,14 @@ def described(
         raise unknown("--of", of, OF)
     if groups is not None and of == "rows":
         raise RdbenchError("--groups belongs to --of population: rows that are the source are all")
+    if not data:
+        raise RdbenchError("--data takes a file or a folder of pictures, got nothing")
     path, entry = Path(data), None
-    head, colon, tail = data.rpartition(":")
-    if colon and not path.exists():
+    head, _, tail = data.rpartition(":")
+    if not _exists(path) and head and _exists(Path(head)):
         path, entry = Path(head), tail
     name = distortion
+    _exists(Path(distortion))
     if distortion.endswith(".npy"):
         name = str(Path(distortion).resolve())
     elif ".py:" in distortion:
@@ -88,6 +91,21 @@ def described(
         groups=groups,
         distortion=name,
     )
+
+
+def _exists(path: Path) -> bool:
+    """Whether a path is there.
+
+    Raises:
+        RdbenchError: no path can be like this, or it may not be looked at.
+    """
+    try:
+        path.resolve()  # refuses what exists() takes for absent
+        return path.exists()
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        shown = str(path) if len(str(path)) <= 60 else f"{str(path)[:60]}..."
+        raise RdbenchError(f"cannot look at {shown!r}: {reason}") from None
 
 
 def digest_of_file(path: Path) -> str:

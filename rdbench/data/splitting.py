@@ -83,8 +83,16 @@ def split_rows(rows: Rows, digest: str, *, pictures: bool = False) -> Parts:
             f"{count:,} groups leave {kept} held out, and an interval takes {LEAST_GROUPS}: give "
             f"{round(LEAST_GROUPS / SHARE)} groups or more"
         )
+    shuffled = generator.permutation(count)
+    sizes = np.cumsum(np.bincount(label)[shuffled])
+    kept = max(kept, int(np.searchsorted(sizes, LEAST_ROWS)) + 1)  # more groups where all are small
+    if kept >= count:
+        raise RdbenchError(
+            f"the {count:,} groups are too unequal: those held out have fewer than {LEAST_ROWS} "
+            "rows, or no group is left to train on"
+        )
     chosen = np.zeros(count, dtype=bool)
-    chosen[generator.permutation(count)[:kept]] = True
+    chosen[shuffled[:kept]] = True
     out = chosen[label[order]]
     held_out = order[out]
     return Parts(order[~out], held_out, label[held_out], count)

@@ -146,6 +146,7 @@ def _own(band: Band) -> list[float]:
         # Of several estimators at one slope one is enough.
         if one.rate > (1.1 * kept[-1].rate if kept else 0.0):
             kept.append(one)
+    kept = kept or [*band.reached[-1:]]
     if len(kept) > _OWN:
         kept = [kept[round(k * (len(kept) - 1) / (_OWN - 1))] for k in range(_OWN)]
     return [one.distortion for one in kept]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rdbench.band import Band
 from rdbench.bracket import Bracket
 from rdbench.codecs import CodecPoint, check_possible, distance
-from rdbench.codecs.compare import bd_rates
+from rdbench.codecs.compare import bd_rates, contrary
 from rdbench.report.answer import aligned, span
 from rdbench.report.trust import number
 from rdbench.report.units import nats_per
@@ -45,11 +45,19 @@ def codec_lines(points: Sequence[CodecPoint], band: Band, dim: int) -> list[str]
         out += ["", *aligned(rows, 2)]
     if any(-math.inf < distance(point, band, dim).excess.lo < 0.0 for point in points):
         out += ["", "A negative end: the codec beats the best upper bound, which is loose there."]
+    wrong = contrary(points)
+    if wrong:
+        out += [
+            "",
+            f"More rate, more distortion: {', '.join(wrong)}. Is the unit right (psnr:PEAK)?",
+        ]
     return out
 
 
 def _ends(ends: Bracket, scale: float) -> str:
     """A distance; below what is known of it where one side of R(D) is missing there."""
+    if ends.hi == -math.inf or ends.lo == math.inf:
+        return "-"  # of a point that loses nothing, in dB
     if ends.lo == -math.inf:
         return f"≤ {number(ends.hi / scale)}"
     if ends.hi == math.inf:

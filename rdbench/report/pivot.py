@@ -89,7 +89,7 @@ def pivot_table(
         (row, len(rows) + column)
         for row, head in enumerate(heads)
         for column, label in enumerate(labels)
-        if places.get((*head, label)) in best
+        if places.get((*head, label)) in best and fields[(*head, label)][0].values[0] is not None
     }
     names = rows
     if fmt == "md":  # which has no cells that span columns

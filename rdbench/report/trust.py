@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rdbench.band import Band, Reached
+from rdbench.band import CONSTANT, Band, Reached
 from rdbench.band.rows import bounds_above, bounds_below, half_above
 from rdbench.bracket import Bracket
 from rdbench.outcomes import SCORED
@@ -90,7 +90,7 @@ def _upper(records: Sequence[CellRecord], audited: Band, found: Sequence[Known])
     if not audited.reached:
         return NO_UPPER
     votes = Counter(
-        name for k in found for name in k.above.split(", ") if name and not _is_truth(name)
+        name for k in found for name in k.above.split(", ") if name and not _is_known(name)
     ) or Counter(one.by for one in audited.reached)
     best, count = votes.most_common(1)[0]
     points = [p for r in records if estimator_label(r) == best for p in r.points if bounds_above(p)]
@@ -102,8 +102,9 @@ def _upper(records: Sequence[CellRecord], audited: Band, found: Sequence[Known])
     methods = ", ".join(sorted({p.audit_method for p in points if p.audit_method})) or "unknown"
     width = max((half_above(p) or 0.0 for p in points), default=0.0)
     interval = f"within {number(width)} nats (95%)" if width > _EXACT else "by exact sums"
+    share = f" ({count} of {len(found)} here)" if found else ""
     return (
-        f"From above trust {best}: it gives the least upper end ({count} of {len(found)} here); "
+        f"From above trust {best}: it gives the least upper end{share}; "
         f"side {sides}: {means}, known {interval}; method {methods}."
     )
 
@@ -146,8 +147,8 @@ def _limits(records: Sequence[CellRecord], found: Sequence[Known]) -> list[str]:
     n = max(sizes)
     beyond = [k for k in found if k.rate.hi > math.log(n) - 1.0 and math.isfinite(k.rate.hi)]
     text = (
-        f"The fits saw n = {n:,} symbols: no channel through them carries more than log n = "
-        f"{number(math.log(n))} nats, and upper bounds get loose from about one nat below."
+        f"The fits saw n = {n:,} symbols: channels whose reproductions are made of them carry at "
+        f"most log n = {number(math.log(n))} nats, and are loose from about one nat below."
     )
     return [text + (f" That concerns {len(beyond)} of the points here." if beyond else "")]
 
@@ -156,6 +157,11 @@ def _seen(record: CellRecord) -> int | None:
     """How many symbols there were to fit, where they were all there is of a population."""
     data = getattr(record, "data", None) or {}
     return record.cost.n_source_samples if data.get("of") == "population" else record.n_train
+
+
+def _is_known(name: str) -> bool:
+    """Whether an upper end is no estimator's: of the truth, or of a constant reproduction."""
+    return _is_truth(name) or name == CONSTANT
 
 
 def _is_truth(name: str) -> bool:

@@ -138,7 +138,7 @@ def data_ladder(data: DataCase, asked: Asked, notes: list[str]) -> Ladder:
 
 def _usual_rates(data: DataCase) -> list[float]:
     """About six rates up to what the rows can tell, or the letters have."""
-    most = data.most_rate
+    most = min(data.most_rate, math.log(data.facts.rows - data.facts.duplicates))
     if data.case.problem.alphabet is not None:
         most = min(most, float(find_scale(data.case.problem, most).rates[-1]))
     return default_rates(most)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from rdbench.band import Band, Reached, Tangent
 from rdbench.codecs import CodecPoint, Units, bd_rate, check_possible, distance, parse_units
-from rdbench.codecs.compare import bd_rates, fitting_units
+from rdbench.codecs.compare import bd_rates, contrary, fitting_units
 from rdbench.codecs.points import read_points
 from rdbench.codecs.units import DISTORTIONS, RATES, check_measure
 from rdbench.outcomes import RdbenchError
+from rdbench.report.codec_lines import codec_lines
 
 LN2 = math.log(2.0)
 SLOPES = np.geomspace(0.5, 5e4, 2500)
@@ -108,6 +109,12 @@ def test_a_file(tmp_path: Path) -> None:
         ("name,rate,distortion\nb,-1,2\n", "line 2: a rate is not negative"),
         ("name,rate,distortion\nb,1,-2\n", "line 2: a distortion is not negative"),
         ("name,rate,distortion,rate_unit\nb,1,2,kbps\n", "line 2 takes rate nats, bits, bpp"),
+        ("name;rate;distortion\nb;1;2\n", "separates values by ;"),
+        ("name,rate,distortion,rate\nb,1,2,3\n", "has 2 columns rate"),
+        ("name,rate,distortion\nb,5,5,2,1\n", "line 2 has 5 values for 3 columns"),
+        ("name,rate,distortion\nb,1,inf\n", "give the distortion 0 as mse or sum"),
+        ("name,rate,distortion,distortion_unit\nb,1,-900,psnr:1\n", "a PSNR of -900 dB is none"),
+        ("name,rate,distortion\n" + 61 * "x" + ",1,2\n", "a name has at most 60 characters"),
     ],
 )
 def test_a_file_that_is_none_gets_one_line(tmp_path: Path, text: str, says: str) -> None:
@@ -159,6 +166,12 @@ def test_bd_rate_is_the_published_one() -> None:
     assert bd_rate(curve(*ANCHOR), curve(*TEST)) == pytest.approx(-4.417485350589, abs=1e-10)
 
 
+def test_bd_rate_of_a_monotone_curve_counts_every_point() -> None:
+    """The same package; two of the points of the test curve lie above its lower convex hull."""
+    test = ([40.0, 39.0, 36.0, 35.0], [9000.0, 8800.0, 2500.0, 2400.0])
+    assert bd_rate(curve(*ANCHOR), curve(*test)) == pytest.approx(45.73018032758167, abs=1e-9)
+
+
 def test_bd_rate_of_a_scaled_curve_and_of_one_that_is_not_monotone() -> None:
     anchor = curve(*ANCHOR)
     twice = anchor * np.array([1.0, 2.0])
@@ -173,7 +186,7 @@ def test_bd_rate_that_is_not_there_is_refused() -> None:
     anchor = curve(*ANCHOR)
     with pytest.raises(RdbenchError, match="no range of distortion in common"):
         bd_rate(anchor, anchor * np.array([100.0, 1.0]))
-    with pytest.raises(RdbenchError, match="fewer than two points"):
+    with pytest.raises(RdbenchError, match="fewer than two points that none"):
         bd_rate(anchor, anchor[:1])
 
 
@@ -214,6 +227,21 @@ def test_psnr_is_offered_where_the_values_rise_with_the_rate(eight: Band) -> Non
     offered = fitting_units(points, eight, 8)
     assert offered[0] == Units("bpp", "psnr", 1.0)
     assert all(units.distortion == "psnr" for units in offered)
+
+
+def test_a_curve_that_goes_the_wrong_way_is_named(eight: Band) -> None:
+    psnr = [CodecPoint("a", 30.0, 5.0), CodecPoint("a", 40.0, 9.0)]  # dB read as a sum
+    right = [CodecPoint("b", 30.0, 5.0), CodecPoint("b", 40.0, 2.0), CodecPoint("c", 30.0, 5.0)]
+    assert contrary([*psnr, *right]) == ["a"]
+    told = codec_lines([*psnr, *right], eight, 8)
+    assert "More rate, more distortion: a. Is the unit right (psnr:PEAK)?" in told
+    units = Units("bpp", "psnr", 255.0)
+    assert contrary([CodecPoint("a", 1.0, 30.0, units), CodecPoint("a", 2.0, 25.0, units)]) == ["a"]
+
+
+def test_a_point_that_loses_nothing_has_no_distance_in_decibels(eight: Band) -> None:
+    told = "\n".join(codec_lines([CodecPoint("a", 900.0, 0.0)], eight, 8))
+    assert "∞" not in told
 
 
 def test_no_units_fit_a_point_that_cannot_be(eight: Band) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from rdbench.data import build, described
 from rdbench.data.facts import distinct, facts_of
+from rdbench.data.silent import silent
 from rdbench.data.splitting import split_rows
 from rdbench.data.table import Rows
 from rdbench.references.certified import Certified
@@ -21,7 +23,7 @@ from rdbench.run import meaning
 from rdbench.run.views import make_view
 from rdbench.sources.finite import FiniteSource
 from rdbench.sources.sample import SampleSource
-from rdbench.types import RdbenchError
+from rdbench.types import Problem, RdbenchError
 
 X = np.random.default_rng(7).normal(size=(300, 2))
 
@@ -194,6 +196,75 @@ def test_a_distortion_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "no_measure.py").write_text("class No:\n    pass\n")
     with pytest.raises(RdbenchError, match="is no distortion"):
         build(described(saved(tmp_path), distortion=f"{tmp_path}/no_measure.py:No"))
+
+
+FUNCTIONS = [
+    ("def rho(x, y):\n    return (x[:, None] - y).abs().sum(-1)\n", ""),
+    ("def rho(x, y):\n    return (x - y).abs()\n", "failed"),
+    ("def rho(x, y):\n    return x[:, 0] * 0\n", "7, 5|failed"),
+    ("def rho(x, y):\n    return ((x[:, None] - y) ** 2).sum(-1).numpy()\n", "ndarray|failed"),
+    ("def rho(x, y):\n    return (x[:, None] - y).abs().sum(-1).float()\n", "float64"),
+    ("def rho(x, y):\n    return -(x[:, None] - y).abs().sum(-1)\n", "negative"),
+    ("def rho(x, y):\n    return (x[:, None] - y).log().sum(-1)\n", "negative or NaN"),
+    ("class rho:\n    def __init__(self):\n        raise ValueError('no\\nway')\n", "no way"),
+    ("class rho:\n    def __init__(self, p):\n        pass\n", "cannot be made"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), FUNCTIONS)
+def test_a_function_is_a_distortion_or_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    name = f"rho_{FUNCTIONS.index((text, says))}"
+    (tmp_path / f"{name}.py").write_text(text)
+    spec = described(saved(tmp_path), distortion=f"{tmp_path}/{name}.py:rho")
+    if says:
+        with pytest.raises(RdbenchError, match=says) as refused:
+            build(spec)
+        assert "\n" not in str(refused.value)
+        return
+    distortion = build(spec).case.problem.distortion
+    x, y = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, -4.0], [1.0, 0.0]])
+    assert distortion.pairwise(x, y).tolist() == [[7.0, 1.0]]
+    with pytest.raises(NotImplementedError):
+        distortion.noise(1.0, 1, 2, torch.Generator())
+
+
+def test_small_groups_are_held_out_until_an_interval_has_rows() -> None:
+    sizes = [170, *[1] * 30]
+    rows = Rows(np.arange(200.0)[:, None], ("0",), "float64", np.repeat(np.arange(31), sizes))
+    for seed in range(5):
+        parts = split_rows(rows, f"{seed:016x}")
+        assert len(parts.held_out) >= 20
+        assert len(parts.training) > 0
+    lonely = Rows(rows.x, ("0",), "float64", np.repeat(np.arange(26), [175, *[1] * 25]))
+    ends = []
+    for seed in range(20):
+        try:
+            ends.append(len(split_rows(lonely, f"{seed:016x}").training) > 0)
+        except RdbenchError as refused:
+            assert "too unequal" in str(refused)  # noqa: PT017
+    assert all(ends)
+
+
+def test_the_distortion_where_nothing_is_sent(tmp_path: Path) -> None:
+    exact = silent(build(described(saved(tmp_path), of="rows")).case.problem)
+    assert exact == pytest.approx(float(X.var(0).sum()))
+    ends = silent(build(described(saved(tmp_path))).case.problem)
+    assert ends is not None
+    held = sample_of(build(described(saved(tmp_path)))).held_out.numpy()
+    assert held.var(0).sum() < ends < 1.8 * held.var(0).sum()  # three errors of 60 rows
+    letters = saved(tmp_path, np.repeat([0, 1, 2], [60, 30, 10]), "l.npy")
+    for distortion, found in (("hamming", 0.4), ("absolute_error", 0.5)):
+        spec = described(letters, of="rows", distortion=distortion)
+        assert silent(build(spec).case.problem) == pytest.approx(found)
+    who = np.repeat(np.arange(60), 5)  # rows that are all one in a group: the error is greater
+    x = np.random.default_rng(1).normal(size=(60, 1))[who]
+    pd.DataFrame({"a": x[:, 0] + 1e-6 * X[:, 0], "who": who}).to_csv(
+        tmp_path / "g.csv", index=False
+    )
+    alone = build(described(str(tmp_path / "g.csv"), groups="who")).case.problem
+    source: Any = alone.source
+    lost = replace(source, groups=None)
+    assert (silent(alone) or 0.0) > (silent(Problem(lost, alone.distortion)) or 0.0)
 
 
 def test_what_was_read_is_said() -> None:

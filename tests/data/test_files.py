@@ -75,6 +75,33 @@ def test_half_precision_tensors_are_read(tmp_path: Path) -> None:
     assert numbers(read(tmp_path / "x.pt")).x[:, 0].tolist() == x.tolist()
 
 
+CSV = [
+    ("0,1,2\n.5,1,2\n.25,3,1\n", [[0.5, 1, 2], [0.25, 3, 1]]),  # names that a data frame wrote
+    ("0,1\n.5,1\n.25,3\n", [[0.5, 1], [0.25, 3]]),
+    ("0,1\n1,0\n1,1\n", [[0, 1], [1, 0], [1, 1]]),  # letters: a row like the others
+    ("\ufeff1,2\n3,4\n", [[1, 2], [3, 4]]),
+    ("\n1,1\n1,2\n", [[1, 1], [1, 2]]),  # no name twice
+    ('"a, b", "c"\n"1", "2"\n3,4\n\n', [[1, 2], [3, 4]]),
+    ("a,,a\n1,2,3\n3,4,5\n", [[1, 2, 3], [3, 4, 5]]),
+    (",b\n7,2\n3,4\n", [[7, 2], [3, 4]]),  # a column without a name that numbers no rows
+]
+
+
+@pytest.mark.parametrize(("text", "rows"), CSV)
+def test_the_first_line_of_a_csv_file(tmp_path: Path, text: str, rows: list[list[float]]) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    assert numbers(read(tmp_path / "x.csv")).x.tolist() == rows
+
+
+def test_names_of_columns_are_those_of_the_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([(1, 0.5), (2, 1.5)], dtype=[("n", int), ("x y", float)]))
+    found = read(tmp_path / "x.npy")
+    assert found.names == ("n", "x y")
+    assert numbers(found).x.tolist() == [[1.0, 0.5], [2.0, 1.5]]
+    torch.save({3: torch.ones(2)}, tmp_path / "x.pt")
+    assert read(tmp_path / "x.pt", "3").columns[0].tolist() == [1.0, 1.0]
+
+
 class Thing:
     """A pickled object."""
 
@@ -126,6 +153,34 @@ def plant(folder: Path, name: str) -> str:
             path.write_text("a,b\n")
         case "empty.csv":
             path.write_text("")
+        case "longer.csv":
+            path.write_text("a,b\n" + "1,2,3\n4,5,6\n" * 60)
+        case "index.csv":
+            pd.DataFrame(X).to_csv(path)
+        case "semicolon.csv":
+            path.write_text("a;b\n" + "1,5;2\n" * 60)
+        case "latin.csv":
+            path.write_bytes("gr\xf6\xdfe,b\n1,2\n".encode("latin-1"))
+        case "names.csv":
+            path.write_text("a,a\n" + "1,2\n3,4\n" * 60)
+        case "nobody.csv":
+            path.write_text("a,who\n" + "1,x\n3,\n" * 60)
+        case "huge.npy":
+            np.save(path, 1e200 * X)
+        case "tiny.npy":
+            np.save(path, 1e-200 * X)
+        case "list.parquet":
+            pd.DataFrame({"a": [[1, 2]] * 3}).to_parquet(path)
+        case "text.npy":
+            path.write_text("1,2")
+        case "text.pt":
+            path.write_text("1,2")
+        case "no.npz":
+            np.savez(path)
+        case "date.npy":
+            np.save(path, np.arange(9).astype("datetime64[D]"))
+        case "folder.npy":
+            path.mkdir()
         case "x.foo":
             path.write_text("1")
     return str(path)
@@ -152,6 +207,22 @@ REFUSED = [
     ("hole.csv", [], "1 of 61 rows"),
     ("header.csv", [], "0 rows"),
     ("empty.csv", [], "is empty"),
+    ("longer.csv", [], "have more values than its first line"),
+    ("index.csv", [], "first column of index.csv has no name and numbers the rows"),
+    ("semicolon.csv", [], "separates values by semicolons"),
+    ("latin.csv", [], "no text in UTF-8"),
+    ("names.csv", ["--groups", "a"], "2 columns are called 'a'"),
+    ("nobody.csv", ["--groups", "who"], "missing in column who, row 2"),
+    ("huge.npy", [], "their squares overflow"),
+    ("tiny.npy", [], "squares of that are zero"),
+    ("list.parquet", ["--distortion", "hamming"], "give one value per row"),
+    ("text.npy", [], "is not a .npy file"),
+    ("text.pt", [], "is not a file of torch.save"),
+    ("no.npz", [], "holds no array"),
+    ("date.npy", [], "datetime64"),
+    ("folder.npy", [], "is a folder: pictures need the side of patches"),
+    ("x\0.npy", [], "cannot look at"),
+    ("x" * 300, [], "cannot look at"),
     ("x.foo", [], ".npy, .npz, .csv, .parquet, .pt or a folder of pictures, not .foo"),
     ("missing.npy", [], "there is no file"),
     ("few.npy", ["--of", "people"], "valid: population, rows"),
@@ -220,6 +291,14 @@ def test_pictures_are_cut_where_they_stand(tmp_path: Path) -> None:
     for side, says in ((0, "1 or more"), (10, "no picture in")):
         with pytest.raises(RdbenchError, match=says):
             read_patches(tmp_path, side)
+    deep = grey.astype(np.uint16) * 257  # the same picture in 16 bits
+    Image.fromarray(deep).save(tmp_path / "b.png")
+    both = np.stack(read_patches(tmp_path, 3).columns, 1)
+    assert both[6:] == pytest.approx(both[:6], abs=1e-6)
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "d.tiff")
+    with pytest.raises(RdbenchError, match=r"d\.tiff has values beyond black and white"):
+        read_patches(tmp_path, 3)
+    (tmp_path / "d.tiff").unlink()
     (tmp_path / "c.png").write_bytes(b"no picture")
     with pytest.raises(RdbenchError, match=r"c\.png"):
         read_patches(tmp_path, 3)
