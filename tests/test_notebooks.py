@@ -41,7 +41,7 @@ def test_what_is_committed_was_run_from_top_to_bottom(path: Path) -> None:
 def test_a_notebook_whose_code_fails_makes_the_command_fail(tmp_path: Path) -> None:
     pytest.importorskip("nbconvert")
     pytest.importorskip("ipykernel")
-    cell = {
+    cell: dict[str, object] = {
         "cell_type": "code", "id": "a", "metadata": {}, "execution_count": None, "outputs": [],
         "source": "raise ValueError('on purpose')",
     }  # fmt: skip

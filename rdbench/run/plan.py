@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from rdbench import registry
+from rdbench.certify.identity import canonical
 from rdbench.data import DataCase, DataSpec, build
 from rdbench.registry import EstimatorChoice
 from rdbench.run import meaning
@@ -308,7 +309,7 @@ def _cell(
         "estimator": [choice.name, fields],
         "seed": seed,
         "budget": budget,
-        "betas": list(ladder.betas),
+        "betas": canonical(ladder.betas),  # the last digits depend on the processor
         "n_train": n_train,
         "device": device,
         "code": {
@@ -319,7 +320,7 @@ def _cell(
     }
     if len(set(ladder.betas)) < len(ladder.betas):
         # elsewhere a slope has one target rate, which the reference knows
-        identity["target_rates"] = list(ladder.target_rates)
+        identity["target_rates"] = canonical(ladder.target_rates)
     return Cell(
         id=digest(identity),
         suite=suite.name,
