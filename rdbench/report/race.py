@@ -15,6 +15,8 @@ from rdbench.report.grouping import case_namer
 from rdbench.report.scales import Axis, gap_axis, seconds_axis
 from rdbench.report.scores import drawn_gap, is_scored, is_start, mean
 from rdbench.report.style import (
+    NOTE_COLOUR,
+    NOTE_SIZE,
     Look,
     SeriesStyle,
     estimator_label,
@@ -69,6 +71,28 @@ def races(records: Sequence[CellRecord]) -> dict[str, Race]:
     }
 
 
+def left_out(records: Sequence[CellRecord]) -> dict[str, str]:
+    """By case, in words, the ladders that `races` leaves out and why; none where all count."""
+    named = case_namer(records)
+    found: dict[str, dict[tuple[str, str], list[str]]] = {}
+    for record in records:
+        if not all(map(is_scored, record.points)):
+            why = "a point without a gap"
+        elif any(map(is_start, record.points)):
+            why = "a point is where the fit began"
+        else:
+            continue
+        budgets = found.setdefault(named(record), {}).setdefault((why, estimator_label(record)), [])
+        if record.budget not in budgets:
+            budgets.append(record.budget)
+    return {
+        case: "\n".join(
+            f"{label} {', '.join(b)}: {why}" for (why, label), b in sorted(mine.items())
+        )
+        for case, mine in found.items()
+    }
+
+
 def _entries(by_budget: Mapping[str, Sequence[tuple[float, float]]]) -> list[Entry]:
     entries = [
         Entry(math.fsum(cpu_s for cpu_s, _ in seeds) / len(seeds), tuple(gap for _, gap in seeds))
@@ -101,6 +125,7 @@ def save_race(
         return []
     scale = nats_per(units)
     names = {(record.estimator, estimator_label(record)) for record in records}
+    absent = left_out(records)
     entries = [e for race in found.values() for mine in race.values() for e in mine]
     axis = gap_axis([(e.gap, min(e.gaps), max(e.gaps)) for e in entries])
     seconds = seconds_axis([e.cpu_s for e in entries], 1.4)
@@ -112,6 +137,11 @@ def save_race(
         grid = figure.subplots(rows, across, squeeze=False).ravel()
         for axes, (case, race) in zip(grid, found.items(), strict=False):
             _draw(axes, race, styles, axis, seconds, scale)
+            if case in absent:
+                axes.text(
+                    0.02, 0.02, "not drawn:\n" + absent[case], transform=axes.transAxes,
+                    fontsize=NOTE_SIZE, color=NOTE_COLOUR, va="bottom",
+                )  # fmt: skip
             axes.set(title=case, xlabel="CPU seconds of the ladder", ylabel=f"mean gap ({units})")
         for axes in grid[len(found) :]:
             axes.set_axis_off()
