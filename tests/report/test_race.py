@@ -1,4 +1,4 @@
-"""The race: what is drawn of records at several budgets, and what the picture says it leaves out."""
+"""The race: what is drawn of several budgets, and what the picture says it leaves out."""
 
 from __future__ import annotations
 
