@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from rdbench.curve import Curve
 from rdbench.data import build, described
 from rdbench.data.memory import DRAWS, kept, table_of
 from rdbench.outcomes import RdbenchError
-from rdbench.run import server
 from rdbench.run.budgets import seconds_of
 from rdbench.run.ladders import Asked
 from rdbench.run.plan import Plan, make_plan, plan_data, usual
@@ -155,9 +153,7 @@ def load(results: str | Path = "rdbench-results") -> Curve:
 def _carried_out(plan: Plan, folder: Path, jobs: int, notes: Sequence[str]) -> Curve:
     if jobs < 1:
         raise RdbenchError(f"jobs is a number of fits, 1 or more, got {jobs}")
-    with _apart_from_main():
-        server.start()
-        records = carry_out(plan.cells, folder, jobs=jobs)
+    records = carry_out(plan.cells, folder, jobs=jobs)
     return Curve(tuple(records), (*notes, *plan.notes))
 
 
@@ -169,22 +165,6 @@ def _folder(results: str | Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="rdbench-") as scratch:
         yield Path(scratch)
-
-
-@contextmanager
-def _apart_from_main() -> Iterator[None]:
-    """Workers do not import the script that is running: without a guard it would start again."""
-    main = sys.modules["__main__"]
-    kept = {name: getattr(main, name, None) for name in ("__spec__", "__file__")}
-    for name in kept:
-        setattr(main, name, None)
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            setattr(main, name, value)
-        if kept["__file__"] is None:
-            del main.__file__
 
 
 def _listed(estimators: str | Sequence[str] | None) -> str:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, ClassVar
 
 import msgspec
 from filelock import FileLock
@@ -41,6 +42,30 @@ class Loaded:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Read:
+    """How far a file has been read, and what tells that it is still the same file."""
+
+    inode: int | None = None
+    size: int = 0
+    lines: int = 0
+    end: bytes = b""
+    """The last bytes that were read."""
+
+    MOST: ClassVar[int] = 256
+
+    def is_all_of(self, found: os.stat_result) -> bool:
+        return (self.inode, self.size) == (found.st_ino, found.st_size)
+
+    def is_part_of(self, file: BinaryIO) -> bool:
+        """Whether what was read is still there."""
+        if self.inode is None:
+            return True
+        found = os.fstat(file.fileno())
+        there = os.pread(file.fileno(), len(self.end), self.size - len(self.end))
+        return found.st_ino == self.inode and found.st_size >= self.size and there == self.end
+
+
 class Store:
     """One results folder, open for appending."""
 
@@ -61,8 +86,7 @@ class Store:
             self._claims = os.open(folder / _CLAIMS, os.O_RDWR | os.O_CREAT, 0o644)
         self._lock = FileLock(folder / _LOCK)
         self._loaded = Loaded()
-        self._offset = 0
-        self._lines = 0
+        self._read = _Read()
         self.refresh()
 
     @property
@@ -76,23 +100,40 @@ class Store:
         return self._loaded.warnings
 
     def refresh(self) -> None:
-        """Read what was appended since, by this run or another."""
+        """Read what was appended since, by this run or another.
+
+        Where the file is another one, or what was read of it is no longer there, all of it is read
+        again, and a warning says so: a record counts as long as it is on disk.
+        """
         try:
-            with self._lock, self.path.open("rb") as file:
-                file.seek(self._offset)
-                raw = file.read()
+            if self._read.is_all_of(os.stat(self.path)):
+                return
+        except FileNotFoundError:
+            pass
         except OSError as problem:
             raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
-        self._offset += len(raw)
-        self._lines = _take(raw, self.path, self._lines, self._loaded)
+        try:
+            with self._lock, self.path.open("ab+") as file:
+                if not self._read.is_part_of(file):
+                    lost = f"{self.path}: records that had been read were removed from it"
+                    self._loaded = Loaded(warnings=[lost])
+                    self._read = _Read()
+                file.seek(self._read.size)
+                raw = file.read()
+                lines = _take(raw, self.path, self._read.lines, self._loaded)
+                end = (self._read.end + raw)[-_Read.MOST :]
+                inode, size = os.fstat(file.fileno()).st_ino, self._read.size + len(raw)
+                self._read = _Read(inode, size, lines, end)
+        except OSError as problem:
+            raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
 
-    def append(self, record: CellRecord) -> None:
-        """Write one record and sync it.
+    def append(self, record: CellRecord | bytes) -> None:
+        """Write one record, or its line of JSON without the end, and sync it.
 
         Raises:
             StoreError: it could not be written whole; earlier records are intact.
         """
-        line = encoded(record) + b"\n"
+        line = (record if isinstance(record, bytes) else encoded(record)) + b"\n"
         try:
             with self._lock:
                 _append(self.path, line)

@@ -69,7 +69,7 @@ def test_an_interrupted_run_goes_on_where_it_was(start: Start, tmp_path: Path, h
     process = start(*command)
     children = until_first_cell(process)
     # a worker is forked from a server that has one thread, never from the run itself
-    servers = [p for p in children if "multiprocessing.forkserver" in " ".join(p.cmdline())]
+    servers = [p for p in children if "rdbench.run.executors.server" in " ".join(p.cmdline())]
     assert {p.ppid() for p in children if p.ppid() != process.pid} <= {p.pid for p in servers}
     assert any(p.num_threads() == 1 and p.children() for p in servers)
     if how == "ctrl-c":
