@@ -72,7 +72,7 @@ def run_cells(cells: Sequence[Cell], store: Store, settings: Settings, reporter:
     at_start = {cell.id: store.records.get(cell.id) for cell in cells}
     waiting = deque(cells)
     running: dict[Future[bytes], InFlight] = {}
-    executor = LocalExecutor(settings)
+    executor = LocalExecutor(settings, cells)
     try:
         while waiting or running:
             turned_away = 0

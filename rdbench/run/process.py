@@ -45,7 +45,8 @@ def set_up(threads: int, memory_limit: int | None, scratch: Path) -> None:
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
     torch.set_num_threads(threads)
-    threadpoolctl.threadpool_limits(threads)
+    if threads > 1:  # the server has loaded every library with one
+        threadpoolctl.threadpool_limits(threads)
     if memory_limit is not None:
         _limit_memory(memory_limit)
 

@@ -63,7 +63,7 @@ def folder(finished: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "kill -9"])
+@pytest.mark.parametrize("how", ["ctrl-c", "sigterm", "kill -9"])
 def test_an_interrupted_run_goes_on_where_it_was(start: Start, tmp_path: Path, how: str) -> None:
     command = (*SLOW, "--seeds", "0,1,2", "--results", str(tmp_path))
     process = start(*command)
@@ -72,13 +72,13 @@ def test_an_interrupted_run_goes_on_where_it_was(start: Start, tmp_path: Path, h
     servers = [p for p in children if "rdbench.run.executors.server" in " ".join(p.cmdline())]
     assert {p.ppid() for p in children if p.ppid() != process.pid} <= {p.pid for p in servers}
     assert any(p.num_threads() == 1 and p.children() for p in servers)
-    if how == "ctrl-c":
-        os.killpg(process.pid, signal.SIGINT)
-    else:
+    if how == "kill -9":
         process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert all_gone(children)
-    if how == "ctrl-c":
+    if how != "kill -9":
         assert process.returncode == 130
         said = [line for line in err.splitlines() if line]
         assert len(said) == 1, err

@@ -12,12 +12,14 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from rdbench.registry import modules_of
 from rdbench.run.compose import FINAL, Death, compose
 from rdbench.run.executors import handle
 from rdbench.run.limits import Over, over
@@ -61,11 +63,18 @@ class _Flight:
 class LocalExecutor:
     """As many processes as there are jobs; see `rdbench.run.executors.Executor`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cells: Sequence[Cell] = ()) -> None:
+        """Start a server unless there is one.
+
+        Args:
+            settings: of the run.
+            cells: that will be submitted: what they import, the server imports once for all.
+        """
         self.width = settings.jobs
+        suites = modules_of("suite", (cell.suite for cell in cells))
+        self._imports = [*suites, *modules_of("estimator", (cell.estimator for cell in cells))]
         self._settings = settings
-        self._server = handle.start()
-        self._ready_by = time.monotonic() + _IMPORT_S
+        self._take_server()
         self._lock = threading.RLock()
         self._flights: dict[int, _Flight] = {}
         self._outputs: dict[str, str] = {}
@@ -107,6 +116,11 @@ class LocalExecutor:
 
     # ----------------------------------------------------------------------------------------
     # all below holds the lock
+
+    def _take_server(self) -> None:
+        self._server = handle.start()
+        self._server.send("import", self._imports)
+        self._ready_by = time.monotonic() + _IMPORT_S
 
     def _launch(self, cell: Cell, future: Future[bytes], attempt: int) -> None:
         how, key = self._settings, next(_keys)
@@ -193,8 +207,7 @@ class LocalExecutor:
                 again.append(flight)
         if self._closing:
             return
-        self._server = handle.start()  # the scratch of the other one goes with it
-        self._ready_by = time.monotonic() + _IMPORT_S
+        self._take_server()  # the scratch of the other one goes with it
         for flight in again:
             try:
                 self._launch(flight.cell, flight.future, flight.attempt + 1)

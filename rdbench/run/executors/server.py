@@ -203,6 +203,8 @@ def main(fd: int) -> None:
     _control(_PR_SET_CHILD_SUBREAPER, 1)
     pipe = Connection(fd)
     preload(PRELOADED)
+    with contextlib.suppress(Exception):
+        importlib.import_module("rdbench.registry").remember()
     gc.collect()
     gc.freeze()  # a collection in a worker would touch, and so copy, every page
     with contextlib.suppress(OSError):
