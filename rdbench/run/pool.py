@@ -119,7 +119,8 @@ def _land(
 ) -> None:
     cell = flight.cell
     line = future.result()
-    store.append(line)
+    record = decoded(line, CellRecord)
+    store.append(record, line)
     store.release(cell.id)
     seconds = time.perf_counter() - flight.since
-    reporter.finished(cell, decoded(line, CellRecord), seconds, executor.output(cell.id))
+    reporter.finished(cell, record, seconds, executor.output(cell.id))

@@ -48,14 +48,22 @@ class _Read:
 
     inode: int | None = None
     size: int = 0
+    written: int = 0
+    """When it was last written to, in nanoseconds."""
     lines: int = 0
     end: bytes = b""
-    """The last bytes that were read."""
+    """The last bytes that were read; with the time at which a record was finished, no two are."""
 
-    MOST: ClassVar[int] = 256
+    MOST: ClassVar[int] = 4096
 
     def is_all_of(self, found: os.stat_result) -> bool:
-        return (self.inode, self.size) == (found.st_ino, found.st_size)
+        held = (self.inode, self.size, self.written)
+        return held == (found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def further(self, found: os.stat_result, raw: bytes, lines: int) -> _Read:
+        """After these bytes, with which there are so many lines."""
+        end = (self.end + raw)[-self.MOST :]
+        return _Read(found.st_ino, self.size + len(raw), found.st_mtime_ns, lines, end)
 
     def is_part_of(self, file: BinaryIO) -> bool:
         """Whether what was read is still there."""
@@ -91,7 +99,7 @@ class Store:
 
     @property
     def records(self) -> dict[str, CellRecord]:
-        """The newest record of every cell, as of the last refresh."""
+        """The newest record of every cell, as far as the folder has been read."""
         return self._loaded.records
 
     @property
@@ -121,26 +129,31 @@ class Store:
                 file.seek(self._read.size)
                 raw = file.read()
                 lines = _take(raw, self.path, self._read.lines, self._loaded)
-                end = (self._read.end + raw)[-_Read.MOST :]
-                inode, size = os.fstat(file.fileno()).st_ino, self._read.size + len(raw)
-                self._read = _Read(inode, size, lines, end)
+                self._read = self._read.further(os.fstat(file.fileno()), raw, lines)
         except OSError as problem:
             raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
 
-    def append(self, record: CellRecord | bytes) -> None:
-        """Write one record, or its line of JSON without the end, and sync it.
+    def append(self, record: CellRecord, line: bytes | None = None) -> None:
+        """Write one record and sync it; `records` has it then, where nobody else has written.
+
+        Args:
+            record: the record.
+            line: the same as JSON, where it is at hand, without the end of a line.
 
         Raises:
             StoreError: it could not be written whole; earlier records are intact.
         """
-        line = (record if isinstance(record, bytes) else encoded(record)) + b"\n"
+        line = (encoded(record) if line is None else line) + b"\n"
         try:
             with self._lock:
-                _append(self.path, line)
+                before, after = _append(self.path, line)
         except OSError as problem:
             raise StoreError(
                 f"cannot write to {self.path}: {problem.strerror}; earlier records are intact"
             ) from problem
+        if self._read.is_all_of(before) and after.st_size == before.st_size + len(line):
+            self._read = self._read.further(after, line, self._read.lines + 1)
+            _hold(record, self._loaded)
 
     def claim(self, cell: str) -> bool:
         """Whether this run may work on a cell, i.e. no other run does at this moment.
@@ -254,10 +267,12 @@ def _merge_one(folder: Path, loaded: Loaded, store: Store) -> Merged:
     return Merged(folder, read, new, newer, read - new - newer, loaded.warnings)
 
 
-def _append(path: Path, line: bytes) -> None:
+def _append(path: Path, line: bytes) -> tuple[os.stat_result, os.stat_result]:
+    """Append a line; the file before and after that."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        size = os.fstat(fd).st_size
+        before = os.fstat(fd)
+        size = before.st_size
         if size and os.pread(fd, 1, size - 1) != b"\n":
             line = b"\n" + line  # a power cut tore the last line: leave it behind, alone
         try:
@@ -268,6 +283,7 @@ def _append(path: Path, line: bytes) -> None:
         except OSError:
             os.ftruncate(fd, size)
             raise
+        return before, os.fstat(fd)
     finally:
         os.close(fd)
 
@@ -295,9 +311,13 @@ def _take(raw: bytes, path: Path, lines: int, loaded: Loaded) -> int:
             what = "torn last line" if torn else "not a record"
             loaded.warnings.append(f"{where}: {what} ({problem}); skipped")
             continue
-        loaded.records.pop(record.cell, None)  # so that the order is that of the newest records
-        loaded.records[record.cell] = record
+        _hold(record, loaded)
     return lines + len(parts) - 1
+
+
+def _hold(record: CellRecord, loaded: Loaded) -> None:
+    loaded.records.pop(record.cell, None)  # so that the order is that of the newest records
+    loaded.records[record.cell] = record
 
 
 def _offset_of(cell: str) -> int:
