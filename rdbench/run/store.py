@@ -10,36 +10,27 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-import msgspec
 from filelock import FileLock
 
 from rdbench.outcomes import RdbenchError
 from rdbench.outcomes import StoreError as StoreError
-from rdbench.run.records import OLDEST, SCHEMA, CellRecord
-from rdbench.run.texts import decoded, encoded
+from rdbench.run.reading import RECORDS as RECORDS
+from rdbench.run.reading import Loaded as Loaded
+from rdbench.run.reading import hold, take
+from rdbench.run.reading import load as load
+from rdbench.run.records import CellRecord
+from rdbench.run.texts import encoded
 
-RECORDS = "records.jsonl"
 _LOCK = ".records.lock"
 _CLAIMS = ".claims.lock"
 FILES = (RECORDS, _LOCK, _CLAIMS)
 """The names of the files in a results folder that nothing else may write."""
-
-
-class _Head(msgspec.Struct):
-    schema: int
-
-
-@dataclass
-class Loaded:
-    """The newest record of every cell, and what had to be left out."""
-
-    records: dict[str, CellRecord] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -128,7 +119,7 @@ class Store:
                     self._read = _Read()
                 file.seek(self._read.size)
                 raw = file.read()
-                lines = _take(raw, self.path, self._read.lines, self._loaded)
+                lines = take(BytesIO(raw), self.path, self._read.lines, self._loaded)
                 self._read = self._read.further(os.fstat(file.fileno()), raw, lines)
         except OSError as problem:
             raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
@@ -153,7 +144,7 @@ class Store:
             ) from problem
         if self._read.is_all_of(before) and after.st_size == before.st_size + len(line):
             self._read = self._read.further(after, line, self._read.lines + 1)
-            _hold(record, self._loaded)
+            hold(record, self._loaded)
 
     def claim(self, cell: str) -> bool:
         """Whether this run may work on a cell, i.e. no other run does at this moment.
@@ -209,64 +200,6 @@ def _refusal(folder: Path) -> Iterator[None]:
         ) from problem
 
 
-def load(folder: Path) -> Loaded:
-    """Read a results folder; the newest record of a cell wins.
-
-    Raises:
-        RdbenchError: there are no results.
-    """
-    path = folder / RECORDS
-    try:
-        raw = path.read_bytes()
-    except OSError as problem:
-        raise RdbenchError(
-            f"no results in {folder} ({problem.strerror}: {path.name}); give a folder that "
-            "`rdbench run` wrote by --results"
-        ) from problem
-    loaded = Loaded()
-    _take(raw, path, 0, loaded)
-    return loaded
-
-
-@dataclass(frozen=True)
-class Merged:
-    """The outcome of a merge for one folder."""
-
-    folder: Path
-    read: int
-    new: int
-    newer: int
-    skipped: int
-    warnings: Sequence[str]
-
-
-def merge(folders: Iterable[Path], into: Path) -> list[Merged]:
-    """Append to ``into`` every cell that it lacks or holds in an older version.
-
-    The newest by ``provenance.finished`` wins, whatever the order of the folders.
-    """
-    sources = [(folder, load(folder)) for folder in folders]  # all readable, before any writing
-    store = Store(into)
-    try:
-        return [_merge_one(folder, loaded, store) for folder, loaded in sources]
-    finally:
-        store.close()
-
-
-def _merge_one(folder: Path, loaded: Loaded, store: Store) -> Merged:
-    new = newer = 0
-    for cell, record in loaded.records.items():
-        held = store.records.get(cell)
-        if held is not None and held.provenance.finished >= record.provenance.finished:
-            continue
-        new += held is None
-        newer += held is not None
-        store.append(record)
-    store.refresh()
-    read = len(loaded.records)
-    return Merged(folder, read, new, newer, read - new - newer, loaded.warnings)
-
-
 def _append(path: Path, line: bytes) -> tuple[os.stat_result, os.stat_result]:
     """Append a line; the file before and after that."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -286,38 +219,6 @@ def _append(path: Path, line: bytes) -> tuple[os.stat_result, os.stat_result]:
         return before, os.fstat(fd)
     finally:
         os.close(fd)
-
-
-def _take(raw: bytes, path: Path, lines: int, loaded: Loaded) -> int:
-    """Read lines into ``loaded``; ``lines`` counts those before. Returns the new count."""
-    parts = raw.split(b"\n")
-    for i, text in enumerate(parts):
-        if not text.strip():
-            continue
-        where = f"{path} line {lines + i + 1}"
-        torn = i == len(parts) - 1  # no newline after it
-        try:
-            schema = decoded(text, _Head).schema
-            if not OLDEST <= schema <= SCHEMA:
-                age = "newer" if schema > SCHEMA else "older"
-                loaded.warnings.append(
-                    f"{where}: its schema {schema} is {age} than this version's {SCHEMA}; skipped"
-                )
-                continue
-            record = decoded(text, CellRecord)
-            if schema != SCHEMA:
-                record = msgspec.structs.replace(record, schema=SCHEMA)
-        except ValueError as problem:
-            what = "torn last line" if torn else "not a record"
-            loaded.warnings.append(f"{where}: {what} ({problem}); skipped")
-            continue
-        _hold(record, loaded)
-    return lines + len(parts) - 1
-
-
-def _hold(record: CellRecord, loaded: Loaded) -> None:
-    loaded.records.pop(record.cell, None)  # so that the order is that of the newest records
-    loaded.records[record.cell] = record
 
 
 def _offset_of(cell: str) -> int:

@@ -86,7 +86,7 @@ def faults(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Faults:
         "--timeout", "1", "--audit-timeout", "15", "--jobs", "2", "--budget", "quick",
         tmpdir=scratch,
     )  # fmt: skip
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     left = [one for one in psutil.process_iter() if scratch_of(one) == scratch]
     loaded = load(results)
     assert loaded.warnings == []

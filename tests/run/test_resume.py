@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ def until_first_cell(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def all_gone(children: list[psutil.Process]) -> bool:
-    _, alive = psutil.wait_procs(children, timeout=8)
+    _, alive = psutil.wait_procs(children, timeout=30)
     return all(p.status() == psutil.STATUS_ZOMBIE for p in alive)
 
 
@@ -48,7 +49,7 @@ def finished(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "run", "--suite", "toy_coin", "--estimators", "toy", "--seeds", "0,1",
         "--results", str(results),
     )  # fmt: skip
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, out + err
     return results
 
@@ -76,7 +77,7 @@ def test_an_interrupted_run_goes_on_where_it_was(start: Start, tmp_path: Path, h
         process.kill()
     else:
         os.killpg(process.pid, signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert all_gone(children)
     if how != "kill -9":
         assert process.returncode == 130
@@ -88,7 +89,7 @@ def test_an_interrupted_run_goes_on_where_it_was(start: Start, tmp_path: Path, h
     before = lines(tmp_path)
 
     again = start(*command)
-    out, err = again.communicate(timeout=60)
+    out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert f"3 cells, {len(kept)} stored already, {3 - len(kept)} to run" in out
     assert lines(tmp_path)[: len(before)] == before
@@ -113,10 +114,55 @@ def test_a_killed_run_leaves_no_worker_behind(start: Start, tmp_path: Path) -> N
     process.communicate(timeout=10)
 
 
+def test_records_that_vanish_during_a_run_are_missed(start: Start, tmp_path: Path) -> None:
+    process = start(*SLOW, "--seeds", "0,1", "--results", str(tmp_path))
+    until_first_cell(process)
+    os.truncate(tmp_path / RECORDS, 0)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "records that had been read were removed" in err
+    assert "1 of 2 cells have no row" in err
+    assert len(load(tmp_path).records) == 1
+
+
+def test_what_a_killed_run_left_behind_is_swept(tmp_path: Path) -> None:
+    """The scratch of a run that is dead, and the processes that it started; not those of others."""
+    make = "from rdbench.run.executors.scratch import *; s = Scratch(); print(s.path, flush=True);"
+    child = "import subprocess; p = subprocess.Popen(['sleep', '600'], env={MARK: str(s.path)});"
+    end = "print(p.pid, flush=True); os.kill(os.getpid(), 9)"
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    dead, living = (
+        subprocess.Popen(
+            [sys.executable, "-c", make + rest],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rest in (child + end, "input()")
+    )
+    assert dead.stdout is not None
+    assert living.stdout is not None
+    scratch, orphan = Path(dead.stdout.readline().strip()), int(dead.stdout.readline())
+    others = Path(living.stdout.readline().strip())
+    dead.wait(timeout=60)
+    assert scratch.is_dir()
+    assert others.is_dir()
+    subprocess.run(
+        [sys.executable, "-c", "from rdbench.run.executors.scratch import *; sweep()"],
+        env=env, check=True, timeout=60,
+    )  # fmt: skip
+    assert not scratch.exists()
+    assert others.is_dir()
+    assert all_gone([psutil.Process(orphan)] if psutil.pid_exists(orphan) else [])
+    living.kill()
+    living.wait()
+
+
 def test_two_runs_in_one_folder_share_the_work(start: Start, tmp_path: Path) -> None:
     command = (*SLOW, "--seeds", "0,1,2,3", "--results", str(tmp_path))
     both = [start(*command), start(*command)]
-    ends = [p.communicate(timeout=120) for p in both]
+    ends = [p.communicate(timeout=300) for p in both]
     assert [p.returncode for p in both] == [0, 0], ends
     loaded = load(tmp_path)
     assert loaded.warnings == []
