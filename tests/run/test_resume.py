@@ -127,36 +127,29 @@ def test_records_that_vanish_during_a_run_are_missed(start: Start, tmp_path: Pat
 
 def test_what_a_killed_run_left_behind_is_swept(tmp_path: Path) -> None:
     """The scratch of a run that is dead, and the processes that it started; not those of others."""
-    make = "from rdbench.run.executors.scratch import *; s = Scratch(); print(s.path, flush=True);"
-    child = "import subprocess; p = subprocess.Popen(['sleep', '600'], env={MARK: str(s.path)});"
-    end = "print(p.pid, flush=True); os.kill(os.getpid(), 9)"
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    dead, living = (
-        subprocess.Popen(
-            [sys.executable, "-c", make + rest],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rest in (child + end, "input()")
-    )
-    assert dead.stdout is not None
-    assert living.stdout is not None
-    scratch, orphan = Path(dead.stdout.readline().strip()), int(dead.stdout.readline())
-    others = Path(living.stdout.readline().strip())
-    dead.wait(timeout=60)
-    assert scratch.is_dir()
-    assert others.is_dir()
-    subprocess.run(
-        [sys.executable, "-c", "from rdbench.run.executors.scratch import *; sweep()"],
-        env=env, check=True, timeout=60,
-    )  # fmt: skip
-    assert not scratch.exists()
-    assert others.is_dir()
-    assert all_gone([psutil.Process(orphan)] if psutil.pid_exists(orphan) else [])
-    living.kill()
-    living.wait()
+
+    def python(line: str) -> subprocess.Popen[str]:
+        code = f"from rdbench.run.executors.scratch import *; import subprocess\n{line}"
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    make = "s = Scratch(); print(s.path, flush=True)"
+    child = "p = subprocess.Popen(['sleep', '600'], env={MARK: str(s.path)}, stdout=-3)"
+    with python(f"{make}; {child}; print(p.pid, flush=True); os.kill(os.getpid(), 9)") as dead:
+        scratch, orphan = dead.communicate(timeout=60)[0].split()
+    with python(f"{make}; input()") as living:
+        assert living.stdout is not None
+        others = Path(living.stdout.readline().strip())
+        assert not Path(scratch).exists()  # a run sweeps as it begins
+        assert not psutil.pid_exists(int(orphan)) or all_gone([psutil.Process(int(orphan))])
+        with python("sweep()") as third:
+            third.communicate(timeout=60)
+        assert others.is_dir()
+        living.communicate("\n", timeout=60)
+    assert list(tmp_path.iterdir()) == [others]  # it did not put it away
 
 
 def test_two_runs_in_one_folder_share_the_work(start: Start, tmp_path: Path) -> None:

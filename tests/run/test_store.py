@@ -11,7 +11,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rdbench.run.records import OLDEST, SCHEMA, CellRecord, Cost, PointRecord, Provenance
+from rdbench.run.records import (
+    OLDEST,
+    SCHEMA,
+    CellRecord,
+    Cost,
+    Draws,
+    PointRecord,
+    Provenance,
+)
 from rdbench.run.store import RECORDS, Store, StoreError, load
 from rdbench.types import RdbenchError
 
@@ -198,6 +206,20 @@ def test_texts_of_a_record_are_printable_however_they_were_written(
     # A backslash that was meant is none of them.
     store.append(record("c4", reason="C:\\run β"))
     assert load(tmp_path).records["c4"].reason == "C:\\run β"
+
+
+def test_rows_may_be_read_without_the_draws_they_keep(store: Store, tmp_path: Path) -> None:
+    draws = Draws(x=[[1.0]], y=[[[2.0]]], source=[[3.0]], reproduction=[[4.0]])
+    tricky = '"draws":{"x":1}'  # a text that looks like draws is none
+    whole = record(reason=tricky)
+    kept = PointRecord(beta=2.0, status="ok", reason=tricky, gap=0.5, draws=draws)
+    whole = msgspec.structs.replace(whole, points=[kept, *whole.points])
+    store.append(whole)
+    assert load(tmp_path).records == {"00ff": whole}
+    bare = [msgspec.structs.replace(kept, draws=None), *whole.points[1:]]
+    found = load(tmp_path, draws=False)
+    assert found.records == {"00ff": msgspec.structs.replace(whole, points=bare)}
+    assert found.warnings == []
 
 
 @pytest.mark.parametrize("room", [0, 40])

@@ -31,6 +31,7 @@ class Handle:
 
     def __init__(self) -> None:
         self.scratch = Scratch()
+        self.owner = os.getpid()
         self.ready = False
         """Whether it has said that it can fork."""
         self.pipe, theirs = multiprocessing.Pipe()
@@ -46,6 +47,7 @@ class Handle:
             [sys.executable, *flags, "-c", serve],
             env={**os.environ, **threads, MARK: str(self.scratch.path)},
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             pass_fds=[fd],
             start_new_session=True,  # neither Ctrl-C nor the terminal reaches it and its workers
         )
@@ -72,9 +74,11 @@ class Handle:
         """Let the server end its workers and go; remove the scratch."""
         with contextlib.suppress(OSError):
             self.pipe.close()
+        if not self.ready:  # nobody waits until it has imported everything to say good-bye
+            self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=10.0)
-        if self._process.returncode != 0:  # it did not end by itself, or not yet
+        if self.ready and self._process.returncode != 0:  # it did not end by itself, or not yet
             self.kill()
         self.scratch.close()
 
@@ -86,6 +90,8 @@ _taking = threading.Lock()
 def start() -> Handle:
     """The server of this process; started, without waiting for it, unless it runs."""
     with _taking:
+        if _handle and _handle[0].owner != os.getpid():
+            _handle.pop()  # of the process that this one was forked from
         if _handle and not _handle[0].alive():
             _handle.pop().close()
         if not _handle:
@@ -95,5 +101,5 @@ def start() -> Handle:
 
 @atexit.register
 def _close() -> None:
-    while _handle:
+    if _handle and _handle[0].owner == os.getpid():
         _handle.pop().close()
