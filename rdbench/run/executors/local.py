@@ -120,6 +120,7 @@ class LocalExecutor:
     def _take_server(self) -> None:
         self._server = handle.start()
         self._server.send("import", self._imports)
+        self._importing = True
         self._ready_by = time.monotonic() + _IMPORT_S
 
     def _launch(self, cell: Cell, future: Future[bytes], attempt: int) -> None:
@@ -156,6 +157,8 @@ class LocalExecutor:
     def _pause(self) -> float:
         """Seconds until a limit may be passed, at most a tick."""
         with self._lock:
+            if self._importing:
+                return _TICK_S
             moment = time.monotonic()
             left = [self._left(flight, moment) for flight in self._flights.values()]
         return min(max(min(left, default=_TICK_S), 0.005), _TICK_S)
@@ -169,6 +172,8 @@ class LocalExecutor:
         match message:
             case ("ready",):
                 self._server.ready = True
+            case ("imported",):
+                self._importing = False
                 for flight in self._flights.values():
                     flight.submitted = time.monotonic()
             case ("started", int(key), _) if key in self._flights:
@@ -180,7 +185,7 @@ class LocalExecutor:
     def _enforce(self) -> None:
         moment = time.monotonic()
         for key, flight in self._flights.items():
-            if not self._server.ready:
+            if self._importing:
                 if moment > self._ready_by:
                     self._server.kill()
                 continue

@@ -6,7 +6,8 @@ parent dies, and of this process when the worker has ended, and is killed then. 
 worker keeps its own, a child of this process that is no worker belongs to nobody.
 
 It speaks through one pipe. It gets ("start", key, job), ("kill", key) and ("import", modules); it
-says ("ready",), ("started", key, pid) and ("ended", key, exit code). It ends when the pipe does.
+says ("ready",), ("imported",), ("started", key, pid) and ("ended", key, exit code). It ends when
+the pipe does.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ class Server:
                     kill_group(pid)
             case ("import", modules):
                 preload(modules)
+                self._pipe.send(("imported",))
 
     def _bury(self, *, tell: bool = True, wait: bool = False) -> None:
         """Bury the workers that have ended, with all they leave behind."""
