@@ -1,6 +1,6 @@
 """``python -m rdbench``."""
 
-if __name__ == "__main__":  # a worker's start imports the main module again
+if __name__ == "__main__":
     import sys
 
     from rdbench.cli import main

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from rdbench import arguments, registry
 from rdbench.curve import Curve
 from rdbench.data import build, described
 from rdbench.data.memory import DRAWS, kept, table_of
-from rdbench.run import server
 from rdbench.run.budgets import seconds_of
 from rdbench.run.ladders import Asked
 from rdbench.run.plan import Plan, left_out, make_plan, plan_data, usual
@@ -167,9 +165,7 @@ def _asked(rates: Numbers, distortions: Numbers, betas: Numbers) -> Asked:
 
 
 def _carried_out(plan: Plan, folder: Path, jobs: int, notes: Sequence[str]) -> Curve:
-    with _apart_from_main():
-        server.start()
-        records = carry_out(plan.cells, folder, jobs=jobs)
+    records = carry_out(plan.cells, folder, jobs=jobs)
     return Curve(tuple(records), (*notes, *plan.notes))
 
 
@@ -183,19 +179,3 @@ def _folder(results: str | Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="rdbench-") as scratch:
         yield Path(scratch)
-
-
-@contextmanager
-def _apart_from_main() -> Iterator[None]:
-    """Workers do not import the script that is running: without a guard it would start again."""
-    main = sys.modules["__main__"]
-    kept = {name: getattr(main, name, None) for name in ("__spec__", "__file__")}
-    for name in kept:
-        setattr(main, name, None)
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            setattr(main, name, value)
-        if kept["__file__"] is None:
-            del main.__file__

@@ -55,7 +55,13 @@ class Entry:
     attribute: str
     origin: str
     """``rdbench``, or the distribution that registers it, with its version."""
-    summary: str
+    file: Path | None
+
+    @property
+    def summary(self) -> str:
+        """The first line of its docstring; reads its source."""
+        said = _first_line(self.file, self.attribute)
+        return said if self.origin == "rdbench" else f"{said} (from {self.origin})".strip()
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,19 @@ def entries() -> dict[str, Entry]:
     return found
 
 
+_remembered: dict[str, Entry] = {}
+
+
+def remember() -> None:
+    """Look no further for what is registered now: for a process that looks for the same again."""
+    _remembered.update(entries())
+
+
+def modules_of(kind: Kind, names: Iterable[str]) -> list[str]:
+    """The modules that would hold these, if they are ours; imports nothing."""
+    return [f"{_GROUPS[kind]}.{name.removesuffix(LOWER)}" for name in dict.fromkeys(names)]
+
+
 def names(kind: Kind) -> list[str]:
     """The registered names of one kind, sorted."""
     return sorted(e.name for e in entries().values() if e.kind == kind)
@@ -118,7 +137,7 @@ def find(kind: Kind, name: str) -> Entry:
     Raises:
         RdbenchError: there is none; the line lists the valid names.
     """
-    entry = entries().get(name)
+    entry = _remembered.get(name) or entries().get(name)
     if entry is None or entry.kind != kind:
         hint = f"{name} is a {entry.kind}" if entry is not None else ""
         raise unknown(kind, name, names(kind), hint)
@@ -148,7 +167,7 @@ def _built_in(kind: Kind) -> Iterable[Entry]:
             module=f"{package}.{module.name}",
             attribute=_ATTRIBUTES[kind],
             origin="rdbench",
-            summary=_first_line(file, _ATTRIBUTES[kind]),
+            file=file,
         )
 
 
@@ -162,7 +181,7 @@ def _plugged_in(kind: Kind) -> Iterable[Entry]:
             module=point.module,
             attribute=point.attr,
             origin=origin,
-            summary=f"{_first_line(_file_of(point.module), point.attr)} (from {origin})".strip(),
+            file=_file_of(point.module),
         )
 
 

@@ -15,6 +15,7 @@ import typer
 
 from rdbench.cli.messages import complain
 from rdbench.cli.options import COMMANDS
+from rdbench.cli.signals import terminable
 from rdbench.version import __version__
 
 app = typer.Typer(
@@ -42,7 +43,8 @@ def _register(name: str, kind: type[Any]) -> None:
 
     def carry_out(**given: Any) -> None:
         try:
-            code = importlib.import_module(f"rdbench.cli.{name}").execute(kind(**given))
+            with terminable():
+                code = importlib.import_module(f"rdbench.cli.{name}").execute(kind(**given))
         except KeyboardInterrupt:  # typer would end without a word
             code = complain("interrupted", 130)
         raise typer.Exit(code)

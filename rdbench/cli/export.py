@@ -18,6 +18,6 @@ def execute(options: ExportOptions) -> int:
     """
     apart_from_records(options.out, options.results)
     format = format_for(options.out, options.format, _ENDINGS, "csv")
-    records, _ = stored(options.results)
+    records, _ = stored(options.results, draws=options.what == "draws")
     write(frame(records, options.what), format, options.out)
     return 0

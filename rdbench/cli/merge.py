@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rdbench.cli.messages import warn
 from rdbench.cli.options import MergeOptions
-from rdbench.run.store import merge
+from rdbench.run.merging import merge
 
 
 def execute(options: MergeOptions) -> int:

@@ -150,6 +150,7 @@ class RunOptions:
     jobs: int = _jobs()
     threads: int = _threads()
     timeout: float = _option(3600.0, "Seconds that the fit of a cell may take.", "SECONDS")
+    audit_timeout: float = _option(1800.0, "Seconds that one audit may take.", "SECONDS")
     device: str = _option("cpu", "cpu or cuda.")
     results: Path = _results()
     fresh: bool = _option(False, "Re-run cells that already have results.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,13 @@ from rdbench.cli.messages import complain
 from rdbench.cli.stdout import Unbreakable
 from rdbench.run.plan import Cell
 from rdbench.run.pool import InFlight
-from rdbench.run.progress import Forecast, clock, outcome
+from rdbench.run.progress import Flying, Forecast, clock, outcome
 from rdbench.run.records import CellRecord
+from rdbench.run.spool import Stage
 from rdbench.run.texts import one_line_of
+
+_SHOWN = 20
+"""Lines of the output of a cell that failed."""
 
 
 class Progress:
@@ -44,32 +48,43 @@ class Progress:
         if self._out.is_terminal:
             self._live.stop()
 
-    def finished(self, cell: Cell, record: CellRecord, seconds: float | None) -> None:
-        """Print one cell."""
+    def finished(
+        self, cell: Cell, record: CellRecord, seconds: float | None, output: str = ""
+    ) -> None:
+        """Print one cell, and what it printed where it failed."""
         self.count += 1
         self._forecast.done(cell, seconds)
         words = outcome(record, self._per_nat, self._units)
         if seconds is None:
             words += " (by another run)"
-        head = self._head([])
-        line = one_line_of(f"{head}  {cell.title}: {words}")
-        self._out.print(line, markup=False, soft_wrap=True)
+        self._say(one_line_of(f"{self._head([])}  {cell.title}: {words}"))
+        if output:
+            self._say("    its output ends:")
+        for line in output.splitlines()[-_SHOWN:]:
+            self._say(f"    | {line}")
 
-    def tick(self, in_flight: Sequence[InFlight]) -> None:
+    def _say(self, line: str) -> None:
+        if self._out.is_terminal:
+            self._out.print(line, markup=False, soft_wrap=True)
+        else:  # rich takes a millisecond for a line
+            self._out.file.write(f"{line}\n")
+            self._out.file.flush()
+
+    def tick(self, in_flight: Sequence[InFlight], stage: Callable[[str], Stage]) -> None:
         """Renew the live line."""
         if not self._out.is_terminal:
             return
         now = time.perf_counter()
-        flying = [(flight, now - flight.since) for flight in in_flight]
+        flying = [Flying(one.cell, now - one.since, stage(one.cell.id)) for one in in_flight]
         current = ", ".join(
-            f"{flight.cell.title} ({flight.stage.name} {flight.stage.done:.0%}, {clock(took)})"
-            for flight, took in flying
+            f"{one.cell.title} ({one.stage.name} {one.stage.done:.0%}, {clock(one.took)})"
+            for one in flying
         )
         line = one_line_of(f"{self._head(flying)}  {current}")
         text = Text(line, no_wrap=True, overflow="ellipsis")
         self._live.update(text, refresh=True)
 
-    def _head(self, flying: Sequence[tuple[InFlight, float]]) -> str:
+    def _head(self, flying: Sequence[Flying]) -> str:
         left = self._forecast.left_s(flying)
         return (
             f"[{self.count}/{self._total}] elapsed {clock(time.perf_counter() - self._began)}, "

@@ -21,7 +21,7 @@ def execute(options: ReportOptions) -> int:
     parse.units(options.units)
     apart_from_records(options.out, options.results)
     writable(options.out)
-    records, warnings = stored(options.results)
+    records, warnings = stored(options.results, draws=True)
     # The page may travel further than the folder: it does not say where that was.
     warnings = [line.replace(f"{options.results}/", "") for line in warnings]
     page = render(

@@ -15,10 +15,10 @@ from rich.console import Console
 from rdbench import registry
 from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
-from rdbench.cli.messages import note, warn
+from rdbench.cli.messages import complain, note, warn
 from rdbench.cli.options import RunOptions
 from rdbench.outcomes import RdbenchError, one_line
-from rdbench.run import server
+from rdbench.run.executors import handle
 from rdbench.run.provenance import gather
 from rdbench.run.records import CellRecord
 from rdbench.run.store import Store, writable
@@ -37,10 +37,11 @@ def execute(options: RunOptions) -> int:
     _check(options)
     codecs = _codecs(options)
     if not options.dry_run:
-        server.start()
+        handle.start()
     from rdbench.cli.progress import Progress, announce, console, interrupted
     from rdbench.run.plan import shard as take_shard
     from rdbench.run.pool import Settings, is_done, run_cells
+    from rdbench.run.session import vanished
 
     out = console()
     plan = _plan(options)
@@ -62,7 +63,8 @@ def execute(options: RunOptions) -> int:
         if options.fresh or not is_done(held.records.get(cell.id), retry=options.retry)
     ]
     announce(cells, missing, options.results, out, listed=options.dry_run)
-    untraced = sum(not held.records[cell.id].trace for cell in cells if cell not in missing)
+    to_run = {cell.id for cell in missing}
+    untraced = sum(not held.records[cell.id].trace for cell in cells if cell.id not in to_run)
     if options.trace and untraced:
         note(f"{untraced} of the stored cells have no trace; --fresh runs them again")
     if store is None:
@@ -77,6 +79,7 @@ def execute(options: RunOptions) -> int:
             options.timeout,
             options.trace,
             options.draws,
+            options.audit_timeout,
         )
         progress = Progress(missing, options.jobs, options.units, out)
         try:
@@ -84,12 +87,17 @@ def execute(options: RunOptions) -> int:
                 run_cells(missing, store, settings, progress)
         except KeyboardInterrupt:
             return interrupted(progress.count, len(missing))
+    told = len(store.warnings)
     store.refresh()
+    for line in store.warnings[told:]:
+        warn(line)
     records = [store.records[cell.id] for cell in cells if cell.id in store.records]
     store.close()
     _show(records, options, out)
     if records and (codecs or options.data is not None):
         _answer(records, codecs, options, out)
+    if len(records) < len(cells):
+        return complain(vanished(len(cells) - len(records), len(cells), options.results), 1)
     return 0 if all(is_done(record) for record in records) else 1
 
 
@@ -125,8 +133,12 @@ def _check(options: RunOptions) -> None:
         raise RdbenchError(f"--draws takes a number of draws, 0 or more, got {options.draws}")
     if options.n_train is not None:
         parse.at_least_one("--n-train", options.n_train)
-    if not (math.isfinite(options.timeout) and options.timeout > 0.0):
-        raise RdbenchError(f"--timeout takes a positive number of seconds, got {options.timeout}")
+    for flag, seconds in (
+        ("--timeout", options.timeout),
+        ("--audit-timeout", options.audit_timeout),
+    ):
+        if not (math.isfinite(seconds) and seconds > 0.0):
+            raise RdbenchError(f"{flag} takes a positive number of seconds, got {seconds}")
     _check_device(options.device)
     if options.shard is not None:
         parse.shard(options.shard)

@@ -9,13 +9,17 @@ from rdbench.run.records import CellRecord
 from rdbench.run.store import load
 
 
-def stored(results: Path) -> tuple[list[CellRecord], list[str]]:
+def stored(results: Path, *, draws: bool = False) -> tuple[list[CellRecord], list[str]]:
     """The newest record of every cell, and the warnings, which are told as well.
+
+    Args:
+        results: the folder.
+        draws: whether the draws that rows keep are read, too.
 
     Raises:
         RdbenchError: there are no results in the folder.
     """
-    loaded = load(results)
+    loaded = load(results, draws=draws)
     for line in loaded.warnings:
         warn(line)
     return list(loaded.records.values()), loaded.warnings

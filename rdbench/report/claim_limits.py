@@ -107,11 +107,12 @@ def is_under_the_curve(point: PointRecord, dim: int, curve: Iterable[Tangent]) -
         return False
     scale = max(rate, point.rate_hi or 0.0)
     own = [] if point.truth_lo is None else [(point.beta, point.truth_lo)]
+    # The same along the curve; this is asked of every row of every table.
+    found, usual = noise(scale, distortion, point.beta, dim), tolerance(dim)
+    unsaid = small(scale, distortion, point.beta, dim).lagrangian
     for beta, least in (*own, *curve):
-        found = noise(scale, distortion, beta, dim)
-        most = tolerance(dim) * max(1.0, beta / point.beta if point.beta > 0.0 else math.inf)
-        slack = min(most, found.rate + beta * found.distortion)
-        slack += small(scale, distortion, beta, dim).lagrangian
+        most = usual * max(1.0, beta / point.beta if point.beta > 0.0 else math.inf)
+        slack = min(most, found.rate + beta * found.distortion) + unsaid
         if rate + beta * distortion < least - slack:
             return True
     return False

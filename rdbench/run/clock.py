@@ -1,22 +1,33 @@
-"""The stop-watch of a fit: wall seconds, CPU seconds, peak memory, and the deadline.
+"""The stop-watch of a fit: wall seconds, CPU seconds, peak memory.
 
-It runs while the estimator works and stands still during audits. While it runs with a timeout, an
-interval timer is armed whose signal, SIGALRM, is left at its default action: it kills the process
-even where C code holds the interpreter lock, and the parent reads the timeout off the exit code.
+It runs while the estimator works and stands still during audits. In a worker it notes both in the
+`rdbench.run.watch` that the parent reads, which ends the worker at the timeout, whatever that does.
 """
 
 from __future__ import annotations
 
 import resource
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rdbench.run.watch import Watch
+
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
+_watches: list[Watch] = []
+
+
+def noted_in(path: Path) -> None:
+    """Let the clocks of this process note in a file when they run."""
+    _watches.append(Watch(path))
+
+
+def _note(fitting: bool, before: float) -> None:
+    for watch in _watches:
+        watch.note(fitting, before)
 
 
 class FitClock:
@@ -54,24 +65,21 @@ class FitClock:
         return self.timeout is not None and self.wall_s >= self.timeout
 
     def start(self) -> None:
-        """Run, and arm the deadline."""
+        """Run."""
         if self._since is not None:
             raise RuntimeError("the clock runs already")
         _reset_peak()
         self._since = (time.perf_counter(), time.process_time())
-        if self.timeout is not None:
-            # a timer of zero would disarm it
-            signal.setitimer(signal.ITIMER_REAL, max(self.timeout - self._wall, 1e-3))
+        _note(True, self._wall)
 
     def stop(self) -> None:
-        """Stand still, and disarm the deadline."""
+        """Stand still."""
         if self._since is None:
             return
-        if self.timeout is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
         wall, cpu = self.wall_s, self.cpu_s
         self._since = None
         self._wall, self._cpu = wall, cpu
+        _note(False, wall)
         self.peak_rss_mb = max(self.peak_rss_mb, _peak_rss_mb())
 
     @contextmanager

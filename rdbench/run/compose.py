@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import msgspec
-from pebble import ProcessExpired
 
+from rdbench.run.limits import Limits, Over
 from rdbench.run.plan import Cell
 from rdbench.run.points import ended
 from rdbench.run.records import CellRecord, PointRecord, Provenance
 from rdbench.run.spool import End, Spool
-from rdbench.run.texts import MOST_REASON, MOST_TRACEBACK, bounded, one_line_of, printable, said
+from rdbench.run.texts import MOST_REASON, MOST_TRACEBACK, bounded, one_line_of, printable
 from rdbench.types import Status
 
 FINAL: frozenset[Status] = frozenset({"ok", "unsupported", "not_converged"})
@@ -29,11 +28,21 @@ _WORST_FIRST: tuple[Status, ...] = (
 """Failures before results: a cell that answered some slopes and refused others is ok."""
 
 
+@dataclass(frozen=True)
+class Death:
+    """How the process of a cell ended."""
+
+    code: int | None
+    """Its exit code, negative for a signal; None where the server that forked it died."""
+    over: Over | None = None
+    """The limit for which it was killed."""
+
+
 def compose(
     cell: Cell,
     spool: Spool,
-    problem: BaseException | None,
-    timeout: float | None,
+    death: Death,
+    limits: Limits,
     provenance: Provenance,
 ) -> CellRecord:
     """The record of a cell whose process has ended.
@@ -41,16 +50,16 @@ def compose(
     Args:
         cell: the cell.
         spool: all that the worker wrote.
-        problem: how the process ended, None where it returned.
-        timeout: the seconds of fitting it had.
+        death: how the process ended.
+        limits: the seconds that it had.
         provenance: where and by what it ran.
     """
-    end = spool.end or _end_of(problem, spool, timeout)
+    end = spool.end or _end_of(death, spool, limits)
     end = End(end.status, one_line_of(_kept(end.reason, MOST_REASON)), end.traceback)
     rows = [_row(cell, spool, i, end) for i in range(len(cell.betas))]
     cost = spool.cost
-    if end.status == "timeout" and spool.end is None:  # killed: the last note is older than that
-        cost = msgspec.structs.replace(cost, wall_s=timeout)
+    if death.over == "fit" and spool.end is None:  # killed: the last note is older than that
+        cost = msgspec.structs.replace(cost, wall_s=limits.fit)
     status = cell_status(rows, end.status)
     return CellRecord(
         **{name: getattr(cell, name) for name in _OF_THE_CELL},
@@ -103,31 +112,23 @@ def _first_reason(rows: Sequence[PointRecord], status: Status) -> str:
     return next((row.reason for row in rows if row.status == status and row.reason), "")
 
 
-def _end_of(problem: BaseException | None, spool: Spool, timeout: float | None) -> End:
+def _end_of(death: Death, spool: Spool, limits: Limits) -> End:
     """Why a worker left no last line."""
     during = "" if spool.stage.name == "fit" else f" during the {spool.stage.name}"
-    if isinstance(problem, ProcessExpired):
-        code = problem.exitcode
-        if code == -signal.SIGALRM:
-            return End("timeout", f"killed after {timeout:g} s of fitting")
-        if code == -signal.SIGKILL:
-            return End(
-                "crashed", f"killed by SIGKILL{during}; the kernel does this when memory runs out"
-            )
-        if code is not None and code < 0:
-            return End("crashed", f"died of {_signal_name(-code)}{during}")
-        return End("crashed", f"the process ended by itself{during} (exit code {code})")
-    if isinstance(problem, FutureTimeout):
-        return End("error", f"stopped: far too long{during or ' during the fit'}")
-    if problem is not None:
-        return End("error", said(problem), _traceback_of(problem))
-    return End("crashed", f"the process ended{during} without a word")
-
-
-def _traceback_of(problem: BaseException) -> str | None:
-    """The traceback in the worker's process, which pebble adds to the exception as text."""
-    found = getattr(problem, "traceback", None)
-    return found if isinstance(found, str) else None
+    code = death.code
+    if death.over == "fit":
+        return End("timeout", f"killed after {limits.fit:g} s of fitting")
+    if death.over == "rest":
+        return End("timeout", f"killed after {limits.rest:g} s{during or ' of the audit'}")
+    if code is None:
+        return End("crashed", f"the process that started it was killed{during}")
+    if code == -signal.SIGKILL:
+        return End(
+            "crashed", f"killed by SIGKILL{during}; the kernel does this when memory runs out"
+        )
+    if code < 0:
+        return End("crashed", f"died of {_signal_name(-code)}{during}")
+    return End("crashed", f"the process ended by itself{during} (exit code {code})")
 
 
 def _signal_name(number: int) -> str:

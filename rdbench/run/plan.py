@@ -281,11 +281,12 @@ def _cells(
     data: dict[str, Any] | None = None,
 ) -> list[Cell]:
     code = meaning.of_case(case)
+    fields = [estimator_fields(choice.estimator) for choice in choices]
     return [
-        _cell(suite, case, build_dim, choice, seed, budget, ladder, n_train, device, code, data)
+        _cell(suite, case, build_dim, *one, seed, budget, ladder, n_train, device, code, data)
         for budget in budgets
         for seed in seeds
-        for choice in choices
+        for one in zip(choices, fields, strict=True)
     ]
 
 
@@ -294,6 +295,7 @@ def _cell(
     case: Case,
     build_dim: int | None,
     choice: EstimatorChoice,
+    fields: dict[str, Any],
     seed: int,
     budget: str,
     ladder: Ladder,
@@ -302,7 +304,6 @@ def _cell(
     code_of_case: str,
     data: dict[str, Any] | None,
 ) -> Cell:
-    fields = estimator_fields(choice.estimator)
     identity: dict[str, Any] = {
         "suite": [suite.name, suite.version],
         "case": case.name,

@@ -1,68 +1,55 @@
-"""Cells side by side, each in a process of its own that may die without harm to the others."""
+"""Cells go to an executor, their records to the store: the one place that writes them."""
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from pebble import concurrent as pebble
-
-from rdbench.run import server
-from rdbench.run.compose import FINAL, compose
+from rdbench.run.compose import FINAL
+from rdbench.run.executors import Executor
+from rdbench.run.executors.local import LocalExecutor
 from rdbench.run.plan import Cell
-from rdbench.run.process import available_memory
-from rdbench.run.provenance import now, stamp
-from rdbench.run.records import CellRecord, Provenance
-from rdbench.run.spool import Stage, read_spool
-from rdbench.run.store import Store
-from rdbench.run.worker import Job, run_cell
+from rdbench.run.records import CellRecord
+from rdbench.run.settings import Settings as Settings
+from rdbench.run.spool import Stage
+from rdbench.run.store import Store, StoreError
+from rdbench.run.texts import decoded
 
 _TICK_S = 0.5
-_AUDIT_ALLOWANCE_S = 1800.0
-"""Per slope. The timeout counts fitting alone; this only ends a worker that will never end."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How cells are run; no part of their identity."""
-
-    provenance: Provenance
-    jobs: int = 1
-    threads: int = 1
-    timeout: float | None = None
-    trace: bool = False
-    """Whether checkpoints are audited."""
-    draws: int = 0
-    """How many draws of p(y|x) are kept with every row, for pictures."""
-
-
-@dataclass
 class InFlight:
     """A cell that is being run."""
 
     cell: Cell
-    spool: Path
-    started: str
     since: float
-    stage: Stage
+    """When it began, by `time.perf_counter`."""
 
 
 @runtime_checkable
 class Reporter(Protocol):
     """Who is told how it goes."""
 
-    def finished(self, cell: Cell, record: CellRecord, seconds: float | None) -> None:
-        """A cell is done and stored; ``seconds`` is None where another run did it."""
+    def finished(
+        self, cell: Cell, record: CellRecord, seconds: float | None, output: str = ""
+    ) -> None:
+        """A cell is done and stored.
 
-    def tick(self, in_flight: Sequence[InFlight]) -> None:
-        """Called about twice a second."""
+        Args:
+            cell: the cell.
+            record: its record.
+            seconds: how long it took; None where another run did it.
+            output: the end of what it printed, where it failed.
+        """
+
+    def tick(self, in_flight: Sequence[InFlight], stage: Callable[[str], Stage]) -> None:
+        """Called about twice a second; ``stage`` tells where a cell is, by its id."""
 
 
 def is_done(record: CellRecord | None, *, retry: bool = False) -> bool:
@@ -84,96 +71,56 @@ def run_cells(cells: Sequence[Cell], store: Store, settings: Settings, reporter:
     """
     at_start = {cell.id: store.records.get(cell.id) for cell in cells}
     waiting = deque(cells)
-    running: dict[Future[None], InFlight] = {}
-    context = server.start()
-    with tempfile.TemporaryDirectory(prefix="rdbench-") as scratch:
-        try:
-            while waiting or running:
-                turned_away = 0
-                while waiting and len(running) < settings.jobs and turned_away < len(waiting):
-                    cell = waiting.popleft()
-                    if not store.claim(cell.id):
-                        waiting.append(cell)
-                        turned_away += 1
-                        continue
-                    store.refresh()
-                    record = store.records.get(cell.id)
-                    if record is not at_start[cell.id] and is_done(record):
-                        assert record is not None
-                        store.release(cell.id)
-                        reporter.finished(cell, record, None)
-                        continue
-                    flight = _take_off(cell, Path(scratch))
-                    running[_launch(flight, settings, context)] = flight
-                if running:
-                    done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
-                else:
-                    done = set()
-                    time.sleep(_TICK_S)
-                for future in done:
-                    _land(future, running.pop(future), store, settings, reporter)
-                for flight in running.values():
-                    flight.stage = read_spool(flight.spool).stage
-                reporter.tick(list(running.values()))
-        finally:
-            for future in running:
-                future.cancel()
-            # cancelling is asynchronous: leave no worker behind that writes into the scratch
-            _await_workers(running)
+    running: dict[Future[bytes], InFlight] = {}
+    executor = LocalExecutor(settings, cells)
+    try:
+        while waiting or running:
+            turned_away = 0
+            while waiting and len(running) < executor.width and turned_away < len(waiting):
+                cell = waiting.popleft()
+                if not store.claim(cell.id):
+                    waiting.append(cell)
+                    turned_away += 1
+                    continue
+                store.refresh()
+                record = store.records.get(cell.id)
+                if record is not at_start[cell.id] and is_done(record):
+                    assert record is not None
+                    store.release(cell.id)
+                    reporter.finished(cell, record, None)
+                    continue
+                running[_submit(executor, cell)] = InFlight(cell, time.perf_counter())
+            if running:
+                done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+            else:
+                done = set()
+                time.sleep(_TICK_S)
+            for future in done:
+                _land(future, running.pop(future), store, executor, reporter)
+            reporter.tick(list(running.values()), executor.stage)
+    finally:
+        executor.close()
+        for flight in running.values():
+            store.release(flight.cell.id)
 
 
-def _take_off(cell: Cell, scratch: Path) -> InFlight:
-    return InFlight(cell, scratch / f"{cell.id}.jsonl", now(), time.perf_counter(), Stage("start"))
-
-
-def _launch(flight: InFlight, settings: Settings, context: Any) -> Future[None]:
-    cell = flight.cell
-    limit = available_memory() // settings.jobs if cell.device == "cpu" else None
-    job = Job(
-        cell,
-        flight.spool,
-        settings.threads,
-        settings.timeout,
-        settings.trace,
-        settings.draws,
-        memory_limit=limit,
-    )
-    backstop = None
-    if settings.timeout is not None:
-        backstop = settings.timeout + _AUDIT_ALLOWANCE_S * (1 + len(cell.betas))
-    process: Any = pebble.process
-    start = process(
-        name=f"rdbench {cell.id}",
-        daemon=False,  # an estimator may have processes of its own
-        timeout=backstop,
-        mp_context=context,
-        context=context,  # pebble 5.2 documents the one and reads the other
-    )
-    future: Future[None] = start(run_cell)(job)
-    return future
+def _submit(executor: Executor, cell: Cell) -> Future[bytes]:
+    try:
+        return executor.submit(cell)
+    except OSError as problem:
+        raise StoreError(
+            f"cannot write in {tempfile.gettempdir()}: {problem.strerror or problem}; TMPDIR names "
+            "another folder"
+        ) from problem
 
 
 def _land(
-    future: Future[None], flight: InFlight, store: Store, settings: Settings, reporter: Reporter
+    future: Future[bytes], flight: InFlight, store: Store, executor: Executor, reporter: Reporter
 ) -> None:
-    spool = read_spool(flight.spool)
-    record = compose(
-        flight.cell,
-        spool,
-        future.exception(),
-        settings.timeout,
-        stamp(settings.provenance, flight.started),
-    )
-    store.append(record)
-    store.release(flight.cell.id)
-    flight.spool.unlink(missing_ok=True)
-    reporter.finished(flight.cell, record, time.perf_counter() - flight.since)
-
-
-def _await_workers(running: dict[Future[None], InFlight]) -> None:
-    names = {f"rdbench {flight.cell.id}" for flight in running.values()}
-    deadline = time.monotonic() + 10.0
-    while time.monotonic() < deadline:
-        if not any(p.name in names and p.is_alive() for p in multiprocessing.active_children()):
-            return
-        time.sleep(0.05)
+    cell = flight.cell
+    line = future.result()
+    record = decoded(line, CellRecord)
+    store.append(record, line)
+    store.release(cell.id)
+    seconds = time.perf_counter() - flight.since
+    reporter.finished(cell, record, seconds, executor.output(cell.id))

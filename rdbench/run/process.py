@@ -1,24 +1,20 @@
-"""The process of a worker: threads, limits, and dying with its parent."""
+"""The process of a worker: threads, memory, temporary files."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import multiprocessing
-import multiprocessing.forkserver
 import os
 import resource
-import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
 import threadpoolctl
 import torch
 
-from rdbench.run.server import THREAD_VARIABLES
+from rdbench.run.executors.handle import THREAD_VARIABLES
 
-_PR_SET_PDEATHSIG = 1
 _CGROUP_LIMITS = (
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
     (
@@ -28,26 +24,29 @@ _CGROUP_LIMITS = (
 )
 
 
-def set_up(threads: int, memory_limit: int | None) -> None:
+_LONGEST = 60
+"""Characters of a folder for temporary files: the sockets that multiprocessing makes in it have
+paths of 107 at most."""
+
+
+def set_up(threads: int, memory_limit: int | None, scratch: Path) -> None:
     """Make this process a worker.
 
     Args:
         threads: how many threads the numerical libraries may use.
         memory_limit: bytes of data that may be added to what the process has now.
+        scratch: a folder that is removed when it has ended.
     """
-    # The library that started us has a Python handler here; a hang in C code would never run it.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    _let_the_server_die()
-    _die_with_parent()
+    if len(str(scratch)) <= _LONGEST:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     # If the machine runs out of memory, this process is to go, not the one that keeps the books.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
     torch.set_num_threads(threads)
-    threadpoolctl.threadpool_limits(threads)
+    if threads > 1:  # the server has loaded every library with one
+        threadpoolctl.threadpool_limits(threads)
     if memory_limit is not None:
         _limit_memory(memory_limit)
 
@@ -92,24 +91,3 @@ def _limit_memory(extra: int) -> None:
         if hard != resource.RLIM_INFINITY:
             wanted = min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
-
-
-def _let_the_server_die() -> None:
-    """Close this process's copy of the pipe whose other end tells the fork server that we live.
-
-    The server ends when no process holds that pipe any more; it hands a copy to every worker, so
-    that after a kill -9 of the run neither would ever end.
-    """
-    server = getattr(multiprocessing.forkserver, "_forkserver", None)
-    pipe = getattr(server, "_forkserver_alive_fd", None)
-    if server is None or pipe is None or multiprocessing.parent_process() is None:
-        return
-    with contextlib.suppress(OSError):
-        os.close(pipe)
-    server._forkserver_alive_fd = None
-
-
-def _die_with_parent() -> None:
-    """A worker whose run was killed must not go on computing for nobody (Linux alone has this)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

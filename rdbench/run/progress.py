@@ -4,48 +4,83 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from statistics import fmean
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from rdbench.run.compose import FINAL
 from rdbench.run.plan import Cell
-from rdbench.run.pool import InFlight
 from rdbench.run.records import CellRecord
+from rdbench.run.spool import Stage
+
+
+class Flying(NamedTuple):
+    """A cell that is being run, at this moment."""
+
+    cell: Cell
+    took: float
+    """Seconds that it has taken."""
+    stage: Stage
+
+
+@dataclass
+class _Tally:
+    """The cells of one estimator."""
+
+    left: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+    """Of those that were seen."""
 
 
 class Forecast:
-    """The time left, from finished cells of the same estimator."""
+    """The time left, from finished cells of the same estimator, by running sums."""
 
     def __init__(self, cells: Sequence[Cell], jobs: int) -> None:
-        self._left = {cell.id: cell for cell in cells}
+        self._left = {cell.id for cell in cells}
         self._jobs = jobs
-        self._seen: dict[str, list[float]] = defaultdict(list)
+        self._tallies: dict[str, _Tally] = defaultdict(_Tally)
+        for cell in cells:
+            self._tallies[cell.estimator].left += 1
 
     def done(self, cell: Cell, seconds: float | None) -> None:
         """A cell is finished; None where it cost nothing."""
-        self._left.pop(cell.id, None)
+        tally = self._tallies[cell.estimator]
+        if cell.id in self._left:
+            self._left.remove(cell.id)
+            tally.left -= 1
         if seconds is not None:
-            self._seen[cell.estimator].append(seconds)
+            tally.seen += 1
+            tally.seconds += seconds
 
-    def left_s(self, in_flight: Sequence[tuple[InFlight, float]]) -> float | None:
+    def left_s(self, flying: Sequence[Flying]) -> float | None:
         """Seconds until the end, or None where nothing is known yet.
 
         Args:
-            in_flight: the cells being run, each with the seconds it has taken.
+            flying: the cells being run.
         """
-        flying = {flight.cell.id: (flight, took) for flight, took in in_flight}
-        everything = [s for seen in self._seen.values() for s in seen]
-        rests = []
-        for cell in self._left.values():
-            seen = self._seen.get(cell.estimator) or everything
-            flight, took = flying.get(cell.id, (None, 0.0))
-            if flight is not None and flight.stage.done > 0.05:
-                guess = took / flight.stage.done
+        tallies = self._tallies.values()
+        seen, seconds = sum(one.seen for one in tallies), sum(one.seconds for one in tallies)
+        rests = []  # pairs of a number of cells and the rest of each
+        in_air: dict[str, int] = defaultdict(int)
+        for one in flying:
+            in_air[one.cell.estimator] += 1
+            tally = self._tallies[one.cell.estimator]
+            if one.stage.done > 0.05:
+                guess = one.took / one.stage.done
             elif seen:
-                guess = fmean(seen)
+                guess = tally.seconds / tally.seen if tally.seen else seconds / seen
             else:
                 return None
-            rests.append(max(guess - took, 0.0))
-        return max(sum(rests) / self._jobs, *rests, 0.0)
+            rests.append((1, max(guess - one.took, 0.0)))
+        for name, tally in self._tallies.items():
+            waiting = tally.left - in_air[name]
+            if waiting > 0:
+                if not seen:
+                    return None
+                guess = tally.seconds / tally.seen if tally.seen else seconds / seen
+                rests.append((waiting, guess))
+        total = sum(n * rest for n, rest in rests)
+        return max(total / self._jobs, *(rest for _, rest in rests), 0.0)
 
 
 def clock(seconds: float) -> str:

@@ -47,8 +47,10 @@ class Draws(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse lists that do not go together, in construction as in decoding."""
         if len(self.x) != len(self.y) or len(self.source) != len(self.reproduction):
             raise ValueError("draws of unequal numbers")
-        drawn = (one for several in self.y for one in several)
-        if len({len(one) for one in (*self.x, *drawn, *self.source, *self.reproduction)}) > 1:
+        dims: set[int] = set()
+        for several in (self.x, self.source, self.reproduction, *self.y):
+            dims.update(map(len, several))  # of all that is read, half of the time was spent here
+        if len(dims) > 1:
             raise ValueError("draws of unequal dimensions")
 
 

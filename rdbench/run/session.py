@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rdbench.run.plan import Cell
 from rdbench.run.pool import InFlight, Settings, is_done, run_cells
 from rdbench.run.provenance import gather
 from rdbench.run.records import CellRecord
-from rdbench.run.store import Store
+from rdbench.run.spool import Stage
+from rdbench.run.store import Store, StoreError
 
 
 class Silent:
     """A reporter that says nothing."""
 
-    def finished(self, cell: Cell, record: CellRecord, seconds: float | None) -> None:
+    def finished(
+        self, cell: Cell, record: CellRecord, seconds: float | None, output: str = ""
+    ) -> None:
         """Nothing."""
 
-    def tick(self, in_flight: Sequence[InFlight]) -> None:
+    def tick(self, in_flight: Sequence[InFlight], stage: Callable[[str], Stage]) -> None:
         """Nothing."""
 
 
@@ -44,6 +47,17 @@ def carry_out(
             device = missing[0].device
             run_cells(missing, store, Settings(gather(device, 1, jobs), jobs, 1, timeout), Silent())
         store.refresh()
-        return [store.records[cell.id] for cell in cells if cell.id in store.records]
+        lost = [cell for cell in cells if cell.id not in store.records]
+        if lost:
+            raise StoreError(vanished(len(lost), len(cells), results))
+        return [store.records[cell.id] for cell in cells]
     finally:
         store.close()
+
+
+def vanished(lost: int, planned: int, results: Path) -> str:
+    """Rows are gone that were written, or seen, in this run."""
+    return (
+        f"{lost} of {planned} cells have no row in {results}: something removed records while the "
+        "run went on; the same command runs them again"
+    )

@@ -7,6 +7,7 @@ a timeout is still there for the parent to read. The last line of a kind wins.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,13 +63,16 @@ _DECODER: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
 class SpoolWriter:
-    """Appends lines; each is on disk when ``write`` returns."""
+    """Appends lines; each is on disk when ``write`` returns. A child that is forked writes none."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._owner = os.getpid()
 
     def write(self, line: Line, *, sync: bool = True) -> None:
         """Append one line; ``sync=False`` for what may be lost, such as progress."""
+        if os.getpid() != self._owner:
+            return
         os.write(self._fd, encoded(_short(line)) + b"\n")
         if sync:
             os.fsync(self._fd)
@@ -128,3 +132,23 @@ def read_spool(path: Path) -> Spool:
             case End():
                 spool.end = line
     return spool
+
+
+_TAIL = 8192
+
+
+def last_stage(path: Path) -> Stage:
+    """The stage that a worker noted last, without reading all that it found."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
+            lines = file.read().split(b"\n")
+    except OSError:
+        return Stage("start")
+    for text in reversed(lines):
+        if b'"stage"' in text[:16]:
+            with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+                line = _DECODER.decode(text)
+                if isinstance(line, Stage):
+                    return line
+    return Stage("start")

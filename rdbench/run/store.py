@@ -10,35 +10,59 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO, ClassVar
 
-import msgspec
 from filelock import FileLock
 
 from rdbench.outcomes import RdbenchError
 from rdbench.outcomes import StoreError as StoreError
-from rdbench.run.records import OLDEST, SCHEMA, CellRecord
-from rdbench.run.texts import decoded, encoded
+from rdbench.run.reading import RECORDS as RECORDS
+from rdbench.run.reading import Loaded as Loaded
+from rdbench.run.reading import hold, take
+from rdbench.run.reading import load as load
+from rdbench.run.records import CellRecord
+from rdbench.run.texts import encoded
 
-RECORDS = "records.jsonl"
 _LOCK = ".records.lock"
 _CLAIMS = ".claims.lock"
 FILES = (RECORDS, _LOCK, _CLAIMS)
 """The names of the files in a results folder that nothing else may write."""
 
 
-class _Head(msgspec.Struct):
-    schema: int
+@dataclass(frozen=True)
+class _Read:
+    """How far a file has been read, and what tells that it is still the same file."""
 
+    inode: int | None = None
+    size: int = 0
+    written: int = 0
+    """When it was last written to, in nanoseconds."""
+    lines: int = 0
+    end: bytes = b""
+    """The last bytes that were read; with the time at which a record was finished, no two are."""
 
-@dataclass
-class Loaded:
-    """The newest record of every cell, and what had to be left out."""
+    MOST: ClassVar[int] = 4096
 
-    records: dict[str, CellRecord] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    def is_all_of(self, found: os.stat_result) -> bool:
+        held = (self.inode, self.size, self.written)
+        return held == (found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def further(self, found: os.stat_result, raw: bytes, lines: int) -> _Read:
+        """After these bytes, with which there are so many lines."""
+        end = (self.end + raw)[-self.MOST :]
+        return _Read(found.st_ino, self.size + len(raw), found.st_mtime_ns, lines, end)
+
+    def is_part_of(self, file: BinaryIO) -> bool:
+        """Whether what was read is still there."""
+        if self.inode is None:
+            return True
+        found = os.fstat(file.fileno())
+        there = os.pread(file.fileno(), len(self.end), self.size - len(self.end))
+        return found.st_ino == self.inode and found.st_size >= self.size and there == self.end
 
 
 class Store:
@@ -61,13 +85,12 @@ class Store:
             self._claims = os.open(folder / _CLAIMS, os.O_RDWR | os.O_CREAT, 0o644)
         self._lock = FileLock(folder / _LOCK)
         self._loaded = Loaded()
-        self._offset = 0
-        self._lines = 0
+        self._read = _Read()
         self.refresh()
 
     @property
     def records(self) -> dict[str, CellRecord]:
-        """The newest record of every cell, as of the last refresh."""
+        """The newest record of every cell, as far as the folder has been read."""
         return self._loaded.records
 
     @property
@@ -76,30 +99,52 @@ class Store:
         return self._loaded.warnings
 
     def refresh(self) -> None:
-        """Read what was appended since, by this run or another."""
+        """Read what was appended since, by this run or another.
+
+        Where the file is another one, or what was read of it is no longer there, all of it is read
+        again, and a warning says so: a record counts as long as it is on disk.
+        """
         try:
-            with self._lock, self.path.open("rb") as file:
-                file.seek(self._offset)
-                raw = file.read()
+            if self._read.is_all_of(os.stat(self.path)):
+                return
+        except FileNotFoundError:
+            pass
         except OSError as problem:
             raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
-        self._offset += len(raw)
-        self._lines = _take(raw, self.path, self._lines, self._loaded)
+        try:
+            with self._lock, self.path.open("ab+") as file:
+                if not self._read.is_part_of(file):
+                    lost = f"{self.path}: records that had been read were removed from it"
+                    self._loaded = Loaded(warnings=[lost])
+                    self._read = _Read()
+                file.seek(self._read.size)
+                raw = file.read()
+                lines = take(BytesIO(raw), self.path, self._read.lines, self._loaded)
+                self._read = self._read.further(os.fstat(file.fileno()), raw, lines)
+        except OSError as problem:
+            raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
 
-    def append(self, record: CellRecord) -> None:
-        """Write one record and sync it.
+    def append(self, record: CellRecord, line: bytes | None = None) -> None:
+        """Write one record and sync it; `records` has it then, where nobody else has written.
+
+        Args:
+            record: the record.
+            line: the same as JSON, where it is at hand, without the end of a line.
 
         Raises:
             StoreError: it could not be written whole; earlier records are intact.
         """
-        line = encoded(record) + b"\n"
+        line = (encoded(record) if line is None else line) + b"\n"
         try:
             with self._lock:
-                _append(self.path, line)
+                before, after = _append(self.path, line)
         except OSError as problem:
             raise StoreError(
                 f"cannot write to {self.path}: {problem.strerror}; earlier records are intact"
             ) from problem
+        if self._read.is_all_of(before) and after.st_size == before.st_size + len(line):
+            self._read = self._read.further(after, line, self._read.lines + 1)
+            hold(record, self._loaded)
 
     def claim(self, cell: str) -> bool:
         """Whether this run may work on a cell, i.e. no other run does at this moment.
@@ -155,68 +200,12 @@ def _refusal(folder: Path) -> Iterator[None]:
         ) from problem
 
 
-def load(folder: Path) -> Loaded:
-    """Read a results folder; the newest record of a cell wins.
-
-    Raises:
-        RdbenchError: there are no results.
-    """
-    path = folder / RECORDS
-    try:
-        raw = path.read_bytes()
-    except OSError as problem:
-        raise RdbenchError(
-            f"no results in {folder} ({problem.strerror}: {path.name}); give a folder that "
-            "`rdbench run` wrote by --results"
-        ) from problem
-    loaded = Loaded()
-    _take(raw, path, 0, loaded)
-    return loaded
-
-
-@dataclass(frozen=True)
-class Merged:
-    """The outcome of a merge for one folder."""
-
-    folder: Path
-    read: int
-    new: int
-    newer: int
-    skipped: int
-    warnings: Sequence[str]
-
-
-def merge(folders: Iterable[Path], into: Path) -> list[Merged]:
-    """Append to ``into`` every cell that it lacks or holds in an older version.
-
-    The newest by ``provenance.finished`` wins, whatever the order of the folders.
-    """
-    sources = [(folder, load(folder)) for folder in folders]  # all readable, before any writing
-    store = Store(into)
-    try:
-        return [_merge_one(folder, loaded, store) for folder, loaded in sources]
-    finally:
-        store.close()
-
-
-def _merge_one(folder: Path, loaded: Loaded, store: Store) -> Merged:
-    new = newer = 0
-    for cell, record in loaded.records.items():
-        held = store.records.get(cell)
-        if held is not None and held.provenance.finished >= record.provenance.finished:
-            continue
-        new += held is None
-        newer += held is not None
-        store.append(record)
-    store.refresh()
-    read = len(loaded.records)
-    return Merged(folder, read, new, newer, read - new - newer, loaded.warnings)
-
-
-def _append(path: Path, line: bytes) -> None:
+def _append(path: Path, line: bytes) -> tuple[os.stat_result, os.stat_result]:
+    """Append a line; the file before and after that."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        size = os.fstat(fd).st_size
+        before = os.fstat(fd)
+        size = before.st_size
         if size and os.pread(fd, 1, size - 1) != b"\n":
             line = b"\n" + line  # a power cut tore the last line: leave it behind, alone
         try:
@@ -227,36 +216,9 @@ def _append(path: Path, line: bytes) -> None:
         except OSError:
             os.ftruncate(fd, size)
             raise
+        return before, os.fstat(fd)
     finally:
         os.close(fd)
-
-
-def _take(raw: bytes, path: Path, lines: int, loaded: Loaded) -> int:
-    """Read lines into ``loaded``; ``lines`` counts those before. Returns the new count."""
-    parts = raw.split(b"\n")
-    for i, text in enumerate(parts):
-        if not text.strip():
-            continue
-        where = f"{path} line {lines + i + 1}"
-        torn = i == len(parts) - 1  # no newline after it
-        try:
-            schema = decoded(text, _Head).schema
-            if not OLDEST <= schema <= SCHEMA:
-                age = "newer" if schema > SCHEMA else "older"
-                loaded.warnings.append(
-                    f"{where}: its schema {schema} is {age} than this version's {SCHEMA}; skipped"
-                )
-                continue
-            record = decoded(text, CellRecord)
-            if schema != SCHEMA:
-                record = msgspec.structs.replace(record, schema=SCHEMA)
-        except ValueError as problem:
-            what = "torn last line" if torn else "not a record"
-            loaded.warnings.append(f"{where}: {what} ({problem}); skipped")
-            continue
-        loaded.records.pop(record.cell, None)  # so that the order is that of the newest records
-        loaded.records[record.cell] = record
-    return lines + len(parts) - 1
 
 
 def _offset_of(cell: str) -> int:

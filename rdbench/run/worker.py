@@ -27,7 +27,7 @@ from rdbench.outcomes import one_line
 from rdbench.run import points
 from rdbench.run.ambient import Ambient, ambient, under
 from rdbench.run.budgets import EFFORTS, effort_for, seconds_of, size_of
-from rdbench.run.clock import FitClock
+from rdbench.run.clock import FitClock, noted_in
 from rdbench.run.draws import keep
 from rdbench.run.guarded import guarded
 from rdbench.run.monitor import CellMonitor, TryMonitor
@@ -49,6 +49,7 @@ class Job:
 
     cell: Cell
     spool: Path
+    """What it finds; `watch`, `output` and its temporary files are beside it."""
     threads: int = 1
     timeout: float | None = None
     trace: bool = False
@@ -58,10 +59,21 @@ class Job:
     memory_limit: int | None = None
     """Bytes of data this process may add to what it has; None for no limit."""
 
+    @property
+    def watch(self) -> Path:
+        """Where the parent reads how long the fit has taken."""
+        return self.spool.with_name("watch")
+
+    @property
+    def output(self) -> Path:
+        """What the cell prints."""
+        return self.spool.with_name("output")
+
 
 def run_cell(job: Job) -> None:
-    """Run one cell in this process, which it makes its own (signals, limits, threads)."""
-    set_up(job.threads, job.memory_limit)
+    """Run one cell in this process, which it makes its own (limits, threads, temporary files)."""
+    noted_in(job.watch)
+    set_up(job.threads, job.memory_limit, job.spool.parent)
     from rdbench.audit import SIZES, audit
 
     solve(job, audit, SIZES)

@@ -29,10 +29,10 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
     scratch = str(tmp_path_factory.mktemp("scratch"))  # a killed run leaves its own behind
     home = Path(rdbench.__file__).parent.parent
 
-    def start_(*args: str) -> subprocess.Popen[str]:
+    def start_(*args: str, tmpdir: str = scratch) -> subprocess.Popen[str]:
         paths = [str(PLUGIN), str(home), os.environ.get("PYTHONPATH", "")]
         path = os.pathsep.join(p for p in paths if p)
-        env = {**os.environ, "PYTHONPATH": path, "TMPDIR": scratch}
+        env = {**os.environ, "PYTHONPATH": path, "TMPDIR": tmpdir}
         process: subprocess.Popen[str] = subprocess.Popen(
             [sys.executable, "-m", "rdbench", *args],
             env=env,

@@ -7,7 +7,9 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import psutil
 import pytest
 
 from rdbench.run.records import CellRecord
@@ -21,6 +23,11 @@ WAYS = {
     "exit_zero": ("crashed", ["crashed"] * 4, "exit code 0"),
     "sleep": ("timeout", ["timeout"] * 4, "killed after"),
     "hang": ("timeout", ["timeout"] * 4, "killed after"),  # it holds the interpreter lock
+    "stopped": ("timeout", ["timeout"] * 4, "killed after 1 s of fitting"),
+    "deaf": ("timeout", ["timeout"] * 4, "killed after 1 s of fitting"),
+    "own_alarm": ("timeout", ["timeout"] * 4, "killed after 1 s of fitting"),
+    "heir": ("crashed", ["crashed"] * 4, "exit code 3"),
+    "stopped_in_audit": ("timeout", ["timeout"] * 4, "killed after 15 s during the audit"),
     # it listens to its monitor and yields what it has at each slope, after the budget was spent
     "polite": ("timeout", ["timeout"] * 4, "budget"),
     "raise": ("error", ["error"] * 4, "RuntimeError: a planted fault"),
@@ -40,6 +47,8 @@ WAYS = {
     # refusals are results
     "refuse": ("unsupported", ["unsupported"] * 4, "no coins"),
     "unconverged": ("ok", ["not_converged", "ok", "ok", "ok"], "too shy"),
+    "own_output": ("error", ["error"] * 4, "see above"),
+    "breeder": ("ok", ["ok"] * 4, ""),
     "good": ("ok", ["ok"] * 4, ""),
 }
 
@@ -52,21 +61,38 @@ class Faults:
     out: str
     err: str
     records: dict[str, CellRecord]
+    left: list[psutil.Process]
+    """Processes that any of them started and that live when the run has ended."""
+    scratch: list[Path]
+    """Our temporary files then."""
+
+
+def scratch_of(process: psutil.Process) -> str | None:
+    """The folder for temporary files that a process was started with."""
+    try:
+        return process.environ().get("TMPDIR")
+    except psutil.Error:
+        return None
 
 
 @pytest.fixture(scope="module")
 def faults(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Faults:
     results = tmp_path_factory.mktemp("faults")
+    # Of its own: what is in it, and who was started with it, can be told from others.
+    scratch = str(tmp_path_factory.mktemp("own"))
     specs = ",".join(f"toy[mode={mode}]" for mode in WAYS)
     process = start(
         "run", "--suite", "toy_coin", "--estimators", specs, "--results", str(results),
-        "--timeout", "1", "--jobs", "2", "--budget", "quick",
+        "--timeout", "1", "--audit-timeout", "15", "--jobs", "2", "--budget", "quick",
+        tmpdir=scratch,
     )  # fmt: skip
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
+    left = [one for one in psutil.process_iter() if scratch_of(one) == scratch]
     loaded = load(results)
     assert loaded.warnings == []
     records = {str(r.fields["mode"]): r for r in loaded.records.values()}
-    return Faults(process.returncode, out, err, records)
+    files = [one for one in Path(scratch).iterdir() if "rdbench" in one.name or "pymp" in one.name]
+    return Faults(process.returncode, out, err, records, left, files)
 
 
 def test_every_cell_leaves_a_record_and_the_run_says_that_some_failed(faults: Faults) -> None:
@@ -74,6 +100,19 @@ def test_every_cell_leaves_a_record_and_the_run_says_that_some_failed(faults: Fa
     assert faults.code == 1
     assert f"[{len(WAYS)}/{len(WAYS)}]" in faults.out
     assert "Traceback" not in faults.err
+
+
+def test_nothing_outlives_a_cell(faults: Faults) -> None:
+    assert faults.left == []
+    assert faults.scratch == []
+
+
+def test_what_a_cell_prints_is_shown_where_it_failed_and_speaks_to_no_terminal(
+    faults: Faults,
+) -> None:
+    assert "| its last words" in faults.out
+    assert "y" * 20_000 not in faults.out
+    assert faults.out.count("its output ends:") < len(WAYS) / 2
 
 
 @pytest.mark.parametrize("mode", WAYS)

@@ -13,7 +13,7 @@ import torch
 
 import rdbench
 from rdbench import registry
-from rdbench.run.plan import Cell, make_plan
+from rdbench.run.plan import Cell, make_plan, shard
 from rdbench.run.seeds import canonical, digest, seed_for
 
 PLUGIN = Path(__file__).parent / "plugin"
@@ -23,6 +23,17 @@ def cell(spec: str = "toy", **changes: Any) -> Cell:
     suites = [registry.load_suite("toy_coin")]
     (one,) = make_plan(suites, [registry.choose(spec)], **changes).cells
     return one
+
+
+@pytest.mark.usefixtures("plugged")
+def test_shards_are_all_cells_and_none_is_one_estimator() -> None:
+    choices = [registry.choose(one) for one in ("toy", "toy:paper", "toy[mode=nan]")]
+    cells = make_plan([registry.load_suite("toy_coin")], choices, seeds=range(20)).cells
+    parts = [shard(cells, index, len(choices)) for index in (1, 2, 3)]
+    assert sorted(one.id for part in parts for one in part) == sorted(one.id for one in cells)
+    assert [len(part) for part in parts] == [20, 20, 20]
+    for part in parts:
+        assert len({one.label for one in part}) == len(choices)
 
 
 def test_seeds_hash_the_tuple_and_not_the_joined_string() -> None:

@@ -12,8 +12,7 @@ import rdbench
 from rdbench import registry
 from rdbench.run import provenance
 from rdbench.run.plan import Cell, make_plan
-from rdbench.run.pool import InFlight
-from rdbench.run.progress import Forecast, clock, outcome
+from rdbench.run.progress import Flying, Forecast, clock, outcome
 from rdbench.run.records import CellRecord, Cost, PointRecord, Provenance
 from rdbench.run.spool import Stage
 
@@ -74,8 +73,8 @@ def test_the_time_left() -> None:
     assert forecast.left_s([]) == pytest.approx(3 * 15 / 2)
     # c says that a quarter is done after 10 s: 30 s more; d has had 5 of about 15 s
     flying = [
-        (InFlight(c, Path(), "", 0.0, Stage("fit", 0.25)), 10.0),
-        (InFlight(d, Path(), "", 0.0, Stage("fit", 0.0)), 5.0),
+        Flying(c, 10.0, Stage("fit", 0.25)),
+        Flying(d, 5.0, Stage("fit", 0.0)),
     ]
     assert forecast.left_s(flying) == pytest.approx(max((30 + 10 + 15) / 2, 30))
     forecast.done(c, None)  # another run did it

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ def until_first_cell(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def all_gone(children: list[psutil.Process]) -> bool:
-    _, alive = psutil.wait_procs(children, timeout=8)
+    _, alive = psutil.wait_procs(children, timeout=30)
     return all(p.status() == psutil.STATUS_ZOMBIE for p in alive)
 
 
@@ -48,7 +49,7 @@ def finished(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "run", "--suite", "toy_coin", "--estimators", "toy", "--seeds", "0,1",
         "--results", str(results),
     )  # fmt: skip
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, out + err
     return results
 
@@ -63,22 +64,22 @@ def folder(finished: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "kill -9"])
+@pytest.mark.parametrize("how", ["ctrl-c", "sigterm", "kill -9"])
 def test_an_interrupted_run_goes_on_where_it_was(start: Start, tmp_path: Path, how: str) -> None:
     command = (*SLOW, "--seeds", "0,1,2", "--results", str(tmp_path))
     process = start(*command)
     children = until_first_cell(process)
     # a worker is forked from a server that has one thread, never from the run itself
-    servers = [p for p in children if "multiprocessing.forkserver" in " ".join(p.cmdline())]
+    servers = [p for p in children if "rdbench.run.executors.server" in " ".join(p.cmdline())]
     assert {p.ppid() for p in children if p.ppid() != process.pid} <= {p.pid for p in servers}
     assert any(p.num_threads() == 1 and p.children() for p in servers)
-    if how == "ctrl-c":
-        os.killpg(process.pid, signal.SIGINT)
-    else:
+    if how == "kill -9":
         process.kill()
-    _, err = process.communicate(timeout=60)
+    else:
+        os.killpg(process.pid, signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
+    _, err = process.communicate(timeout=300)
     assert all_gone(children)
-    if how == "ctrl-c":
+    if how != "kill -9":
         assert process.returncode == 130
         said = [line for line in err.splitlines() if line]
         assert len(said) == 1, err
@@ -88,7 +89,7 @@ def test_an_interrupted_run_goes_on_where_it_was(start: Start, tmp_path: Path, h
     before = lines(tmp_path)
 
     again = start(*command)
-    out, err = again.communicate(timeout=60)
+    out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert f"3 cells, {len(kept)} stored already, {3 - len(kept)} to run" in out
     assert lines(tmp_path)[: len(before)] == before
@@ -113,10 +114,48 @@ def test_a_killed_run_leaves_no_worker_behind(start: Start, tmp_path: Path) -> N
     process.communicate(timeout=10)
 
 
+def test_records_that_vanish_during_a_run_are_missed(start: Start, tmp_path: Path) -> None:
+    process = start(*SLOW, "--seeds", "0,1", "--results", str(tmp_path))
+    until_first_cell(process)
+    os.truncate(tmp_path / RECORDS, 0)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "records that had been read were removed" in err
+    assert "1 of 2 cells have no row" in err
+    assert len(load(tmp_path).records) == 1
+
+
+def test_what_a_killed_run_left_behind_is_swept(tmp_path: Path) -> None:
+    """The scratch of a run that is dead, and the processes that it started; not those of others."""
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+
+    def python(line: str) -> subprocess.Popen[str]:
+        code = f"from rdbench.run.executors.scratch import *; import subprocess\n{line}"
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    make = "s = Scratch(); print(s.path, flush=True)"
+    child = "p = subprocess.Popen(['sleep', '600'], env={MARK: str(s.path)}, stdout=-3)"
+    with python(f"{make}; {child}; print(p.pid, flush=True); os.kill(os.getpid(), 9)") as dead:
+        scratch, orphan = dead.communicate(timeout=60)[0].split()
+    with python(f"{make}; input()") as living:
+        assert living.stdout is not None
+        others = Path(living.stdout.readline().strip())
+        assert not Path(scratch).exists()  # a run sweeps as it begins
+        assert not psutil.pid_exists(int(orphan)) or all_gone([psutil.Process(int(orphan))])
+        with python("sweep()") as third:
+            third.communicate(timeout=60)
+        assert others.is_dir()
+        living.communicate("\n", timeout=60)
+    assert list(tmp_path.iterdir()) == [others]  # it did not put it away
+
+
 def test_two_runs_in_one_folder_share_the_work(start: Start, tmp_path: Path) -> None:
     command = (*SLOW, "--seeds", "0,1,2,3", "--results", str(tmp_path))
     both = [start(*command), start(*command)]
-    ends = [p.communicate(timeout=120) for p in both]
+    ends = [p.communicate(timeout=300) for p in both]
     assert [p.returncode for p in both] == [0, 0], ends
     loaded = load(tmp_path)
     assert loaded.warnings == []

@@ -11,7 +11,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rdbench.run.records import OLDEST, SCHEMA, CellRecord, Cost, PointRecord, Provenance
+from rdbench.run.records import (
+    OLDEST,
+    SCHEMA,
+    CellRecord,
+    Cost,
+    Draws,
+    PointRecord,
+    Provenance,
+)
 from rdbench.run.store import RECORDS, Store, StoreError, load
 from rdbench.types import RdbenchError
 
@@ -52,9 +60,40 @@ def test_what_is_appended_is_read_back(store: Store, tmp_path: Path) -> None:
     store.append(record("a1", points=3))
     store.append(record("b2"))
     assert load(tmp_path).records == {"a1": record("a1", points=3), "b2": record("b2")}
-    assert store.records == {}
+    other = Store(tmp_path)
+    assert list(store.records) == list(other.records) == ["a1", "b2"]
+    other.append(record("c3"))
+    other.close()
+    store.append(record("d4"))  # behind one that this store has not read
     store.refresh()
-    assert list(store.records) == ["a1", "b2"]
+    assert list(store.records) == ["a1", "b2", "c3", "d4"]
+    assert store.records == load(tmp_path).records
+    assert store.warnings == []
+
+
+@pytest.mark.parametrize("how", ["cut", "replaced", "gone", "cut and grown"])
+def test_records_that_vanish_are_noticed(store: Store, how: str) -> None:
+    for name in ("a1", "b2"):
+        store.append(record(name))
+    first, second = store.path.read_bytes().splitlines(keepends=True)
+    if how == "gone":
+        store.path.unlink()
+    elif how == "replaced":
+        copy = store.path.with_name("copy")
+        copy.write_bytes(first + second.replace(b"b2", b"e5"))
+        copy.rename(store.path)
+    else:
+        os.truncate(store.path, len(first))
+        if how == "cut and grown":
+            with store.path.open("ab") as file:
+                file.write(second.replace(b"b2", b"e5") * 2)
+    store.append(record("c3"))
+    store.refresh()
+    kept = {"gone": [], "cut": ["a1"]}.get(how, ["a1", "e5"])
+    assert list(store.records) == [*kept, "c3"]
+    assert list(load(store.folder).records) == [*kept, "c3"]
+    (warning,) = store.warnings
+    assert "removed from it" in warning
 
 
 def test_the_newest_row_of_a_cell_wins(store: Store, tmp_path: Path) -> None:
@@ -167,6 +206,20 @@ def test_texts_of_a_record_are_printable_however_they_were_written(
     # A backslash that was meant is none of them.
     store.append(record("c4", reason="C:\\run β"))
     assert load(tmp_path).records["c4"].reason == "C:\\run β"
+
+
+def test_rows_may_be_read_without_the_draws_they_keep(store: Store, tmp_path: Path) -> None:
+    draws = Draws(x=[[1.0]], y=[[[2.0]]], source=[[3.0]], reproduction=[[4.0]])
+    tricky = '"draws":{"x":1}'  # a text that looks like draws is none
+    whole = record(reason=tricky)
+    kept = PointRecord(beta=2.0, status="ok", reason=tricky, gap=0.5, draws=draws)
+    whole = msgspec.structs.replace(whole, points=[kept, *whole.points])
+    store.append(whole)
+    assert load(tmp_path).records == {"00ff": whole}
+    bare = [msgspec.structs.replace(kept, draws=None), *whole.points[1:]]
+    found = load(tmp_path, draws=False)
+    assert found.records == {"00ff": msgspec.structs.replace(whole, points=bare)}
+    assert found.warnings == []
 
 
 @pytest.mark.parametrize("room", [0, 40])

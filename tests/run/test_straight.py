@@ -12,8 +12,9 @@ import pytest
 from rdbench import registry
 from rdbench.audit import SIZES, audit
 from rdbench.distortions import TableDistortion
-from rdbench.run.compose import compose
+from rdbench.run.compose import Death, compose
 from rdbench.run.ladders import merged
+from rdbench.run.limits import Limits
 from rdbench.run.plan import Cell, make_plan
 from rdbench.run.provenance import gather
 from rdbench.run.records import CellRecord
@@ -74,7 +75,7 @@ def record_of(folder: Path, cell: Cell, calls: list[float]) -> CellRecord:
 
     job = Job(cell, folder / "spool.jsonl")
     solve(job, counted, SIZES)
-    return compose(cell, read_spool(job.spool), None, None, gather("cpu", 1, 1))
+    return compose(cell, read_spool(job.spool), Death(0), Limits(), gather("cpu", 1, 1))
 
 
 def test_every_target_rate_has_its_row(tmp_path: Path) -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
-from pebble import ProcessExpired
 from torch import Generator
 
 from rdbench import registry
 from rdbench.distortions import Hamming
-from rdbench.run.clock import FitClock
-from rdbench.run.compose import cell_status, compose
+from rdbench.run import clock as clock_module
+from rdbench.run.clock import FitClock, noted_in
+from rdbench.run.compose import Death, cell_status, compose
+from rdbench.run.limits import Limits, over
 from rdbench.run.monitor import CellMonitor
 from rdbench.run.plan import Cell, make_plan
 from rdbench.run.process import is_out_of_memory
@@ -27,6 +29,7 @@ from rdbench.run.provenance import gather
 from rdbench.run.records import CellRecord, PointRecord, TracePoint
 from rdbench.run.spool import Spool, SpoolWriter, read_spool
 from rdbench.run.views import make_view
+from rdbench.run.watch import Reading, read_watch
 from rdbench.run.worker import Job, solve
 from rdbench.types import Audited, Problem, RdbenchError, TestChannel
 
@@ -66,7 +69,7 @@ def record_of(folder: Path, audit: FakeAudit, which: Cell) -> CellRecord:
     solve(job, audit, SIZES)
     spool = read_spool(job.spool)
     job.spool.unlink()
-    return compose(which, spool, None, None, gather("cpu", 1, 1))
+    return compose(which, spool, Death(0), Limits(), gather("cpu", 1, 1))
 
 
 @pytest.mark.usefixtures("plugged")
@@ -178,14 +181,53 @@ def test_the_clock_counts_only_while_it_runs() -> None:
     assert peak - small.peak_rss_mb > 20.0  # the peak is of the segment, not of the life-time
 
 
-def test_the_deadline_is_armed_only_while_the_clock_runs() -> None:
-    clock = FitClock(timeout=50.0)
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
-    with clock.running():
-        assert 40.0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 50.0
-        with clock.paused():
-            assert signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
+def test_the_parent_reads_the_clock_and_sees_no_child_of_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "watch"
+    assert read_watch(path) is None
+    monkeypatch.setattr(clock_module, "_watches", [])
+    noted_in(path)
+    assert read_watch(path) is not None
+    clock = FitClock()
+    clock.start()
+    first = read_watch(path)
+    assert first is not None
+    assert (first.fitting, first.before) == (True, 0.0)
+    assert 0.0 <= time.monotonic() - first.since < 5.0
+    time.sleep(0.01)
+    with clock.paused():
+        paused = read_watch(path)
+    assert paused is not None
+    assert not paused.fitting
+    again = read_watch(path)
+    assert again is not None
+    assert again.fitting
+    assert again.before == clock._wall >= 0.01
+    child = os.fork()
+    if child == 0:
+        clock.stop()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert read_watch(path) == again
+
+
+@pytest.mark.parametrize(
+    ("reading", "left", "which"),
+    [
+        (None, 60.0 - 5.0, "rest"),  # nobody has begun since it was handed over
+        (Reading(False, 12.0, 2.5), 60.0 - 3.0, "rest"),
+        (Reading(True, 12.0, 2.5), 7.0 - 2.5 - 3.0, "fit"),
+        (Reading(True, 10.0, 2.5), -0.5, "fit"),
+    ],
+)
+def test_the_limit_that_counts_is_that_of_what_the_cell_does(
+    reading: Reading | None, left: float, which: str
+) -> None:
+    assert Limits(7.0, 60.0).left(reading, 10.0, 15.0) == pytest.approx(left)
+    assert over(reading) == which
+    if which == "fit":
+        assert Limits(None, 60.0).left(reading, 10.0, 15.0) == math.inf
 
 
 def test_the_clock_is_spent_shortly_before_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,20 +285,24 @@ def test_a_checkpoint_is_audited_with_the_clock_standing_still(tmp_path: Path) -
 
 @pytest.mark.usefixtures("plugged")
 @pytest.mark.parametrize(
-    ("code", "status", "says"),
+    ("death", "status", "says"),
     [
-        (-signal.SIGKILL, "crashed", "memory runs out"),
-        (-signal.SIGSEGV, "crashed", "SIGSEGV"),
-        (-signal.SIGALRM, "timeout", "killed after 7 s"),
-        (0, "crashed", "exit code 0"),
-        (3, "crashed", "exit code 3"),
+        (Death(-signal.SIGKILL), "crashed", "memory runs out"),
+        (Death(-signal.SIGSEGV), "crashed", "SIGSEGV"),
+        (Death(-signal.SIGALRM), "crashed", "SIGALRM"),  # the cell's own
+        (Death(-signal.SIGKILL, "fit"), "timeout", "killed after 7 s of fitting"),
+        (Death(None, "rest"), "timeout", "killed after 60 s during the start"),
+        (Death(None), "crashed", "that started it"),
+        (Death(0), "crashed", "exit code 0"),
+        (Death(3), "crashed", "exit code 3"),
     ],
 )
-def test_how_a_process_died_is_told(code: int, status: str, says: str) -> None:
-    one, expired = cell(), cast(Any, ProcessExpired)
-    record = compose(one, Spool(), expired("gone", code=code), 7.0, gather("cpu", 1, 1))
+def test_how_a_process_died_is_told(death: Death, status: str, says: str) -> None:
+    one = cell()
+    record = compose(one, Spool(), death, Limits(7.0, 60.0), gather("cpu", 1, 1))
     assert record.status == status
     assert says in record.reason
+    assert record.cost.wall_s == (7.0 if death.over == "fit" else None)
     assert [p.beta for p in record.points] == list(one.betas)
     assert {p.status for p in record.points} == {status}
 

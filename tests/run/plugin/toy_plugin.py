@@ -6,8 +6,12 @@ The truth in closed form: R(D) = ln 2 - h(D), D = 1 / (1 + e^beta), F* = ln 2 - 
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import math
+import multiprocessing
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -101,7 +105,8 @@ SUITE = Suite("toy_coin", 1, "a fair coin", build)
 Mode = Literal[
     "good", "raise", "segfault", "sleep", "hang", "nan", "die_after_three", "raise_after_three",
     "exit_zero", "hog", "garbage", "foreign_beta", "twice", "silent", "refuse", "unconverged",
-    "slow", "polite", "poison", "mute", "poison_refusal",
+    "slow", "polite", "poison", "mute", "poison_refusal", "stopped", "deaf", "own_alarm", "heir",
+    "breeder", "stopped_in_audit", "own_output",
 ]  # fmt: skip
 
 
@@ -164,12 +169,47 @@ def before(mode: Mode) -> None:
         time.sleep(600)
     if mode == "hang":
         ctypes.PyDLL(None).sleep(600)  # holds the interpreter lock
+    if mode == "stopped":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if mode == "deaf":
+        signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))
+        time.sleep(600)
+    if mode == "own_alarm":
+        signal.alarm(1)
+        signal.signal(signal.SIGALRM, lambda *_: signal.alarm(1))
+        while True:
+            time.sleep(600)
+    if mode == "heir":  # it dies, and its child holds on to all that it had
+        if os.fork():
+            os._exit(3)
+        time.sleep(600)
+    if mode == "breeder":
+        breed()
+    if mode == "own_output":
+        print("\x1b[2J" + "y" * 20_000)
+        print("its last words", flush=True)
+        raise RuntimeError("see above")
     if mode == "exit_zero":
         os._exit(0)
     if mode == "hog":
         held = []
         while True:
             held.append(torch.empty(1 << 30, dtype=torch.uint8))
+
+
+def breed() -> None:
+    """Start processes in every way, and leave them: in the group, out of it, without a parent."""
+    subprocess.Popen(["sleep", "600"])
+    subprocess.Popen(["sleep", "600"], start_new_session=True)
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.setsid()
+            subprocess.Popen(["sleep", "600"], start_new_session=True)
+            time.sleep(600)
+        os._exit(0)
+    time.sleep(0.2)
 
 
 def after_three(mode: Mode) -> None:
@@ -181,6 +221,8 @@ def after_three(mode: Mode) -> None:
 
 def answers(mode: Mode, beta: float, points: Tensor, i: int) -> Iterator[Any]:
     channel = two_atoms(beta, points, math.nan if mode == "nan" else 1.0)
+    if mode == "stopped_in_audit":
+        channel = dataclasses.replace(channel, sample_conditional=stop)
     if mode == "garbage" and i == 1:
         yield {"beta": beta}
     elif mode == "foreign_beta" and i == 1:
@@ -197,6 +239,10 @@ def answers(mode: Mode, beta: float, points: Tensor, i: int) -> Iterator[Any]:
         yield channel
         if mode == "twice" and i == 1:
             yield channel
+
+
+def stop(*_: Any) -> Any:
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def two_atoms(beta: float, points: Tensor, scale: float) -> TestChannel:

@@ -1,0 +1,242 @@
+"""Cells on this machine, each in a process of its own that may die without harm to the others.
+
+A thread listens to the fork server and looks at the watches of the workers: whoever is over a limit
+is killed. A server that does not answer is killed as well, and a new one takes over: what its
+workers had not finished begins again, once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from rdbench.registry import modules_of
+from rdbench.run.compose import FINAL, Death, compose
+from rdbench.run.executors import handle
+from rdbench.run.limits import Over, over
+from rdbench.run.plan import Cell
+from rdbench.run.process import available_memory
+from rdbench.run.provenance import now, stamp
+from rdbench.run.settings import Settings
+from rdbench.run.spool import Stage, last_stage, read_spool
+from rdbench.run.texts import bounded, encoded, printable
+from rdbench.run.watch import read_watch
+from rdbench.run.worker import Job
+
+_TICK_S = 0.25
+_ANSWER_S = 30.0
+"""A server that lives says within this time that it has forked, or buried."""
+_CLOSE_S = 10.0
+_IMPORT_S = 600.0
+_ATTEMPTS = 2
+_MOST_OUTPUT = 64 << 20
+"""Bytes that a cell may print; what is before them is forgotten."""
+_SHOWN = 4000
+_keys = count()
+
+
+@dataclass
+class _Flight:
+    """A cell whose worker lives, or is to be forked."""
+
+    cell: Cell
+    future: Future[bytes]
+    folder: Path
+    job: Job
+    started: str
+    submitted: float
+    attempt: int = 1
+    forked: bool = False
+    killed: tuple[Over, float] | None = None
+    """The limit that it has passed, and when it was found to have."""
+
+
+class LocalExecutor:
+    """As many processes as there are jobs; see `rdbench.run.executors.Executor`."""
+
+    def __init__(self, settings: Settings, cells: Sequence[Cell] = ()) -> None:
+        """Start a server unless there is one.
+
+        Args:
+            settings: of the run.
+            cells: that will be submitted: what they import, the server imports once for all.
+        """
+        self.width = settings.jobs
+        suites = modules_of("suite", (cell.suite for cell in cells))
+        self._imports = [*suites, *modules_of("estimator", (cell.estimator for cell in cells))]
+        self._settings = settings
+        self._take_server()
+        self._lock = threading.RLock()
+        self._flights: dict[int, _Flight] = {}
+        self._outputs: dict[str, str] = {}
+        self._closing = False
+        self._thread = threading.Thread(target=self._watch, name="rdbench executor", daemon=True)
+        self._thread.start()
+
+    def submit(self, cell: Cell) -> Future[bytes]:
+        """Fork a worker for a cell, as soon as the server can."""
+        future: Future[bytes] = Future()
+        with self._lock:
+            self._launch(cell, future, 1)
+        return future
+
+    def stage(self, cell: str) -> Stage:
+        """What the spool says."""
+        with self._lock:
+            found = [one.job.spool for one in self._flights.values() if one.cell.id == cell]
+        return last_stage(found[0]) if found else Stage("start")
+
+    def output(self, cell: str) -> str:
+        """The end of what a cell has printed that has failed; given once."""
+        with self._lock:
+            return self._outputs.pop(cell, "")
+
+    def close(self) -> None:
+        """Kill what runs, wait until it is gone, and leave the server to who comes next."""
+        with self._lock:
+            self._closing = True
+            if self._flights and not self._server.ready:
+                self._server.kill()
+            for key in self._flights:
+                self._server.send("kill", key)
+        self._thread.join(_CLOSE_S)
+        with self._lock:
+            if self._flights:
+                self._server.kill()
+            self._give_up(CancelledError())
+
+    # ----------------------------------------------------------------------------------------
+    # all below holds the lock
+
+    def _take_server(self) -> None:
+        self._server = handle.start()
+        self._server.send("import", self._imports)
+        self._importing = True
+        self._ready_by = time.monotonic() + _IMPORT_S
+
+    def _launch(self, cell: Cell, future: Future[bytes], attempt: int) -> None:
+        how, key = self._settings, next(_keys)
+        folder = self._server.scratch.folder()
+        limit = available_memory() // how.jobs if cell.device == "cpu" else None
+        spool = folder / "spool.jsonl"
+        job = Job(cell, spool, how.threads, how.timeout, how.trace, how.draws, limit)
+        self._flights[key] = _Flight(cell, future, folder, job, now(), time.monotonic(), attempt)
+        self._server.send("start", key, job)
+
+    def _watch(self) -> None:
+        try:
+            while not self._closing or self._flights:
+                pipe = self._server.pipe
+                ready = wait([pipe], self._pause())
+                with self._lock:
+                    try:
+                        if ready:
+                            self._hear(pipe.recv())
+                    except (EOFError, OSError):
+                        self._server_died()
+                    self._enforce()
+        except BaseException as problem:  # nobody may wait for ever
+            with self._lock:
+                self._give_up(problem)
+
+    def _give_up(self, problem: BaseException) -> None:
+        for flight in self._flights.values():
+            flight.future.set_exception(problem)
+            shutil.rmtree(flight.folder, ignore_errors=True)
+        self._flights.clear()
+
+    def _pause(self) -> float:
+        """Seconds until a limit may be passed, at most a tick."""
+        with self._lock:
+            if self._importing:
+                return _TICK_S
+            moment = time.monotonic()
+            left = [self._left(flight, moment) for flight in self._flights.values()]
+        return min(max(min(left, default=_TICK_S), 0.005), _TICK_S)
+
+    def _left(self, flight: _Flight, moment: float) -> float:
+        if flight.killed is not None:
+            return flight.killed[1] + _ANSWER_S - moment
+        return self._settings.limits.left(read_watch(flight.job.watch), flight.submitted, moment)
+
+    def _hear(self, message: tuple[object, ...]) -> None:
+        match message:
+            case ("ready",):
+                self._server.ready = True
+            case ("imported",):
+                self._importing = False
+                for flight in self._flights.values():
+                    flight.submitted = time.monotonic()
+            case ("started", int(key), _) if key in self._flights:
+                self._flights[key].forked = True
+            case ("ended", int(key), int(code)) if key in self._flights:
+                flight = self._flights.pop(key)
+                self._finish(flight, Death(code, flight.killed and flight.killed[0]))
+
+    def _enforce(self) -> None:
+        moment = time.monotonic()
+        for key, flight in self._flights.items():
+            if self._importing:
+                if moment > self._ready_by:
+                    self._server.kill()
+                continue
+            mute = not flight.forked and moment > flight.submitted + _ANSWER_S
+            if self._left(flight, moment) < 0.0 or mute:
+                if flight.killed is not None or mute:
+                    self._server.kill()  # its end closes the pipe, which is heard
+                    return
+                flight.killed = over(read_watch(flight.job.watch)), moment
+                self._server.send("kill", key)
+            with contextlib.suppress(OSError):
+                if os.stat(flight.job.output).st_size > _MOST_OUTPUT:
+                    os.truncate(flight.job.output, 0)
+
+    def _server_died(self) -> None:
+        self._server.kill()
+        lost, self._flights = self._flights, {}
+        again = []
+        for flight in lost.values():
+            done = read_spool(flight.job.spool).end is not None
+            if self._closing or done or flight.killed or flight.attempt == _ATTEMPTS:
+                self._finish(flight, Death(None, flight.killed and flight.killed[0]))
+            else:
+                again.append(flight)
+        if self._closing:
+            return
+        self._take_server()  # the scratch of the other one goes with it
+        for flight in again:
+            try:
+                self._launch(flight.cell, flight.future, flight.attempt + 1)
+            except OSError as problem:
+                flight.future.set_exception(problem)
+
+    def _finish(self, flight: _Flight, death: Death) -> None:
+        try:
+            stamped = stamp(self._settings.provenance, flight.started)
+            spool = read_spool(flight.job.spool)
+            record = compose(flight.cell, spool, death, self._settings.limits, stamped)
+            if record.status not in FINAL:
+                self._outputs[flight.cell.id] = _end_of(flight.job.output)
+            flight.future.set_result(encoded(record))
+        except Exception as problem:
+            flight.future.set_exception(problem)
+        shutil.rmtree(flight.folder, ignore_errors=True)
+
+
+def _end_of(output: Path) -> str:
+    try:
+        with output.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _SHOWN, 0))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return printable(bounded(text, _SHOWN)).strip()

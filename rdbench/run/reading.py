@@ -1,0 +1,108 @@
+"""Records from the lines of a results folder; what cannot be read is named and left out."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from rdbench.outcomes import RdbenchError
+from rdbench.run.records import OLDEST, SCHEMA, CellRecord
+from rdbench.run.texts import decoded
+
+RECORDS = "records.jsonl"
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+@dataclass
+class Loaded:
+    """The newest record of every cell, and what had to be left out."""
+
+    records: dict[str, CellRecord] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def load(folder: Path, *, draws: bool = True) -> Loaded:
+    """Read a results folder, line by line; the newest record of a cell wins.
+
+    Args:
+        folder: the results folder.
+        draws: whether the draws that rows keep for pictures are read: two thirds of the bytes.
+
+    Raises:
+        RdbenchError: there are no results.
+    """
+    path = folder / RECORDS
+    loaded = Loaded()
+    try:
+        with path.open("rb") as file:
+            take(file, path, 0, loaded, draws=draws)
+    except OSError as problem:
+        raise RdbenchError(
+            f"no results in {folder} ({problem.strerror}: {path.name}); give a folder that "
+            "`rdbench run` wrote by --results"
+        ) from problem
+    return loaded
+
+
+def take(
+    texts: Iterable[bytes], path: Path, lines: int, loaded: Loaded, *, draws: bool = True
+) -> int:
+    """Read lines into ``loaded``; ``lines`` counts those before. Returns the new count."""
+    with _without_collections():
+        for text in texts:
+            torn = not text.endswith(b"\n")
+            where = f"{path} line {lines + 1}"
+            lines += not torn
+            if text.strip():
+                _take_one(text if draws else _DRAWS.sub(b'"draws":null', text), where, torn, loaded)
+    return lines
+
+
+def _take_one(text: bytes, where: str, torn: bool, loaded: Loaded) -> None:
+    try:
+        schema = decoded(text, _Head).schema
+        if not OLDEST <= schema <= SCHEMA:
+            age = "newer" if schema > SCHEMA else "older"
+            loaded.warnings.append(
+                f"{where}: its schema {schema} is {age} than this version's {SCHEMA}; skipped"
+            )
+            return
+        record = decoded(text, CellRecord)
+        if schema != SCHEMA:
+            record = msgspec.structs.replace(record, schema=SCHEMA)
+    except ValueError as problem:
+        what = "torn last line" if torn else "not a record"
+        loaded.warnings.append(f"{where}: {what} ({problem}); skipped")
+        return
+    hold(record, loaded)
+
+
+_DRAWS = re.compile(rb'"draws":\{[^{}]*\}')
+"""A quote within a text has a backslash before it: no text of a record is taken for its draws."""
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Records hold no cycles, and looking for them in thousands takes most of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def hold(record: CellRecord, loaded: Loaded) -> None:
+    """Let a record be the newest of its cell."""
+    loaded.records.pop(record.cell, None)  # so that the order is that of the newest records
+    loaded.records[record.cell] = record
