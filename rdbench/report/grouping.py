@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
@@ -47,16 +48,20 @@ def varying(records: Sequence[CellRecord], names: Iterable[str]) -> list[str]:
 
 
 def sort_key(values: Sequence[Value]) -> SortKey:
-    """Missing first, then numbers by size, then texts; numbers within texts are not parsed."""
-    return tuple(
-        (0, 0.0, "")
-        if value is None
-        else (2, 0.0, value)
-        if isinstance(value, str)
-        else (1, value, "")
-        for value in values
-    )
+    """Missing first, then numbers by size, then texts; of those budgets such as ``20s`` by size."""
+    return tuple(map(_key, values))
 
+
+def _key(value: Value) -> tuple[int, float, str]:
+    if value is None:
+        return 0, 0.0, ""
+    if isinstance(value, str):
+        seconds = _SECONDS.fullmatch(value)
+        return 2, float(seconds[1]) if seconds else 0.0, value
+    return 1, value, ""
+
+
+_SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
 
 TEXT_COLUMNS = frozenset(
     column.name for column in TABLES["points"] if column.kind in ("text", "mapping")

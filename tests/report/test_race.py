@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rdbench.report.grouping import sort_key
 from rdbench.report.race import left_out, races, save_race
 
 
@@ -31,3 +32,10 @@ def test_the_picture_says_what_it_leaves_out(records, tmp_path):
     files = save_race(records, tmp_path, "toy-race")
     (svg,) = [file for file in files if file.suffix == ".svg"]
     assert "a point without a gap" in svg.read_text()
+
+
+def test_budgets_in_seconds_stand_by_their_size() -> None:
+    values = ["80s", "default", "20s", None, "5s"]
+    assert sorted(values, key=lambda value: sort_key([value])) == [
+        None, "default", "5s", "20s", "80s"
+    ]  # fmt: skip
