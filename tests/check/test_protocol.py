@@ -82,7 +82,7 @@ def test_without_info_nothing_else_is_tried():
     [
         ("nonsense", "MODULE:CLASS"),
         ("no.such.module:Thing", "is it installed"),
-        ("rdbench.types:Viev", "did you mean View?"),
+        ("rdbench.types.problem:Viev", "did you mean View?"),
         ("no_such_file.py:Thing", "there is no file"),
         ("blahut_arimoto:papr", "unknown preset"),
         ("rdbench.types:", "MODULE:CLASS"),

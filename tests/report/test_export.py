@@ -20,7 +20,8 @@ from rdbench.types import RdbenchError
 
 # The promise to whoever reads the export, written out: names and order.
 PROMISED = """suite, suite_version, case, cell, dim, distortion, estimator, preset, params, seed,
-budget, n_train, beta, target_rate, status, reason, claimed_rate, claimed_distortion,
+budget, n_train, beta, target_rate, target_distortion, status, reason, claimed_rate,
+claimed_distortion,
 claimed_lagrangian, claimed_side, claimed_gap, claim_excess, claim, rate, distortion_value,
 lagrangian, lagrangian_lo, lagrangian_hi, evidence, gap, gap_lo,
 gap_hi, gap_paper_protocol, n_paper_protocol, log_n_paper_protocol, paper_protocol_saturated,

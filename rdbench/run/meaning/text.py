@@ -101,8 +101,10 @@ class Writer:
         if _last(node) != _INFO.name:
             return False
         self.write(node)
-        dotted = ".".join(_INFO)  # where our own code is not followed
-        return (_INFO.name, _INFO) in self.meanings or (dotted, dotted) in self.meanings
+        # Dotted names, where our own code is not followed.
+        dotted = (".".join(_INFO), f"rdbench.types.{_INFO.name}")
+        ours = (_INFO.name, _INFO) in self.meanings
+        return ours or any((one, one) in self.meanings for one in dotted)
 
     def _annotated(self, node: ast.AnnAssign) -> str:
         """Of a class: that it has this field, and whether the class or the instance has it."""
