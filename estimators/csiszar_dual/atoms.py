@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.exponentials import log_sum_exp
 from rdbench.fitting.duals import bounded
 from rdbench.fitting.samples import Sample, draws_for_bounds
 from rdbench.inference.plug_in import blocks, tilt
@@ -118,13 +119,13 @@ def _climb(
             part = slice(row, row + len(block))
             row += len(block)
             exponent = -tilt(block, beta)
-            log_z = torch.logsumexp(exponent + log_w, 1)
+            log_z = log_sum_exp(exponent + log_w, 1)
             f -= float(p[part] @ log_z)
             exponent += (log_p[part] - log_z)[:, None]
-            log_c.append(torch.logsumexp(exponent, 0))
+            log_c.append(log_sum_exp(exponent, 0))
             if moves:
                 means += exponent.exp().T @ x[part]
-        c = torch.logsumexp(torch.stack(log_c), 0)
+        c = log_sum_exp(torch.stack(log_c), 0)
         if moves:
             y = torch.where(c[:, None] > -200.0, means / c.exp()[:, None].clamp(min=1e-300), y)
         log_w = log_w + (1.0 if step < _PLAIN_STEPS else _RELAXED) * c.clamp(min=_LIGHTEST)
@@ -166,7 +167,7 @@ def log_lambda(
     """-log sum_j w_j exp(-beta rho(x, y_j)), as a function of x."""
 
     def values(x: Tensor) -> Tensor:
-        found = [-torch.logsumexp(log_w - tilt(r, beta), 1) for r in blocks(rho, x, atoms)]
+        found = [-log_sum_exp(log_w - tilt(r, beta), 1) for r in blocks(rho, x, atoms)]
         return torch.cat(found)
 
     return values

@@ -30,17 +30,28 @@ class Strata:
         even = (lo - wide) + level[:, None] * (hi - lo + 2.0 * wide)
         few = x[:100_000]  # quantile() takes no more
         self.knots = torch.cat([even, torch.quantile(few, level, dim=0)]).sort(0).values.T
-        self.side = _SIDE[x.shape[1]]
 
-    def points(self, generator: Generator) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
-        """One point in each stratum, and -log g there up to a constant."""
+    def along(
+        self, side: int, generator: Generator | None = None
+    ) -> tuple[Float[Tensor, "d m"], Float[Tensor, "d m"]]:
+        """``side`` points on every axis, one in each stratum, and -log g there up to a constant.
+
+        Args:
+            side: how many.
+            generator: of the shift of every axis; None: midpoints.
+        """
         (dim, knots), dev = self.knots.shape, self.knots.device
-        shift = torch.rand(dim, 1, generator=generator, dtype=self.knots.dtype, device=dev)
-        at = (torch.arange(self.side, device=dev) + shift) / self.side * (knots - 1)
+        shift = self.knots.new_full((dim, 1), 0.5)
+        if generator is not None:
+            shift = torch.rand(dim, 1, generator=generator, dtype=self.knots.dtype, device=dev)
+        at = (torch.arange(side, device=dev) + shift) / side * (knots - 1)
         cell = at.long().clamp(max=knots - 2)
         low, high = self.knots.gather(1, cell), self.knots.gather(1, cell + 1)
-        nodes = low + (at - cell) * (high - low)
-        sizes = (high - low).log()
-        if dim == 1:
+        return low + (at - cell) * (high - low), (high - low).log()
+
+    def points(self, generator: Generator) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
+        """One point in each stratum of the line or the plane, and -log g up to a constant."""
+        nodes, sizes = self.along(_SIDE[len(self.knots)], generator)
+        if len(nodes) == 1:
             return nodes.T, sizes[0]
         return torch.cartesian_prod(*nodes), (sizes[0][:, None] + sizes[1]).flatten()

@@ -12,9 +12,10 @@ from rdbench.fitting import check_settings, not_seeded
 class Settings:
     """The hyper-parameters; the docstring of the package describes the three algorithms."""
 
-    algorithm: Literal["energy", "reference", "published"] = "energy"
-    """``energy`` is one network per slope from a neutral start; ``reference`` has a fitted mixture
-    under the network; ``published`` is the paper's Algorithm 1."""
+    algorithm: Literal["energy", "product", "reference", "published"] = "energy"
+    """``energy`` is one network per slope from a neutral start; ``product`` a sum of energies of
+    independent coordinates; ``reference`` has a fitted mixture under the network; ``published`` is
+    the paper's Algorithm 1."""
     hidden: int = 64
     """Width of the two layers; half of it over a reference under squared error."""
     iterations: int = 400

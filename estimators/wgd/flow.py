@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rdbench.exponentials import log_sum_exp
 from rdbench.inference.particles import posterior_sums
 
 Algorithm = Literal["flow", "averaged", "published"]
@@ -115,7 +116,7 @@ class Flow:
         power, (_, n, d) = 2 if self.squared else 1, self.y.shape
         for y, log_w, block in zip(self.y, self.log_w, x.to(self.y.dtype), strict=True):
             rho = (torch.cdist(part, y, p=power).pow_(power) for part in block.split(1000))
-            needed = torch.cat([-torch.logsumexp(log_w - self.beta * r, 1) for r in rho])
+            needed = torch.cat([-log_sum_exp(log_w - self.beta * r, 1) for r in rho])
             worst = torch.topk(needed, max(1, n // 10))
             chosen = worst.indices[worst.values > math.log(n) + d]
             y[: len(chosen)] = block[chosen]

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.audit.averages import weighted_mean
-from rdbench.audit.chains import INFLATION, Partition, anneal, partition, scaled
+from rdbench.audit.chains import INFLATION, Partition, anneal, partition, scaled, settled
 from rdbench.audit.evaluation import Evaluation, log_mean_exp
 from rdbench.audit.size import AuditSize
 from rdbench.inference.em import refined, select_mixture
@@ -43,7 +43,7 @@ _CONTRADICTION = 1.5  # times the test's widths, after a pilot that passed them
 SCHEDULES = (1, 20, 60, 120, 200, 800)
 MAX_COMPONENTS = 8
 
-_SELECT_DRAWS = 2000  # choose the number of components of g; all that are left refine it
+_SELECT_DRAWS = 1000  # choose the number of components of g; all that are left refine it
 # One evaluation of g costs d^2: beyond this dimension chains and symbols are cut in proportion,
 # and intervals widen.
 _FULL_DIM = 50
@@ -86,17 +86,20 @@ def annealed(
     schedules = [steps for steps in SCHEDULES if steps <= size.max_steps]
     third = len(starting) // 3
 
-    def log_z(steps: int, chains: int, starting: Tensor, least: int = 0) -> Partition:
+    def reverse_starts(marginal: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """For either half of the reverse chains, settled: draws of q, draws of p(y|x)."""
         chance = torch.ones_like(x[:, 0]) if weights is None else weights[: len(x)]
-        rows = torch.multinomial(chance, max(chains // 4, 1), replacement=True, generator=generator)
+        rows = torch.multinomial(chance, count, replacement=True, generator=generator)
         visited = channel.sample_conditional(x[rows], 1, generator)[:, 0].double()
-        return partition(energy, g, steps, chains, starting, visited, generator, least)
+        own, other = (settled(energy, g, y[:count], generator) for y in (marginal, visited))
+        return own, other
 
     def log_z_x(steps: int, x: Tensor, z: Partition, width: float) -> Evaluation:
         return _evaluate(channel, energy, g, x, weights, z, steps, size, generator, width)
 
+    begun = reverse_starts(starting[:third], max(chains // 8, 500))
     for steps in schedules:
-        pilot_z = log_z(steps, chains // 2, starting[:third])
+        pilot_z = partition(energy, g, steps, chains // 2, begun, generator)
         if pilot_z.passes(_AIMED_WIDTH, _AIMED_EFFECTIVE):
             break
     passed = pilot_z.passes(MAX_PARTITION_WIDTH, MIN_EFFECTIVE)
@@ -110,7 +113,9 @@ def annealed(
     # n weights of effective fraction e have a mean with the relative variance (1/e - 1) / n.
     needed = (1.0 / pilot_z.ess - 1.0) / _AIMED_ERROR**2
     most = 2.0 * chains / max(1.0, steps / 20)
-    z = log_z(steps, chains, starting[third:], least=round(min(needed, most)))
+    least = round(min(needed, most))
+    begun = reverse_starts(starting[third:], max(chains // 4, 500))
+    z = partition(energy, g, steps, chains, begun, generator, least)
     agrees = z.passes(_CONTRADICTION * MAX_PARTITION_WIDTH, MIN_EFFECTIVE / _CONTRADICTION)
     # Long schedules are costly, and log Z, not the symbols, sets the error that is left.
     x = x if steps_x == 1 else x[: (len(x) + 1) // 2]

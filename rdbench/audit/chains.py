@@ -56,13 +56,26 @@ class Partition:
         )
 
 
+def settled(
+    energy: Energy, g: GaussianMixture, starts: Float[Tensor, "n d"], generator: Generator
+) -> Float[Tensor, "n d"]:
+    """Starts of reverse chains after a burn-in.
+
+    Draws of p(y|x) follow q only at the optimum; this settles them inside their modes.
+    """
+    factor = _factor(scaled(g, _NARROWING), 0.0)
+    for scale in (1e-3, 1e-2, 1e-1):
+        tau = torch.full((), scale, dtype=torch.float64, device=starts.device)
+        starts, _ = mala(energy.value_and_grad, starts, _BURN_IN // 3, tau, factor, generator)
+    return starts
+
+
 def partition(
     energy: Energy,
     g: GaussianMixture,
     steps: int,
     chains: int,
-    starting: Tensor,
-    visited: Tensor,
+    begun: tuple[Float[Tensor, "n d"], Float[Tensor, "m d"]],
     generator: Generator,
     least: int = 0,
 ) -> Partition:
@@ -73,8 +86,7 @@ def partition(
         g: a mixture fitted to draws of q.
         steps: of the annealing; 1 is plain importance sampling.
         chains: forward chains, fewer where they are long.
-        starting: draws of q, the starts of one half of the reverse chains.
-        visited: draws of p(y|x) for fresh x, the starts of the other half.
+        begun: the starts of the reverse chains, settled: draws of q, and of p(y|x) for fresh x.
         generator: of all randomness.
         least: forward chains even where they are long.
     """
@@ -84,13 +96,9 @@ def partition(
     count = max(chains // fewer, min(chains, 1000), least)
     forward, _ = anneal(energy, wide, None, wide.sample(count, generator), steps, generator)
     halves = []
-    for starts in (starting, visited):
+    for starts in begun:
+        # Annealed chains are fewer in either direction.
         starts = starts[: max(count // 4, 500)]
-        factor = _factor(narrow, 0.0)
-        # Draws of p(y|x) follow q only at the optimum; a burn-in settles them inside their modes.
-        for scale in (1e-3, 1e-2, 1e-1):
-            tau = torch.full((), scale, dtype=torch.float64, device=starts.device)
-            starts, _ = mala(energy.value_and_grad, starts, _BURN_IN // 3, tau, factor, generator)
         log_w, _ = anneal(energy, narrow, None, starts, steps, generator, reverse=True)
         halves.append(log_w)
     reverse = torch.cat(halves)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rdbench.exponentials import log_sum_exp
 from rdbench.types import HasPotential, OutOfRange, Reference, Side, TruthPoint
 
 
@@ -73,4 +73,4 @@ def optimal_potential(
 
 def log_mean_exp(values: Tensor, dim: int) -> Tensor:
     """log of the mean of exponentials."""
-    return torch.logsumexp(values, dim) - math.log(values.shape[dim])
+    return log_sum_exp(values, dim) - math.log(values.shape[dim])

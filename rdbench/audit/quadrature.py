@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 from rdbench.audit.averages import weighted_mean
 from rdbench.audit.box import MAX_NODES, Grid, box_of, grid_of
 from rdbench.audit.evaluation import Evaluation
+from rdbench.exponentials import boltzmann
 from rdbench.types import Distortion, Energy, TestChannel
 
 _STEP = {"squared_error": 0.85, "absolute_error": 0.05}  # in widths of the noise kernel
@@ -181,7 +182,7 @@ def _log_domain(
     for part in x.split(max(1, _BLOCK // len(nodes))):
         rho = distortion.pairwise(part, nodes)
         exponent = log_q - beta * rho
-        log_z = torch.logsumexp(exponent, 1)
+        log_z, mean = boltzmann(exponent, rho)
         potential.append(-log_z)
-        distortions.append((torch.exp(exponent - log_z[:, None]) * rho).sum(1))
+        distortions.append(mean)
     return torch.cat(potential), torch.cat(distortions)

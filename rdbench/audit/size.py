@@ -40,7 +40,7 @@ class AuditSize:
 
 
 SIZES: Mapping[str, AuditSize] = {
-    "quick": AuditSize(2000, 3e7, 10_000, 2000, 8000, 4, 120, local_draws=32),
+    "quick": AuditSize(2000, 3e7, 10_000, 2000, 4000, 4, 120, local_draws=32),
     "default": AuditSize(
         4000,
         3e8,

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rdbench.audit.evaluation import Evaluation
+from rdbench.exponentials import boltzmann, log_sum_exp
 from rdbench.inference.plug_in import blocks, mean_distortion, tilt
 from rdbench.inference.product import exact_sums, fault_of_product
 from rdbench.sources.mixture import GaussianMixture
@@ -46,10 +47,9 @@ def atoms(
         x = x[: max(256, int(kernel_evaluations / max(len(points), 1)))]
     potential, distortions = [], []
     for rho in blocks(distortion, x, points):
-        exponent = log_weights - tilt(rho, beta)
-        log_z = torch.logsumexp(exponent, 1)
+        log_z, mean = boltzmann(log_weights - tilt(rho, beta), rho)
         potential.append(-log_z)
-        distortions.append(mean_distortion(torch.softmax(exponent, 1), rho))
+        distortions.append(mean)
     return Evaluation(
         potential=torch.cat(potential),
         distortion=torch.cat(distortions),
@@ -166,7 +166,7 @@ def plug_in(
     row = 0
     for rho in blocks(distortion, x, draws):
         exponent = -tilt(rho, beta)
-        log_z = torch.logsumexp(exponent, 1)
+        log_z = log_sum_exp(exponent, 1)
         posterior = torch.softmax(exponent, 1)
         mean = mean_distortion(posterior, rho)
         # A forbidden letter has no weight, and a distortion that is infinite.

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rdbench.audit.evaluation import Evaluation
 from rdbench.audit.normalisation import Mass
+from rdbench.exponentials import log_sum_exp
 
 Weigh = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From symbols (n, d) to log w and rho, both (n, k), at fresh draws of the proposals."""
@@ -44,8 +45,8 @@ def weighted(
     for part in x.split(rows):
         log_w, rho = weigh(part)
         k = log_w.shape[1]
-        log_z = torch.logsumexp(log_w, 1)
-        posterior = torch.exp(log_w - log_z[:, None])
+        log_z = log_sum_exp(log_w, 1)
+        posterior = torch.softmax(log_w, 1)
         potential.append(math.log(k) - log_z)
         mean = (posterior * rho).sum(1)
         distortion.append(mean)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from rdbench.exponentials import log_sum_exp
 from rdbench.inference.plug_in import blocks, tilt
 from rdbench.inference.product import exact_sums
 from rdbench.sources.mixture import GaussianMixture
@@ -71,7 +72,7 @@ def _of_atoms(
         return _of_squares(points, log_weights, beta)
 
     def log_z(x: Tensor) -> Tensor:
-        found = [torch.logsumexp(log_weights - tilt(r, beta), 1) for r in blocks(rho, x, points)]
+        found = [log_sum_exp(log_weights - tilt(r, beta), 1) for r in blocks(rho, x, points)]
         return torch.cat(found)
 
     return log_z
@@ -110,7 +111,7 @@ def _proposed(q: Density, rho: Distortion, beta: float, at: Float[Tensor, "n d"]
         found = []
         for part in x.split(_ROWS):
             terms = of_draws(part, draws, g)
-            found.append(torch.logsumexp(terms, 1) - math.log(terms.shape[1]))
+            found.append(log_sum_exp(terms, 1) - math.log(terms.shape[1]))
         return torch.cat(found).detach()
 
     def of_draws(x: Tensor, k: int, g: Generator) -> Tensor:
@@ -141,7 +142,7 @@ def _encoded(q: Pushforward, rho: Distortion, beta: float) -> LogPartition:
             y = q.decode(flat).detach().double().reshape(n, k, -1)
             spent, _ = rho.value_and_grad(part[:, None].expand_as(y), y)
             terms = q.log_prior(flat).reshape(n, k) - beta * spent - encoder.log_prob(z, part)
-            found.append(torch.logsumexp(terms, 1) - math.log(k))
+            found.append(log_sum_exp(terms, 1) - math.log(k))
         return torch.cat(found).detach()
 
     return log_z

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rdbench.exponentials import log_sum_exp
 from rdbench.inference.supremum import moved
 from rdbench.types import Distortion
 
@@ -46,14 +47,14 @@ class NearMean:
 
     def log_c(self, y: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
         """log c at every y."""
-        return torch.cat([torch.logsumexp(self._terms(part)[1], 1) for part in self._parts(y)])
+        return torch.cat([log_sum_exp(self._terms(part)[1], 1) for part in self._parts(y)])
 
     def step(self, y: Float[Tensor, "m d"]) -> tuple[Tensor, Float[Tensor, "m d"]]:
         """log c at every y, and where a step of the ascent leads from there."""
         found, ahead = [], []
         for part in self._parts(y):
             x, logs = self._terms(part)
-            found.append(torch.logsumexp(logs, 1))
+            found.append(log_sum_exp(logs, 1))
             w = torch.softmax(logs, 1).nan_to_num()
             rows = range(len(part))
             ahead += [moved(self.distortion, x[k], w[k][:, None], part[k : k + 1]) for k in rows]
@@ -64,7 +65,7 @@ class NearMean:
         found, errors = [], []
         for part in self._parts(y):
             logs = self._terms(part)[1]
-            found.append(torch.logsumexp(logs, 1))
+            found.append(log_sum_exp(logs, 1))
             w = torch.softmax(logs, 1)
             near = len(self.noise)
             square = w.new_zeros(len(part))

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.inference.plug_in import blocks, mean_distortion, tilt
+from rdbench.exponentials import boltzmann
+from rdbench.inference.plug_in import blocks, tilt
 from rdbench.types import Atoms, Distortion
 
 _CHUNK = 1 << 22  # entries of a matrix of logits held at once
@@ -58,8 +59,9 @@ def exact_point(
     lagrangian = total = 0.0
     for rho in blocks(distortion, x, atoms.points):
         logits = atoms.log_weights - tilt(rho, beta)
-        lagrangian -= float(torch.logsumexp(logits, 1).sum())
-        total += float(mean_distortion(torch.softmax(logits, 1), rho).sum())
+        log_z, mean = boltzmann(logits, rho)
+        lagrangian -= float(log_z.sum())
+        total += float(mean.sum())
     # Rounding can make a rate negative; in this order max keeps NaN.
     return max(lagrangian - beta * total, 0.0) / len(x), total / len(x)
 

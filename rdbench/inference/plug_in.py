@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rdbench.exponentials import boltzmann
 from rdbench.types import Distortion
 
 _BLOCK = 4_000_000  # entries of rho(x, y) held at once
@@ -57,9 +57,8 @@ def appendix_a(
     """
     lagrangian = total = 0.0
     for rho in blocks(distortion, x, y):
-        exponent = -tilt(rho, beta)
-        log_z = torch.logsumexp(exponent, 1)
+        log_z, mean = boltzmann(-tilt(rho, beta), rho)
         lagrangian += float((math.log(len(y)) - log_z).sum())
-        total += float(mean_distortion(torch.softmax(exponent, 1), rho).sum())
+        total += float(mean.sum())
     n = len(x)
     return (lagrangian - beta * total) / n, total / n

@@ -26,6 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rdbench.exponentials import log_sum_exp
 from rdbench.sources.mixture import LOG_2PI, GaussianMixture
 
 GoOn = Callable[[], bool]
@@ -262,8 +263,8 @@ def _expected(
     for part in x.split(max(64, _BLOCK // (p + 3 * count * size))):
         seen = _features(part - overall.mean, tied)
         joint = (seen @ columns).reshape(len(part), count, size)
-        total = torch.logsumexp(joint, -1)
-        responsibilities = (joint - total[..., None]).exp_().reshape(len(part), -1)
+        total = log_sum_exp(joint, -1)
+        responsibilities = torch.softmax(joint, -1).reshape(len(part), -1)
         statistics += (responsibilities.T @ seen).reshape_as(natural)
         likelihood += total.sum(0)
         if not go_on():

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rdbench.exponentials import log_sum_exp
 from rdbench.inference.plug_in import tilt
 from rdbench.types import Distortion
 
@@ -82,7 +83,7 @@ class Tilted:
 
     def log_c(self, y: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
         """log c at every y."""
-        found = [torch.logsumexp(self._exponents(part), 0) for part in self._parts(y)]
+        found = [log_sum_exp(self._exponents(part), 0) for part in self._parts(y)]
         return torch.cat(found) if found else y.new_zeros(0)
 
     def weights(self, y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:

@@ -19,6 +19,7 @@ from rdbench.arrays import converts, probabilities
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.rates import Known, distortion_bracket, rate_at, rate_bracket
 from rdbench.certify.rungs import close_in
+from rdbench.exponentials import log_sum_exp
 from rdbench.references.certificates import LOOSELY, Certificates
 from rdbench.references.offset import Offset, without_offset
 from rdbench.references.shipped import rate_name
@@ -297,7 +298,7 @@ class Certified(Bounded):
         """
         points, log_w = self._marginal(beta, x.device)
         rows = self._centred(x).split(max(1, _BLOCK // len(points)))
-        blocks = [-torch.logsumexp(self._log_joint(r, beta, points, log_w), 1) for r in rows]
+        blocks = [-log_sum_exp(self._log_joint(r, beta, points, log_w), 1) for r in rows]
         return torch.cat(blocks)
 
     def sample_conditional(

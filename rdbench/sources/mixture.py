@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from rdbench.arrays import Array, Number, array, converts, positive, probabilities, settle, whole
+from rdbench.exponentials import log_sum_exp
 from rdbench.sources.gaussian import orthogonal
 from rdbench.types import Encoder, Gaussians, RdbenchError
 
@@ -101,7 +102,7 @@ class GaussianMixture:
 
     def log_prob(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """Log density in nats."""
-        return torch.logsumexp(self.log_joint(x), 1)
+        return log_sum_exp(self.log_joint(x), 1)
 
     def log_joint(self, x: Float[Tensor, "n d"], noise: float = 0.0) -> Float[Tensor, "n k"]:
         """log w_k N(x; m_k, S_k + noise I)."""
@@ -128,14 +129,14 @@ class GaussianMixture:
         for k in range(self.size):
             z = ((y - mixture.means[k]) @ vectors[k]) / values[k]
             grad += responsibilities[:, k, None] * (z @ vectors[k].T)
-        return -torch.logsumexp(joint, 1), grad
+        return -log_sum_exp(joint, 1), grad
 
     def log_partition(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
         """log E_q exp(-beta ||x - Y||^2)."""
         if beta == 0.0:
             return torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
         joint = self.log_joint(x, noise=0.5 / beta)
-        return torch.logsumexp(joint, 1) + 0.5 * self.dim * math.log(math.pi / beta)
+        return log_sum_exp(joint, 1) + 0.5 * self.dim * math.log(math.pi / beta)
 
     def mean_distortion(self, x: Float[Tensor, "n d"], beta: float) -> Float[Tensor, " n"]:
         """E[||x - Y||^2 | x] under p(y|x): given the component, of mean and spread."""

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
+from rdbench.exponentials import log_sum_exp
+
 # Pairs of a symbol and a point that are held at a time.
 _BLOCK = 4_000_000
 
@@ -38,7 +40,7 @@ def log_density(
     """log p(x) in nats."""
     points, log_weights = points.to(x.device), log_weights.to(x.device)
     rows = x.split(max(1, _BLOCK // len(points)))
-    sums = [torch.logsumexp(log_terms(r, points, log_weights, noise), 1) for r in rows]
+    sums = [log_sum_exp(log_terms(r, points, log_weights, noise), 1) for r in rows]
     return torch.cat(sums) - 0.5 * x.shape[1] * math.log(2.0 * math.pi * noise**2)
 
 

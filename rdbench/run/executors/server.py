@@ -26,9 +26,11 @@ import traceback
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
-PRELOADED = ("rdbench.run.worker", "rdbench.audit", "torch._dynamo")
+PRELOADED = ("rdbench.run.worker", "rdbench.audit")
+_OPTIMISERS = "torch.optim"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PATIENCE_S = 5.0
 
@@ -145,7 +147,16 @@ def preload(modules: Iterable[str]) -> None:
     """Import what every worker would import; what cannot be imported is the worker's to tell."""
     for name in modules:
         with contextlib.suppress(Exception):
-            importlib.import_module(name)
+            if _OPTIMISERS in _source(importlib.import_module(name)):
+                # What an optimiser imports when it is first made takes two CPU seconds.
+                importlib.import_module("torch._dynamo")
+
+
+def _source(module: ModuleType) -> str:
+    """The text of a module, of a package that of all its files."""
+    file = Path(module.__file__ or "")
+    files = file.parent.glob("*.py") if file.name == "__init__.py" else [file]
+    return "".join(one.read_text() for one in files)
 
 
 def _control(option: int, value: int) -> None:
