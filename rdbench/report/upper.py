@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rdbench.report.points import lower_end, titled
-from rdbench.report.style import Look, estimator_label
+from rdbench.band import Band
+from rdbench.report.points import titled
+from rdbench.report.style import BAND_ALPHA, Look, estimator_label
 from rdbench.report.units import nats_per
 from rdbench.run.records import CellRecord, PointRecord
 
@@ -27,7 +28,8 @@ def draw_points(
 ) -> None:
     """R against D of every audited point, with 95% intervals, an estimator a line.
 
-    Rows of side ``lower`` are tangents: R(D) >= F_lo - beta D, the highest of which is drawn.
+    Rows of side ``lower`` are tangents: R(D) >= F_lo - beta D, the highest of which is drawn; what
+    lies between it and the best upper bound, both with their errors, is grey.
 
     Args:
         axes: where to draw.
@@ -59,13 +61,7 @@ def draw_points(
             linewidth=1,
             capsize=2,
         )
-    lower = [p for record in records for p in record.points if p.status in _SCORED]
-    tangents = [(p.beta, end) for p in lower if (end := lower_end(p)) is not None]
-    if tangents:
-        low, high = axes.get_xlim()
-        d = np.linspace(max(low, 0.0), high, 400)
-        bound = np.max([end - beta * d for beta, end in tangents], axis=0).clip(min=0.0)
-        axes.plot(d, bound / scale, color="black", linestyle="--", label="lower bound")
+    _draw_band(axes, records, scale)
     axes.set_xlabel("D")
     axes.set_ylabel(f"R ({units})")
     axes.set_ylim(bottom=0.0)
@@ -73,6 +69,22 @@ def draw_points(
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
+
+
+def _draw_band(axes: Axes, records: Sequence[CellRecord], scale: float) -> None:
+    """The bound from below where there is one, and in grey what lies between it and the upper."""
+    band = Band.of_records(records, truth=False)
+    if not band.tangents:
+        return
+    low, high = axes.get_xlim()
+    d = np.linspace(max(low, 1e-6 * high), high, 400)
+    least, most = band.least(d) / scale, band.most(d) / scale
+    axes.plot(d, least, color="black", linestyle="--", label="lower bound")
+    between = np.isfinite(most)
+    if band.crossing is None:
+        at, least, most = d[between], least[between], most[between]
+        area = axes.fill_between(at, least, most, color="black", alpha=BAND_ALPHA, linewidth=0)
+        area.set_gid("between")
 
 
 def is_upper(point: PointRecord) -> bool:

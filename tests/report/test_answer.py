@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rdbench.band import Band, Reached, Tangent
 from rdbench.codecs import CodecPoint, Units
@@ -12,6 +14,7 @@ from rdbench.outcomes import RdbenchError
 from rdbench.report.answer import answer, lines
 from rdbench.report.codec_lines import codec_lines
 from rdbench.report.trust import NO_LOWER, NO_UPPER
+from rdbench.report.upper import draw_points
 from rdbench.run.records import PointRecord
 
 
@@ -200,3 +203,17 @@ def test_a_codec_better_than_the_upper_bound_is_told():
     text = codec_lines([CodecPoint("q", 1.5, 1.0)], band, 1)
     assert "[-0.7213, 2.1640]" in "\n".join(text)  # 1.5 - 2 and 1.5 - 0 nats, in bits
     assert text[-1].startswith("A negative end: the codec beats the best upper bound")
+
+
+def test_the_picture_shades_what_lies_between_the_sides(both):
+    axes = Figure().subplots()
+    draw_points(axes, both)
+    (area,) = (a for a in axes.collections if a.get_gid() == "between")
+    ends = area.get_paths()[0].vertices
+    # At D = 1.5: 2.8 - 1.5 from below, midway between R = 2 and R = 1 from above.
+    near = ends[np.abs(ends[:, 0] - 1.5) < 0.01]
+    assert near[:, 1].min() == pytest.approx(1.3, abs=0.02)
+    assert near[:, 1].max() == pytest.approx(1.5, abs=0.02)
+    alone = Figure().subplots()
+    draw_points(alone, both[:2])
+    assert not [a for a in alone.collections if a.get_gid() == "between"]
