@@ -53,7 +53,13 @@ class EBRD(Settings):
         slopes="positive",
         variants={"algorithm=product": {"distortions": ("squared_error",)}},
         presets={
-            "product": {"algorithm": "product", "hidden": 32, "batch": 256, "iterations": 600},
+            "product": {
+                "algorithm": "product",
+                "hidden": 32,
+                "batch": 256,
+                "iterations": 600,
+                "learning_rate": 6e-3,
+            },
             "paper": _PAPER,
             "paper_timestep": {**_PAPER, "epsilon_is": "time"},
             "mixture": {
