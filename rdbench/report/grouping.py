@@ -9,8 +9,8 @@ from operator import attrgetter
 
 from rdbench.columns import HEAD, MACHINE, TABLES
 from rdbench.outcomes import RdbenchError
-from rdbench.report.export import value
 from rdbench.report.style import estimator_label
+from rdbench.report.values import value
 from rdbench.run.records import CellRecord, PointRecord
 
 Value = str | int | float | None

@@ -24,7 +24,6 @@ from rdbench.report.blocks import Z95, Moments, paired_moments
 from rdbench.report.scores import SCORED, half_truth, is_lower, is_start, shown_gap
 from rdbench.run.records import CellRecord, PointRecord
 
-
 ROUNDING = 1e-12
 """Of a sum in float64, relative to F: what is closer than this is equal."""
 

@@ -14,7 +14,6 @@ import msgspec
 
 from rdbench.columns import AUDIT_S, POINT, Column
 from rdbench.report.claims import VERDICTS
-from rdbench.report.export import value
 from rdbench.report.grouping import case_namer, sort_key
 from rdbench.report.impossible import is_impossible
 from rdbench.report.page.cases import axis_data, case_data, ladder_gap, spread
@@ -26,6 +25,7 @@ from rdbench.report.scores import SCORED, abscissa, shown_gap
 from rdbench.report.series import Panel, Sources, by_suite, panels_of, series_labels, state
 from rdbench.report.style import START_COLOUR, Look, series_styles
 from rdbench.report.summary import troubles
+from rdbench.report.values import value
 from rdbench.run.records import ITS_START, CellRecord, PointRecord, TracePoint
 
 LONGEST_TRACEBACK = 12_000
