@@ -93,11 +93,12 @@ def number_texts(values: Sequence[float | None]) -> list[str]:
     if not values:
         return []
     raw = msgspec.json.encode(values).decode()
-    texts = raw[1:-1].split(",")
-    # JSON spells large, small and whole numbers in its own way, and has no others.
-    if "e" in raw or "0.0000" in raw or "null" in raw or raw.count(".") < len(texts):
+    if raw.count("null") != values.count(None) or int in set(map(type, values)):
+        return list(map(_number, values))  # JSON has no infinite ones, and whole ones have no point
+    texts = raw.replace("null", "")[1:-1].split(",")
+    if "e" in raw or "0.0000" in raw:  # JSON spells large and small ones in its own way
         return [
-            text if "." in text and "e" not in text and "0.0000" not in text else _number(value)
+            _number(value) if "e" in text or "0.0000" in text else text
             for text, value in zip(texts, values, strict=True)
         ]
     return texts

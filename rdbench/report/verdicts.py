@@ -5,8 +5,9 @@ Numbers that are not known are NaN here: whatever is compared with one is false.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -105,16 +106,16 @@ class _Rows:
         self.points = [point for point, _, _ in asked]
         self.dim = np.array([dim for _, dim, _ in asked], dtype=np.float64)
         self.curves = [curve for _, _, curve in asked]
-        self.beta = self.numbers(lambda p: p.beta)
-        self.rate = self.numbers(lambda p: p.rate)
-        self.distortion = self.numbers(lambda p: p.distortion)
-        self.lagrangian = self.numbers(lambda p: p.lagrangian)
-        self.truth_lo = self.numbers(lambda p: p.truth_lo)
-        self.rate_hi = self.numbers(lambda p: p.rate_hi)
-        self.claimed_rate = self.numbers(lambda p: p.claimed_rate)
-        self.claimed_distortion = self.numbers(lambda p: p.claimed_distortion)
+        self.beta = self.numbers("beta")
+        self.rate = self.numbers("rate")
+        self.distortion = self.numbers("distortion")
+        self.lagrangian = self.numbers("lagrangian")
+        self.truth_lo = self.numbers("truth_lo")
+        self.rate_hi = self.numbers("rate_hi")
+        self.claimed_rate = self.numbers("claimed_rate")
+        self.claimed_distortion = self.numbers("claimed_distortion")
         pair = self.claimed_rate + self.beta * self.claimed_distortion
-        self.claimed = _known(self.numbers(lambda p: p.claimed_lagrangian), pair)
+        self.claimed = _known(self.numbers("claimed_lagrangian"), pair)
         # R and D by which slack is measured: the audited ones, else the claimed ones.
         self.scale = (
             np.nan_to_num(_known(self.rate, self.claimed_rate), posinf=np.inf, neginf=-np.inf),
@@ -123,11 +124,11 @@ class _Rows:
             ),
         )
 
-    def numbers(self, get: Callable[[PointRecord], float | None]) -> Numbers:
-        return np.array([get(point) for point in self.points], dtype=np.float64)
+    def numbers(self, name: str) -> Numbers:
+        return np.array(list(map(attrgetter(name), self.points)), dtype=np.float64)
 
-    def flags(self, get: Callable[[PointRecord], bool]) -> Flags:
-        return np.array([get(point) for point in self.points], dtype=bool)
+    def equal(self, name: str, text: str) -> Flags:
+        return np.array([one == text for one in map(attrgetter(name), self.points)], dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,8 @@ def _known(first: Numbers, second: Numbers) -> Numbers:
 
 def _of_bounds(rows: _Rows) -> list[Rule]:
     """The verdicts on claims of lower bounds: by the audited interval of F_lo alone."""
-    lower = rows.flags(lambda p: p.side == "lower")
-    lo, hi = rows.numbers(lambda p: p.lagrangian_lo), rows.numbers(lambda p: p.lagrangian_hi)
+    lower = rows.equal("side", "lower")
+    lo, hi = rows.numbers("lagrangian_lo"), rows.numbers("lagrangian_hi")
     found, granted = _Found(lo, hi, lower), tolerance(rows.dim)
     off = found.off(rows.claimed)
     worthless = -off - granted > _LOOSE * np.maximum(1.0, rows.lagrangian)
@@ -177,8 +178,8 @@ def _of_channels(rows: _Rows) -> list[Rule]:
     """The verdicts on claims of channels: by the truth, then by C, then by R and D."""
     scale = (*rows.scale, rows.beta, rows.dim)
     granted = noise(*scale) + small(*scale)
-    lower = rows.flags(lambda p: p.claimed_side == "lower")
-    upper = rows.flags(lambda p: p.claimed_side == "upper")
+    lower = rows.equal("claimed_side", "lower")
+    upper = rows.equal("claimed_side", "upper")
     under = _under_the_curve(rows)
     found, audited = _audited_interval(rows)
     off = found.off(rows.claimed)
@@ -204,8 +205,8 @@ def _of_channels(rows: _Rows) -> list[Rule]:
 def _of_pairs(rows: _Rows, found: _Found, off: Numbers, granted: Slack, upper: Flags) -> list[Rule]:
     """The verdicts on R and D where C is in order."""
     trifle = small(*rows.scale, rows.beta, rows.dim)
-    rate_half = rows.numbers(lambda p: p.rate_half)
-    distortion_half = rows.numbers(lambda p: p.distortion_half)
+    rate_half = rows.numbers("rate_half")
+    distortion_half = rows.numbers("distortion_half")
     rates = _off(rows.claimed_rate, rows.rate, rate_half)
     distortions = _off(rows.claimed_distortion, rows.distortion, distortion_half)
     # Records of old schemas do not say how sure R and D are.
@@ -219,7 +220,7 @@ def _of_pairs(rows: _Rows, found: _Found, off: Numbers, granted: Slack, upper: F
     wide = unsure | (rate_half > granted.rate) | (distortion_half > granted.distortion)
     noisy = far | (rate > trifle.rate) | (distortion > trifle.distortion)
     return [
-        (np.isnan(rows.numbers(lambda p: p.gap)), "unconfirmed"),
+        (np.isnan(rows.numbers("gap")), "unconfirmed"),
         (bare & unsure, "undecided"),
         (bare & far, "within noise"),
         (bare, "agrees"),
@@ -244,7 +245,7 @@ def _other_channel(rows: _Rows, upper: Flags) -> Numbers:
     R + beta D = F(q) + e has relative entropy e from that one at most, which moves beta D by about
     sqrt(2 e Var(beta rho)), and the variance given x is about d/2.
     """
-    other = upper | rows.flags(lambda p: p.conditional_kind == "encoder")
+    other = upper | rows.equal("conditional_kind", "encoder")
     excess = np.where(np.isnan(rows.lagrangian), 0.0, rows.claimed - rows.lagrangian)
     return np.where(other, np.sqrt(rows.dim * np.maximum(excess, 0.0)), 0.0)
 
@@ -255,13 +256,13 @@ def _audited_interval(rows: _Rows) -> tuple[_Found, Flags]:
     An audit whose whole interval lies below F* has found what no channel does: there is nothing
     to hold a claim against.
     """
-    truth_lo, truth_hi = rows.truth_lo, rows.numbers(lambda p: p.truth_hi)
-    gap_hi = rows.numbers(lambda p: p.gap_hi)
+    truth_lo, truth_hi = rows.truth_lo, rows.numbers("truth_hi")
+    gap_hi = rows.numbers("gap_hi")
     audited = ~np.isnan(truth_lo + truth_hi + gap_hi) & ~(gap_hi < -_IMPOSSIBLE)
     # The interval of the gap stands on the middle of the bracket on F* and contains its width;
     # that of F(q) does not.
     hi = truth_lo + gap_hi
-    below = rows.numbers(lambda p: None if p.side == "upper" else p.gap_lo)
+    below = np.where(rows.equal("side", "upper"), np.nan, rows.numbers("gap_lo"))
     mirrored = _known(2.0 * rows.lagrangian - hi, truth_lo)
     lo = _known(truth_hi + below, mirrored)
     # fmin and fmax leave out what is not known.
