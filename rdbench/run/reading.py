@@ -96,17 +96,22 @@ def take(texts: Iterable[bytes], path: Path, lines: int, loaded: Loaded) -> int:
     return lines
 
 
+def without_draws(text: bytes) -> bytes:
+    """A line without the draws that its rows keep; the same one where they keep none."""
+    return _DRAWS.sub(b'"draws":null', text) if b'"draws":{' in text else text
+
+
 def _take_without_draws(texts: Iterable[bytes], path: Path, loaded: Loaded) -> None:
     start = 0
     with _without_collections():
         for number, text in enumerate(texts, 1):
-            short, found = _DRAWS.subn(b'"draws":null', text) if b'"draws":{' in text else (text, 0)
+            short = without_draws(text)
             if text.strip():
                 where, torn = f"{path} line {number}", not text.endswith(b"\n")
                 record = _take_one(short, where, torn, loaded)
                 if record is not None:
                     loaded.places.pop(record.cell, None)
-                    if found:
+                    if short is not text:
                         loaded.places[record.cell] = (start, len(text))
             start += len(text)
 

@@ -28,7 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-PRELOADED = ("rdbench.run.worker", "rdbench.audit", "torch._dynamo")
+PRELOADED = ("rdbench.run.worker", "rdbench.audit", "rdbench.audit.possible", "torch._dynamo")
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PATIENCE_S = 5.0
 
