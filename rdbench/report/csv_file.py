@@ -92,9 +92,11 @@ def number_texts(values: Sequence[float | None]) -> list[str]:
     """Every number as Python writes it, with all digits; empty where there is none."""
     if not values:
         return []
+    if not {float, type(None)}.issuperset(map(type, values)):
+        return list(map(_number, values))  # of whole ones JSON has no point
     raw = msgspec.json.encode(values).decode()
-    if raw.count("null") != values.count(None) or int in set(map(type, values)):
-        return list(map(_number, values))  # JSON has no infinite ones, and whole ones have no point
+    if raw.count("null") != values.count(None):
+        return list(map(_number, values))  # JSON has no infinite ones
     texts = raw.replace("null", "")[1:-1].split(",")
     if "e" in raw or "0.0000" in raw:  # JSON spells large and small ones in its own way
         return [

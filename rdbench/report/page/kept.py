@@ -24,13 +24,14 @@ class Kept:
     seeds: int | None = None
 
 
-def kept(records: Sequence[CellRecord], most: int = MOST_POINTS) -> Kept:
+def kept(records: Sequence[CellRecord], most: int | None = None) -> Kept:
     """The cells whose points a page holds; at least one of every estimator, case and setting.
 
     Args:
         records: all cells, in any order; the choice does not depend on it.
-        most: how many points.
+        most: how many points; `MOST_POINTS` where None.
     """
+    most = MOST_POINTS if most is None else most
     if sum(len(record.points) for record in records) <= most:
         return Kept(tuple(range(len(records))))
     series: dict[tuple[object, ...], list[int]] = {}
