@@ -102,7 +102,7 @@ def page_data(
         "boards": _board_axes(cases, rows),
         "cells": _anchored(cells),
         "points": _points(ordered, truths, panels),
-        "truths": _columns(truths.values, _SHARED),
+        "truths": _columns(truths.values, sorted(_SHARED)),
         "environments": _environments(environments, everything, made),
         "tracebacks": tracebacks.values,
         "traces": _traces(ordered),
