@@ -18,7 +18,7 @@ Z95 = 1.959963984540054
 class Moments(NamedTuple):
     """Of the differences of two points, block by block, in nats."""
 
-    count: int
+    blocks: int
     mean: float
     variance: float
     """Of one block, by n - 1."""

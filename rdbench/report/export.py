@@ -25,7 +25,12 @@ from rdbench.report.values import compact_json as compact_json
 from rdbench.report.values import value as value
 from rdbench.run.records import CellRecord
 
-_DTYPES = {"text": "string", "mapping": "string", "whole": "Int64", "yes or no": "boolean"}
+_DTYPES: dict[str, Any] = {
+    "text": "string",
+    "mapping": "string",
+    "whole": "Int64",
+    "yes or no": "boolean",
+}
 
 
 def frame(records: Sequence[CellRecord], what: str = "points") -> pd.DataFrame:

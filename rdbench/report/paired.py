@@ -287,9 +287,9 @@ def _step(seed: int, a: PointRecord, b: PointRecord, found: Moments | None) -> _
     shared = math.hypot(a.gap_common_se or 0.0, b.gap_common_se or 0.0)
     rounding = ROUNDING * max(1.0, abs(a.lagrangian or 0.0), abs(b.lagrangian or 0.0))
     if found is not None:
-        own, tail = found.variance / found.count, found.tail
+        own, tail = found.variance / found.blocks, found.tail
         total = own + shared * shared
-        freedom = (found.count - 1) * (total / own) * (total / own) if own > 0.0 else math.inf
+        freedom = (found.blocks - 1) * (total / own) * (total / own) if own > 0.0 else math.inf
         (a_lo, a_hi), (b_lo, b_hi) = (
             _bracket(point, std) for point, std in zip((a, b), found.stds, strict=True)
         )

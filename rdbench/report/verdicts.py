@@ -142,7 +142,8 @@ class _Found:
     @property
     def half(self) -> Numbers:
         """Half the width of the 95% interval."""
-        return 0.5 * (self.hi - self.lo)
+        half: Numbers = 0.5 * (self.hi - self.lo)
+        return half
 
     def off(self, value: Numbers) -> Numbers:
         """By how much a value lies outside at three standard errors; negative where below."""
@@ -306,7 +307,7 @@ def _under_the_curve(rows: _Rows) -> Flags:
 def _tangents(curves: Sequence[tuple[Tangent, ...]]) -> list[tuple[Numbers, Numbers]]:
     """The first tangents of all curves, then the second ones, and so on; NaN where one ends."""
     places: dict[int, int] = {}
-    own = []
+    own: list[tuple[Tangent, ...]] = []
     for curve in curves:
         place = places.setdefault(id(curve), len(own))
         if place == len(own):

@@ -74,9 +74,9 @@ def decoded(raw: bytes, kind: type[S]) -> S:
         ValueError: it is none; the message is one bounded line.
     """
     try:
-        found = _decoder(kind).decode(raw)
+        found: S = _decoder(kind).decode(raw)
         if not _is_plain(raw) and _SUSPECT.search(raw):
-            return msgspec.convert(_cleaned(msgspec.to_builtins(found)), kind)
+            found = msgspec.convert(_cleaned(msgspec.to_builtins(found)), kind)
         return found
     # msgspec passes on what bytes that are no UTF-8 and endless nesting raise.
     except (msgspec.MsgspecError, ValueError, RecursionError) as problem:

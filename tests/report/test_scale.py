@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rdbench.columns import TABLES
 from rdbench.report import blocks, csv_file, tables, verdicts
+from rdbench.report.claim_limits import curve_of
 from rdbench.report.claims import verdict_in
 from rdbench.report.csv_file import csv_parts, number_texts, write_csv
 from rdbench.report.export import frame, write
@@ -72,7 +73,7 @@ def test_numbers_are_written_as_python_writes_them(values):
 
 
 def test_a_table_passes_all_its_verdicts_at_once(realistic, monkeypatch):
-    counted = Counted(tables.verdicts_in)
+    counted = Counted(verdicts.verdicts_in)
     monkeypatch.setattr(tables, "verdicts_in", counted)
     metric_table(realistic, "gap", by="case,estimator,seed")
     assert counted.count == 1
@@ -81,7 +82,7 @@ def test_a_table_passes_all_its_verdicts_at_once(realistic, monkeypatch):
 def test_many_verdicts_are_those_of_one_by_one(realistic, monkeypatch):
     pairs = [(record, one) for record in realistic for one in record.points]
     single = [verdict_in(record, one) for record, one in pairs]
-    ladders = Counted(verdicts.curve_of)
+    ladders = Counted(curve_of)
     monkeypatch.setattr(verdicts, "curve_of", ladders)
     assert verdicts.verdicts_in(pairs) == single
     assert len(set(single)) > 1

@@ -23,6 +23,7 @@ from rdbench.run.records import (
     Provenance,
 )
 from rdbench.run.store import RECORDS, Store, StoreError, load
+from rdbench.run.texts import decoded
 from rdbench.types import RdbenchError
 
 
@@ -300,7 +301,6 @@ def test_a_line_is_decoded_once_and_draws_for_whom_they_are_wanted(
         calls.append(kind)
         return decoded(raw, kind)
 
-    decoded = reading.decoded
     monkeypatch.setattr(reading, "decoded", counted)
     loaded = load(tmp_path, draws=False)
     assert calls == [CellRecord] * 7
