@@ -26,9 +26,9 @@ class Settings:
     are weighted. Over a reference twice as many symbols at the highest slope; under absolute error
     with independent coordinates four times as many symbols and twice as many strata."""
     learning_rate: float | None = None
-    """Learning rate of the network; None: 1.5e-2 in ``energy`` and ``product``, 1e-3 in ``published``; over a
-    reference 1e-2 at the highest slope and 3e-3 at all of them under squared error, 2e-3 under
-    absolute error."""
+    """Learning rate of the network; None: 1.5e-2 in ``energy`` and ``product``, 1e-3 in
+    ``published``; over a reference 1e-2 at the highest slope and 3e-3 at all of them under squared
+    error, 2e-3 under absolute error."""
     averaging: float = 0.98
     """Decay of the running mean of the weights that is returned."""
     warm_draws: int = 50_000

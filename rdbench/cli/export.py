@@ -5,7 +5,7 @@ from __future__ import annotations
 from rdbench.cli.options import ExportOptions
 from rdbench.cli.outputs import apart_from_records, format_for
 from rdbench.cli.stored import stored
-from rdbench.report.export import frame, write
+from rdbench.report.csv_file import write_csv
 
 _ENDINGS = {".csv": "csv", ".parquet": "parquet"}
 
@@ -19,5 +19,10 @@ def execute(options: ExportOptions) -> int:
     apart_from_records(options.out, options.results)
     format = format_for(options.out, options.format, _ENDINGS, "csv")
     records, _ = stored(options.results, draws=options.what == "draws")
-    write(frame(records, options.what), format, options.out)
+    if format == "csv":
+        write_csv(records, options.what, options.out)
+    else:
+        from rdbench.report.export import frame, write  # here: CSV needs no pandas
+
+        write(frame(records, options.what), format, options.out)
     return 0

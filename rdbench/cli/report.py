@@ -6,7 +6,7 @@ from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
 from rdbench.cli.options import ReportOptions
 from rdbench.cli.outputs import apart_from_records
-from rdbench.cli.stored import stored
+from rdbench.cli.stored import stored_for_page
 from rdbench.cli.truth import TruthSources
 from rdbench.report.files import writable
 from rdbench.report.page.render import render, write
@@ -21,7 +21,7 @@ def execute(options: ReportOptions) -> int:
     parse.units(options.units)
     apart_from_records(options.out, options.results)
     writable(options.out)
-    records, warnings = stored(options.results, draws=True)
+    records, warnings = stored_for_page(options.results)
     # The page may travel further than the folder: it does not say where that was.
     warnings = [line.replace(f"{options.results}/", "") for line in warnings]
     page = render(

@@ -51,7 +51,7 @@ def execute(options: RunOptions) -> int:
     _check_codecs(codecs, cells[0].distortion)
     if options.shard is not None:
         cells = take_shard(cells, *parse.shard(options.shard))
-    store = None if options.dry_run else Store(options.results)
+    store = None if options.dry_run else Store(options.results, draws=False)
     held = store or writable(options.results)
     for line in held.warnings:
         warn(line)

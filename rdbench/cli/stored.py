@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rdbench.cli.messages import warn
+from rdbench.run.reading import drawn
 from rdbench.run.records import CellRecord
 from rdbench.run.store import load
 
@@ -20,6 +21,23 @@ def stored(results: Path, *, draws: bool = False) -> tuple[list[CellRecord], lis
         RdbenchError: there are no results in the folder.
     """
     loaded = load(results, draws=draws)
+    for line in loaded.warnings:
+        warn(line)
+    return list(loaded.records.values()), loaded.warnings
+
+
+def stored_for_page(results: Path) -> tuple[list[CellRecord], list[str]]:
+    """The newest record of every cell, and the warnings; draws of the cells of a page alone.
+
+    Raises:
+        RdbenchError: there are no results in the folder.
+    """
+    from rdbench.report.page.kept import kept
+
+    loaded = load(results, draws=False)
+    records = list(loaded.records.values())
+    shown = [records[place].cell for place in kept(records).places]
+    loaded.records.update(drawn(results, loaded, shown))
     for line in loaded.warnings:
         warn(line)
     return list(loaded.records.values()), loaded.warnings

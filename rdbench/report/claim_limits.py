@@ -2,15 +2,18 @@
 
 An estimator computes its claim on symbols of its own and does not say how many. What a mean over
 2,000 symbols scatters by is therefore granted to every claim, and no more than that.
+
+All of it works on columns as on single numbers: it is asked for every row of every table.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from rdbench.run.records import CellRecord, PointRecord
+import numpy as np
+
+from rdbench.run.records import CellRecord
 
 TOLERANCE = 0.05
 """Nats per root dimension: about three standard errors (.047 sqrt(d)) of a mean over 2,000 symbols
@@ -22,15 +25,17 @@ _SHARE = 0.01
 
 Tangent = tuple[float, float]
 """beta and the lower end of F*(beta): no channel has R + beta D below it."""
+Values = Any
+"""A number, or a column of them."""
 
 
 @dataclass(frozen=True)
 class Slack:
     """How far R, D and F = R + beta D may be off."""
 
-    rate: float
-    distortion: float
-    lagrangian: float
+    rate: Values
+    distortion: Values
+    lagrangian: Values
 
     def __add__(self, other: Slack) -> Slack:
         """Both together."""
@@ -41,12 +46,13 @@ class Slack:
         )
 
 
-def tolerance(dim: int) -> float:
+def tolerance(dim: Values) -> Values:
     """The most that the sampling of a claim explains in dimension ``dim``, in nats."""
-    return TOLERANCE * math.sqrt(dim)
+    found = TOLERANCE * np.sqrt(dim)
+    return found if np.ndim(found) else float(found)
 
 
-def noise(rate: float, distortion: float, beta: float, dim: int) -> Slack:
+def noise(rate: Values, distortion: Values, beta: Values, dim: Values) -> Slack:
     """Three standard errors of a claim on 2,000 symbols.
 
     Of R: .05 sqrt(min(d, 2 R)). The information density has at most the variance d/2 of a Gaussian
@@ -61,58 +67,27 @@ def noise(rate: float, distortion: float, beta: float, dim: int) -> Slack:
         beta: the slope.
         dim: d.
     """
-    of_rate = TOLERANCE * math.sqrt(min(float(dim), 2.0 * max(rate, 0.0)))
-    of_distortion = 2.0 * TOLERANCE * max(distortion, 0.0) / math.sqrt(dim)
-    together = min(tolerance(dim), of_rate + beta * of_distortion)
-    return Slack(of_rate, of_distortion, max(together, beta * of_distortion))
+    of_rate = TOLERANCE * np.sqrt(np.minimum(dim, 2.0 * np.maximum(rate, 0.0)))
+    of_distortion = 2.0 * TOLERANCE * np.maximum(distortion, 0.0) / np.sqrt(dim)
+    together = np.minimum(tolerance(dim), of_rate + beta * of_distortion)
+    return Slack(of_rate, of_distortion, np.maximum(together, beta * of_distortion))
 
 
-def small(rate: float, distortion: float, beta: float, dim: int) -> Slack:
+def small(rate: Values, distortion: Values, beta: Values, dim: Values) -> Slack:
     """A difference too small to mention: .005 nats and 1% of R and D, at most `tolerance`."""
-    of_rate = _FLOOR + min(_SHARE * max(rate, 0.0), tolerance(dim))
-    of_distortion = _SHARE * max(distortion, 0.0) + (_FLOOR / beta if beta > 0.0 else 0.0)
+    of_rate = _FLOOR + np.minimum(_SHARE * np.maximum(rate, 0.0), tolerance(dim))
+    of_beta = over(_FLOOR, beta, 0.0)
+    of_distortion = _SHARE * np.maximum(distortion, 0.0) + of_beta
     return Slack(of_rate, of_distortion, of_rate)
+
+
+def over(value: Values, beta: Values, otherwise: float) -> Values:
+    """``value / beta`` where beta is positive, ``otherwise`` where it is not."""
+    positive = np.greater(beta, 0.0)
+    return np.where(positive, value / np.where(positive, beta, 1.0), otherwise)
 
 
 def curve_of(record: CellRecord) -> tuple[Tangent, ...]:
     """The tangents R(D) >= F*(beta) - beta D at the slopes of a cell's ladder."""
     found = {p.beta: p.truth_lo for p in record.points if p.truth_lo is not None}
     return tuple(sorted(found.items()))
-
-
-def is_negative(point: PointRecord, dim: int) -> bool:
-    """Whether a rate or a distortion below zero is claimed: no bound on anything says that.
-
-    A rate is a mean and may come out below zero by the noise that it has where the truth is.
-    """
-    rate, distortion = point.claimed_rate, point.claimed_distortion
-    if rate is None or distortion is None:
-        return False
-    if distortion < 0.0:
-        return True
-    true = next((r for r in (point.rate_hi, point.rate) if r is not None), 0.0)
-    return bool(rate < -(noise(true, 0.0, 0.0, dim) + small(true, 0.0, 0.0, dim)).rate)
-
-
-def is_under_the_curve(point: PointRecord, dim: int, curve: Iterable[Tangent]) -> bool:
-    """Whether the claimed (R, D) lies below one of the tangents by more than its noise.
-
-    Args:
-        point: the slope with its claim.
-        dim: the dimension of the source.
-        curve: tangents of the true curve, beside the one at the point's own slope.
-    """
-    rate, distortion = point.claimed_rate, point.claimed_distortion
-    if rate is None or distortion is None:
-        return False
-    scale = max(rate, point.rate_hi or 0.0)
-    own = [] if point.truth_lo is None else [(point.beta, point.truth_lo)]
-    # The same along the curve; this is asked of every row of every table.
-    found, usual = noise(scale, distortion, point.beta, dim), tolerance(dim)
-    unsaid = small(scale, distortion, point.beta, dim).lagrangian
-    for beta, least in (*own, *curve):
-        most = usual * max(1.0, beta / point.beta if point.beta > 0.0 else math.inf)
-        slack = min(most, found.rate + beta * found.distortion) + unsaid
-        if rate + beta * distortion < least - slack:
-            return True
-    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from rdbench.outcomes import RdbenchError
@@ -26,6 +27,15 @@ def writable(out: Path) -> None:
 def write_whole(raw: bytes, out: Path) -> Path:
     """Write a file whole or not at all, and return its path.
 
+    Raises:
+        RdbenchError: it cannot be written.
+    """
+    return write_parts([raw], out)
+
+
+def write_parts(parts: Iterable[bytes], out: Path) -> Path:
+    """`write_whole`, part by part.
+
     A symbolic link stays, and what it leads to is replaced.
 
     Raises:
@@ -35,7 +45,8 @@ def write_whole(raw: bytes, out: Path) -> Path:
         target = _target(out)
         part = target.with_name(f".rdbench.{os.getpid()}.part")
         try:
-            part.write_bytes(raw)
+            with part.open("wb") as file:
+                file.writelines(parts)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)

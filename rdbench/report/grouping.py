@@ -9,8 +9,8 @@ from operator import attrgetter
 
 from rdbench.columns import HEAD, MACHINE, TABLES
 from rdbench.outcomes import RdbenchError
-from rdbench.report.export import value
 from rdbench.report.style import estimator_label
+from rdbench.report.values import value
 from rdbench.run.records import CellRecord, PointRecord
 
 Value = str | int | float | None
@@ -108,13 +108,28 @@ def grouped(
     """The groups that ``columns`` make, in order, each with its points, or cells (point None)."""
     groups: dict[tuple[Value, ...], list[Cell]] = {}
     order: dict[tuple[Value, ...], SortKey] = {}
+    own = [of_points and name in POINT_COLUMNS for name in columns]
     for record in records:
+        # What the points of a cell have in common is looked up once.
+        common = [
+            None if of_point else column_value(name, record, None, case_name)
+            for name, of_point in zip(columns, own, strict=True)
+        ]
         for point in record.points if of_points else [None]:
-            key = tuple(column_value(name, record, point, case_name) for name in columns)
-            groups.setdefault(key, []).append((record, point))
-            # Cases in order of their dimension: ramp-d10 comes after ramp-d2.
-            ahead = (record.suite, record.dim) if "case" in columns else ()
-            order.setdefault(key, sort_key((*ahead, *key)))
+            key = (
+                tuple(common)
+                if not any(own)
+                else tuple(
+                    column_value(name, record, point, case_name) if of_point else value
+                    for name, of_point, value in zip(columns, own, common, strict=True)
+                )
+            )
+            if key not in groups:
+                groups[key] = []
+                # Cases in order of their dimension: ramp-d10 comes after ramp-d2.
+                ahead = (record.suite, record.dim) if "case" in columns else ()
+                order[key] = sort_key((*ahead, *key))
+            groups[key].append((record, point))
     return [(key, groups[key]) for key in sorted(groups, key=order.__getitem__)]
 
 

@@ -27,7 +27,7 @@ def leaders(
     blocks: dict[tuple[Value, ...], dict[int, Entrant]] = {}
     for row, (key, members) in enumerate(groups):
         pairs = tuple((record, point) for record, point in members if point is not None)
-        whole = empty.isdisjoint(_fits(record) for record, _ in pairs)
+        whole = not empty or empty.isdisjoint(_fits(record) for record, _ in pairs)
         block = blocks.setdefault(tuple(key[place] for place in shared), {})
         block[row] = Entrant(pairs, whole)
     standings = (standing(block) for block in blocks.values())

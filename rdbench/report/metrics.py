@@ -14,7 +14,6 @@ from typing import Any, Literal
 from rdbench.columns import AUDIT_S, COST, POINT, Unit
 from rdbench.outcomes import RdbenchError
 from rdbench.report.claims import claimed_lagrangian
-from rdbench.report.export import value
 from rdbench.report.grouping import Cell
 from rdbench.report.scores import (
     SCORED,
@@ -32,6 +31,7 @@ from rdbench.report.scores import (
     shown_mean,
     worst_gap,
 )
+from rdbench.report.values import value
 from rdbench.run.records import CellRecord, PointRecord
 
 

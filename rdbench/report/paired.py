@@ -15,16 +15,15 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Float
-from scipy.special import stdtrit
 
+from rdbench.report.blocks import Z95, Moments, paired_moments
 from rdbench.report.scores import SCORED, half_truth, is_lower, is_start, shown_gap
 from rdbench.run.records import CellRecord, PointRecord
 
-Z95 = 1.959963984540054
 ROUNDING = 1e-12
 """Of a sum in float64, relative to F: what is closer than this is equal."""
 
@@ -32,6 +31,8 @@ Member = tuple[CellRecord, PointRecord]
 Holds = Literal["exact", "upper", "lower", "audited", "estimate"]
 Slot = tuple[str, int, str, str, str, str]
 """Where two records can be compared: suite, version, case, budget, device and slope."""
+Placed = dict[Slot, dict[int, dict[int | None, PointRecord]]]
+"""Points by slot, seed and number of training points."""
 K = TypeVar("K", bound=Hashable)
 
 
@@ -119,6 +120,11 @@ def difference(mine: Iterable[Member], other: Iterable[Member]) -> Difference | 
     Returns:
         None where there is no slope at which both have been audited.
     """
+    mine, other = list(mine), list(other)
+    return _difference(_placed(mine, _slots(mine)), _placed(other, _slots(other)))
+
+
+def _difference(mine: Placed, other: Placed) -> Difference | None:
     slots = _steps(mine, other)
     steps = [step for found in slots.values() for step in found]
     if not steps:
@@ -164,28 +170,28 @@ def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
     playing = {
         key: one for key, one in entrants.items() if any(_is_known(p) for _, p in one.members)
     }
-    every = {_slot(r, p) for one in entrants.values() for r, p in one.members}
+    if len(playing) < 2:
+        return None
+    slots = {key: _slots(one.members) for key, one in entrants.items()}
+    every = set().union(*slots.values())
     complete = [
         key
         for key, one in playing.items()
         if one.whole
         and all(_is_known(point) for _, point in one.members)
-        and {_slot(r, p) for r, p in one.members} == every
+        and set(slots[key]) == every
     ]
-    if len(playing) < 2 or not complete:
+    if not complete:
         return None
-    best = min(complete, key=lambda key: _level(playing[key].members))
-    behind = {
-        key: difference(one.members, playing[best].members)
-        for key, one in playing.items()
-        if key != best
-    }
-    partial = [one for key, one in playing.items() if key not in complete]
+    best = min(complete, key=lambda key: _level(playing[key].members, slots[key]))
+    placed = {key: _placed(one.members, slots[key]) for key, one in playing.items()}
+    behind = {key: _difference(placed[key], placed[best]) for key in playing if key != best}
+    partial = [key for key in playing if key not in complete]
     leaders = (
         key
         for key in complete
         if (key == best or not _is_worse(behind[key]))
-        and not any(_is_worse(difference(playing[key].members, one.members)) for one in partial)
+        and not any(_is_worse(_difference(placed[key], placed[one])) for one in partial)
     )
     return Standing(best, behind, frozenset(leaders))
 
@@ -200,12 +206,21 @@ def _is_worse(found: Difference | None) -> bool:
     return found is not None and found.lo > 0.0
 
 
-def _slot(record: CellRecord, point: PointRecord) -> Slot:
-    """Slopes that differ by rounding alone are one."""
-    return (
-        record.suite, record.suite_version, record.case, record.budget,
-        record.provenance.device, f"{point.beta:.9g}",
-    )  # fmt: skip
+def _slots(members: Iterable[Member]) -> list[Slot]:
+    """Where each can be compared; slopes that differ by rounding alone are one."""
+    slots = []
+    of: CellRecord | None = None
+    for record, point in members:
+        if record is not of:  # what its points have in common
+            of, device = record, record.provenance.device
+            head = (record.suite, record.suite_version, record.case, record.budget, device)
+        slots.append((*head, _rounded(point.beta)))
+    return slots
+
+
+@lru_cache(maxsize=4096)
+def _rounded(beta: float) -> str:
+    return f"{beta:.9g}"
 
 
 def _is_known(point: PointRecord) -> bool:
@@ -217,47 +232,45 @@ def _is_known(point: PointRecord) -> bool:
     return point.lagrangian is not None and len(point.gap_blocks) > 1
 
 
-def _level(members: Sequence[Member]) -> float:
+def _level(members: Sequence[Member], slots: Sequence[Slot]) -> float:
     """The mean over slopes of the mean over seeds of what is shown as the gap."""
-    slots: dict[Slot, list[float]] = {}
-    for record, point in members:
+    found: dict[Slot, list[float]] = {}
+    for (_, point), slot in zip(members, slots, strict=True):
         shown = shown_gap(point)
         value = point.lagrangian if shown is None else shown
-        slots.setdefault(_slot(record, point), []).append(math.inf if value is None else value)
-    return _total(sum(values) / len(values) for values in slots.values()) / len(slots)
+        found.setdefault(slot, []).append(math.inf if value is None else value)
+    return _total(sum(values) / len(values) for values in found.values()) / len(found)
 
 
-Placed = dict[Slot, dict[int, dict[int | None, PointRecord]]]
-"""Points by slot, seed and number of training points."""
-
-
-def _placed(members: Iterable[Member]) -> Placed:
+def _placed(members: Iterable[Member], slots: Iterable[Slot]) -> Placed:
     found: Placed = {}
-    for record, point in members:
+    for (record, point), slot in zip(members, slots, strict=True):
         if _is_known(point):
-            seeds = found.setdefault(_slot(record, point), {})
+            seeds = found.setdefault(slot, {})
             seeds.setdefault(record.seed, {}).setdefault(record.n_train, point)
     return found
 
 
-def _steps(mine: Iterable[Member], other: Iterable[Member]) -> dict[Slot, list[_Step]]:
+def _steps(ours: Placed, theirs: Placed) -> dict[Slot, list[_Step]]:
     """The comparable pairs of every slope: of equal seed, or of any where no seed is common."""
-    ours, theirs = _placed(mine), _placed(other)
-    slots: dict[Slot, list[_Step]] = {}
+    asked: list[tuple[Slot, int, PointRecord, PointRecord, bool]] = []
     for slot, seeds in ours.items():
         against = theirs.get(slot, {})
         common = sorted(set(seeds) & set(against))
         pairs = [(seed, seed) for seed in common]
         pairs = pairs or list(zip(sorted(seeds), sorted(against), strict=False))
-        steps = [
-            step
+        asked += [
+            (slot, a, point, partner, a == b)
             for a, b in pairs
             for n_train, point in seeds[a].items()
             if (partner := _partner(against[b], n_train)) is not None
-            and (step := _step(a, point, partner, same=a == b)) is not None
         ]
-        if steps:
-            slots[slot] = steps
+    moments = paired_moments([(a, b) if same else None for _, _, a, b, same in asked])
+    slots: dict[Slot, list[_Step]] = {}
+    for (slot, seed, a, b, _), found in zip(asked, moments, strict=True):
+        step = _step(seed, a, b, found)
+        if step is not None:
+            slots.setdefault(slot, []).append(step)
     return slots
 
 
@@ -268,21 +281,20 @@ def _partner(points: Mapping[int | None, PointRecord], n_train: int | None) -> P
     return next(iter(points.values())) if len(points) == 1 else None
 
 
-def _step(seed: int, a: PointRecord, b: PointRecord, *, same: bool) -> _Step | None:
-    """The pair at one slope; ``same``: on the same symbols."""
+def _step(seed: int, a: PointRecord, b: PointRecord, found: Moments | None) -> _Step | None:
+    """The pair at one slope; ``found`` where it is on the same symbols."""
     sides = (a.side, b.side)
     shared = math.hypot(a.gap_common_se or 0.0, b.gap_common_se or 0.0)
     rounding = ROUNDING * max(1.0, abs(a.lagrangian or 0.0), abs(b.lagrangian or 0.0))
-    count = min(len(a.gap_blocks), len(b.gap_blocks))
-    if same and count > 1 and None not in (a.gap_common_se, b.gap_common_se):
-        blocks = np.subtract(a.gap_blocks[:count], b.gap_blocks[:count])
-        own = float(blocks.var(ddof=1)) / count
+    if found is not None:
+        own, tail = found.variance / found.blocks, found.tail
         total = own + shared * shared
-        freedom = (count - 1) * (total / own) * (total / own) if own > 0.0 else math.inf
-        (a_lo, a_hi), (b_lo, b_hi) = _bracket(a), _bracket(b)
-        tail = _tail(blocks)
+        freedom = (found.blocks - 1) * (total / own) * (total / own) if own > 0.0 else math.inf
+        (a_lo, a_hi), (b_lo, b_hi) = (
+            _bracket(point, std) for point, std in zip((a, b), found.stds, strict=True)
+        )
         return _Step(
-            seed, float(blocks.mean()), total, freedom,
+            seed, found.mean, total, freedom,
             a_lo + b_hi + rounding + max(-tail, 0.0), a_hi + b_lo + rounding + max(tail, 0.0),
             True, sides,
         )  # fmt: skip
@@ -316,32 +328,22 @@ def _rest(point: PointRecord, se: float) -> tuple[float, float]:
     return max(point.gap - point.gap_lo - inner, 0.0), above
 
 
-def _bracket(point: PointRecord) -> tuple[float, float]:
+def _bracket(point: PointRecord, std: float) -> tuple[float, float]:
     """The bracket of the audit's own method, each way: of annealing's log Z, for one.
 
     Records do not hold it. It is what the interval has beyond its sampling error, where that is
     clearly more than the audit's allowance for a skewed mean (at most one standard error) and the
     uncertainty of the standard error of so few blocks together.
+
+    Args:
+        point: with blocks.
+        std: the standard deviation of its blocks.
     """
     count = len(point.gap_blocks)
-    se = float(np.std(point.gap_blocks, ddof=1)) / math.sqrt(count)
+    se = std / math.sqrt(count)
     doubt = (1.0 + 3.0 * Z95 / math.sqrt(2.0 * (count - 1))) * se
     lo, hi = _rest(point, math.hypot(se, point.gap_common_se or 0.0))
     return lo if lo > doubt else 0.0, hi if hi > doubt else 0.0
-
-
-def _tail(blocks: Float[np.ndarray, " m"]) -> float:
-    """By how much the end on the side of the long tail moves out, as for the audited gap itself.
-
-    g (2 z^2 + 1) / (6 sqrt(m)) standard errors, g the skewness, at most one (Hall 1992).
-    """
-    centred = blocks - blocks.mean()
-    std = float(np.sqrt(np.mean(centred**2)))
-    if not std > 0.0:
-        return 0.0
-    root = math.sqrt(len(blocks))
-    moved = float(np.mean((centred / std) ** 3)) * (2.0 * Z95**2 + 1.0) / (6.0 * root)
-    return min(max(moved, -1.0), 1.0) * std / root
 
 
 def _half_of_seeds(slots: Mapping[Slot, Sequence[_Step]]) -> float:
@@ -353,11 +355,16 @@ def _half_of_seeds(slots: Mapping[Slot, Sequence[_Step]]) -> float:
     common = [found for found in slots.values() if {step.seed for step in found} == set(seeds)]
     if len(seeds) < 3 or not common:
         return 0.0
-    means = [
-        np.mean([np.mean([s.value for s in found if s.seed == seed]) for found in common])
-        for seed in seeds
-    ]
+    means = [np.mean(own) for own in zip(*map(_means_of_seeds, common), strict=True)]
     return _quantile(len(seeds) - 1) * float(np.std(means, ddof=1)) / math.sqrt(len(seeds))
+
+
+def _means_of_seeds(steps: Sequence[_Step]) -> list[float]:
+    """The mean of every seed, in the order of the seeds."""
+    values: dict[int, list[float]] = {}
+    for step in steps:
+        values.setdefault(step.seed, []).append(step.value)
+    return [own[0] if len(own) == 1 else float(np.mean(own)) for _, own in sorted(values.items())]
 
 
 def _holds(steps: Sequence[_Step]) -> Holds:
@@ -382,4 +389,6 @@ def _total(values: Iterable[float]) -> float:
 
 def _quantile(freedom: float) -> float:
     """Of Student's distribution, at 97.5%."""
+    from scipy.special import stdtrit  # here: scipy takes a while to import
+
     return Z95 if math.isinf(freedom) else float(stdtrit(freedom, 0.975))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from rich import box
@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rdbench.report.claims import summarise_claims, verdict_texts
+from rdbench.report.claims import counts_of, texts_of
 from rdbench.report.grouping import (
     SETTINGS,
     TEXT_COLUMNS,
     TIMING_SETTINGS,
     CaseName,
+    Cell,
     Value,
     case_namer,
     grouped,
@@ -33,6 +34,7 @@ from rdbench.report.scores import SCORED
 from rdbench.report.sections import SECTIONS, Section, Shown
 from rdbench.report.summary import Summary, Trouble, summarise, troubles
 from rdbench.report.units import nats_per
+from rdbench.report.verdicts import verdicts_in
 from rdbench.run.records import CellRecord
 
 
@@ -239,21 +241,30 @@ def metric_table(
     titles = [titles_of(name, units) for name in names]
     header = [*columns, *chain(*titles), *(["claim"] if judged else []), "n", "of"]
     rows = []
-    for key, members in groups:
+    claims = _claims(groups) if judged else []
+    for row, (key, members) in enumerate(groups):
+        found = [reduce(name, members) for name in names]
         texts = [text_of(value) for value in key]
-        for name in names:
-            texts += values_of(name, reduce(name, members), scale, fmt)
-        if judged:
-            pairs = [(r, p) for r, p in members if p is not None and p.status in SCORED]
-            texts.append(", ".join(verdict_texts(summarise_claims(pairs))))
-        count = reduce(metric, members).count
-        rows.append([*texts, str(count), str(len(members))])
+        for name, one in zip(names, found, strict=True):
+            texts += values_of(name, one, scale, fmt)
+        texts += [claims[row]] if judged else []
+        rows.append([*texts, str(found[0].count), str(len(members))])
     numeric = [name not in TEXT_COLUMNS for name in header]
     best = leaders(groups, columns, records) if metric in RANKED else frozenset()
     bold = {(row, len(columns)) for row in best}
-    claims = [("claim",), *(tuple(one) for one in titles[1:])]
-    droppable = [*claims, ("n", "of"), tuple(titles[0][1:])]
+    of_claims = [("claim",), *(tuple(one) for one in titles[1:])]
+    droppable = [*of_claims, ("n", "of"), tuple(titles[0][1:])]
     return fitted(header, rows, numeric, fmt, bold, droppable if fmt == "md" else (), width)
+
+
+def _claims(groups: Sequence[tuple[tuple[Value, ...], list[Cell]]]) -> list[str]:
+    """The verdicts on the claims of every group, counted; of all groups in one go."""
+    pairs = [
+        [(r, p) for r, p in members if p is not None and p.status in SCORED]
+        for _, members in groups
+    ]
+    found = iter(verdicts_in(chain(*pairs)))
+    return [", ".join(texts_of(counts_of(islice(found, len(own))))) for own in pairs]
 
 
 def titles_of(name: str, units: str) -> list[str]:

@@ -28,6 +28,8 @@ class Loaded:
 
     records: dict[str, CellRecord] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Where the lines of records whose draws were left out lie in the file: start and length."""
 
 
 def load(folder: Path, *, draws: bool = True) -> Loaded:
@@ -36,6 +38,7 @@ def load(folder: Path, *, draws: bool = True) -> Loaded:
     Args:
         folder: the results folder.
         draws: whether the draws that rows keep for pictures are read: two thirds of the bytes.
+            `drawn` reads those of some cells later.
 
     Raises:
         RdbenchError: there are no results.
@@ -44,7 +47,10 @@ def load(folder: Path, *, draws: bool = True) -> Loaded:
     loaded = Loaded()
     try:
         with path.open("rb") as file:
-            take(file, path, 0, loaded, draws=draws)
+            if draws:
+                take(file, path, 0, loaded)
+            else:
+                _take_without_draws(file, path, loaded)
     except OSError as problem:
         raise RdbenchError(
             f"no results in {folder} ({problem.strerror}: {path.name}); give a folder that "
@@ -53,9 +59,32 @@ def load(folder: Path, *, draws: bool = True) -> Loaded:
     return loaded
 
 
-def take(
-    texts: Iterable[bytes], path: Path, lines: int, loaded: Loaded, *, draws: bool = True
-) -> int:
+def drawn(folder: Path, loaded: Loaded, cells: Iterable[str]) -> dict[str, CellRecord]:
+    """The records of those of the cells that keep draws, with them.
+
+    Args:
+        folder: the results folder.
+        loaded: what `load` read of it without draws; it is told what cannot be read.
+        cells: their ids.
+
+    Raises:
+        RdbenchError: the file is gone.
+    """
+    path, again = folder / RECORDS, Loaded()
+    wanted = [cell for cell in cells if cell in loaded.places]
+    try:
+        with path.open("rb") as file:
+            for cell in wanted:
+                start, length = loaded.places[cell]
+                file.seek(start)
+                _take_one(file.read(length), f"{path}, the draws of cell {cell}", False, again)
+    except OSError as problem:
+        raise RdbenchError(f"cannot read {path}: {problem.strerror}") from problem
+    loaded.warnings += again.warnings
+    return {cell: again.records[cell] for cell in wanted if cell in again.records}
+
+
+def take(texts: Iterable[bytes], path: Path, lines: int, loaded: Loaded) -> int:
     """Read lines into ``loaded``; ``lines`` counts those before. Returns the new count."""
     with _without_collections():
         for text in texts:
@@ -63,29 +92,57 @@ def take(
             where = f"{path} line {lines + 1}"
             lines += not torn
             if text.strip():
-                _take_one(text if draws else _DRAWS.sub(b'"draws":null', text), where, torn, loaded)
+                _take_one(text, where, torn, loaded)
     return lines
 
 
-def _take_one(text: bytes, where: str, torn: bool, loaded: Loaded) -> None:
+def without_draws(text: bytes) -> bytes:
+    """A line without the draws that its rows keep; the same one where they keep none."""
+    return _DRAWS.sub(b'"draws":null', text) if b'"draws":{' in text else text
+
+
+def _take_without_draws(texts: Iterable[bytes], path: Path, loaded: Loaded) -> None:
+    start = 0
+    with _without_collections():
+        for number, text in enumerate(texts, 1):
+            short = without_draws(text)
+            if text.strip():
+                where, torn = f"{path} line {number}", not text.endswith(b"\n")
+                record = _take_one(short, where, torn, loaded)
+                if record is not None:
+                    loaded.places.pop(record.cell, None)
+                    if short is not text:
+                        loaded.places[record.cell] = (start, len(text))
+            start += len(text)
+
+
+def _take_one(text: bytes, where: str, torn: bool, loaded: Loaded) -> CellRecord | None:
+    """Hold the record of a line, and give it; None where there is none."""
+    record = None
     try:
-        schema = decoded(text, _Head).schema
+        if text.startswith(_OURS):  # the rest of it is most of the work: it is read once
+            with contextlib.suppress(ValueError):
+                record = decoded(text, CellRecord)
+        schema = decoded(text, _Head).schema if record is None else record.schema
         if not OLDEST <= schema <= SCHEMA:
             age = "newer" if schema > SCHEMA else "older"
             loaded.warnings.append(
                 f"{where}: its schema {schema} is {age} than this version's {SCHEMA}; skipped"
             )
-            return
-        record = decoded(text, CellRecord)
+            return None
+        record = decoded(text, CellRecord) if record is None else record
         if schema != SCHEMA:
             record = msgspec.structs.replace(record, schema=SCHEMA)
     except ValueError as problem:
         what = "torn last line" if torn else "not a record"
         loaded.warnings.append(f"{where}: {what} ({problem}); skipped")
-        return
+        return None
     hold(record, loaded)
+    return record
 
 
+_OURS = b'{"schema":'
+"""How a line begins that we have written."""
 _DRAWS = re.compile(rb'"draws":\{[^{}]*\}')
 """A quote within a text has a backslash before it: no text of a record is taken for its draws."""
 

@@ -10,19 +10,17 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from filelock import FileLock
-
 from rdbench.outcomes import RdbenchError
 from rdbench.outcomes import StoreError as StoreError
 from rdbench.run.reading import RECORDS as RECORDS
 from rdbench.run.reading import Loaded as Loaded
-from rdbench.run.reading import hold, take
+from rdbench.run.reading import hold, take, without_draws
 from rdbench.run.reading import load as load
 from rdbench.run.records import CellRecord
 from rdbench.run.texts import encoded
@@ -68,13 +66,18 @@ class _Read:
 class Store:
     """One results folder, open for appending."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, draws: bool = True) -> None:
         """Open a folder, creating it where needed.
+
+        Args:
+            folder: the results folder.
+            draws: whether `records` have the draws that rows keep for pictures.
 
         Raises:
             RdbenchError: it cannot be created, or nothing can be written in it.
         """
         self.folder = folder
+        self.draws = draws
         self.path = folder / RECORDS
         with _refusal(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +86,6 @@ class Store:
             with self.path.open("ab"):
                 pass
             self._claims = os.open(folder / _CLAIMS, os.O_RDWR | os.O_CREAT, 0o644)
-        self._lock = FileLock(folder / _LOCK)
         self._loaded = Loaded()
         self._read = _Read()
         self.refresh()
@@ -112,14 +114,17 @@ class Store:
         except OSError as problem:
             raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
         try:
-            with self._lock, self.path.open("ab+") as file:
+            with self._lock(), self.path.open("ab+") as file:
                 if not self._read.is_part_of(file):
                     lost = f"{self.path}: records that had been read were removed from it"
                     self._loaded = Loaded(warnings=[lost])
                     self._read = _Read()
                 file.seek(self._read.size)
                 raw = file.read()
-                lines = take(BytesIO(raw), self.path, self._read.lines, self._loaded)
+                texts: Iterable[bytes] = BytesIO(raw)
+                if not self.draws:
+                    texts = map(without_draws, texts)
+                lines = take(texts, self.path, self._read.lines, self._loaded)
                 self._read = self._read.further(os.fstat(file.fileno()), raw, lines)
         except OSError as problem:
             raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
@@ -128,7 +133,7 @@ class Store:
         """Write one record and sync it; `records` has it then, where nobody else has written.
 
         Args:
-            record: the record.
+            record: the record, with draws or without them as in `records`.
             line: the same as JSON, where it is at hand, without the end of a line.
 
         Raises:
@@ -136,7 +141,7 @@ class Store:
         """
         line = (encoded(record) if line is None else line) + b"\n"
         try:
-            with self._lock:
+            with self._lock():
                 before, after = _append(self.path, line)
         except OSError as problem:
             raise StoreError(
@@ -145,6 +150,17 @@ class Store:
         if self._read.is_all_of(before) and after.st_size == before.st_size + len(line):
             self._read = self._read.further(after, line, self._read.lines + 1)
             hold(record, self._loaded)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One process at a time reads or writes; on a file system without locks, whoever wants."""
+        fd = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            with contextlib.suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
 
     def claim(self, cell: str) -> bool:
         """Whether this run may work on a cell, i.e. no other run does at this moment.
@@ -185,7 +201,7 @@ def writable(folder: Path) -> Loaded:
             return Loaded()
         with path.open("ab"):
             pass
-    return load(folder)
+    return load(folder, draws=False)
 
 
 @contextlib.contextmanager

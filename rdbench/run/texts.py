@@ -7,6 +7,7 @@ long as an array. All three are made harmless where a text enters a record, and 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -73,13 +74,18 @@ def decoded(raw: bytes, kind: type[S]) -> S:
         ValueError: it is none; the message is one bounded line.
     """
     try:
-        found = msgspec.json.decode(raw, type=kind)
+        found: S = _decoder(kind).decode(raw)
         if not _is_plain(raw) and _SUSPECT.search(raw):
-            return msgspec.convert(_cleaned(msgspec.to_builtins(found)), kind)
+            found = msgspec.convert(_cleaned(msgspec.to_builtins(found)), kind)
         return found
     # msgspec passes on what bytes that are no UTF-8 and endless nesting raise.
     except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
         raise ValueError(said(problem).partition(": ")[2] or said(problem)) from None
+
+
+@cache
+def _decoder(kind: type[S]) -> msgspec.json.Decoder[S]:
+    return msgspec.json.Decoder(kind)
 
 
 def _is_plain(raw: bytes) -> bool:

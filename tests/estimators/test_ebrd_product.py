@@ -53,7 +53,8 @@ def test_a_rotated_product_of_uniforms(high: bool) -> None:
     data, turn = seeded(3), torch.linalg.qr(torch.randn(4, 4, generator=seeded(4), dtype=F64)).Q
 
     def draw(n: int) -> torch.Tensor:
-        return 5.0 + (torch.rand(n, 4, generator=data, dtype=F64) - 0.5) @ turn
+        u: torch.Tensor = torch.rand(n, 4, generator=data, dtype=F64) - 0.5
+        return 5.0 + u @ turn
 
     beta = 300.0 if high else 30.0
     (made,) = channels_of(PRESET, view_of(draw), [beta], FakeMonitor(effort=0.4), seed=7)

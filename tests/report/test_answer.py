@@ -209,7 +209,7 @@ def test_the_picture_shades_what_lies_between_the_sides(both):
     axes = Figure().subplots()
     draw_points(axes, both)
     (area,) = (a for a in axes.collections if a.get_gid() == "between")
-    ends = area.get_paths()[0].vertices
+    ends = np.asarray(area.get_paths()[0].vertices)
     # At D = 1.5: 2.8 - 1.5 from below, midway between R = 2 and R = 1 from above.
     near = ends[np.abs(ends[:, 0] - 1.5) < 0.01]
     assert near[:, 1].min() == pytest.approx(1.3, abs=0.02)

@@ -216,7 +216,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, realistic):
     def full(*_args: object, **_kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(RdbenchError, match="No space left"):
         write(frame(realistic), "csv", out)
     assert out.read_text() == "old"

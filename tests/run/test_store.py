@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from rdbench.run import reading
+from rdbench.run.reading import drawn
 from rdbench.run.records import (
     OLDEST,
     SCHEMA,
@@ -21,6 +23,7 @@ from rdbench.run.records import (
     Provenance,
 )
 from rdbench.run.store import RECORDS, Store, StoreError, load
+from rdbench.run.texts import decoded
 from rdbench.types import RdbenchError
 
 
@@ -277,3 +280,57 @@ def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_folder_without_records_has_no_results(tmp_path: Path) -> None:
     with pytest.raises(RdbenchError, match=f"no results in .*{RECORDS}"):
         load(tmp_path)
+
+
+def test_a_line_is_decoded_once_and_draws_for_whom_they_are_wanted(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = Draws(x=[[0.5]], y=[[[1.0]]], source=[[0.25]], reproduction=[[1.0]])
+    plain = [record(f"a{k}", points=2) for k in range(5)]
+    rich = [
+        msgspec.structs.replace(
+            one, points=[msgspec.structs.replace(point, draws=draws) for point in one.points]
+        )
+        for one in plain
+    ]
+    for one in [*plain[:1], *rich, *plain[4:]]:
+        store.append(one)
+    calls: list[type] = []
+
+    def counted(raw: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+        calls.append(kind)
+        return decoded(raw, kind)
+
+    monkeypatch.setattr(reading, "decoded", counted)
+    loaded = load(tmp_path, draws=False)
+    assert calls == [CellRecord] * 7
+    assert list(loaded.records.values()) == plain
+    assert drawn(tmp_path, loaded, ["a1", "a3", "a4", "other"]) == {"a1": rich[1], "a3": rich[3]}
+    assert calls == [CellRecord] * 9
+    assert loaded.warnings == []
+
+
+def test_a_store_without_draws_writes_those_that_it_is_given(tmp_path: Path) -> None:
+    draws = Draws(x=[[0.5]], y=[[[1.0]]], source=[[0.25]], reproduction=[[1.0]])
+    plain = record("a1")
+    rich = msgspec.structs.replace(
+        plain, points=[msgspec.structs.replace(point, draws=draws) for point in plain.points]
+    )
+    store = Store(tmp_path, draws=False)
+    store.append(plain, msgspec.json.encode(rich))
+    other = Store(tmp_path, draws=False)
+    assert store.records == other.records == {"a1": plain}
+    assert load(tmp_path).records == {"a1": rich}
+    for one in (store, other):
+        one.close()
+
+
+def test_draws_that_cannot_be_read_cost_a_page_no_row(store: Store, tmp_path: Path) -> None:
+    line = msgspec.json.encode(record("a1")).replace(
+        b'"draws":null', b'"draws":{"x":[[1.0]],"y":[],"source":[],"reproduction":[]}'
+    )
+    (tmp_path / RECORDS).write_bytes(line + b"\n")
+    loaded = load(tmp_path, draws=False)
+    assert list(loaded.records) == ["a1"]
+    assert drawn(tmp_path, loaded, ["a1"]) == {}
+    assert "draws of cell a1: not a record (draws of unequal numbers" in loaded.warnings[0]

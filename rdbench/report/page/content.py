@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from rdbench.columns import AUDIT_S, POINT, Column
 from rdbench.report.claims import VERDICTS
-from rdbench.report.export import value
 from rdbench.report.grouping import case_namer, sort_key
 from rdbench.report.impossible import is_impossible
 from rdbench.report.page.cases import axis_data, case_data, ladder_gap, spread
+from rdbench.report.page.kept import kept
 from rdbench.report.page.pack import Pool, numbers, texts
 from rdbench.report.page.samples import samples
 from rdbench.report.page.standings import leaderboard
@@ -26,6 +27,8 @@ from rdbench.report.scores import SCORED, abscissa, shown_gap
 from rdbench.report.series import Panel, Sources, by_suite, panels_of, series_labels, state
 from rdbench.report.style import START_COLOUR, Look, series_styles
 from rdbench.report.summary import troubles
+from rdbench.report.values import value
+from rdbench.report.verdicts import verdicts_in
 from rdbench.run.records import ITS_START, CellRecord, PointRecord, TracePoint
 
 LONGEST_TRACEBACK = 12_000
@@ -48,6 +51,9 @@ def page_data(
 ) -> dict[str, Any]:
     """Everything that the scripts show, ready for JSON; numbers as stored (nats, every digit).
 
+    Leaderboard, troubles and environments are of all records; cells, points and pictures of those
+    that `rdbench.report.page.kept` keeps.
+
     Args:
         records: finished cells, in any order.
         looks: colours and markers that estimators ask for, by name.
@@ -60,21 +66,25 @@ def page_data(
         for pair in zip(members, series_labels(members), strict=True)
     ]
     named = sorted(pairs, key=lambda pair: sort_key(_order(*pair)))
-    ordered = [record for record, _ in named]
     labels = sorted({(record.estimator, label) for record, label in named})
     styles = series_styles(labels, looks)
     places = {label: index for index, (_, label) in enumerate(labels)}
-    of_cell = [places[label] for _, label in named]
+    everything = [record for record, _ in named]
+    of_everything = [places[label] for _, label in named]
+    on_page = kept(everything).places
+    rows = _rows(leaderboard(everything, of_everything), on_page)
+    ordered = [everything[place] for place in on_page]
+    of_cell = [of_everything[place] for place in on_page]
     panels = _panels(ordered, sources)
     members: dict[tuple[str, str], dict[int, CellRecord]] = {}
     for place, record in enumerate(ordered):
         members.setdefault((record.suite, record.case), {})[place] = record
     cases = [case_data(panels[key], key[0], own, places) for key, own in members.items()]
-    rows = leaderboard(ordered, of_cell)
     environments, tracebacks, truths = Pool(), Pool(), Pool()
+    made = [_environment(record, environments) for record in everything]
     cells = [
-        _cell(record, series, environments, tracebacks)
-        for record, series in zip(ordered, of_cell, strict=True)
+        _cell(record, series, made[place], tracebacks)
+        for place, record, series in zip(on_page, ordered, of_cell, strict=True)
     ]
     return {
         "units": units,
@@ -92,12 +102,12 @@ def page_data(
         "boards": _board_axes(cases, rows),
         "cells": _anchored(cells),
         "points": _points(ordered, truths, panels),
-        "truths": _columns(truths.values, _SHARED),
-        "environments": _environments(environments, cells),
+        "truths": _columns(truths.values, sorted(_SHARED)),
+        "environments": _environments(environments, everything, made),
         "tracebacks": tracebacks.values,
         "traces": _traces(ordered),
         "draws": samples(ordered, of_cell),
-        "troubles": _troubles(ordered),
+        "troubles": _troubles(everything),
     }
 
 
@@ -126,32 +136,51 @@ def _board_axes(
     return {suite: axis_data(gap_axis(spreads)) for suite, spreads in found.items()}
 
 
-def _cell(record: CellRecord, series: int, environments: Pool, tracebacks: Pool) -> dict[str, Any]:
+def _rows(rows: list[dict[str, Any]], on_page: Sequence[int]) -> list[dict[str, Any]]:
+    """The rows of the leaderboard, with those of their cells that are on the page, by place."""
+    places = {place: new for new, place in enumerate(on_page)}
+    if len(places) == sum(len(row["cells"]) for row in rows):
+        return rows
+    return [row | {"cells": [places[k] for k in row["cells"] if k in places]} for row in rows]
+
+
+def _environment(record: CellRecord, environments: Pool) -> int:
+    """The place of where and by what a cell was made, whenever it was."""
+    made = msgspec.structs.asdict(record.provenance)
+    del made["started"], made["finished"]
+    return environments.place(made, repr(made))
+
+
+def _cell(record: CellRecord, series: int, made: int, tracebacks: Pool) -> dict[str, Any]:
     own = msgspec.structs.asdict(record)
     del own["cost"], own["provenance"], own["trace"]
-    made = msgspec.structs.asdict(record.provenance)
-    times = {name: made.pop(name) for name in ("started", "finished")}
+    times = {name: getattr(record.provenance, name) for name in ("started", "finished")}
     trace = None if record.traceback is None else _shortened(record.traceback)
     return own | msgspec.structs.asdict(record.cost) | times | {
         "series": series,
         "points": len(record.points),
         "mean": ladder_gap(record),
-        "environment": environments.place(made, repr(made)),
+        "environment": made,
         "traceback": None if trace is None else tracebacks.place(trace),
     }  # fmt: skip
 
 
-def _environments(environments: Pool, cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _environments(
+    environments: Pool, records: Sequence[CellRecord], made: Sequence[int]
+) -> list[dict[str, Any]]:
     """Where and by what cells were made: how many, from when to when."""
-    found = []
-    for place, made in enumerate(environments.values):
-        mine = [cell for cell in cells if cell["environment"] == place]
-        times = {
-            "from": min(cell["started"] for cell in mine),
-            "to": max(cell["finished"] for cell in mine),
+    members: dict[int, list[CellRecord]] = {}
+    for place, record in zip(made, records, strict=True):
+        members.setdefault(place, []).append(record)
+    return [
+        one
+        | {
+            "from": min(record.provenance.started for record in members[place]),
+            "to": max(record.provenance.finished for record in members[place]),
+            "cells": len(members[place]),
         }
-        found.append(made | times | {"cells": len(mine)})
-    return found
+        for place, one in enumerate(environments.values)
+    ]
 
 
 def _anchored(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -194,8 +223,15 @@ def _columns(
     pairs: Sequence[tuple[CellRecord, PointRecord]], names: Iterable[str]
 ) -> dict[str, Any]:
     known = {column.source: column for column in _COLUMNS}
-    return {name: _packed(known[name], [value(known[name], *pair) for pair in pairs])
-            for name in names}  # fmt: skip
+    return {name: _packed(known[name], _values(known[name], pairs)) for name in names}
+
+
+def _values(column: Column, pairs: Sequence[tuple[CellRecord, PointRecord]]) -> Sequence[Any]:
+    if column.name == "claim":  # of all in one go
+        return verdicts_in(pairs)
+    if column.part == "point":
+        return list(map(attrgetter(column.source), (point for _, point in pairs)))
+    return [value(column, *pair) for pair in pairs]
 
 
 def _packed(column: Column, values: Sequence[Any]) -> Any:

@@ -13,6 +13,7 @@ import jinja2
 from rdbench.report.files import write_whole
 from rdbench.report.page.content import page_data
 from rdbench.report.page.facts import facts
+from rdbench.report.page.kept import MOST_POINTS, kept
 from rdbench.report.page.pack import script_json
 from rdbench.report.series import Sources
 from rdbench.report.style import Look
@@ -61,6 +62,7 @@ def render(
         title=title or TITLE,
         facts=facts(records),
         warnings=warnings,
+        left_out=_left_out(records),
         version=__version__,
         policy=_policy(style, script),
         style=style,
@@ -78,6 +80,22 @@ def write(page: str, out: Path) -> int:
     raw = page.encode("utf-8", "replace")  # half a surrogate pair is no UTF-8
     write_whole(raw, out)
     return len(raw)
+
+
+def _left_out(records: Sequence[CellRecord]) -> str:
+    """What the page does not hold, in words; empty where it holds everything."""
+    found = kept(records)
+    if found.seeds is None:
+        return ""
+    points = sum(len(records[place].points) for place in found.places)
+    total = sum(len(record.points) for record in records)
+    seeds = "seed" if found.seeds == 1 else f"{found.seeds} seeds"
+    return (
+        f"This page leaves out {len(records) - len(found.places):,} of {len(records):,} cells: it "
+        f"holds at most {MOST_POINTS:,} points one by one, and of {total:,} these are the "
+        f"{points:,} of the first {seeds} of every estimator on every case. Its pictures, points "
+        "and cells are of those; its leaderboard, failures and provenance are of all."
+    )
 
 
 def _script() -> str:

@@ -8,6 +8,7 @@ workers had not finished begins again, once.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import threading
@@ -79,6 +80,7 @@ class LocalExecutor:
         self._flights: dict[int, _Flight] = {}
         self._outputs: dict[str, str] = {}
         self._closing = False
+        self._measured = -math.inf, 0
         self._thread = threading.Thread(target=self._watch, name="rdbench executor", daemon=True)
         self._thread.start()
 
@@ -126,11 +128,18 @@ class LocalExecutor:
     def _launch(self, cell: Cell, future: Future[bytes], attempt: int) -> None:
         how, key = self._settings, next(_keys)
         folder = self._server.scratch.folder()
-        limit = available_memory() // how.jobs if cell.device == "cpu" else None
+        limit = self._memory() // how.jobs if cell.device == "cpu" else None
         spool = folder / "spool.jsonl"
         job = Job(cell, spool, how.threads, how.timeout, how.trace, how.draws, limit)
         self._flights[key] = _Flight(cell, future, folder, job, now(), time.monotonic(), attempt)
         self._server.send("start", key, job)
+
+    def _memory(self) -> int:
+        """Bytes that can still be allocated, as of a second ago at most."""
+        moment = time.monotonic()
+        if moment > self._measured[0] + 1.0:
+            self._measured = moment, available_memory()
+        return self._measured[1]
 
     def _watch(self) -> None:
         try:
@@ -229,7 +238,16 @@ class LocalExecutor:
             flight.future.set_result(encoded(record))
         except Exception as problem:
             flight.future.set_exception(problem)
-        shutil.rmtree(flight.folder, ignore_errors=True)
+        _remove(flight.folder)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        for entry in os.scandir(folder):
+            os.unlink(entry.path)
+        os.rmdir(folder)
+    except OSError:  # there are folders in it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_of(output: Path) -> str:

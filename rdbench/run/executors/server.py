@@ -29,7 +29,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-PRELOADED = ("rdbench.run.worker", "rdbench.audit")
+PRELOADED = ("rdbench.run.worker", "rdbench.audit", "rdbench.audit.possible")
 _OPTIMISERS = "torch.optim"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PATIENCE_S = 5.0
