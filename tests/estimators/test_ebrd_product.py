@@ -53,8 +53,9 @@ def test_a_rotated_product_of_uniforms(high: bool) -> None:
     data, turn = seeded(3), torch.linalg.qr(torch.randn(4, 4, generator=seeded(4), dtype=F64)).Q
 
     def draw(n: int) -> torch.Tensor:
-        u: torch.Tensor = torch.rand(n, 4, generator=data, dtype=F64) - 0.5
-        return 5.0 + u @ turn
+        u = torch.rand(n, 4, generator=data, dtype=F64) - 0.5
+        found: torch.Tensor = 5.0 + u @ turn
+        return found
 
     beta = 300.0 if high else 30.0
     (made,) = channels_of(PRESET, view_of(draw), [beta], FakeMonitor(effort=0.4), seed=7)
