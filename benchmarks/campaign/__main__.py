@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.campaign.chaos import Chaos
 from benchmarks.campaign.counts import Counts, count
-from benchmarks.campaign.plans import PER_SEED, Campaign
+from benchmarks.campaign.plans import PER_SEED, Campaign, commit
 from benchmarks.campaign.rounds import Seen, carry_out
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -93,7 +92,7 @@ def table(given: argparse.Namespace, found: Counts, seen: Seen, seconds: float) 
     lines = [
         f"# Campaign, {given.where}",
         "",
-        f"`{command}` at {_commit()}, {today}.",
+        f"`{command}` at {commit()}, {today}.",
         "",
         "| what | |",
         "|---|---|",
@@ -104,18 +103,6 @@ def table(given: argparse.Namespace, found: Counts, seen: Seen, seconds: float) 
 
 def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name}: {n}" for name, n in sorted(counts.items())) or "nothing"
-
-
-def _commit() -> str:
-    git = ["git", "-C", str(_ROOT)]
-    found = subprocess.run(
-        [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "--untracked-files=no"],
-        capture_output=True, text=True, check=False,
-    ).stdout.strip()  # fmt: skip
-    return f"{found}{' with changes' if changed else ''}" if found else "an unknown commit"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import psutil
 from benchmarks.campaign.chaos import of_campaign
 from benchmarks.campaign.moody import STATUS
 
+_TORCHS = "torchinductor_"
+"""A folder that torch makes once for each user, and keeps."""
 FINAL = ("ok", "unsupported", "not_converged")
 
 
@@ -67,5 +69,5 @@ def count(planned: int, records: Path, folder: Path) -> Counts:
         torn=torn,
         strange=sum(row["status"] != STATUS[row["fields"]["mode"]] for row in newest.values()),
         orphans=len(living),
-        scratch=len(list(folder.iterdir())),
+        scratch=sum(not one.name.startswith(_TORCHS) for one in folder.iterdir()),
     )

@@ -49,7 +49,11 @@ class Moody:
     draws: int = 200
 
     def fit(
-        self, view: View, betas: Sequence[float], generator: Generator, monitor: Monitor
+        self,
+        view: View,
+        betas: Sequence[float],
+        generator: Generator,  # noqa: ARG002
+        monitor: Monitor,
     ) -> Iterator[TestChannel]:
         """One channel at every slope."""
         letters, counts = torch.unique(view.sample(self.draws), dim=0, return_counts=True)

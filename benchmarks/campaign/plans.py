@@ -16,6 +16,7 @@ from benchmarks.campaign.moody import STATUS
 _GOOD = 42
 """Good cells of a seed; beside them one of every other mode."""
 PER_SEED = _GOOD + len(STATUS) - 1
+_ROOT = Path(__file__).resolve().parents[2]
 _FILE = Path(__file__).with_name("moody.py")
 
 
@@ -65,7 +66,7 @@ class Campaign:
 
         def prepare() -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            _stand_back()
+            stand_back()
             if most_bytes is not None:
                 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
@@ -82,7 +83,18 @@ class Campaign:
         )
 
 
-def _stand_back() -> None:
+def commit() -> str:
+    """The commit that runs, for a table."""
+    git = ["git", "-C", str(_ROOT)]
+    asked = (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+    found, changed = (
+        subprocess.run([*git, *words], capture_output=True, text=True, check=False).stdout.strip()
+        for words in asked
+    )
+    return f"{found}{' with changes' if changed else ''}" if found else "an unknown commit"
+
+
+def stand_back() -> None:
     """Let others on the machine go first, where sessions share it between them."""
     try:
         Path("/proc/self/autogroup").write_text("15")
