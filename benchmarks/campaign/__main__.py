@@ -50,12 +50,12 @@ def main() -> int:
     where = ("--executor", "dask") if given.where == "dask" else ()
     campaign = Campaign(seeds, given.jobs, base / "results", scratch, where)
     chaos = Chaos(scratch, given.seed, given.pause, WEIGHTS[given.where])
-    began = time.monotonic()
+    began, at = time.monotonic(), commit()
     each = max(campaign.planned // (given.rounds + 1), 1)
     seen = carry_out(campaign, chaos, rounds=given.rounds, cells=each, say=print)
     time.sleep(2.0)  # what is dying may die
     found = count(campaign.planned, campaign.results / "records.jsonl", scratch)
-    text = table(given, found, seen, time.monotonic() - began)
+    text = table(given, at, found, seen, time.monotonic() - began)
     print(text)
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / f"{given.where}.md").write_text(text)
@@ -67,7 +67,7 @@ def main() -> int:
     return 1
 
 
-def table(given: argparse.Namespace, found: Counts, seen: Seen, seconds: float) -> str:
+def table(given: argparse.Namespace, at: str, found: Counts, seen: Seen, seconds: float) -> str:
     """The outcome as Markdown."""
     command = (
         f"python -m benchmarks.campaign {given.where} --cells {given.cells} --jobs {given.jobs} "
@@ -92,7 +92,7 @@ def table(given: argparse.Namespace, found: Counts, seen: Seen, seconds: float) 
     lines = [
         f"# Campaign, {given.where}",
         "",
-        f"`{command}` at {commit()}, {today}.",
+        f"`{command}` at {at}, {today}.",
         "",
         "| what | |",
         "|---|---|",

@@ -7,6 +7,7 @@ time, because every cell imports them anew.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -23,7 +24,8 @@ from rdbench.run.plan import Cell
 Kit = Mapping[str, str]
 """Digest or version by the name of what it is of."""
 
-_LIBRARIES = ("numpy", "scipy", "torch")
+_LIBRARIES = ("numpy", "scipy", "torch", "pandas", "scikit-learn", "mlxtend")
+"""What computes, reads or ships numbers; the last two need not be there."""
 _CUDA = "CUDA device"
 _CONTENT = (".py", ".so", ".json", ".csv", ".toml", ".npy")
 """What numbers may depend on; a wheel and a checkout have the same of these."""
@@ -55,8 +57,10 @@ def wanted_by(cells: Iterable[Cell]) -> Wanted:
 def kit_of(wanted: Wanted) -> Kit:
     """The kit of this process."""
     found = {"rdbench": _ours(), "python": ".".join(platform.python_version_tuple()[:2])}
-    # Of builds for one processor or another the version is the same up to the plus sign.
-    found |= {name: metadata.version(name).partition("+")[0] for name in _LIBRARIES}
+    for name in _LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            # Builds for one processor or another differ after the plus sign alone.
+            found[name] = metadata.version(name).partition("+")[0]
     for name in wanted.suites:
         found |= _plugged("suite", name)
     for name in wanted.estimators:
