@@ -115,7 +115,7 @@ def _serve(pipe: Connection, workers: int, folder: str) -> None:
     kind: Any = distributed.LocalCluster
     warnings.simplefilter("ignore")
     with (
-        dask.config.set(CONFIG),
+        dask.config.set({**CONFIG, "temporary-directory": folder}),
         kind(
             n_workers=workers,
             threads_per_worker=1,

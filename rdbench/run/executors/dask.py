@@ -129,18 +129,10 @@ class DaskExecutor:
 
     def _compare(self) -> None:
         """Refuse workers that have other code, and note how many cells each machine takes."""
-        info = self._client.scheduler_info(n_workers=-1)["workers"]
-        until = time.monotonic() + _WORKERS_S
-        while not info:
-            if time.monotonic() > until:
-                raise RdbenchError(
-                    f"the Dask scheduler at {self._address} has no workers; start some, such as "
-                    f"`dask worker {self._address}`, then give the same command"
-                )
-            time.sleep(_LOOK_S)
-            info = self._client.scheduler_info(n_workers=-1)["workers"]
-        with warnings.catch_warnings(action="ignore"):
-            found = self._client.run(kit_of, self._way.wanted, on_error="return")
+        try:
+            found = self._kits()
+        except OSError as problem:
+            raise self._lost() from problem
         for address, answer in found.items():
             if isinstance(answer, BaseException):
                 raise RdbenchError(
@@ -149,6 +141,28 @@ class DaskExecutor:
                 )
             if differing := difference(self._way.kit, answer):
                 raise RdbenchError(_other_code(address, differing))
+
+    def _kits(self) -> dict[str, Any]:
+        """The kit of every worker, or what it raised."""
+        found: dict[str, Any] = {}
+        for _ in range(_ATTEMPTS):
+            self._await_workers()
+            with warnings.catch_warnings(action="ignore"):
+                found = self._client.run(kit_of, self._way.wanted, on_error="return")
+            if found and not any(isinstance(answer, OSError) for answer in found.values()):
+                break
+            time.sleep(_LOOK_S)  # one has died meanwhile
+        return found
+
+    def _await_workers(self) -> None:
+        until = time.monotonic() + _WORKERS_S
+        while not (info := self._client.scheduler_info(n_workers=-1)["workers"]):
+            if time.monotonic() > until:
+                raise RdbenchError(
+                    f"the Dask scheduler at {self._address} has no workers; start some, such as "
+                    f"`dask worker {self._address}`, then give the same command"
+                )
+            time.sleep(_LOOK_S)
         self._count(info)
 
     def _count(self, workers: dict[str, Any]) -> None:
@@ -203,13 +217,16 @@ class DaskExecutor:
         end = Spool(end=End("crashed", reason))
         return encoded(compose(cell, end, Death(None), self._settings.limits, stamped))
 
+    def _lost(self) -> StoreError:
+        return StoreError(
+            f"the connection to the Dask scheduler at {self._address} is lost; {_GOES_ON}"
+        )
+
     def _weigh(self, problem: BaseException) -> None:
         """Pass over an end that says nothing about the cell; others end the run."""
         lost = getattr(problem, "reason", "") == "scheduler-connection-lost"
         if lost or self._client.status != "running":
-            raise StoreError(
-                f"the connection to the Dask scheduler at {self._address} is lost; {_GOES_ON}"
-            ) from problem
+            raise self._lost() from problem
         if type(problem).__name__ not in _OF_NO_CELL:
             raise StoreError(f"a Dask worker cannot run cells ({said(problem)}); {_GOES_ON}")
 
