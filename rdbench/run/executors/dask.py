@@ -33,6 +33,7 @@ _CONNECT_S = 30.0
 _WORKERS_S = 60.0
 _LOOK_S = 1.0
 _CLOSE_S = 10.0
+_LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
 _OF_NO_CELL = ("KilledWorker", "FutureCancelledError", "FuturesCancelledError", "CancelledError")
 _GOES_ON = "what is done is kept; the same command continues"
 
@@ -53,11 +54,12 @@ class DaskExecutor:
         Raises:
             RdbenchError: no scheduler, no worker, or one with other code.
         """
-        logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # problems are told here
         from distributed import Client
 
         from rdbench.run.executors import remote
 
+        for name in _LOGGERS:  # problems are told here; the import has set other levels
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         self._remote = remote
         self._settings = settings
         self._device = cells[0].device if cells else "cpu"
