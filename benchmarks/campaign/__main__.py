@@ -59,11 +59,12 @@ def main() -> int:
     print(text)
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / f"{given.where}.md").write_text(text)
+    print("last words of the commands:", *seen.lines, sep="\n", file=sys.stderr)
     if found.clean and not seen.tracebacks:
         shutil.rmtree(base)
         shutil.rmtree(scratch)
         return 0
-    print(f"kept: {base} and {scratch}; last words:", *seen.lines, sep="\n", file=sys.stderr)
+    print(f"kept: {base} and {scratch}", file=sys.stderr)
     return 1
 
 

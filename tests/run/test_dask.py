@@ -29,6 +29,8 @@ from rdbench.run.store import RECORDS, load
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.usefixtures("plugged")
 
+from distributed.comm import CommClosedError  # noqa: E402
+
 from rdbench.run.executors import dask as dask_module  # noqa: E402
 from rdbench.run.executors.cluster import OwnCluster  # noqa: E402
 from rdbench.run.executors.dask import DaskExecutor  # noqa: E402
@@ -130,6 +132,22 @@ def test_a_worker_with_other_code_is_refused_before_anything_runs(
     assert "has other code: torch is" in said[0]
     assert "and 0.1 here" in said[0]
     assert (tmp_path / RECORDS).read_text() == ""
+
+
+def test_a_scheduler_that_dies_before_the_first_cell_is_told_in_one_line(
+    cluster: OwnCluster,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(_: DaskExecutor) -> Any:
+        raise CommClosedError("Stream is closed")
+
+    monkeypatch.setattr(DaskExecutor, "_kits", gone)
+    assert run(cluster, tmp_path, "--estimators", "toy") == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert "the connection to the Dask scheduler" in said[0]
 
 
 def test_a_worker_that_comes_later_with_other_code_gives_no_record(cluster: OwnCluster) -> None:
