@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from benchmarks.campaign.same import plain
 from rdbench import registry
 from rdbench.cli import main
 from rdbench.outcomes import StoreError
@@ -117,6 +118,14 @@ def test_a_killed_worker_loses_and_doubles_nothing(
         assert record.provenance.jobs == 1
         assert record.provenance.versions == SETTINGS.provenance.versions
         assert record.provenance.started < record.provenance.finished
+    # The same rows as on this machine, two at a time and in the order of the plan, but for times.
+    here = ["run", "--suite", "toy_coin", "--estimators", specs, "--seeds", "0-3", "--jobs", "2"]
+    assert main([*here, "--results", str(tmp_path / "here")]) == 1
+    local = load(tmp_path / "here").records
+    remote = load(tmp_path).records
+    assert {cell: plain(row) for cell, row in local.items()} == {
+        cell: plain(row) for cell, row in remote.items()
+    }
 
 
 def test_a_worker_with_other_code_is_refused_before_anything_runs(
@@ -132,6 +141,20 @@ def test_a_worker_with_other_code_is_refused_before_anything_runs(
     assert "has other code: torch is" in said[0]
     assert "and 0.1 here" in said[0]
     assert (tmp_path / RECORDS).read_text() == ""
+
+
+def test_a_worker_without_rdbench_is_refused_before_anything_runs(
+    cluster: OwnCluster,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dask_module, "_TASK", "rdbench_that_is_not_there")
+    assert run(cluster, tmp_path, "--estimators", "toy") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert "cannot run cells (ModuleNotFoundError: No module named 'rdbench_that" in said[0]
+    assert "install there what is installed here" in said[0]
 
 
 def test_a_scheduler_that_dies_before_the_first_cell_is_told_in_one_line(

@@ -14,6 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
+from importlib import import_module
 from typing import Any
 
 from rdbench.outcomes import RdbenchError, StoreError
@@ -29,6 +30,8 @@ from rdbench.run.texts import encoded, said
 _PER_SLOT = 2
 """Cells in flight for each that a worker runs: the next one is there when it is done."""
 _ATTEMPTS = 10
+_LOOKS = 3
+_TASK = "rdbench.run.executors.remote"
 _CONNECT_S = 30.0
 _WORKERS_S = 60.0
 _LOOK_S = 1.0
@@ -147,14 +150,20 @@ class DaskExecutor:
     def _kits(self) -> dict[str, Any]:
         """The kit of every worker, or what it raised."""
         found: dict[str, Any] = {}
-        for _ in range(_ATTEMPTS):
+        failed: dict[str, Any] = {}
+        for _ in range(_LOOKS):
             self._await_workers()
             with warnings.catch_warnings(action="ignore"):
-                found = self._client.run(kit_of, self._way.wanted, on_error="return")
-            if found and not any(isinstance(answer, OSError) for answer in found.values()):
+                # First what a worker without rdbench can do: to it, our own functions mean nothing.
+                found = self._client.run(import_module, _TASK, on_error="return")
+                failed = {k: v for k, v in found.items() if isinstance(v, BaseException)}
+                if found and not failed:
+                    found = self._client.run(kit_of, self._way.wanted, on_error="return")
+                    failed = {k: v for k, v in found.items() if isinstance(v, BaseException)}
+            if found and not any(isinstance(problem, OSError) for problem in failed.values()):
                 break
             time.sleep(_LOOK_S)  # one has died meanwhile
-        return found
+        return failed or found
 
     def _await_workers(self) -> None:
         until = time.monotonic() + _WORKERS_S
