@@ -30,7 +30,7 @@ from rdbench.run.store import RECORDS, load
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.usefixtures("plugged")
 
-from distributed.comm import CommClosedError  # noqa: E402
+from distributed.comm.core import CommClosedError  # noqa: E402
 
 from rdbench.run.executors import dask as dask_module  # noqa: E402
 from rdbench.run.executors.cluster import OwnCluster  # noqa: E402
