@@ -149,6 +149,15 @@ class RunOptions:
     )
     jobs: int = _jobs()
     threads: int = _threads()
+    executor: str = _option(
+        "local", "local (this machine) or dask (the workers of a Dask cluster)."
+    )
+    scheduler: str | None = _option(
+        None,
+        "Of dask: the address of its scheduler. Default: a cluster on this machine, of --jobs "
+        "workers.",
+        "ADDRESS",
+    )
     timeout: float = _option(3600.0, "Seconds that the fit of a cell may take.", "SECONDS")
     audit_timeout: float = _option(1800.0, "Seconds that one audit may take.", "SECONDS")
     device: str = _option("cpu", "cpu or cuda.")

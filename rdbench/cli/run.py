@@ -6,6 +6,7 @@ this process import at the same time.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,9 @@ from rdbench.run.store import Store, writable
 
 if TYPE_CHECKING:
     from rdbench.codecs.points import CodecPoint
-    from rdbench.run.plan import Plan
+    from rdbench.run.executors import Executor
+    from rdbench.run.plan import Cell, Plan
+    from rdbench.run.settings import Settings
 
 
 def execute(options: RunOptions) -> int:
@@ -36,7 +39,7 @@ def execute(options: RunOptions) -> int:
     """
     _check(options)
     codecs = _codecs(options)
-    if not options.dry_run:
+    if not options.dry_run and options.executor == "local":
         handle.start()
     from rdbench.cli.progress import Progress, announce, console, interrupted
     from rdbench.run.plan import shard as take_shard
@@ -70,10 +73,12 @@ def execute(options: RunOptions) -> int:
     if store is None:
         return 0
     if missing:
-        if options.jobs > 1:  # the longest first, so that no long cell runs alone at the end
+        local = options.executor == "local"
+        if options.jobs > 1 or not local:  # the longest first, so that none runs alone at the end
             missing.sort(key=lambda cell: cell.dim * len(cell.slopes), reverse=True)
         settings = Settings(
-            gather(options.device, options.threads, options.jobs),
+            # the device is one of who runs the cells
+            gather(options.device if local else "cpu", options.threads, options.jobs),
             options.jobs,
             options.threads,
             options.timeout,
@@ -81,10 +86,12 @@ def execute(options: RunOptions) -> int:
             options.draws,
             options.audit_timeout,
         )
-        progress = Progress(missing, options.jobs, options.units, out)
+        executor = None if local else _on_dask(settings, missing, options.scheduler)
+        width = options.jobs if executor is None else executor.width
+        progress = Progress(missing, width, options.units, out)
         try:
             with progress:
-                run_cells(missing, store, settings, progress)
+                run_cells(missing, store, settings, progress, executor)
         except KeyboardInterrupt:
             return interrupted(progress.count, len(missing))
     told = len(store.warnings)
@@ -99,6 +106,12 @@ def execute(options: RunOptions) -> int:
     if len(records) < len(cells):
         return complain(vanished(len(cells) - len(records), len(cells), options.results), 1)
     return 0 if all(is_done(record) for record in records) else 1
+
+
+def _on_dask(settings: Settings, cells: Sequence[Cell], scheduler: str | None) -> Executor:
+    from rdbench.run.executors.dask import DaskExecutor
+
+    return DaskExecutor(settings, cells, scheduler)
 
 
 def _codecs(options: RunOptions) -> Sequence[CodecPoint]:
@@ -139,9 +152,27 @@ def _check(options: RunOptions) -> None:
     ):
         if not (math.isfinite(seconds) and seconds > 0.0):
             raise RdbenchError(f"{flag} takes a positive number of seconds, got {seconds}")
-    _check_device(options.device)
+    _check_executor(options)
+    if options.executor == "local":
+        _check_device(options.device)
     if options.shard is not None:
         parse.shard(options.shard)
+
+
+def _check_executor(options: RunOptions) -> None:
+    parse.one_of("--executor", options.executor, ("local", "dask"))
+    if options.executor == "local":
+        if options.scheduler is not None:
+            raise RdbenchError("--scheduler belongs to --executor dask")
+        return
+    if importlib.util.find_spec("distributed") is None:
+        raise RdbenchError(
+            "--executor dask needs Dask, which is not installed: pip install 'rdbench[dask]'"
+        )
+    if options.scheduler is not None and options.jobs != 1:
+        raise RdbenchError(
+            "--jobs does not go with --scheduler: its workers say how many cells they take"
+        )
 
 
 def _check_data(options: RunOptions) -> None:

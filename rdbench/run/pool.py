@@ -61,11 +61,24 @@ def is_done(record: CellRecord | None, *, retry: bool = False) -> bool:
     return not (retry and any(p.status == "not_converged" for p in record.points))
 
 
-def run_cells(cells: Sequence[Cell], store: Store, settings: Settings, reporter: Reporter) -> None:
+def run_cells(
+    cells: Sequence[Cell],
+    store: Store,
+    settings: Settings,
+    reporter: Reporter,
+    executor: Executor | None = None,
+) -> None:
     """Run the cells and append a record of each to the store.
 
     A cell that another run finishes meanwhile is taken from the store; one that another run is
     at work on is left to it for as long as that run lives.
+
+    Args:
+        cells: the cells.
+        store: where their records go.
+        settings: how they are run on this machine.
+        reporter: is told how it goes.
+        executor: who runs them, and is closed at the end; None for this machine.
 
     Raises:
         KeyboardInterrupt: after the workers are gone; all finished cells are stored.
@@ -74,7 +87,7 @@ def run_cells(cells: Sequence[Cell], store: Store, settings: Settings, reporter:
     at_start = {cell.id: store.records.get(cell.id) for cell in cells}
     waiting = deque(cells)
     running: dict[Future[bytes], InFlight] = {}
-    executor = LocalExecutor(settings, cells)
+    executor = executor or LocalExecutor(settings, cells)
     gc.freeze()  # what has been imported is no garbage: to look for some there takes most of a turn
     try:
         while waiting or running:

@@ -22,8 +22,12 @@ _CGROUP_LIMITS = (
         Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
     ),
 )
-
-
+_NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "status_alloc_failed",  # of cuBLAS, cuDNN and cuSOLVER
+)
 _LONGEST = 60
 """Characters of a folder for temporary files: the sockets that multiprocessing makes in it have
 paths of 107 at most."""
@@ -64,13 +68,14 @@ def available_memory() -> int:
 
 
 def is_out_of_memory(problem: BaseException) -> bool:
-    """Whether an exception says that memory ran out (torch says it as a RuntimeError)."""
+    """Whether an exception says that memory ran out, the machine's or a device's.
+
+    torch says it as one of its own, libraries of a device as a RuntimeError.
+    """
     if isinstance(problem, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(problem).lower()
-    return isinstance(problem, RuntimeError) and any(
-        phrase in text for phrase in ("can't allocate memory", "not enough memory", "out of memory")
-    )
+    return isinstance(problem, RuntimeError) and any(phrase in text for phrase in _NO_MEMORY)
 
 
 def lift_memory_limit() -> None:

@@ -36,6 +36,7 @@ WAYS = {
     "die_after_three": ("crashed", ["ok", "ok", "ok", "crashed"], "SIGSEGV"),
     "raise_after_three": ("error", ["ok", "ok", "ok", "error"], "had enough"),
     "hog": ("out_of_memory", ["out_of_memory"] * 4, ""),
+    "device_hog": ("out_of_memory", ["out_of_memory"] * 4, "CUDA out of memory"),
     "garbage": ("error", ["ok", "error", "ok", "ok"], "yielded a dict"),
     "foreign_beta": ("error", ["ok", "error", "ok", "ok"], "not among the slopes"),
     "twice": ("error", ["ok", "error", "ok", "ok"], "twice"),

@@ -34,6 +34,7 @@ from rdbench.run.worker import Job, solve
 from rdbench.types import Audited, Problem, RdbenchError, TestChannel
 
 CPU = torch.device("cpu")
+NO_LUCK = ArithmeticError("no\nluck")
 
 
 def cell(spec: str = "toy", **changes: Any) -> Cell:
@@ -48,6 +49,7 @@ class FakeAudit:
     lagrangian: float = 1.0
     gap: float = 0.25
     fails_at: int | None = None
+    failure: Exception = NO_LUCK
     calls: int = 0
     draws: tuple[float, ...] = ()
 
@@ -55,7 +57,7 @@ class FakeAudit:
         self.calls += 1
         self.draws += (float(torch.rand((), generator=generator)),)
         if self.calls == self.fails_at:
-            raise ArithmeticError("no\nluck")
+            raise self.failure
         f = self.lagrangian
         gap = self.gap if math.isfinite(f) else math.nan
         return Audited(channel.beta, f, f, f, gap, gap, gap, 0.0, "exact", "fake", 1.0)
@@ -70,6 +72,17 @@ def record_of(folder: Path, audit: FakeAudit, which: Cell) -> CellRecord:
     spool = read_spool(job.spool)
     job.spool.unlink()
     return compose(which, spool, Death(0), Limits(), gather("cpu", 1, 1))
+
+
+@pytest.mark.usefixtures("plugged")
+def test_a_device_without_memory_is_out_of_memory_in_fit_and_audit(tmp_path: Path) -> None:
+    record = record_of(tmp_path, FakeAudit(), cell("toy[mode=device_hog]"))
+    assert record.status == "out_of_memory"
+    assert {p.status for p in record.points} == {"out_of_memory"}
+    full = torch.OutOfMemoryError("CUDA out of memory")
+    record = record_of(tmp_path, FakeAudit(fails_at=2, failure=full), cell())
+    assert record.status == "out_of_memory"
+    assert [p.status for p in record.points] == ["ok", "out_of_memory", "ok", "ok"]
 
 
 @pytest.mark.usefixtures("plugged")
@@ -328,5 +341,8 @@ def test_memory_errors_are_known_by_type_and_by_torchs_words() -> None:
         torch.empty(1 << 60, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"))
+    assert not is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED"))
     assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
     assert not is_out_of_memory(ValueError("out of memory"))

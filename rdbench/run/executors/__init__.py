@@ -1,8 +1,11 @@
 """Who runs cells: a cell goes in, the bytes of its record come out, whatever happens in between.
 
-`server` is the process that forks a worker for every cell and leaves nothing of it behind; `handle`
-is its other end, in the process that asks; `scratch` the folder that they share; `local` the
-executor that watches the limits and composes the records.
+`local` is the executor of this machine: it watches the limits and composes the records. `server` is
+the process that forks a worker for every cell and leaves nothing of it behind; `handle` is its
+other end, in the process that asks; `scratch` the folder that they share.
+
+`dask` hands cells to the workers of a Dask cluster, `cluster` is one on this machine, `remote` what
+is called on a worker, which has a local executor, and `kit` what has to be the same there as here.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ class Executor(Protocol):
 
     def submit(self, cell: Cell) -> Future[bytes]:
         """Begin a cell; the future gives a line of JSON, the record, failures included."""
+
+    def cancel(self, future: Future[bytes]) -> None:
+        """End a cell before it is done; its future is cancelled then."""
 
     def stage(self, cell: str) -> Stage:
         """Where the worker of a cell is, by the cell's id."""

@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from itertools import count
@@ -53,10 +53,12 @@ class _Flight:
     future: Future[bytes]
     folder: Path
     job: Job
+    how: Settings
     started: str
     submitted: float
     attempt: int = 1
     forked: bool = False
+    unwanted: bool = False
     killed: tuple[Over, float] | None = None
     """The limit that it has passed, and when it was found to have."""
 
@@ -72,9 +74,9 @@ class LocalExecutor:
             cells: that will be submitted: what they import, the server imports once for all.
         """
         self.width = settings.jobs
-        suites = modules_of("suite", (cell.suite for cell in cells))
-        self._imports = [*suites, *modules_of("estimator", (cell.estimator for cell in cells))]
+        self._imports = dict.fromkeys(_modules(cells))
         self._settings = settings
+        self._importing = 0
         self._take_server()
         self._lock = threading.RLock()
         self._flights: dict[int, _Flight] = {}
@@ -84,12 +86,29 @@ class LocalExecutor:
         self._thread = threading.Thread(target=self._watch, name="rdbench executor", daemon=True)
         self._thread.start()
 
-    def submit(self, cell: Cell) -> Future[bytes]:
-        """Fork a worker for a cell, as soon as the server can."""
+    def submit(self, cell: Cell, how: Settings | None = None) -> Future[bytes]:
+        """Fork a worker for a cell, as soon as the server can.
+
+        Args:
+            cell: the cell.
+            how: settings of this cell alone; None for those of the run.
+        """
         future: Future[bytes] = Future()
         with self._lock:
-            self._launch(cell, future, 1)
+            more = [name for name in _modules([cell]) if name not in self._imports]
+            if more:
+                self._imports |= dict.fromkeys(more)
+                self._import(more)
+            self._launch(cell, future, how or self._settings, 1)
         return future
+
+    def cancel(self, future: Future[bytes]) -> None:
+        """Kill the worker of a cell; its future is cancelled when it is gone."""
+        with self._lock:
+            for key, flight in self._flights.items():
+                if flight.future is future:
+                    flight.unwanted = True
+                    self._server.send("kill", key)
 
     def stage(self, cell: str) -> Stage:
         """What the spool says."""
@@ -121,17 +140,22 @@ class LocalExecutor:
 
     def _take_server(self) -> None:
         self._server = handle.start()
-        self._server.send("import", self._imports)
-        self._importing = True
+        self._importing = 0
+        self._import(self._imports)
+
+    def _import(self, modules: Iterable[str]) -> None:
+        self._server.send("import", list(modules))
+        self._importing += 1
         self._ready_by = time.monotonic() + _IMPORT_S
 
-    def _launch(self, cell: Cell, future: Future[bytes], attempt: int) -> None:
-        how, key = self._settings, next(_keys)
+    def _launch(self, cell: Cell, future: Future[bytes], how: Settings, attempt: int) -> None:
+        key = next(_keys)
         folder = self._server.scratch.folder()
         limit = self._memory() // how.jobs if cell.device == "cpu" else None
         spool = folder / "spool.jsonl"
         job = Job(cell, spool, how.threads, how.timeout, how.trace, how.draws, limit)
-        self._flights[key] = _Flight(cell, future, folder, job, now(), time.monotonic(), attempt)
+        begun = now(), time.monotonic()
+        self._flights[key] = _Flight(cell, future, folder, job, how, *begun, attempt)
         self._server.send("start", key, job)
 
     def _memory(self) -> int:
@@ -175,14 +199,14 @@ class LocalExecutor:
     def _left(self, flight: _Flight, moment: float) -> float:
         if flight.killed is not None:
             return flight.killed[1] + _ANSWER_S - moment
-        return self._settings.limits.left(read_watch(flight.job.watch), flight.submitted, moment)
+        return flight.how.limits.left(read_watch(flight.job.watch), flight.submitted, moment)
 
     def _hear(self, message: tuple[object, ...]) -> None:
         match message:
             case ("ready",):
                 self._server.ready = True
             case ("imported",):
-                self._importing = False
+                self._importing -= 1
                 for flight in self._flights.values():
                     flight.submitted = time.monotonic()
             case ("started", int(key), _) if key in self._flights:
@@ -215,7 +239,8 @@ class LocalExecutor:
         again = []
         for flight in lost.values():
             done = read_spool(flight.job.spool).end is not None
-            if self._closing or done or flight.killed or flight.attempt == _ATTEMPTS:
+            ended = done or flight.killed or flight.unwanted
+            if self._closing or ended or flight.attempt == _ATTEMPTS:
                 self._finish(flight, Death(None, flight.killed and flight.killed[0]))
             else:
                 again.append(flight)
@@ -224,15 +249,17 @@ class LocalExecutor:
         self._take_server()  # the scratch of the other one goes with it
         for flight in again:
             try:
-                self._launch(flight.cell, flight.future, flight.attempt + 1)
+                self._launch(flight.cell, flight.future, flight.how, flight.attempt + 1)
             except OSError as problem:
                 flight.future.set_exception(problem)
 
     def _finish(self, flight: _Flight, death: Death) -> None:
         try:
-            stamped = stamp(self._settings.provenance, flight.started)
+            if flight.unwanted:
+                raise CancelledError
+            stamped = stamp(flight.how.provenance, flight.started)
             spool = read_spool(flight.job.spool)
-            record = compose(flight.cell, spool, death, self._settings.limits, stamped)
+            record = compose(flight.cell, spool, death, flight.how.limits, stamped)
             if record.status not in FINAL:
                 self._outputs[flight.cell.id] = _end_of(flight.job.output)
             flight.future.set_result(encoded(record))
@@ -248,6 +275,13 @@ def _remove(folder: Path) -> None:
         os.rmdir(folder)
     except OSError:  # there are folders in it
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _modules(cells: Iterable[Cell]) -> list[str]:
+    """What cells import that the server can import for them."""
+    held = list(cells)
+    suites = modules_of("suite", (cell.suite for cell in held))
+    return [*suites, *modules_of("estimator", (cell.estimator for cell in held))]
 
 
 def _end_of(output: Path) -> str:

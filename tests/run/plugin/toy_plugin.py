@@ -106,7 +106,7 @@ Mode = Literal[
     "good", "raise", "segfault", "sleep", "hang", "nan", "die_after_three", "raise_after_three",
     "exit_zero", "hog", "garbage", "foreign_beta", "twice", "silent", "refuse", "unconverged",
     "slow", "polite", "poison", "mute", "poison_refusal", "stopped", "deaf", "own_alarm", "heir",
-    "breeder", "stopped_in_audit", "own_output",
+    "breeder", "stopped_in_audit", "own_output", "device_hog",
 ]  # fmt: skip
 
 
@@ -189,6 +189,8 @@ def before(mode: Mode) -> None:
         print("\x1b[2J" + "y" * 20_000)
         print("its last words", flush=True)
         raise RuntimeError("see above")
+    if mode == "device_hog":  # as torch says it of a device
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 16.00 TiB.")
     if mode == "exit_zero":
         os._exit(0)
     if mode == "hog":
