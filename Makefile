@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser docs notebooks paper reference accuracy coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
+.PHONY: help run test trials browser docs notebooks paper reference accuracy coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,9 +22,12 @@ run: $(VENV)/installed ## install, then compare the estimators on Gaussian vecto
 	@echo "== rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick --jobs $(JOBS)"
 	@$(BIN)/rdbench run --suite vector_gaussian --dims 2,5,10 --budget quick --jobs $(JOBS) $(FLAGS)
 
-test: $(VENV)/installed-test ## install, then run the tests (about 15 minutes on 2 cores)
+test: $(VENV)/installed-test ## install, then run the tests (about 10 minutes on 2 cores)
 	@echo "== the tests"
-	$(BIN)/python -m pytest -m "not wheel and not accuracy and not browser and not gate" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
+	$(BIN)/python -m pytest -m "not wheel and not accuracy and not browser and not gate and not trials" -n $(TEST_JOBS) --dist loadfile --benchmark-disable
+
+trials: $(VENV)/installed-test ## try every estimator, preset and planted cheat by every check (about 5 minutes on 2 cores)
+	$(BIN)/python -m pytest -m trials -n $(TEST_JOBS) --dist loadfile
 
 accuracy: $(VENV)/installed-test ## test the accuracy of the estimators at full size (about 10 minutes on a quiet machine)
 	$(BIN)/python -m pytest -m accuracy -rP

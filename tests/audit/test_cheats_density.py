@@ -22,6 +22,8 @@ from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.sources.mixture import GaussianMixture, eight_modes
 from rdbench.types import Density, Distortion, Encoder
 
+pytestmark = pytest.mark.trials
+
 WRONG = "is not the log density|integrates to exp"
 IMPURE = "is not a function of its points"
 

@@ -20,6 +20,8 @@ from rdbench.audit.size import SIZES
 from rdbench.sources.mixture import GaussianMixture
 from rdbench.types import Density, Encoder, Pushforward
 
+pytestmark = pytest.mark.trials
+
 DIM = 4
 BETA = 3.0
 ROOT = torch.diag(torch.tensor([1.0, 0.8, 0.6, 0.5], dtype=torch.float64))

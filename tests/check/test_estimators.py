@@ -10,6 +10,8 @@ import pytest
 from rdbench import registry
 from rdbench.check import NAMES, Finding
 
+pytestmark = pytest.mark.trials
+
 OPTIONS = {"seed": 20, "effort": 0.05, "limit": 300.0}
 OF_PRESETS = ("answers", "shapes")
 PRESET_OPTIONS = {"seed": 20, "effort": 0.0005, "limit": 300.0}

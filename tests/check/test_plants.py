@@ -8,6 +8,8 @@ import pytest
 
 from rdbench.check import NAMES, Finding
 
+pytestmark = pytest.mark.trials
+
 CAUGHT = [
     ("a finished list", "answers", "yield"),
     ("leaves a slope out", "answers", "no answer at beta"),

@@ -17,6 +17,8 @@ from rdbench.report.claim_limits import tolerance
 from rdbench.report.export import frame
 from rdbench.run.store import load
 
+pytestmark = pytest.mark.trials
+
 CHEATS = Path(__file__).parent / "cheating"
 
 
