@@ -11,6 +11,8 @@ from rdbench.types import OutOfRange
 _STEPS = 40
 _SPAN = (1e-6, 1e9)
 _REFUSALS = 6
+# Steps of a search, in log beta.
+_SHORTEST, _LONGEST = 0.01, 0.7
 # A distortion that is not met so far from the guess, in log beta, is met nowhere.
 _FARTHEST = 25.0
 
@@ -21,6 +23,7 @@ def slope_of_rate(
     near: float = 1.0,
     accuracy: float = 2e-4,
     unit: float = 1.0,
+    steepness: float = 0.0,
 ) -> float:
     """beta with R_q(beta) within the relative ``accuracy`` of ``rate``, rounded to six digits.
 
@@ -34,6 +37,8 @@ def slope_of_rate(
         near: the slope where the search starts.
         accuracy: relative, of the rate.
         unit: the size of a distortion of the problem.
+        steepness: dR / dlog(beta) at high rate, d/2 under squared error; the first step is as long
+            as it says. Zero where it is not known: then steps begin long.
 
     Raises:
         OutOfRange: the rate is not reached at any slope that can be solved; the line says the
@@ -45,7 +50,7 @@ def slope_of_rate(
         return found.hi - found.beta * found.distortion - rate
 
     close = accuracy * rate
-    low, high = _bracket(excess, math.log(near), rate, unit)
+    low, high = _bracket(excess, math.log(near), rate, unit, close, steepness)
     for step in range(_STEPS):
         (a, fa), (b, fb) = low, high
         if min(abs(fa), abs(fb)) <= close or b - a < 1e-6:
@@ -68,13 +73,23 @@ def _rounded(t: float) -> float:
 
 
 def _bracket(
-    excess: Callable[[float], float], t: float, rate: float, unit: float
+    excess: Callable[[float], float],
+    t: float,
+    rate: float,
+    unit: float,
+    close: float,
+    steepness: float,
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Neighbouring log slopes, the first with too low a rate, the second with enough."""
+    """Neighbouring log slopes, the first with too low a rate, the second with enough.
+
+    Twice the same where the first one is within ``close``.
+    """
     least, most = (math.log(b) - math.log(unit) for b in _SPAN)
     here = (t, excess(t))
+    if abs(here[1]) <= close:
+        return here, here
     upwards = here[1] < 0.0
-    step = 0.7 if upwards else -0.7
+    step = _step(here[1], steepness, _LONGEST)
     why, refusals = "", 0
     while least < t < most and refusals < _REFUSALS:
         try:
@@ -86,7 +101,9 @@ def _bracket(
         t += step
         if (here[1] < 0.0) != (there[1] < 0.0):
             return (here, there) if step > 0.0 else (there, here)
-        here, step = there, step * 1.3
+        grown = (there[1] - here[1]) / step
+        longest = max(1.3 * abs(step), _LONGEST)
+        here, step = there, _step(there[1], grown if grown > 0.0 else 0.0, longest)
     reached, at = rate + here[1], f"beta = {math.exp(here[0]):.6g}"
     if upwards:
         raise OutOfRange(
@@ -97,6 +114,12 @@ def _bracket(
         f"R = {rate:g} is below the least rate that can be certified, {reached:.2g} nats at "
         f"{at}{why}"
     )
+
+
+def _step(excess: float, steepness: float, longest: float) -> float:
+    """To the rate that is asked for and a little beyond: a solution at a higher rate costs more."""
+    length = 1.1 * abs(excess) / steepness if steepness else longest
+    return math.copysign(min(max(length, _SHORTEST), longest), -excess)
 
 
 def close_in(

@@ -45,9 +45,11 @@ def execute(options: RunOptions) -> int:
     from rdbench.run.plan import shard as take_shard
     from rdbench.run.pool import Settings, is_done, run_cells
     from rdbench.run.session import vanished
+    from rdbench.run.waiting import told
 
     out = console()
-    plan = _plan(options)
+    with told(note):
+        plan = _plan(options)
     cells = list(plan.cells)
     if codecs and len({(cell.suite, cell.case) for cell in cells}) > 1:
         raise RdbenchError("--points belong to one case: choose it by --cases (and --dims)")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
+
 from rdbench.arrays import converts, instance, number, settle
 from rdbench.certify import store
 from rdbench.certify.certificate import Certificate
@@ -130,7 +132,30 @@ class Certificates:
         """The slope of a rate, from certificates that ``solve`` gives, starting at ``near``."""
         unit = self.method.unit
         accuracy = LOOSELY if self.kind == "bounds" else _CLOSELY
-        return slope_of_rate(solve, rate, near or 1.0 / unit, accuracy, unit)
+        near = near or self._near(rate) or 1.0 / unit
+        return slope_of_rate(solve, rate, near, accuracy, unit, self._steepness)
+
+    @property
+    def _steepness(self) -> float:
+        """dR / dlog(beta) at high rate: d over the power of the distance. Letters: not known."""
+        if self.method.form == "letters":
+            return 0.0
+        power = 2.0 if self.problem.distortion.name == "squared_error" else 1.0
+        return self.problem.source.dim / power
+
+    def _near(self, rate: float) -> float | None:
+        """A slope near that of a rate, from those of the shipped table; None where there is none.
+
+        Between two of them log beta is nearly linear in R; above the last one it grows as at high
+        rate, below the first one it hardly falls.
+        """
+        shipped = sorted((float(name), math.log(b)) for name, b in self.table.slopes.items())
+        if not shipped:
+            return None
+        rates, logs = (np.array(column) for column in zip(*shipped, strict=True))
+        beyond = max(0.0, rate - float(rates[-1]))
+        rise = beyond / self._steepness if self._steepness else 0.0
+        return math.exp(float(np.interp(rate, rates, logs)) + rise)
 
     def known(self, beta: float) -> Known:
         """The bracket of F*(beta) alone."""

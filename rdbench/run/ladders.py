@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rdbench.data.case import DataCase
 from rdbench.fitting.support import SAME_SLOPE
 from rdbench.run.slopes import Scale, default_rates, find_scale, slopes_at
+from rdbench.run.waiting import waiting
 from rdbench.types import Case, OutOfRange, RdbenchError
 
 
@@ -64,29 +65,37 @@ def ladder_of(title: str, case: Case, asked: Asked, notes: list[str]) -> Ladder:
         RdbenchError: no slope is left.
     """
     steps: list[Step] = []
+    refused = ""
     if asked.betas is not None:
         for beta in _apart(title, asked.betas, notes):
             try:
-                steps.append(Step(beta, case.reference.point(beta).rate.mid))
+                with waiting(f"{title}: the truth at beta {beta:g}"):
+                    truth = case.reference.point(beta)
+                steps.append(Step(beta, truth.rate.mid))
             except OutOfRange as reason:
                 notes.append(f"{title}: no truth at beta {beta:g} ({reason}); it is run without")
                 steps.append(Step(beta, None))
     elif asked.distortions is not None:
         for distortion in sorted(set(asked.distortions), reverse=True):
             try:
-                steps += _for_distortion(case, distortion)
+                with waiting(f"{title}: the slope of D = {distortion:g}"):
+                    steps += _for_distortion(case, distortion)
             except OutOfRange as reason:
+                refused = f"D = {distortion:g}: {reason}"
                 notes.append(f"{title}: no slope known at D = {distortion:g} ({reason}); left out")
     else:
         for rate in sorted(set(case.rates if asked.rates is None else asked.rates)):
             try:
-                steps.append(Step(float(case.reference.slope(rate)), rate))
+                with waiting(f"{title}: the slope of R = {rate:g} nats"):
+                    steps.append(Step(float(case.reference.slope(rate)), rate))
             except OutOfRange as reason:
+                refused = f"R = {rate:g}: {reason}"
                 notes.append(f"{title}: no slope known at {rate:g} nats ({reason}); left out")
     if not steps:
         what = "any distortion" if asked.distortions is not None else "any rate"
+        why = f": {refused}" if refused else ""
         raise RdbenchError(
-            f"{title}: its reference knows no slope at {what} asked for; it holds for "
+            f"{title}: its reference knows no slope at {what} asked for{why}; it holds for "
             f"{case.reference.validity} (give --betas to run without a truth)"
         )
     return _ladder(steps)
@@ -107,12 +116,13 @@ def data_ladder(data: DataCase, asked: Asked, notes: list[str]) -> Ladder:
     if asked.betas is not None:
         return _ladder([Step(beta, None) for beta in _apart(title, asked.betas, notes)])
     problem = data.case.problem
-    if asked.distortions is not None:
-        steps, scale = _at_distortions(data, asked.distortions, notes)
-    else:
-        rates = sorted(set(asked.rates or _usual_rates(data)))
-        scale = find_scale(problem, max(rates), rates)
-        steps = []
+    with waiting(f"{title}: slopes by short fits"):
+        if asked.distortions is not None:
+            steps, scale = _at_distortions(data, asked.distortions, notes)
+        else:
+            rates = sorted(set(asked.rates or _usual_rates(data)))
+            steps, scale = [], find_scale(problem, max(rates), rates)
+    if asked.distortions is None:
         for rate in rates:
             beta = scale.at_rate(rate)
             if beta is None:

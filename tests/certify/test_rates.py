@@ -122,6 +122,26 @@ def test_slope_of_a_rate(rate: float) -> None:
     assert len(asked) < 25
 
 
+def test_a_search_that_starts_near_goes_no_farther_than_it_must() -> None:
+    """What lies beyond costs more: no slope far above the right one may be tried."""
+    asked: list[float] = []
+
+    def solve(beta: float) -> Certificate:
+        asked.append(beta)
+        return _certificate(beta)
+
+    beta = slope_of_rate(solve, 3.0, near=0.9 * math.exp(6.0) / 2.0, steepness=0.5)
+    assert _truth(beta)[0] == pytest.approx(3.0, rel=2.1e-4)
+    assert len(asked) <= 4
+    assert max(asked) <= 1.02 * beta
+
+
+def test_a_wrong_steepness_costs_steps_and_no_accuracy() -> None:
+    for steepness in (1e-3, 50.0):
+        beta = slope_of_rate(_certificate, 8.0, steepness=steepness)
+        assert _truth(beta)[0] == pytest.approx(8.0, rel=2.1e-4)
+
+
 def test_a_rate_that_is_never_reached() -> None:
     def coin(beta: float) -> Certificate:
         one = np.ones((1, 1))

@@ -54,7 +54,7 @@ TOY = ["run", "--suite", "toy_coin", "--estimators", "toy"]
         (["--betas", "nan"], "--betas takes positive finite numbers, got nan"),
         (["--betas", "1", "--rates", "1"], "not both"),
         (["--rates", "0"], "--rates takes positive finite numbers"),
-        (["--rates", "5"], "its reference knows no slope"),
+        (["--rates", "5"], "knows no slope at any rate asked for: R = 5: "),
         (["--budget", "huge"], "quick, default, full or CPU seconds"),
         (["--units", "bans"], "nats or bits"),
         (["--jobs", "0"], "--jobs takes an integer from 1 up"),

@@ -148,6 +148,11 @@ def _solve(
         points = spacing * unit * np.unique(np.round(core / (spacing * unit)).astype(int), axis=0)
         if len(points) <= _MOST_CANDIDATES:
             break
+    else:  # fewer would be too far apart for any tolerance
+        raise ValueError(
+            f"beta = {beta:g} is too large for a certificate: {len(points)} atoms to choose from "
+            f"cover the source, the limit is {_MOST_CANDIDATES}"
+        )
     if start is not None:
         points = np.vstack([points, start.points])
     q = weigh(x, p, points, beta, 1e-6)
