@@ -31,6 +31,7 @@ from rdbench.types import (
 )
 
 _UNRESOLVED = "its distortions are below the resolution of double precision"
+_FLAT = "beta times any distortion is below the resolution of double precision: R(D) is zero there"
 NO_CLAIM = Claim(math.nan, math.nan, "estimate")
 """The claim of a channel that is offered as a checkpoint: nothing reads it."""
 
@@ -79,7 +80,8 @@ def standardised(
     """The channels of a method that works in standard coordinates, in those of the source.
 
     Slopes whose distortions no double can tell from zero beside the source are refused: in standard
-    coordinates beta > eps^-p, eps = 2.2e-16, where p is 2 under squared and 1 under absolute error.
+    coordinates beta > eps^-p, eps = 2.2e-16, where p is 2 under squared and 1 under absolute error;
+    and those at which beta rho is nothing at all, beta < eps^p.
 
     Args:
         method: yields channels and refusals with the slopes of its task.
@@ -102,8 +104,9 @@ def standardised(
         raise Unsupported("all draws to fit to are equal")
     scaling = fit_scaling(first, view.distortion)
     unit, finest = scaling.beta(1.0), torch.finfo(torch.float64).eps ** -scaling.power
-    unresolved = [beta for beta in betas if beta * unit > finest]
-    yield from (Refusal(beta, "unsupported", _UNRESOLVED) for beta in unresolved)
+    unresolved = {beta: _UNRESOLVED for beta in betas if beta * unit > finest}
+    unresolved |= {beta: _FLAT for beta in betas if beta * unit < 1.0 / finest}
+    yield from (Refusal(beta, "unsupported", why) for beta, why in unresolved.items())
     if not scaled:
         scaling = Scaling(torch.zeros_like(scaling.centre), 1.0, scaling.power)
     given = {scaling.beta(beta): beta for beta in betas if beta not in unresolved}

@@ -113,6 +113,24 @@ def test_the_maximum_over_the_plane_is_rigorous():
     assert found.lagrangian_lo <= found.lagrangian_hi
 
 
+@pytest.mark.parametrize("beta", [1e-8, 1e-6, 1e-4])
+def test_noise_far_wider_than_the_source_hides_nothing(beta: float) -> None:
+    """A constant lambda: the bound is -log sup E exp(-beta (X - y)^2) = log(1 + 2 beta) / 2.
+
+    Whether a draw near y meets the source is luck, and what those tell that do not is no certainty.
+    """
+    source = scalar_gaussian(mean=100.0, std=1.0)
+    problem = Problem(source, SquaredError())
+    bound = DualBound(beta, lambda x: 0.0 * x[:, 0], torch.full((1, 1), 100.0).double(), 0.0)
+    truth = 0.5 * math.log1p(2.0 * beta)
+    for seed in range(6):
+        reference = WaterFilling(source)
+        found = weigh(bound, problem, reference, seed)
+        spread = 0.5 * (found.lagrangian_hi - found.lagrangian_lo)
+        assert abs(found.lagrangian - truth) <= 1.5 * spread
+        assert impossibility(found, reference, problem) == ""
+
+
 def test_letters_are_all_looked_at():
     source = zipf(6)
     problem = Problem(source, Hamming(), alphabet=source.support)

@@ -36,6 +36,7 @@ from rdbench.types import (
     Product,
     Pushforward,
     RdbenchError,
+    Refusal,
     Start,
     TestChannel,
     Unsupported,
@@ -283,3 +284,19 @@ def test_a_tuned_field_does_not_reseed() -> None:
 def test_the_meaning_of_a_field_is_the_string_below_it() -> None:
     assert meanings(Some) == {"rate": "Learning rate; it may run over a line."}
     assert meanings(make_dataclass("Typed", ["size"])) == {}
+
+
+@pytest.mark.parametrize("slope", [1e-300, 1e-40, 1e40, 1e300])
+def test_slopes_that_double_precision_cannot_tell_from_none_are_refused(slope: float) -> None:
+    view = view_of(lambda n: 100.0 + torch.randn(n, 2, generator=seeded(n), dtype=torch.float64))
+    asked: list[float] = []
+
+    def method(task: Task) -> Iterator[TestChannel]:
+        asked.extend(task.betas)
+        yield from ()
+
+    found = list(standardised(method, view, [slope, 1.0], seeded(), FakeMonitor(), warm=100))
+    assert [type(one) for one in found] == [Refusal]
+    assert (found[0].beta, found[0].status) == (slope, "unsupported")
+    assert "double precision" in found[0].reason
+    assert len(asked) == 1
