@@ -6,8 +6,8 @@ has left there: with points y_j where c is large, weights u_j = softmax(log c(y_
 
     E log lambda(X) - sum_j u_j log c(y_j),   c(y) = mean_i lambda(x_i) exp(-beta |x_i - y|^2),
 
-on fresh draws at every step, the points moved by mean shift on other draws. It is kept where two
-sets of draws that it has not seen say that it is better.
+on fresh draws at every step, the points moved by mean shift on other draws. It is kept where its
+F_lo is the larger one on draws that it has not seen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rdbench.inference.reproduction import fit_observed, gaussian, moments
 from rdbench.inference.scaling import Scaling, fit_scaling
 from rdbench.inference.supremum import Tilted, ascend
 from rdbench.sources.mixture import LOG_2PI, GaussianMixture
-from rdbench.types import Distortion, DualBound, Monitor, Refusal, Unsupported, View
+from rdbench.types import DualBound, Monitor, Refusal, Unsupported, View
 
 if TYPE_CHECKING:
     from rdbench.estimators.csiszar_dual import CsiszarDual
@@ -97,25 +97,24 @@ def fit(
             observed = fit_observed(
                 rows, start, least, tied=tied, iterations=_ROUNDS, tolerance=_TOLERANCE
             )
+
+        def judged_of(dual: Kernels, beta: float = beta) -> DualBound:
+            return bounded(
+                beta,
+                dual,
+                sample,
+                view.distortion,
+                generator,
+                peaks=rows[:_ACTIVE],
+                made_of="sum of Gaussian kernels",
+            )
+
         dual, whole = Kernels.of(observed), go_on
+        found = judged_of(dual)
         steps = max(1, round(settings.steps * effort))
         if go_on and observed.size > 1 and dual.rate(rows, beta) < _HIGHEST:
             trained, whole = _ascent(dual, rows, beta, steps, settings, generator, monitor)
-            halves = sample.x.chunk(2)
-            if _worth(trained, halves, beta, view.distortion) > _worth(
-                dual, halves, beta, view.distortion
-            ):
-                dual = trained
-        peaks = rows[:_ACTIVE]
-        found = bounded(
-            beta,
-            dual,
-            sample,
-            view.distortion,
-            generator,
-            peaks=peaks,
-            made_of="sum of Gaussian kernels",
-        )
+            found = max(found, judged_of(trained), key=lambda bound: bound.claim)
         found = back(found, given, scaling)
         yield found if whole else cut_short(found)
 
@@ -225,24 +224,3 @@ def _active(
     starts = torch.cat([before, x[: 2 * _ACTIVE], x[values.topk(min(len(x), _ACTIVE)).indices]])
     found, _ = ascend(c, starts, 5, _ACTIVE, 1e-4)
     return found
-
-
-@torch.no_grad()
-def _worth(
-    model: Kernels, halves: tuple[Tensor, ...], beta: float, distortion: Distortion
-) -> float:
-    """F_lo where one set of draws finds c to be large and the other judges, both ways."""
-    values = [model(x) for x in halves]
-    cap = float(torch.cat(values)[:100_000].quantile(_UNCAPPED))
-    values = [v.clamp(max=cap) for v in values]
-    means = [
-        Tilted(x, v - math.log(len(x)), beta, distortion)
-        for x, v in zip(halves, values, strict=True)
-    ]
-    tops = []
-    for find, judge in (means, means[::-1]):
-        largest = find.log_mass.topk(min(len(find.x), _ACTIVE)).indices
-        starts = torch.cat([find.x[:_ACTIVE], find.x[largest]])
-        found, _ = ascend(find, starts, 20, 16, 1e-5)
-        tops.append(float(judge.log_c(found).max()))
-    return float(torch.cat(values).mean()) - max(tops)
