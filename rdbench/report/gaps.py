@@ -118,7 +118,8 @@ def draw_gaps(
             textcoords="offset points", fontsize=NOTE_SIZE, color=NOTE_COLOUR, ha="left", va="top",
             zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6},
         )  # fmt: skip
-    axes.set_xlabel(f"true rate R* ({units})")
+    known = any(point.rate_lo is not None for point in panel.points)
+    axes.set_xlabel(f"{'true rate R*' if known else 'rate aimed at'} ({units})")
     axes.set_ylabel(f"gap F(q) - F* ({units})")
 
 

@@ -9,7 +9,7 @@ function drawGaps(members, one) {
   const plot = frame(
     x,
     y,
-    `true rate R*, ${state.units}`,
+    `${one.truth === "truth not known" ? "rate aimed at" : "true rate R*"}, ${state.units}`,
     `gap, ${state.units}`,
     `gap against rate, ${one.case}`,
     { strip: STRIP, notes },
