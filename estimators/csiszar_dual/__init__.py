@@ -56,7 +56,7 @@ class CsiszarDual:
     """The most Gaussians; held-out likelihood chooses. Of atoms: 16 times as many."""
     draws: int = 300_000
     """Draws to fit to, times the effort."""
-    steps: int = 150
+    steps: int = 600
     """Steps of the ascent at a slope, times the effort."""
     batch: int = 6_000
     """The fewest draws of a step; more at high rates."""
