@@ -42,8 +42,13 @@ from rdbench.types import (
 _COUNTS = (251, 501, 1001, 2001)
 """Grid points that are tried in turn until they are enough for beta and for the source."""
 _ONE_LETTER = 1e-8
+_ITERATIONS, _FEWEST, _OPERATIONS = 2000, 50, 400_000_000
 _SAME_GRID = 0.3
 _GRIDS = 4
+
+
+def _always(_: int) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,11 @@ class ConstrainedBA:
     """Squared extrapolation of log q; ``sinkhorn`` has none."""
     points: int | None = None
     """Grid points, at least 3; None takes the first of 251, 501, 1001 and 2001 that is enough."""
-    tolerance: float = 1e-5
+    tolerance: float = 1e-4
     """Certified gap in nats at which to stop."""
-    iterations: int = 2000
-    """The most iterations at one target, or in all at one slope, at effort 1."""
+    iterations: int | None = None
+    """The most iterations at one target, or in all at one slope, at effort 1; None is 2,000, and
+    fewer where the matrix of distortions has more than 200,000 entries."""
     box_draws: int = not_seeded(20_000)
     """Draws that find the box of a density."""
     largest_error: float = not_seeded(1e-2)
@@ -113,7 +119,7 @@ class ConstrainedBA:
         """The channel whose target distortion has the slope, for every slope in turn."""
         if not betas:
             return
-        problem = self._problem(view)
+        problem = self.problem(view)
         largest, stopped = 0, False
         for done, beta in enumerate(betas):
             if stopped or not monitor.advance(done / len(betas)):
@@ -160,7 +166,7 @@ class ConstrainedBA:
         """
         for refusal in uncovered(self, view, [1.0]):
             raise Unsupported(refusal.reason)
-        problem = self._problem(view)
+        problem = self.problem(view)
         above = target - problem.least
         if not 0.0 < above < math.inf:
             least = problem.least
@@ -175,15 +181,15 @@ class ConstrainedBA:
         def go_on(_: int) -> bool:
             return monitor is None or monitor.advance(0.0)
 
-        limit = self._limit(1.0 if monitor is None else monitor.effort)
+        effort = 1.0 if monitor is None else monitor.effort
         beta = 0.5 * view.dim / above
         for _ in range(_GRIDS):
             discrete = problem.at(beta)
             matrix = dense(discrete)
-            found = self._solve(
-                matrix, target - matrix.least, _log(discrete.start), beta, self.tolerance,
-                limit, go_on,
-            )  # fmt: skip
+            limit = self._limit(matrix, effort)
+            found = self.solve(
+                matrix, target - matrix.least, _log(discrete.start), beta, limit=limit, go_on=go_on
+            )
             if found.stopped:
                 raise RdbenchError(f"stopped before D = {target:g} was found")
             near = abs(math.log(found.beta / beta)) < _SAME_GRID
@@ -194,8 +200,12 @@ class ConstrainedBA:
         solution = _solution(discrete, found, self.tolerance)
         return channel_of(problem, view, beta, discrete, solution, self.largest_error)
 
-    def _problem(self, view: View) -> FiniteProblem:
-        """Letters, or a density on the first grid that is fine enough at a slope."""
+    def problem(self, view: View) -> FiniteProblem:
+        """Letters, or a density on the first grid that is fine enough at a slope.
+
+        Raises:
+            Unsupported: there are neither probabilities nor a density.
+        """
         if view.support is not None:
             return finite_problem(view)
         drawn = view.sample(self.box_draws)
@@ -235,31 +245,46 @@ class ConstrainedBA:
             return finite.Solution(single, shift + most, gap, 0, True), ""
         matrix = dense(discrete)
 
-        most = self._limit(effort)
+        most = self._limit(matrix, effort)
 
         def solve(target: float, log_q: Tensor, guess: float, inner: float, limit: int) -> Found:
             begun = most - limit
-            return self._solve(
-                matrix, target, log_q, guess, inner, limit, lambda i: go_on((begun + i) / most)
-            )
+            return self.solve(
+                matrix, target, log_q, guess,
+                tolerance=inner, limit=limit, go_on=lambda i: go_on((begun + i) / most),
+            )  # fmt: skip
 
         found, gap = at_slope(matrix, beta, _log(discrete.start), solve, tolerance, most)
         note = f"target D = {found.channel.distortion + matrix.least:.6g}, slope {found.beta:.6g}"
         return _solution(discrete, replace(found, gap=gap), tolerance), note
 
-    def _limit(self, effort: float) -> int:
-        return max(1, math.ceil(self.iterations * effort))
+    def _limit(self, matrix: DenseProblem, effort: float) -> int:
+        usual = min(_ITERATIONS, max(_FEWEST, _OPERATIONS // matrix.rho.numel()))
+        return max(1, math.ceil((self.iterations or usual) * effort))
 
-    def _solve(
+    def solve(
         self,
         matrix: DenseProblem,
         target: float,
         log_q: Float[Tensor, " m"],
         guess: float,
-        tolerance: float,
-        limit: int,
-        go_on: Callable[[int], bool],
+        *,
+        tolerance: float | None = None,
+        limit: int | None = None,
+        go_on: Callable[[int], bool] = _always,
     ) -> Found:
+        """q of least rate at a target on a matrix of distortions.
+
+        Args:
+            matrix: the finite problem.
+            target: D without the row minima, > 0.
+            log_q: log weights to start from.
+            guess: of the slope.
+            tolerance: certified gap in nats at which to stop; None is that of the settings.
+            limit: the most iterations; None likewise.
+            go_on: asked every ten iterations.
+        """
+        tolerance, limit = tolerance or self.tolerance, limit or self._limit(matrix, 1.0)
         if self.algorithm == "sinkhorn":
             return sinkhorn(
                 matrix, target, log_q, guess, tolerance=tolerance, limit=limit, go_on=go_on

@@ -1,9 +1,9 @@
 """The target distortion that belongs to a slope: a root search around the constrained iteration.
 
 The slope of R(D) falls as D grows. From the distortion of the Boltzmann channel of a first q at the
-slope asked for, the target moves by secants in (log D, log beta) within a bracket; every solve
-starts from the q of the one before. What ends the search is the certificate of q at the slope asked
-for.
+slope asked for, the target moves by secants in (log D, log beta); every solve starts from the q of
+the one before, and is as exact as what is left asks for. What ends the search is the certificate of
+q at the slope asked for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Solve = Callable[[float, Tensor, float, float, int], Found]
 """The constrained problem: target, q to start from, guess of the slope, tolerance, iterations."""
 
 _ROUNDS = 20
-_LOOSE, _TIGHTER, _TIGHTEST = 1e-2, 0.1, 1e-4
+_LOOSE, _TIGHTER, _BELOW, _TIGHTEST = 1e-2, 0.3, 0.1, 1e-5
 _LEAST = 1e-250
 _FARTHEST = math.log(4.0)
 
@@ -45,9 +45,7 @@ def at_slope(
         tolerance: of the gap, at which to stop.
         limit: the most iterations in all.
     """
-    # log D with log of its slope, on both sides of the target
-    above: tuple[float, float] | None = None
-    below: tuple[float, float] | None = None
+    last: tuple[float, float] | None = None
     wanted, iterations, evaluations = math.log(beta), 0, 0
     channel = problem.at(log_q, beta)
     log_d = math.log(max(channel.distortion, _LEAST))
@@ -62,30 +60,24 @@ def at_slope(
             best = found, gap
         if best[1] <= tolerance or found.stopped or iterations >= limit:
             break
+        # log D with the log of its slope over the one asked for
         here = log_d, math.log(found.beta) - wanted
         # a slope that is off by delta costs F'' delta^2 / 2, which is to stand out from this
-        inner = max(min(inner, _TIGHTER * gap), _TIGHTEST * tolerance)
-        # a slope too large asks for a larger distortion
-        if here[1] > 0.0:
-            below, last = here, above
-        else:
-            above, last = here, below
-        log_d = _ahead(here, last, found)
-        if below is not None and above is not None:
-            low, high = sorted((below[0], above[0]))
-            if not low < log_d < high:
-                log_d = 0.5 * (low + high)
+        inner = max(min(_TIGHTER * inner, _BELOW * gap), _TIGHTEST * tolerance)
+        log_d, last = here[0] + _step(here, last, found), here
     assert best is not None
     found, gap = best
     return replace(found, iterations=iterations, evaluations=evaluations), gap
 
 
-def _ahead(here: tuple[float, float], last: tuple[float, float] | None, found: Found) -> float:
-    """Where the secant through both ends, or the slope at fixed q, is zero."""
-    if last is not None and last[1] != here[1]:
-        return here[0] - here[1] * (last[0] - here[0]) / (last[1] - here[1])
-    # d log D / d log beta of the Boltzmann channel of a fixed q
-    channel = found.channel
-    rise = -found.beta * channel.variance / max(channel.distortion, _LEAST)
-    step = -here[1] * rise
-    return here[0] + math.copysign(min(abs(step), _FARTHEST), here[1])
+def _step(here: tuple[float, float], last: tuple[float, float] | None, found: Found) -> float:
+    """By how much log D has to grow: along the secant, else by what a fixed q would take.
+
+    A slope too large asks for a larger distortion, and that of a fixed q changes less than it may.
+    """
+    channel, (log_d, excess) = found.channel, here
+    step = found.beta * channel.variance / max(channel.distortion, _LEAST) * abs(excess)
+    if last is not None and last[1] != excess:
+        secant = -(log_d - last[0]) * excess / (excess - last[1])
+        step = abs(secant) if secant * excess > 0.0 else step
+    return math.copysign(min(step, _FARTHEST), excess)

@@ -24,7 +24,8 @@ def newton(
 
     The equation is log D = log target: at high rate on an alphabet log D is linear in beta, on a
     line in log beta. A step that leaves the bracket [largest slope known with D > target, least
-    with D < target] is replaced by its middle in log beta, and no step is more than a factor of 8.
+    with D < target], or comes after one that did not halve the error, is replaced by the bracket's
+    middle in log beta, and no step is more than a factor of 8.
     Where D is on one side of the target at every slope, that end of the range of slopes comes back.
 
     Args:
@@ -35,7 +36,7 @@ def newton(
     """
     low, high = _LEAST, _LARGEST
     beta = ahead = min(max(guess, low), high)
-    count = 0
+    count, before = 0, math.inf
     while count < _MOST:
         count += 1
         beta = ahead
@@ -51,7 +52,8 @@ def newton(
         ahead = min(max(beta + step, beta / _WIDEN), beta * _WIDEN)
         if abs(excess) <= accuracy or high <= low * (1.0 + 1e-14):
             break
-        if not low < ahead < high:
+        slow, before = abs(excess) > 0.5 * before, abs(excess)
+        if slow or not low < ahead < high:
             if low > _LEAST and high < _LARGEST:
                 ahead = math.sqrt(low * high)
             else:
