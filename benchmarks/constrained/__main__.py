@@ -92,6 +92,7 @@ def rows(source: str) -> Iterator[Row]:
         truth_s, truth = timed(
             lambda d=target: BlahutArimoto(tolerance=1e-10).solve_distortion(view, d)  # type: ignore[misc]
         )
+        print(f"{source}, D = {target:g}: {truth_s:.3g} CPU s", file=sys.stderr, flush=True)
         for name, contender in CONTENDERS.items():
             seconds, channel = timed(
                 lambda c=contender, d=target: c.solve_distortion(view, d)  # type: ignore[misc]
