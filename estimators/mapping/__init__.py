@@ -45,9 +45,14 @@ from rdbench.types import (
 
 _WARM = 20_000
 _LINE, _PUBLISHED = 400_000, 5_000
-_FEWEST, _MOST, _PER_ATOM, _NUMBERS = 2_000, 10_000, 10, 2_000_000_000
-_LINE_VISITS, _VISITS = (60, 400), (8, 8)
-_LINE_TOLERANCE, _TOLERANCE = 1e-5, 0.02
+_FEWEST, _MOST, _PER_ATOM, _NUMBERS = 2_000, 4_000, 10, 1_000_000_000
+_ATOMS = 1000
+_STEPS = 400
+_VISITS, _TOLERANCE, _MARGIN = (
+    {True: 60, False: 5},
+    {True: 1e-5, False: 0.003},
+    {True: 3e-3, False: 0.05},
+)
 _SHORT_RATE = 0.6  # of log n, from where n atoms may be too few
 _NAMED = 6
 
@@ -88,15 +93,16 @@ class Mapping:
     on its own, without annealing."""
     weights: Literal["updated", "fixed"] = "updated"
     """``fixed``: equal ones, under ``algorithm=fixed``."""
-    atoms: int = 1000
-    """The most atoms; of ``fixed`` their number."""
+    atoms: int | None = None
+    """The most atoms, None: 1,000; of ``fixed`` their number, None: 6."""
     ratio: float = 1.15
     """Of neighbouring slopes of the ladder of ``annealed``, above 1."""
     draws: int | None = None
     """Draws that are fitted to; None: 400,000 on a line, in bins; in more dimensions ten per atom,
-    2,000 to 10,000, fresh ones at every slope of the ladder."""
-    steps: int = 400
-    """Fixed-point steps at a slope that was asked for; in more dimensions these are minibatches."""
+    2,000 to 4,000, fresh ones at every slope of the ladder."""
+    steps: int | None = None
+    """Fixed-point steps at a slope that was asked for, None: 400; in more dimensions these
+    are minibatches."""
     batch: int = 1000
     """Symbols of a minibatch."""
     claim_draws: int = not_seeded(4000)
@@ -119,24 +125,27 @@ class Mapping:
 
     def _annealed(self, task: Task) -> Iterator[TestChannel | Refusal]:
         line, effort, progress = task.dim == 1, task.monitor.effort, Progress(task.monitor)
-        visits, final = _LINE_VISITS if line else _VISITS
+        steps, visits = max(1, round((self.steps or _STEPS) * effort)), _VISITS[line]
         schedule = Schedule(
-            self.ratio, self.atoms, visits,
-            max(visits, round(self.steps * effort)) if line else final,
-            _LINE_TOLERANCE if line else _TOLERANCE,
-        )  # fmt: skip
+            ratio=self.ratio,
+            most=self.atoms or _ATOMS,
+            visits=visits,
+            final=max(visits, steps) if line else visits,
+            tolerance=_TOLERANCE[line],
+            margin=_MARGIN[line],
+        )
         whole = None
         if line:
             n = max(_FEWEST, round((self.draws or _LINE) * effort))
-            whole = Symbols.of(task.draws.distinct(n), max(task.betas))
+            whole = task.draws.distinct(n)
 
-        def symbols_at(count: int) -> Symbols:
+        def symbols_at(count: int, beta: float) -> Symbols:
             if whole is not None:
-                return whole
+                return Symbols.of(whole, beta)
             n = self.draws or max(_FEWEST, min(_MOST, _PER_ATOM * count))
             n = max(count, min(n, _NUMBERS // (count * task.dim)))
             draw = task.draws.sample if task.draws.fixed is None else task.draws.distinct
-            return Symbols.of(draw(n), 1.0)
+            return Symbols.of(draw(n), beta)
 
         mean = Atoms(task.warm.mean(0)[None], task.warm.new_zeros(1))
         start = Start(mean, "one atom at the mean")
@@ -153,7 +162,6 @@ class Mapping:
                 yield self._channel(task, found, claimed_on, start, progress.stopped)
             else:
                 reached.append(found)
-        steps = max(1, round(self.steps * effort))
         for k, found in enumerate(reached):
 
             def still(done: float, k: int = k) -> bool:
@@ -166,14 +174,15 @@ class Mapping:
             yield self._channel(task, found, claimed_on, start, progress.stopped)
 
     def _fixed(self, task: Task) -> Iterator[TestChannel | Refusal]:
-        n = max(self.atoms, round((self.draws or _PUBLISHED) * task.monitor.effort))
+        count = self.atoms or 6
+        n = max(count, round((self.draws or _PUBLISHED) * task.monitor.effort))
         x = task.draws.distinct(n)
         symbols = Symbols(x, x.new_full((len(x),), 1.0 / len(x)))
         updated, progress = self.weights == "updated", Progress(task.monitor)
         limit = max(1, round(10_000 * task.monitor.effort))
         claimed_on = task.draws.claim(self.claim_draws)
         for k, beta in enumerate(task.betas):
-            begun = first_atoms(symbols, self.atoms, updated, task.generator)
+            begun = first_atoms(symbols, count, updated, task.generator)
 
             def go_on(done: int, k: int = k) -> bool:
                 progress.done = (k + done / limit) / len(task.betas)
@@ -225,9 +234,10 @@ class Mapping:
     ) -> TestChannel:
         q = Atoms(atoms.y, atoms.log_w)
         rate, distortion = exact_point(q, task.distortion, x, beta)
-        if len(q.points) >= self.atoms > 1 and rate > _SHORT_RATE * math.log(self.atoms):
-            most = math.log(self.atoms)
-            reason += f"; R = {rate:.3g} nats of at most log {self.atoms} = {most:.3g}"
+        n = len(q.points)
+        full = n >= (self.atoms or _ATOMS) or self.algorithm == "fixed"
+        if full and rate > _SHORT_RATE * math.log(n):
+            reason += f"; R = {rate:.3g} nats of at most log {n} = {math.log(n):.3g}"
         task.monitor.count(parameters=len(q.points) * (task.dim + (self.weights == "updated")))
         channel = TestChannel(
             beta,

@@ -28,13 +28,15 @@ from rdbench.estimators.mapping.symbols import Atoms, Symbols
 from rdbench.inference.extrapolation import Visit, extrapolated
 
 _BELOW = 0.8  # of the first critical slope, where the ladder begins
-_MARGIN = 3e-3  # by which 2 beta lambda has to exceed one
 _MERGED = 0.03  # of 1 / sqrt(2 beta): atoms so near are one
 _LIGHTEST = 1e-10
 _POWER_ROUNDS = 4
-_LOOKED_AT, _CLIMBS = 200, 6
-_NEWBORN = 0.02
-_PATIENCE, _SETTLED = 8, 1e-3  # visits that have to gain that much of the tolerance
+_LOOKED_AT, _FOLLOWED, _CLIMBS = 200, 24, 6
+_NEWBORN, _APART = 0.02, 1.0  # distances in 1 / sqrt(2 beta)
+_BIRTHS = 4
+_PATIENCE, _SETTLED = 8, 0.1  # visits that have to gain that much of the tolerance
+_EXACT = 0.01  # of the tolerance, at slopes that were asked for
+_FEW, _FASTER = 12, 2.5  # beyond so many atoms the ladder has this power of the ratio
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,12 @@ class Schedule:
     """And at one that was asked for."""
     tolerance: float
     """log c(y) from which on an atom is added, in nats."""
+    margin: float
+    """By which 2 beta lambda has to exceed one."""
 
 
 def anneal(
-    symbols_at: Callable[[int], Symbols],
+    symbols_at: Callable[[int, float], Symbols],
     betas: Sequence[float],
     schedule: Schedule,
     go_on: Callable[[float], bool],
@@ -87,12 +91,12 @@ def anneal(
     """The atoms at every slope, ascending.
 
     Args:
-        symbols_at: symbols to fit so many atoms to; they may be others at every call.
+        symbols_at: symbols to fit so many atoms to at a slope; they may be others at every call.
         betas: slopes > 0.
         schedule: of the slope.
         go_on: told the fraction that is done; on False the slopes left are answered as it is.
     """
-    symbols = symbols_at(1)
+    symbols = symbols_at(1, max(betas))
     mean = symbols.p @ symbols.x
     atoms = Atoms(mean[None], mean.new_zeros(1))
     least = float(symbols.spread(atoms, 1.0, 50)[0][0])
@@ -105,28 +109,31 @@ def anneal(
     for target in wanted:
         while on and beta < target:
             full = len(atoms.y) >= schedule.most
-            ahead = target if full else min(beta * schedule.ratio, target)
+            power = 1.0 if len(atoms.y) <= _FEW else _FASTER
+            ahead = target if full else min(beta * schedule.ratio**power, target)
             on = go_on((math.log(ahead) - begun) / span)
-            symbols, before = symbols_at(len(atoms.y)), len(atoms.y)
-            atoms = settled(symbols, atoms, ahead, schedule.visits, schedule.tolerance)
+            symbols, before = symbols_at(len(atoms.y), ahead), len(atoms.y)
+            atoms = settled(symbols, atoms, ahead, _visits(schedule, atoms), schedule.tolerance)
             value, axes = symbols.spread(atoms, ahead, _POWER_ROUNDS)
             ratio = 2.0 * ahead * float(value.max())
             if not full:
                 critical = _crossing(beta, ahead, ratio_before, ratio)
                 atoms = _split(symbols, atoms, ahead, value, axes, schedule)
-                if len(atoms.y) > before:
+                if before < len(atoms.y) and before <= _FEW:
                     found.append(Transition(beta, ahead, critical, len(atoms.y)))
                 grown, new = _born(symbols, atoms, ahead, schedule, 1)
                 atoms, births = grown, births + new
-                value = symbols.spread(atoms, ahead, _POWER_ROUNDS)[0]
-                ratio = 2.0 * ahead * float(value.max())
+                if len(atoms.y) <= _FEW:  # of more no critical slope is told
+                    value = symbols.spread(atoms, ahead, _POWER_ROUNDS)[0]
+                    ratio = 2.0 * ahead * float(value.max())
             beta, ratio_before = ahead, ratio
-        symbols = symbols_at(len(atoms.y))
+        symbols = symbols_at(len(atoms.y), target)
         if on:
-            atoms = settled(symbols, atoms, target, schedule.final, schedule.tolerance)
-            atoms, new = _born(symbols, atoms, target, schedule, 20)
+            exact = _EXACT * schedule.tolerance
+            atoms = settled(symbols, atoms, target, schedule.final, exact)
+            atoms, new = _born(symbols, atoms, target, schedule, _BIRTHS)
             births += new
-        top = float(_highest(symbols, atoms, target)[0])
+        top = float(_highest(symbols, atoms, target)[0].max())
         yield Annealed(target, atoms, max(top, 0.0), tuple(found), births)
 
 
@@ -138,7 +145,7 @@ def settled(symbols: Symbols, atoms: Atoms, beta: float, visits: int, tolerance:
         atoms: at first.
         beta: the slope.
         visits: the most steps.
-        tolerance: nats of F; a thousandth of it over eight steps is not worth going on.
+        tolerance: nats of F; a tenth of it over eight steps is not worth going on.
     """
     m, d = atoms.y.shape
     best, merits = atoms, []
@@ -161,6 +168,11 @@ def settled(symbols: Symbols, atoms: Atoms, beta: float, visits: int, tolerance:
 
     extrapolated(visit, _packed(atoms))
     return best
+
+
+def _visits(schedule: Schedule, atoms: Atoms) -> int:
+    """Many atoms are a continuous law, of which a slope takes few steps."""
+    return schedule.visits if len(atoms.y) <= _FEW else max(schedule.visits // 4, 5)
 
 
 def _packed(atoms: Atoms) -> Float[Tensor, " k"]:
@@ -193,7 +205,7 @@ def _split(
     excess = 2.0 * beta * value - 1.0
     room = max(schedule.most - len(value), 0)
     chosen = torch.argsort(excess, descending=True)[:room]
-    chosen = chosen[excess[chosen] > _MARGIN]
+    chosen = chosen[excess[chosen] > schedule.margin]
     if len(chosen) == 0:
         return merged(atoms, beta)
     y, log_w = atoms.y.clone(), atoms.log_w.clone()
@@ -203,43 +215,54 @@ def _split(
         torch.cat([y.index_add(0, chosen, shift), y[chosen] - shift]),
         torch.cat([log_w, log_w[chosen]]),
     )
-    return merged(settled(symbols, halves, beta, schedule.visits, schedule.tolerance), beta)
+    return merged(
+        settled(symbols, halves, beta, _visits(schedule, halves), schedule.tolerance), beta
+    )
 
 
-def _highest(symbols: Symbols, atoms: Atoms, beta: float) -> tuple[Tensor, Float[Tensor, " d"]]:
-    """The largest log c(y) by mean shift from some symbols and from between atoms; where it is."""
+def _highest(
+    symbols: Symbols, atoms: Atoms, beta: float
+) -> tuple[Float[Tensor, " k"], Float[Tensor, "k d"]]:
+    """Where mean shift from some symbols and from the atoms leads: log c, largest first; points."""
     every = max(1, len(symbols.x) // _LOOKED_AT)
     y = torch.cat([symbols.x[::every], symbols.x[-1:], atoms.y])
     log_c = symbols.log_c(atoms, beta, y)
-    y = y[log_c.topk(min(16, len(y))).indices]
+    y = y[log_c.topk(min(_FOLLOWED, len(y))).indices]
     _, log_z = symbols.posterior(atoms, beta)
+    potential = (symbols.p.log() - log_z)[:, None]
     for _ in range(_CLIMBS):
-        tilted = symbols.tilted(y, beta) + (symbols.p.log() - log_z)[:, None]
-        y = torch.softmax(tilted, 0).T @ symbols.x
-    log_c = symbols.log_c(atoms, beta, y)
-    best = int(log_c.argmax())
-    return log_c[best], y[best]
+        y = torch.softmax(symbols.tilted(y, beta) + potential, 0).T @ symbols.x
+    log_c, order = symbols.log_c(atoms, beta, y).sort(descending=True)
+    return log_c, y[order]
 
 
 def _born(
-    symbols: Symbols, atoms: Atoms, beta: float, schedule: Schedule, most: int
+    symbols: Symbols, atoms: Atoms, beta: float, schedule: Schedule, rounds: int
 ) -> tuple[Atoms, int]:
-    """At most so many atoms more, each where c(y) is largest and above one by the tolerance."""
-    born = 0
-    for _ in range(most):
-        top, where = _highest(symbols, atoms, beta)
-        if float(top) <= schedule.tolerance or len(atoms.y) >= schedule.most:
+    """More atoms, where c(y) has peaks above one by the tolerance; how many."""
+    born, apart = 0, _APART / math.sqrt(2.0 * beta)
+    for _ in range(rounds):
+        log_c, y = _highest(symbols, atoms, beta)
+        new: list[Tensor] = []
+        for value, where in zip(log_c.tolist(), y, strict=True):
+            if value <= schedule.tolerance or len(atoms.y) + len(new) >= schedule.most:
+                break
+            if not new or float((torch.stack(new) - where).norm(dim=1).min()) > apart:
+                new.append(where)
+        if not new:
             break
-        weight = math.log(_NEWBORN / len(atoms.y))
+        light = atoms.log_w.new_full((len(new),), math.log(_NEWBORN / len(atoms.y)))
         grown = Atoms(
-            torch.cat([atoms.y, where[None]]),
-            torch.log_softmax(torch.cat([atoms.log_w, atoms.log_w.new_tensor([weight])]), 0),
+            torch.cat([atoms.y, torch.stack(new)]),
+            torch.log_softmax(torch.cat([atoms.log_w, light]), 0),
         )
         before = len(atoms.y)
-        atoms = merged(settled(symbols, grown, beta, schedule.visits, schedule.tolerance), beta)
+        atoms = merged(
+            settled(symbols, grown, beta, _visits(schedule, grown), schedule.tolerance), beta
+        )
         if len(atoms.y) <= before:
             break
-        born += 1
+        born += len(atoms.y) - before
     return atoms, born
 
 
