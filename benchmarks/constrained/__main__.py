@@ -140,7 +140,6 @@ def main() -> int:
     torch.set_num_threads(1)
     found = [row for source in ("gaussian", "laplacian") for row in rows(source)]
     write(out / "constrained.csv", Row, found)
-    (out / "constrained.md").write_text(table(found) + "\n", encoding="utf-8")
     print(table(found))
     return 0
 
