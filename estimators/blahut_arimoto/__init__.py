@@ -13,11 +13,9 @@ from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from numpy import ndarray
 from torch import Generator
 
+from rdbench.estimators.blahut_arimoto.channel import channel_of
 from rdbench.estimators.blahut_arimoto.grid_kernels import SeparableKernel
 from rdbench.estimators.blahut_arimoto.grids import Discretised
 from rdbench.estimators.blahut_arimoto.problem import (
@@ -31,15 +29,11 @@ from rdbench.estimators.blahut_arimoto.target import at_distortion
 from rdbench.fitting import check_settings, not_seeded, split, uncovered
 from rdbench.inference import finite
 from rdbench.inference.kernels import DenseKernel, HasFactor, Kernel
-from rdbench.inference.particles import conditional, exact_point
 from rdbench.types import (
-    Atoms,
-    Claim,
     EstimatorInfo,
     Monitor,
     RdbenchError,
     Refusal,
-    Start,
     TestChannel,
     Unsupported,
     View,
@@ -66,7 +60,6 @@ _ONE_LETTER = 1e-8
 # Relative error of D at a target distortion: of a finite source, and where D itself is uncertain.
 _EXACT_TARGET, _TARGET = 1e-9, 1e-6
 _POLISH = 300
-_PRUNED = 1e-13  # weight of the atoms that are dropped, in all
 
 
 @dataclass(frozen=True)
@@ -306,42 +299,7 @@ class BlahutArimoto:
         """
         discrete = problem.at(beta)
         solution = self._solve(discrete, beta, effort, problem.claimed_on is not None, go_on)
-        atoms = _atoms(discrete.points, solution.weights, view.device)
-        reason = (
-            ""
-            if solution.converged
-            else f"certified gap {solution.gap:.2g} nats after {solution.iterations} iterations"
-        )
-        if problem.claimed_on is not None:
-            # the symbols that chose the weights would flatter them
-            rate, d = exact_point(atoms, view.distortion, problem.claimed_on, beta)
-        else:
-            d = finite.distortion(discrete.kernel, discrete.p, solution.weights)
-            rate = finite.rate(discrete.kernel, discrete.p, solution.weights, beta)
-        if problem.error is not None:
-            error = problem.error(beta, discrete, solution)
-            stated = f"discretisation error {error.total:.2g} nats"
-            if error.total > self.largest_error:
-                limit = f"the limit is {self.largest_error:g}: it takes a finer grid"
-                raise Unsupported(f"{stated}; {limit}")
-            convergence = reason or f"certified gap {max(solution.gap, 0.0):.2g} nats"
-            reason = f"{convergence}; {stated}"
-        begun, q_is = "the source's density on the grid", "atoms on a grid"
-        if problem.error is None:
-            begun = "uniform weights"
-            q_is = "atoms on letters" if problem.claimed_on is None else "atoms on draws"
-        start = Start(_atoms(discrete.points, discrete.start, view.device), begun)
-        channel = TestChannel(
-            beta=beta,
-            marginal=atoms,
-            claim=Claim(rate, d, problem.side),
-            sample_conditional=conditional(atoms, view.distortion, beta),
-            status="ok" if solution.converged else "not_converged",
-            reason=reason,
-            q_is=q_is,
-            start=start if beta > 0.0 else None,
-        )
-        return channel, solution
+        return channel_of(problem, view, beta, discrete, solution, self.largest_error), solution
 
     def _solve(
         self,
@@ -403,19 +361,6 @@ def _newton_is_cheap(kernel: Kernel) -> bool:
         smaller = min(n, m)
         return smaller <= _NEWTON_LIMIT and n * m * smaller <= _NEWTON_OPERATIONS
     return isinstance(kernel, HasFactor)
-
-
-def _atoms(
-    points: Float[ndarray, "m d"], weights: Float[ndarray, " m"], device: torch.device
-) -> Atoms:
-    """Atoms of these weights, less the lightest of 1e-13 in all (F moves by about as much)."""
-    order = np.argsort(weights)
-    kept = np.sort(order[np.searchsorted(np.cumsum(weights[order]), _PRUNED) :])
-    w = weights[kept] / weights[kept].sum()
-    return Atoms(
-        torch.from_numpy(np.ascontiguousarray(points[kept], dtype=np.float64)).to(device),
-        torch.from_numpy(np.log(w)).to(device),
-    )
 
 
 ESTIMATOR = BlahutArimoto

@@ -12,6 +12,7 @@ import torch
 from scipy import integrate, special, stats
 
 from rdbench.sources.banana import BananaSource
+from rdbench.sources.beta import BetaSource
 from rdbench.sources.digits import DigitsSource, principal
 from rdbench.sources.directional import (
     log_mean_exp_cosine,
@@ -364,3 +365,16 @@ def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_parameters_say_what_is_valid(make, word: str) -> None:
     with pytest.raises(RdbenchError, match=word):
         make()
+
+
+def test_a_beta_source_has_the_density_and_the_draws_of_its_law() -> None:
+    source = BetaSource(2.0, 3.5)
+    x = torch.linspace(-0.2, 1.2, 57, dtype=torch.float64)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = stats.beta(2.0, 3.5).logpdf(x[:, 0].numpy())
+    assert np.allclose(source.log_prob(x).numpy(), expected)
+    draws = source.sample(4000, torch.Generator().manual_seed(3))[:, 0].numpy()
+    assert stats.kstest(draws, stats.beta(2.0, 3.5).cdf).pvalue > 1e-3
+    assert float(BetaSource(1.0, 1.0).log_prob(torch.zeros(1, 1))) == 0.0
+    with pytest.raises(RdbenchError, match="a and b of at least 1"):
+        BetaSource(0.5, 1.0)
