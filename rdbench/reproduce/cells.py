@@ -55,8 +55,10 @@ def planned(paper: Paper, *, full: bool) -> list[Planned]:
                 [specs[spec] for spec in part.estimators],
                 cases=case,
                 seeds=seeds,
+                dims=part.dims,
                 rates=part.rates,
-                budgets=(paper.budget,),
+                betas=part.betas,
+                budgets=(part.budget or paper.budget,),
                 n_train=part.n_train,
             ).cells
         ]
