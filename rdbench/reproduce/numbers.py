@@ -22,6 +22,8 @@ Quantity = Literal[
     "gap", "gap_paper_protocol", "lagrangian", "rate", "distortion", "conditional_error",
     "mode_mass_error", "slope", "order",
 ]  # fmt: skip
+IN_UNITS = ("gap", "gap_paper_protocol", "lagrangian", "rate")
+"""What is a number of nats, or of bits."""
 NOT_PRINTED = "not printed"
 
 

@@ -17,9 +17,9 @@ from rdbench.references.refined import refined_rate
 from rdbench.report.scores import SCORED, abscissa, is_withheld
 from rdbench.report.style import estimator_label
 from rdbench.report.units import nats_per
+from rdbench.reproduce.numbers import IN_UNITS, Quantity, read_computed
 from rdbench.reproduce.numbers import Ends as Ends
 from rdbench.reproduce.numbers import Number as Number
-from rdbench.reproduce.numbers import Quantity, read_computed
 from rdbench.reproduce.numbers import read as read
 from rdbench.reproduce.paper import Found, Paper, Part
 from rdbench.reproduce.sheet import Sheet, number, plain, span
@@ -37,8 +37,6 @@ _NAMES: dict[Quantity, str] = {
     "conditional_error": "error of p(y|x)",
     "mode_mass_error": "error of a mode's mass",
 }
-IN_UNITS = ("gap", "gap_paper_protocol", "lagrangian", "rate")
-"""What is a number of nats, or of bits."""
 _AUDITED = ("gap", "lagrangian", "rate", "distortion")
 """What an audit withholds that fails its own tests: the bracket that it leaves is no result."""
 _SAME = 1e-3
@@ -276,7 +274,7 @@ def sheet(rows: Sequence[Beside], units: str) -> Sheet:
         per, unit = (scale, units) if one.quantity in IN_UNITS else (1.0, "")
         head = (one.where, one.says)
         shown = ("", "") if i and rows[i - 1].number is one else head
-        what = f"{_NAMES.get(one.quantity, one.quantity)} {_place(one)}".rstrip()
+        what = f"{quantity_name(one)} {place(one)}".rstrip()
         ours = "-" if row.ours is None else _text(row.ours, per, unit)
         if row.rate is not None:
             ours += f" (R = {number(row.rate, scale)})"
@@ -285,7 +283,7 @@ def sheet(rows: Sequence[Beside], units: str) -> Sheet:
         texts.append((*shown, row.case, row.estimator, what, theirs, ours, verdict))
         ends = (*one.ends, *(row.ours or (None, None)))
         values.append((
-            *head, one.read, row.case, row.estimator, one.quantity, _place(one),
+            *head, one.read, row.case, row.estimator, one.quantity, place(one),
             *(_plain_end(end, per) for end in ends), unit, plain(row.rate, scale), row.verdict,
             row.note,
         ))  # fmt: skip
@@ -310,7 +308,12 @@ def sheet(rows: Sequence[Beside], units: str) -> Sheet:
     )  # fmt: skip
 
 
-def _place(one: Number) -> str:
+def quantity_name(one: Number) -> str:
+    """How tables call what a number is of."""
+    return _NAMES.get(one.quantity, one.quantity)
+
+
+def place(one: Number) -> str:
     """Where on the curve a published number stands; empty for all slopes."""
     if one.distortion is not None:
         return f"at D = {one.distortion:g}"
