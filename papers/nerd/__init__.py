@@ -22,8 +22,6 @@ PAPER = Paper(
              dims=(20,)),
         Part("d40", "Gaussian, d = 40, r = .5", _SUITE, ("nerd-d40",), _OURS, betas=_D40,
              dims=(40,)),
-        Part("d20", "As published, N = 4,000", _SUITE, ("nerd-d20",), _FEWER, betas=_LOW,
-             dims=(20,)),
         Part("d40", "As published, N = 4,000", _SUITE, ("nerd-d40",), _FEWER, betas=_LOW,
              dims=(40,)),
     ),
