@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from rdbench.papers.discretisation.orders import COSTS, DATA
 from rdbench.report.style import NOTE_COLOUR, PAGE_WIDTH, PRINT_SIZE, house_style, new_figure, save
+from rdbench.report.ticks import tick_logarithmically
 
 _COLOURS = {"gaussian": "#332288", "laplacian": "#882255", "uniform": "#117733"}
 _MARKERS = dict(zip(COSTS, ("o", "^"), strict=True))
@@ -49,6 +50,9 @@ def orders_figure(table: pd.DataFrame) -> Figure:
     by_mass.plot(m, 3.0 * m, color=NOTE_COLOUR, linewidth=0.9, linestyle="--",
                  label="mass left out")  # fmt: skip
     by_mass.set(xscale="log", yscale="log", xlabel="P(|X| > T)", ylabel="|F of [-T, T] − F| (nats)")
+    for axes in (by_step, by_mass):
+        tick_logarithmically(axes.xaxis, *axes.get_xlim(), most=4)
+        tick_logarithmically(axes.yaxis, *axes.get_ylim(), most=5)
     figure.suptitle("What a grid costs: its step, and its truncation")
     handles = [a.get_legend_handles_labels() for a in (by_step, by_mass)]
     figure.legend(handles[0][0] + handles[1][0], handles[0][1] + handles[1][1],

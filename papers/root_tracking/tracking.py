@@ -30,6 +30,7 @@ P = 0.3
 """The probability of the rarer letter."""
 FIRST, STEP, TOLERANCE = 32.0, 0.01, 1e-9
 """As in the published code: the first slope, the step, the change of q that ends the iteration."""
+PUBLISHED = 0.86
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
 _RHO = np.array([[0.0, 1.0], [1.0, 0.0]])
 _SOURCE = np.array([1.0 - P, P])
