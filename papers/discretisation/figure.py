@@ -35,17 +35,19 @@ def orders_figure(table: pd.DataFrame) -> Figure:
     figure = new_figure(PAGE_WIDTH, 3.2)
     by_step, by_mass = figure.subplots(1, 2)
     table = table.assign(size=(0.5 * (table["error_lo"] + table["error_hi"])).abs())
-    for (source, kind), rows in table[table["varied"] == "step"].groupby(["source", "cost"]):
-        filled = _COLOURS[source] if kind == COSTS[0] else "white"
-        by_step.plot(rows["h"], rows["size"], color=_COLOURS[source], marker=_MARKERS[kind],
-                     markerfacecolor=filled, markersize=4, linewidth=0.9,
-                     label=f"{source}, {kind}")  # fmt: skip
+    for source, colour in _COLOURS.items():
+        mine = table[table["source"] == source]
+        for kind, marker in _MARKERS.items():
+            rows = mine[(mine["varied"] == "step") & (mine["cost"] == kind)]
+            by_step.plot(rows["h"], rows["size"], color=colour, marker=marker, markersize=4,
+                         markerfacecolor=colour if kind == COSTS[0] else "white", linewidth=0.9,
+                         label=f"{source}, {kind}")  # fmt: skip
+        rows = mine[mine["varied"] == "truncation"]
+        by_mass.plot(rows["mass_out"], rows["size"], color=colour, marker="o", markersize=4,
+                     linewidth=0.9)  # fmt: skip
     h = np.geomspace(0.016, 1.0, 2)
     by_step.plot(h, 0.3 * h**2, color=NOTE_COLOUR, linewidth=0.9, linestyle=":", label="h²")
     by_step.set(xscale="log", yscale="log", xlabel="width h of a cell", ylabel="|F − F*| (nats)")
-    for source, rows in table[table["varied"] == "truncation"].groupby("source"):
-        by_mass.plot(rows["mass_out"], rows["size"], color=_COLOURS[source], marker="o",
-                     markersize=4, linewidth=0.9)  # fmt: skip
     m = np.geomspace(5e-5, 0.3, 2)
     by_mass.plot(m, 3.0 * m, color=NOTE_COLOUR, linewidth=0.9, linestyle="--",
                  label="mass left out")  # fmt: skip

@@ -43,7 +43,7 @@ def vanishing_figure() -> Figure:
                  label="β = log(7/3)")  # fmt: skip
     axes.axvline(PUBLISHED, color="#332288", linewidth=0.8, linestyle="--", label="published")
     axes.axhline(THRESHOLDS[0], color=NOTE_COLOUR, linewidth=0.5, label="their threshold")
-    axes.set(xlabel="slope β", ylabel="mass of the rarer letter", xlim=(0.82, 0.96))
-    axes.legend(loc="upper left")
+    axes.set(xlabel="slope β", ylabel="mass of the rarer letter", xlim=(0.82, 0.965))
+    axes.legend(loc="lower right")
     figure.suptitle("Bernoulli(.3), Hamming: an atom vanishes")
     return figure

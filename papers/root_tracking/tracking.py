@@ -59,7 +59,9 @@ def optimum(beta: float, q: Float[ndarray, " 2"]) -> tuple[Float[ndarray, " 2"],
 
 def track(threshold: float, step: float = STEP) -> Track:
     """From the first slope down in equal steps, to the first mass that is within the threshold."""
-    q, betas, masses, iterations = _SOURCE, [], [], 0
+    q, iterations = _SOURCE, 0
+    betas: list[float] = []
+    masses: list[float] = []
     while not masses or masses[-1] > threshold:
         beta = FIRST - step * len(betas)
         q, spent = optimum(beta, q)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from rdbench.report.units import nats_per
 from rdbench.reproduce.numbers import IN_UNITS, Elsewhere, Ends, Number
-from rdbench.reproduce.published import Beside, place, quantity_name
-from rdbench.reproduce.sheet import Sheet, number, plain, span
+from rdbench.reproduce.published import Beside, ends_text, place, plain_end, quantity_name
+from rdbench.reproduce.sheet import Sheet, number, plain
 
 NAME = "papers"
 """Of the files of the table."""
@@ -110,8 +110,10 @@ def _problem(row: Beside) -> str:
 def _texts(row: Beside, scale: float, units: str) -> tuple[str, ...]:
     one = row.number
     per, unit = (scale, units) if one.quantity in IN_UNITS else (1.0, "")
-    theirs = f"no number: {one.unprinted}" if one.unprinted else _text(one.stated, per, unit)
-    ours = "-" if row.ours is None else _text(row.ours, per, unit)
+    theirs = (
+        f"no number: {one.unprinted}" if one.unprinted else ends_text(one, one.stated, per, unit)
+    )
+    ours = "-" if row.ours is None else ends_text(one, row.ours, per, unit)
     verdict = row.verdict + (f" ({row.note})" if row.note else "")
     of_truth = None if row.truth is None or one.unprinted else _centre(one, row.truth)
     between = None if row.ours is None or one.unprinted else apart(one.stated, row.ours)
@@ -119,7 +121,7 @@ def _texts(row: Beside, scale: float, units: str) -> tuple[str, ...]:
         one.where,
         _problem(row),
         theirs,
-        "-" if row.truth is None else _text(row.truth, per, unit),
+        "-" if row.truth is None else ends_text(one, row.truth, per, unit),
         row.estimator,
         ours,
         "-" if of_truth is None else number(of_truth, per),
@@ -137,9 +139,9 @@ def _values(row: Beside, scale: float, units: str) -> tuple[str, ...]:
     note = "; ".join(filter(None, (one.read, one.unprinted, row.note)))
     return (
         one.where, _problem(row), one.says, one.quantity,
-        *(_plain(end, per) for end in (*stated, *(row.truth or (None, None)))),
+        *(plain_end(end, per) for end in (*stated, *(row.truth or (None, None)))),
         row.estimator,
-        *(_plain(end, per) for end in row.ours or (None, None)),
+        *(plain_end(end, per) for end in row.ours or (None, None)),
         plain(None if between is None else between[1]), unit, row.verdict, note, one.cost,
     )  # fmt: skip
 
@@ -156,18 +158,3 @@ def _distance(between: tuple[float, float | None], scale: float) -> str:
     distance, intervals = between
     text = number(distance, scale, 2)
     return text if intervals is None else f"{text} ({number(intervals, 1.0, 2)})"
-
-
-def _text(ends: Ends, scale: float, unit: str) -> str:
-    """``[lo, hi]`` with five digits, ``≤ hi`` or ``≥ lo``, with the unit."""
-    lo, hi = (end if math.isfinite(end) else None for end in ends)
-    if lo is None or hi is None:
-        text = span(lo, hi, scale)[1:-1]
-    else:
-        low, high = number(lo, scale, 5), number(hi, scale, 5)
-        text = low if low == high else f"[{low}, {high}]"
-    return f"{text} {unit}".rstrip()
-
-
-def _plain(end: float | None, scale: float) -> str:
-    return plain(end if end is not None and math.isfinite(end) else None, scale)

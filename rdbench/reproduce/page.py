@@ -145,7 +145,9 @@ def _what_was_run(one: Found) -> str:
     budgets = sorted({record.budget for record in one.records})
     trained = "fresh draws" if part.n_train is None else f"{part.n_train:,} fixed draws"
     rates = "the ladder of each case"
-    if part.rates is not None:
+    if part.betas is not None:
+        rates = f"β = {', '.join(f'{beta:.4g}' for beta in part.betas)}"
+    elif part.rates is not None:
         rates = f"R = {', '.join(f'{rate:g}' for rate in part.rates)} nats"
     return (
         f"- {part.name}: {', '.join(part.cases)}, at {rates}, trained on {trained}; "

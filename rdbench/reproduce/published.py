@@ -275,16 +275,16 @@ def sheet(rows: Sequence[Beside], units: str) -> Sheet:
         head = (one.where, one.says)
         shown = ("", "") if i and rows[i - 1].number is one else head
         what = f"{quantity_name(one)} {place(one)}".rstrip()
-        ours = "-" if row.ours is None else _text(row.ours, per, unit)
+        ours = "-" if row.ours is None else ends_text(one, row.ours, per, unit)
         if row.rate is not None:
             ours += f" (R = {number(row.rate, scale)})"
         verdict = row.verdict + (f" ({row.note})" if row.note else "")
-        theirs = "-" if one.unprinted else _text(one.ends, per, unit)
+        theirs = "-" if one.unprinted else ends_text(one, one.ends, per, unit)
         texts.append((*shown, row.case, row.estimator, what, theirs, ours, verdict))
         ends = (*one.ends, *(row.ours or (None, None)))
         values.append((
             *head, one.read, row.case, row.estimator, one.quantity, place(one),
-            *(_plain_end(end, per) for end in ends), unit, plain(row.rate, scale), row.verdict,
+            *(plain_end(end, per) for end in ends), unit, plain(row.rate, scale), row.verdict,
             row.note,
         ))  # fmt: skip
     return Sheet(
@@ -325,15 +325,18 @@ def place(one: Number) -> str:
     return f"at R = {lo:g} nats" if lo == hi else f"for R from {lo:g} to {hi:g} nats"
 
 
-def _text(ends: Ends, scale: float, unit: str) -> str:
-    """``[lo, hi]``, ``≤ hi`` or ``≥ lo``, with the unit."""
+def ends_text(one: Number, ends: Ends, scale: float, unit: str) -> str:
+    """``[lo, hi]``, ``≤ hi`` or ``≥ lo``, with the unit; more digits of a Lagrangian."""
+    digits = 5 if one.quantity == "lagrangian" else 3
     lo, hi = (end if math.isfinite(end) else None for end in ends)
+    text = span(lo, hi, scale, digits)
     if lo is None or hi is None:
-        text = span(lo, hi, scale)[1:-1]
-    else:
-        text = number(lo, scale) if number(lo, scale) == number(hi, scale) else span(lo, hi, scale)
+        text = text[1:-1]
+    elif number(lo, scale, digits) == number(hi, scale, digits):
+        text = number(lo, scale, digits)
     return f"{text} {unit}".rstrip()
 
 
-def _plain_end(end: float | None, scale: float) -> str:
+def plain_end(end: float | None, scale: float) -> str:
+    """An end of an interval for a CSV file; empty where it is not known."""
     return plain(end if end is not None and math.isfinite(end) else None, scale)

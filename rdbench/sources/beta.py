@@ -39,9 +39,9 @@ class BetaSource:
 
     def sample(self, n: int, generator: Generator) -> Float[Tensor, "n 1"]:
         """Draw n symbols: the a-th smallest of a + b - 1 uniform numbers."""
-        count = self.a + self.b - 1
-        make = {"generator": generator, "device": generator.device, "dtype": torch.float64}
-        return torch.rand(n, count, **make).sort(1).values[:, self.a - 1 : self.a]
+        count, device = self.a + self.b - 1, generator.device
+        u = torch.rand(n, count, generator=generator, device=device, dtype=torch.float64)
+        return u.sort(1).values[:, self.a - 1 : self.a]
 
     def log_prob(self, x: Float[Tensor, "n 1"]) -> Float[Tensor, " n"]:
         """Log density in nats, -inf outside the interval."""
@@ -49,9 +49,5 @@ class BetaSource:
         constant = math.lgamma(self.a + self.b) - math.lgamma(self.a) - math.lgamma(self.b)
         inside = (u >= 0.0) & (u <= 1.0)
         v = u.clamp(0.0, 1.0)
-        log_p = (
-            constant
-            + torch.special.xlogy(torch.tensor(self.a - 1.0), v)
-            + torch.special.xlogy(torch.tensor(self.b - 1.0), 1.0 - v)
-        )
-        return torch.where(inside, log_p, -math.inf)
+        powers = torch.xlogy(self.a - 1.0, v) + torch.xlogy(self.b - 1.0, 1.0 - v)
+        return torch.where(inside, constant + powers, -math.inf)
