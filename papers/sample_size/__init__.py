@@ -1,0 +1,29 @@
+"""The sample size that a rate needs (EBRD, section IV-B and Appendix A), by kind of estimator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rdbench.reproduce.paper import Drawing, Paper, Part
+
+_RATES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+SIZES = (100, 316, 1000, 3162, 10_000)
+_KINDS = ("mixture_em", "wgd", "blahut_arimoto[support=codebook]", "beta_vae", "ebrd", "nerd")
+
+
+def _figures(drawing: Drawing) -> list[Path]:
+    from rdbench.papers.sample_size.figure import draw  # here: drawing is slow to load
+
+    return draw(drawing)
+
+
+PAPER = Paper(
+    title="The sample size that a rate needs (Wu et al., Appendix A; Lei et al.)",
+    folder=Path(__file__).parent,
+    parts=tuple(
+        Part(f"N={n}", f"Trained on {n:,} fixed draws", "paper", ("ramp-d10",), _KINDS,
+             rates=_RATES, n_train=n)
+        for n in SIZES
+    ),
+    figures=_figures,
+)  # fmt: skip
