@@ -111,8 +111,8 @@ EVERY = NUMERIC | {f"reference {name}": made for name, made in REFERENCES.items(
 def test_no_constructor_is_left_out() -> None:
     """All that modules of sources, references and distortions define is in a table above."""
     modules = [
-        banana, beta, digits, finite, gaussian, laplacian, mixture, product, sphere, student, uniform,
-        distortions,
+        banana, beta, digits, finite, gaussian, laplacian, mixture, product, sphere, student,
+        uniform, distortions,
     ]  # fmt: skip
     defined = {
         name

@@ -99,7 +99,7 @@ def counts(papers: Mapping[str, Compared]) -> str:
     for name, found in papers.items():
         verdicts = [row.verdict for row in found.rows] + [NOT_COMPARED] * len(found.elsewhere)
         each = ", ".join(f"{one} {verdicts.count(one)}" for one in dict.fromkeys(sorted(verdicts)))
-        lines.append(f"- [{name}]({name}/README.md): {each or 'no numbers'}")
+        lines.append(f"- {name}: {each or 'no numbers'}")
     return "\n".join(lines)
 
 

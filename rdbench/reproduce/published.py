@@ -6,6 +6,7 @@ computation of the paper's folder found.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from rdbench.reproduce.numbers import IN_UNITS, Quantity, read_computed
 from rdbench.reproduce.numbers import Ends as Ends
 from rdbench.reproduce.numbers import Number as Number
 from rdbench.reproduce.numbers import read as read
-from rdbench.reproduce.paper import Found, Paper, Part
+from rdbench.reproduce.paper import Found, Paper
 from rdbench.reproduce.sheet import Sheet, number, plain, span
 from rdbench.run.records import CellRecord, PointRecord
 from rdbench.types import OutOfRange, RdbenchError, Reference
@@ -74,6 +75,7 @@ def compare(paper: Paper, found: Sequence[Found]) -> list[Beside]:
     parts = (*paper.parts, *paper.stored)
     records = {one.part.name: one.records for one in found}
     computed = read_computed(paper.computed)
+    references = functools.cache(_references)  # looking a suite up reads every registered file
     out = []
     for one in read(paper.published):
         if not one.part:
@@ -91,7 +93,8 @@ def compare(paper: Paper, found: Sequence[Found]) -> list[Beside]:
             if estimator not in labels:
                 what = f"estimator of part {one.part}"
                 raise registry.unknown(what, estimator, dict.fromkeys(labels))
-            reference = _reference(next(part for part in mine if case in part.cases), case)
+            part = next(part for part in mine if case in part.cases)
+            reference = references(part.suite, part.dims)[case]
             if estimator == TRUTH:
                 row = _of_the_truth(one, reference, case)
             elif one.part not in records:
@@ -114,9 +117,8 @@ def _of_computations(
     return Beside(one, case, by, verdict, ours, None, note, None if exact is None else exact[0])
 
 
-def _reference(part: Part, case: str) -> Reference:
-    cases = registry.load_suite(part.suite).cases(part.dims)
-    return next(one for one in cases if one.name == case).reference
+def _references(suite: str, dims: tuple[int, ...] | None) -> dict[str, Reference]:
+    return {case.name: case.reference for case in registry.load_suite(suite).cases(dims)}
 
 
 def _with_truth(row: Beside, reference: Reference) -> Beside:
