@@ -87,6 +87,7 @@ def compare(paper: Paper, found: Sequence[Found]) -> list[Beside]:
             raise registry.unknown("part", one.part, dict.fromkeys(part.name for part in parts))
         cases = [case for part in mine for case in part.cases]
         labels = [TRUTH, *(label for part in mine for label in part.estimators)]
+        run = {label for part in mine if part in paper.parts for label in part.estimators}
         for case, estimator in itertools.product(one.cases, one.estimators):
             if case not in cases:
                 raise registry.unknown(f"case of part {one.part}", case, dict.fromkeys(cases))
@@ -101,6 +102,8 @@ def compare(paper: Paper, found: Sequence[Found]) -> list[Beside]:
                 row = Beside(one, case, estimator, "not run", note="shown with --full")
             else:
                 row = _of_records(one, records[one.part], case, estimator)
+            if row.verdict == "not run" and estimator not in run:
+                row = replace(row, note=row.note or "takes long: --run-all runs it")
             out.append(_with_truth(row, reference))
     return out
 
