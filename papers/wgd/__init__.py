@@ -11,7 +11,7 @@ _SLOPE = (5.0,)
 """Their lambda = 10 is for half of the squared error."""
 _FLOW = (*(f"wgd[particles={n}]" for n in (10, 100)), "wgd")
 _SMALLER = "batch=10000,iterations=2000"
-"""Of 100,000 and 10,000: a hundredth of the work."""
+"""Of 100,000 and 10,000: a fiftieth of the work."""
 _PAPER = tuple(
     f"wgd:{preset}[{_SMALLER},particles={n}]" for preset in ("paper", "paper_hybrid")
     for n in (10, 100)
