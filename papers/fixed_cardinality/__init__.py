@@ -7,6 +7,9 @@ from pathlib import Path
 from rdbench.reproduce.paper import Paper, Part
 
 _ATOMS = (6, 20, 50)
+_MAPPING = (
+    "mapping:fixed_cardinality", "mapping:equal_weights", "mapping:equal_weights[atoms=6]",
+)  # fmt: skip
 
 PAPER = Paper(
     title="Rate-distortion functions with fixed cardinality (RDFC)",
@@ -14,5 +17,8 @@ PAPER = Paper(
     parts=(
         Part("beta", "Beta(1, 2), squared error", "published", ("beta-1-2",),
              ("blahut_arimoto", *(f"wgd[particles={n}]" for n in _ATOMS)), betas=(100.0,)),
+    ),
+    stored=(
+        Part("beta", "Atoms that move", "published", ("beta-1-2",), _MAPPING, betas=(100.0,)),
     ),
 )  # fmt: skip

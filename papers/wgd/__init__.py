@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rdbench.reproduce.paper import Paper, Part
+from rdbench.reproduce.paper import Drawing, Paper, Part
 
 _CASES = ("noisy-sphere-d2", "noisy-sphere-d5", "noisy-sphere-d10")
 _SLOPE = (5.0,)
@@ -22,6 +22,13 @@ _PUBLISHED = (
     "wgd:paper_hybrid",
 )
 
+
+def _figures(drawing: Drawing) -> list[Path]:
+    from rdbench.papers.wgd.figure import draw  # here: drawing is slow to load
+
+    return draw(drawing)
+
+
 PAPER = Paper(
     title="Estimating the Rate-Distortion Function by Wasserstein Gradient Descent (Yang et al.)",
     folder=Path(__file__).parent,
@@ -33,4 +40,5 @@ PAPER = Paper(
         Part("sphere", "As published", "noisy_sphere", _CASES, _PUBLISHED, betas=_SLOPE,
              dims=(2, 5, 10)),
     ),
+    figures=_figures,
 )  # fmt: skip

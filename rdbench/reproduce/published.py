@@ -103,7 +103,9 @@ def compare(paper: Paper, found: Sequence[Found]) -> list[Beside]:
             else:
                 row = _of_records(one, records[one.part], case, estimator)
             if row.verdict == "not run" and estimator not in run:
-                row = replace(row, note=row.note or "takes long: --run-all runs it")
+                here = registry.name_of(estimator) in registry.names("estimator")
+                why = "takes long: --run-all runs it" if here else "no such estimator is registered"
+                row = replace(row, note=row.note or why)
             out.append(_with_truth(row, reference))
     return out
 
