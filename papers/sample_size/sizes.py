@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -82,7 +82,7 @@ def _crossed(rate: float, by_n: Mapping[int, float]) -> Needed:
     return Needed(rate, found, "measured")
 
 
-def rows() -> list[dict[str, object]]:
+def rows() -> list[dict[str, Any]]:
     """The growth of the plug-in, for the published statement."""
     table = plug_in().dropna(subset=["measured"])
     lo, hi = growth(table["true_rate"], table["measured"])

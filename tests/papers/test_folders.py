@@ -15,6 +15,7 @@ from rdbench.reproduce import paper as papers
 from rdbench.reproduce import published
 from rdbench.reproduce.numbers import read, read_computed, read_elsewhere
 from rdbench.reproduce.published import TRUTH, compare
+from rdbench.sources.gaussian import GaussianSource
 from rdbench.types import RdbenchError
 
 COMPUTED = ("root_tracking", "discretisation", "sample_size")
@@ -47,6 +48,7 @@ def _planted(monkeypatch, **changes):
     """The verdict on the truth where NERD's point at d = 20, β = .25 is changed."""
     numbers = read(nerd_paper.PAPER.published)
     one = next(n for n in numbers if n.cases == ["nerd-d20"] and n.slope == 0.25)
+    assert one.printed is not None
     printed = msgspec.structs.replace(one.printed, **changes)
     wrong = msgspec.structs.replace(one, printed=printed, estimators=[TRUTH])
     monkeypatch.setattr(published, "read", lambda _: [wrong])
@@ -96,10 +98,12 @@ def test_the_noise_of_nerd_is_that_of_a_mean_over_its_symbols():
     for dim, case in ((20, "nerd-d20"), (40, "nerd-d40")):
         cases = registry.load_suite("gaussian_spectra").cases([dim])
         (source,) = [c.problem.source for c in cases if c.name == case]
+        assert isinstance(source, GaussianSource)
         variances = source.stds.numpy() ** 2
         for one in read(nerd_paper.PAPER.published):
             if one.cases == [case]:
-                beta = one.slope
+                assert one.printed is not None
+                beta = one.printed.slope
                 spread = np.where(variances > 0.5 / beta, 0.5, 2.0 * (beta * variances) ** 2)
                 rounding = 0.0005 * math.log(2.0) + beta * 0.00005
                 expected = 2.0 * math.sqrt(spread.sum() / 50_000) + rounding
