@@ -38,7 +38,7 @@ def draw(drawing: Drawing) -> list[Path]:
     Raises:
         RdbenchError: a folder that cannot be written.
     """
-    found = needed([record for part in drawing.found for record in part.records])
+    found = needed([record for part in drawing.found for record in part.records], SIZES)
     names = ((label.partition(":")[0].partition("[")[0], label) for label in found)
     styles = series_styles(names, drawing.looks)
     with house_style(PRINT_SIZE):

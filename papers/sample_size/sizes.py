@@ -11,7 +11,7 @@ on the population.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,11 +48,12 @@ def growth(rates: Iterable[float], log_n: Iterable[float]) -> tuple[float, float
     return float(steps.min()), float(steps.max())
 
 
-def needed(records: Iterable[CellRecord]) -> Mapping[str, list[Needed]]:
+def needed(records: Iterable[CellRecord], sizes: Collection[int]) -> Mapping[str, list[Needed]]:
     """By estimator and rate, from the upper ends where only they are known.
 
     Args:
         records: of one case, with training sets of several sizes.
+        sizes: those that an estimator has to have been given; others are left out.
     """
     gaps: dict[str, dict[float, dict[int, float]]] = {}
     for record in records:
@@ -64,6 +65,7 @@ def needed(records: Iterable[CellRecord]) -> Mapping[str, list[Needed]]:
     return {
         label: [_crossed(rate, by_n) for rate, by_n in sorted(by_rate.items())]
         for label, by_rate in gaps.items()
+        if all(set(sizes) <= by_n.keys() for by_n in by_rate.values())
     }
 
 

@@ -58,7 +58,8 @@ def _record(n, gaps, **changes):
 def test_sizes_are_read_off_the_records():
     gaps = {100: {1.0: 0.2, 2.0: 0.5}, 1000: {1.0: 0.0125, 2.0: 0.3}}
     records = [_record(n, of, estimator="wgd", preset="default") for n, of in gaps.items()]
-    found = needed(records)
+    found = needed(records, gaps)
+    assert needed(records, (100, 1000, 10_000)) == {}
     assert list(found) == ["wgd"]
     low, high = found["wgd"]
     assert low.log_n == pytest.approx(math.log(100) + 0.5 * math.log(10))  # .2 -> .0125: half way
