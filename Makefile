@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test trials browser docs notebooks paper reference accuracy coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
+.PHONY: help run test trials browser docs notebooks paper papers reference accuracy coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ notebooks: $(VENV)/installed-dev ## run the notebooks of the documentation and k
 
 paper: $(VENV)/installed ## the EBRD paper, reproduced in results/paper, from records
 	$(BIN)/rdbench paper ebrd --full --jobs 2 --out results/paper
+
+papers: $(VENV)/installed ## all papers in results/papers, with one table of their numbers beside ours, from records
+	$(BIN)/rdbench paper all --full --out results/papers
 
 REFERENCE := results/reference
 REFERENCE_RUN := $(BIN)/rdbench run --results $(REFERENCE) --seeds 601 --jobs 2 --timeout 1200

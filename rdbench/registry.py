@@ -378,6 +378,15 @@ def choose_all(specs: str) -> list[EstimatorChoice]:
     return choices
 
 
+def name_of(spec: str) -> str:
+    """The name in a specification, whether or not it is registered.
+
+    Raises:
+        RdbenchError: bad brackets.
+    """
+    return _parse(spec)[0]
+
+
 def split_list(text: str) -> list[str]:
     """Split at the commas outside brackets; empty parts are dropped."""
     parts: list[str] = []

@@ -25,6 +25,7 @@ from rdbench.references.shannon import ShannonCurve, TightShannonBound
 from rdbench.references.sphere import SphereUniform
 from rdbench.sources import (
     banana,
+    beta,
     digits,
     finite,
     gaussian,
@@ -36,6 +37,7 @@ from rdbench.sources import (
     uniform,
 )
 from rdbench.sources.banana import BananaSource
+from rdbench.sources.beta import BetaSource
 from rdbench.sources.digits import DigitsSource
 from rdbench.sources.finite import FiniteSource, bernoulli, random_table, uniform_letters, zipf
 from rdbench.sources.gaussian import (
@@ -75,6 +77,7 @@ NUMERIC: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "laplacian": (LaplacianSource, (0, 2)),
     "student": (StudentSource, (5, 2, 1, 0)),
     "uniform": (UniformSource, (0, 2)),
+    "beta": (BetaSource, (1, 2)),
     "banana": (BananaSource, (1, 0.5, 0.5)),
     "sphere": (SphereSource, (3, 2)),
     "noisy_sphere": (NoisySphereSource, (3, 2, 0.5)),
@@ -108,8 +111,8 @@ EVERY = NUMERIC | {f"reference {name}": made for name, made in REFERENCES.items(
 def test_no_constructor_is_left_out() -> None:
     """All that modules of sources, references and distortions define is in a table above."""
     modules = [
-        banana, digits, finite, gaussian, laplacian, mixture, product, sphere, student, uniform,
-        distortions,
+        banana, beta, digits, finite, gaussian, laplacian, mixture, product, sphere, student,
+        uniform, distortions,
     ]  # fmt: skip
     defined = {
         name

@@ -20,7 +20,12 @@ def test_the_tables_of_the_reference_run_are_those_of_its_records(metric: str) -
     assert (RESULTS / "reference" / f"{metric}.md").read_text() == made.rstrip("\n") + "\n"
 
 
-@pytest.mark.parametrize("folder", ["reference", "paper/records"])
+PAPERS = sorted(path.parent for path in RESULTS.glob("papers/*/records/records.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "folder", ["reference", "paper/records", *(str(path.relative_to(RESULTS)) for path in PAPERS)]
+)
 def test_every_committed_record_can_be_read(folder: str) -> None:
     loaded = load(RESULTS / folder)
     assert loaded.warnings == []

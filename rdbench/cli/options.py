@@ -317,11 +317,13 @@ class PaperOptions:
     out: Path | None = _option(
         None,
         "The folder for figures, tables and the page; each of several papers has a folder below "
-        "it. Without this option the papers are listed.",
+        "it, beside one table over all. Without this option the papers are listed.",
         "DIR",
     )
     results: Path | None = _option(
-        None, "The results folder. Default: DIR/records, DIR as in --out.", "DIR"
+        None,
+        "The results folder. Default: records, in the folder of each paper.",
+        "DIR",
     )
     full: bool = _option(
         False,

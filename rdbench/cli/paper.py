@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from rdbench.cli.progress import Progress, announce, console, interrupted
 from rdbench.cli.truth import TruthSources
 from rdbench.report.files import write_whole
 from rdbench.reproduce import paper as papers
+from rdbench.reproduce.across import Compared, across, counts
 from rdbench.reproduce.cells import Planned, find, planned, to_run
 from rdbench.reproduce.figures import draw_curves, draw_settings
 from rdbench.reproduce.files import save_numbers, save_tables
+from rdbench.reproduce.numbers import read_elsewhere
 from rdbench.reproduce.page import Material, page
 from rdbench.reproduce.paper import Drawing, Found, Paper
 from rdbench.reproduce.published import compare, sheet
@@ -56,21 +58,46 @@ def execute(options: PaperOptions) -> int:
             out.print(f"{name}  {paper.title}", markup=False, soft_wrap=True)
         return 0
     _check(options, options.out)
-    results = options.results or options.out / "records"
+    if options.name not in (None, "all"):
+        (paper,) = chosen.values()
+        return _reproduce(paper, options, options.out, out)[0]
     worst = 0
-    for name, paper in chosen.items():
-        # One paper lies in the folder itself, several each in a folder of their own.
-        folder = options.out if len(chosen) == 1 else options.out / name
-        worst = max(worst, _reproduce(paper, options, results, folder, out))
+    compared: dict[str, Compared] = {}
+    for name, paper in chosen.items():  # each in a folder of its own
+        code, compared[name] = _reproduce(paper, options, options.out / name, out)
+        worst = max(worst, code)
         if worst == INTERRUPTED:
-            break
+            return worst
+    if not options.dry_run:
+        _report_all(compared, options, options.out, out)
     return worst
 
 
+def _report_all(
+    compared: Mapping[str, Compared], options: PaperOptions, folder: Path, out: Console
+) -> None:
+    """The one table over all papers."""
+    table = across(compared, options.units)
+    files = save_tables([table], table.title, folder)
+    links = ", ".join(f"[{path.suffix[1:]}]({path.name})" for path in files[:-1])
+    blocks = [
+        "# Published numbers of all papers, and ours",
+        f"`{_command(options)}` runs what is missing and writes this page; every paper has a "
+        "folder with its own.",
+        counts(compared),
+        f"**{table.title}** ({links})",
+        table.text("md").rstrip(),
+        *table.notes,
+    ]
+    page = write_whole(("\n\n".join(blocks) + "\n").encode(), folder / "README.md")
+    out.print(f"{len(files) + 1} files in {folder}; read {page}", markup=False, soft_wrap=True)
+
+
 def _reproduce(
-    paper: Paper, options: PaperOptions, results: Path, folder: Path, out: Console
-) -> int:
+    paper: Paper, options: PaperOptions, folder: Path, out: Console
+) -> tuple[int, Compared]:
     """Run what is missing of one paper, write its files into ``folder``; the exit code."""
+    results = options.results or folder / "records"
     plans = planned(paper, full=options.full or options.run_all)
     compare(paper, [])  # a fault in the paper's data is told before anything runs
     held = load(results) if (results / RECORDS).exists() else Loaded()
@@ -85,21 +112,22 @@ def _reproduce(
     missing = [cell for cells in groups.values() for cell in cells]
     announce(list(wanted.values()), missing, results, out, listed=options.dry_run)
     if options.dry_run:
-        return 0
+        return 0, Compared(())
     records = held.records
     if missing:  # opened only to be written to: from records all may be read-only
         store = Store(results)
         try:
             if not _run(groups, store, options, out):
-                return INTERRUPTED
+                return INTERRUPTED, Compared(())
             store.refresh()
             records = store.records
         finally:
             store.close()
     found = find(plans, records.values())
     unfinished = [name for name in wanted if not is_done(records.get(name))]
-    complete = _report(paper, found, plans, options, folder, out)
-    return 0 if complete and not unfinished else 1
+    compared = Compared(tuple(compare(paper, found)), tuple(read_elsewhere(paper.published)))
+    complete = _report(paper, found, plans, compared, options, folder, out)
+    return (0 if complete and not unfinished else 1), compared
 
 
 def _check(options: PaperOptions, folder: Path) -> None:
@@ -144,6 +172,7 @@ def _report(
     paper: Paper,
     found: list[Found],
     plans: list[Planned],
+    numbers: Compared,
     options: PaperOptions,
     folder: Path,
     out: Console,
@@ -163,7 +192,7 @@ def _report(
     folder.mkdir(parents=True, exist_ok=True)
     units = options.units
     looks = looks_of([record for one in found for record in one.records])
-    compared = sheet(compare(paper, found), units)
+    compared = sheet(numbers.rows, units)
     sheets = [
         *([compared] if compared.rows else []),
         *(part_table(one, units) for one in found if one.part.name != SIDE_BY_SIDE),
@@ -174,15 +203,16 @@ def _report(
     pictures = attempt("figures", lambda: draw(drawing))
     pictures += attempt("side by side", lambda: draw_settings(drawing))
     tables = save_tables(sheets, paper.title, folder, common=NOTES)
-    numbers = save_numbers(found, folder)
+    data = save_numbers(found, folder)
     command = _command(options)
     material = Material(
-        paper, tuple(found), tuple(sheets), tuple(pictures), command, units, tuple(problems)
-    )
+        paper, tuple(found), tuple(sheets), tuple(pictures), command, units, numbers.elsewhere,
+        tuple(problems),
+    )  # fmt: skip
     text = write_whole(page(material).encode(), folder / "README.md")
     for line in problems:
         warn(f"not made: {line}")
-    count = len(pictures) + len(tables) + len(numbers) + 1
+    count = len(pictures) + len(tables) + len(data) + 1
     out.print(f"{count} files in {folder}; read {text}", markup=False, soft_wrap=True)
     return not problems
 

@@ -39,7 +39,7 @@ def planned(paper: Paper, *, full: bool) -> list[Planned]:
     """
     wanted = [(part, part.seeds or paper.seeds, True) for part in paper.parts]
     if full:
-        wanted += [(part, part.seeds or paper.seeds, False) for part in paper.stored]
+        wanted += [(_at_hand(part), part.seeds or paper.seeds, False) for part in paper.stored]
         wanted += [(part, paper.more_seeds, False) for part in paper.parts if paper.more_seeds]
     # Each once: looking a name up reads every registered file.
     names = dict.fromkeys(spec for part, _, _ in wanted for spec in part.estimators)
@@ -49,20 +49,29 @@ def planned(paper: Paper, *, full: bool) -> list[Planned]:
     for part, seeds, runs in wanted:
         cells = [
             cell
-            for case in part.cases
+            for case in (part.cases if part.estimators else ())
             for cell in make_plan(
                 [suites[part.suite]],
                 [specs[spec] for spec in part.estimators],
                 cases=case,
                 seeds=seeds,
+                dims=part.dims,
                 rates=part.rates,
-                budgets=(paper.budget,),
+                betas=part.betas,
+                budgets=(part.budget or paper.budget,),
                 n_train=part.n_train,
             ).cells
         ]
         draws = 0 if seeds == paper.more_seeds else part.draws  # pictures are of the first seeds
         out.append(Planned(part, tuple(cells), runs, draws))
     return out
+
+
+def _at_hand(part: Part) -> Part:
+    """The part without estimators that nobody has registered: a plug-in may hold them."""
+    known = set(registry.names("estimator"))
+    here = tuple(spec for spec in part.estimators if registry.name_of(spec) in known)
+    return replace(part, estimators=here)
 
 
 def to_run(plans: Iterable[Planned], stored: Mapping[str, CellRecord]) -> dict[int, list[Cell]]:

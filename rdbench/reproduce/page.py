@@ -15,6 +15,7 @@ from rdbench.report.grouping import case_namer
 from rdbench.report.style import estimator_label
 from rdbench.report.summary import troubles
 from rdbench.report.units import nats_per
+from rdbench.reproduce.numbers import NOT_PRINTED, Elsewhere
 from rdbench.reproduce.paper import Found, Paper
 from rdbench.reproduce.settings import SIDE_BY_SIDE
 from rdbench.reproduce.sheet import Sheet, number
@@ -42,6 +43,8 @@ class Material:
     command: str
     """The command that makes the page again."""
     units: str
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """What is not compared, with the reasons."""
     warnings: tuple[str, ...] = ()
     """Figures that could not be drawn, with the reason."""
 
@@ -55,9 +58,10 @@ def page(material: Material) -> str:
         f"# {paper.title}, reproduced",
         *_made_by(material),
         f"Rates and gaps are in {material.units}; distortion is summed over dimensions.",
-        "\n".join(f"- {note}" for note in (*_READING, *NOTES)),
+        "\n".join(f"- {note}" for note in (*_READING, *NOTES)) if _has_cells(paper) else "",
         *(f"**Not made**: {line}" for line in material.warnings),
         *_table("published", material),
+        _not_compared(material.elsewhere),
         prose,
     ]
     for figure, parts in _by_figure(material.found).items():
@@ -82,6 +86,15 @@ def page(material: Material) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
+def _not_compared(elsewhere: Iterable[Elsewhere]) -> str:
+    lines = [
+        f"- {one.where}, {one.problem}: {one.says}. {one.why}"
+        + (f" (time and machine, as printed: {one.cost})" if one.cost != NOT_PRINTED else "")
+        for one in elsewhere
+    ]
+    return "\n".join(["**Published, and not compared here**:", "", *lines]) if lines else ""
+
+
 def _made_by(material: Material) -> list[str]:
     command, paper = material.command, material.paper
     records = {r.cell: r for one in material.found for r in one.records}.values()
@@ -92,7 +105,7 @@ def _made_by(material: Material) -> list[str]:
             "stored; `--run-all` in its place runs them, which takes hours."
         )
     if not records:
-        return [*blocks, "There are no records."]
+        return [*blocks, "There are no records."] if _has_cells(paper) else blocks
     fit = math.fsum(r.cost.cpu_s or 0.0 for r in records)
     audit = math.fsum(p.audit_s or 0.0 for r in records for p in r.points)
     made = sorted({_commit(record) for record in records})
@@ -103,6 +116,11 @@ def _made_by(material: Material) -> list[str]:
         f"{', '.join(machines) or 'an unknown processor'}. The fits took {clock(fit)} of CPU time, "
         f"the audits {clock(audit)} by the clock.",
     ]
+
+
+def _has_cells(paper: Paper) -> bool:
+    """Whether estimators are run for it, or it is a computation of its own."""
+    return bool(paper.parts or paper.stored)
 
 
 def _commit(record: CellRecord) -> str:
@@ -127,7 +145,9 @@ def _what_was_run(one: Found) -> str:
     budgets = sorted({record.budget for record in one.records})
     trained = "fresh draws" if part.n_train is None else f"{part.n_train:,} fixed draws"
     rates = "the ladder of each case"
-    if part.rates is not None:
+    if part.betas is not None:
+        rates = f"β = {', '.join(f'{beta:.4g}' for beta in part.betas)}"
+    elif part.rates is not None:
         rates = f"R = {', '.join(f'{rate:g}' for rate in part.rates)} nats"
     return (
         f"- {part.name}: {', '.join(part.cases)}, at {rates}, trained on {trained}; "

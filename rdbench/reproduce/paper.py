@@ -1,8 +1,9 @@
 """A paper as data, and the folder in which papers are found by name.
 
 A paper is a folder ``papers/NAME``: ``__init__.py`` holds a constant ``PAPER``, ``published.toml``
-the published numbers (see `rdbench.reproduce.published`), ``findings.md`` what a person makes of
-the outcome. Only the first of them is needed.
+the published numbers (see `rdbench.reproduce.published`), ``data/computed.csv`` numbers of ours
+that no cell answers, ``findings.md`` what a person makes of the outcome. Only the first of them is
+needed.
 """
 
 from __future__ import annotations
@@ -38,6 +39,12 @@ class Part:
     """Specifications as on the command line."""
     rates: tuple[float, ...] | None = None
     """Target rates in nats; None for the ladder of each case."""
+    betas: tuple[float, ...] | None = None
+    """Slopes, nats per unit of summed distortion, in place of rates."""
+    dims: tuple[int, ...] | None = None
+    """Dimensions, of a suite that takes any; None for its own."""
+    budget: str | None = None
+    """None for that of the paper."""
     n_train: int | None = None
     """The size of a fixed training set; None for fresh draws."""
     draws: int = 0
@@ -97,6 +104,11 @@ class Paper:
     def published(self) -> Path:
         """The file of the published numbers."""
         return self.folder / "published.toml"
+
+    @property
+    def computed(self) -> Path:
+        """The table of the numbers that a computation of the paper's own found."""
+        return self.folder / "data" / "computed.csv"
 
     @property
     def prose(self) -> str:

@@ -1,97 +1,47 @@
 """Published numbers beside ours: each with an interval, and a verdict by the two intervals.
 
-``published.toml`` holds one ``[[number]]`` for every number or statement of a paper that can be
-held against records: see `Number`. Ours is the 95% interval of the audit at the same slopes, or the
-bracket of the true curve.
+Ours is the 95% interval of the audit at the same slopes, the bracket of the true curve, or what a
+computation of the paper's folder found.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple
-
-import msgspec
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from rdbench import registry
 from rdbench.references.refined import refined_rate
 from rdbench.report.scores import SCORED, abscissa, is_withheld
 from rdbench.report.style import estimator_label
 from rdbench.report.units import nats_per
+from rdbench.reproduce.numbers import IN_UNITS, Quantity, read_computed
+from rdbench.reproduce.numbers import Ends as Ends
+from rdbench.reproduce.numbers import Number as Number
+from rdbench.reproduce.numbers import read as read
 from rdbench.reproduce.paper import Found, Paper
 from rdbench.reproduce.sheet import Sheet, number, plain, span
-from rdbench.run.plan import find_case
 from rdbench.run.records import CellRecord, PointRecord
-from rdbench.types import OutOfRange, RdbenchError
+from rdbench.types import OutOfRange, RdbenchError, Reference
 
-Quantity = Literal[
-    "gap", "gap_paper_protocol", "rate", "distortion", "conditional_error", "mode_mass_error"
-]
-Verdict = Literal["agrees", "does not agree", "not decided", "not run"]
+Verdict = Literal["agrees", "does not agree", "not decided", "not run", "no number"]
 TRUTH = "truth"
 """The name that stands for the true curve where an estimator is expected."""
 _NAMES: dict[Quantity, str] = {
     "gap_paper_protocol": "gap by Appendix A",
+    "lagrangian": "F = R + βD",
+    "slope": "critical β",
+    "order": "order of convergence",
     "conditional_error": "error of p(y|x)",
     "mode_mass_error": "error of a mode's mass",
 }
-_IN_UNITS = ("gap", "gap_paper_protocol", "rate")
-_AUDITED = ("gap", "rate", "distortion")
+_AUDITED = ("gap", "lagrangian", "rate", "distortion")
 """What an audit withholds that fails its own tests: the bracket that it leaves is no result."""
 _SAME = 1e-3
 """Relative: two rates or slopes this close are the same rung of a ladder."""
-
-
-class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A published number, or a statement read as one, about some cases and estimators.
-
-    It is ``value`` plus or minus ``within``, or ``at_most``, or ``at_least``. It holds where
-    ``beta`` (a slope), ``rates`` (a range of true rates, in nats) or ``distortion`` says; without
-    any of them at every slope of the part. A rate at a ``distortion`` lies on the convex curve
-    through the points of the estimator, between its tangents and its chords.
-    """
-
-    where: str
-    """``Figure 2``, ``Table 1``, ``section IV-B``, ``equation (5)``, with the page."""
-    says: str
-    """The paper's words."""
-    read: str
-    """How the number was read: printed, off a curve, or our reading of a word."""
-    part: str
-    cases: list[str]
-    estimators: list[str]
-    """Labels as on the command line; ``truth`` is the true curve."""
-    quantity: Quantity
-    """``gap`` is F(q) - F*; ``gap_paper_protocol`` the same by the plug-in of N draws of q."""
-    value: float | None = None
-    within: float = 0.0
-    at_most: float | None = None
-    at_least: float | None = None
-    unit: Literal["nats", "bits", ""] = ""
-    beta: float | None = None
-    rates: tuple[float, float] | None = None
-    distortion: float | None = None
-    not_if: str = ""
-    """A point whose reason begins so answers another question, and decides nothing."""
-
-    @property
-    def ends(self) -> Ends:
-        """The interval that the paper states, in nats where the quantity has a unit."""
-        scale = nats_per(self.unit) if self.unit else 1.0
-        if self.value is not None:
-            return Ends((self.value - self.within) * scale, (self.value + self.within) * scale)
-        lo = -math.inf if self.at_least is None else self.at_least * scale
-        return Ends(lo, math.inf if self.at_most is None else self.at_most * scale)
-
-
-class Ends(NamedTuple):
-    """An interval; an end that is not known is infinite."""
-
-    lo: float
-    hi: float
 
 
 @dataclass(frozen=True)
@@ -107,25 +57,8 @@ class Beside:
     rate: float | None = None
     """The true rate at that slope, nats."""
     note: str = ""
-
-
-def read(path: Path) -> list[Number]:
-    """The published numbers of a paper; none where there is no file.
-
-    Raises:
-        RdbenchError: the file is not what it should be.
-    """
-    if not path.is_file():
-        return []
-    try:
-        found = msgspec.toml.decode(path.read_bytes(), type=dict[str, list[Number]])
-    except msgspec.MsgspecError as problem:
-        raise RdbenchError(f"{path}: {problem}") from problem
-    for one in found.get("number", []):
-        stated = [one.value, one.at_most, one.at_least]
-        if all(value is None for value in stated):
-            raise RdbenchError(f"{path}: {one.where}: give value, at_most or at_least")
-    return found.get("number", [])
+    truth: Ends | None = None
+    """The true value at the place of the number, where it is known."""
 
 
 def compare(paper: Paper, found: Sequence[Found]) -> list[Beside]:
@@ -141,35 +74,80 @@ def compare(paper: Paper, found: Sequence[Found]) -> list[Beside]:
     """
     parts = (*paper.parts, *paper.stored)
     records = {one.part.name: one.records for one in found}
+    computed = read_computed(paper.computed)
+    references = functools.cache(_references)  # looking a suite up reads every registered file
     out = []
     for one in read(paper.published):
+        if not one.part:
+            pairs = itertools.product(one.cases, one.estimators)
+            out += [_of_computations(one, computed, *pair) for pair in pairs]
+            continue
         mine = [part for part in parts if part.name == one.part]
         if not mine:
             raise registry.unknown("part", one.part, dict.fromkeys(part.name for part in parts))
         cases = [case for part in mine for case in part.cases]
         labels = [TRUTH, *(label for part in mine for label in part.estimators)]
+        run = {label for part in mine if part in paper.parts for label in part.estimators}
         for case, estimator in itertools.product(one.cases, one.estimators):
             if case not in cases:
                 raise registry.unknown(f"case of part {one.part}", case, dict.fromkeys(cases))
             if estimator not in labels:
                 what = f"estimator of part {one.part}"
                 raise registry.unknown(what, estimator, dict.fromkeys(labels))
+            part = next(part for part in mine if case in part.cases)
+            reference = references(part.suite, part.dims)[case]
             if estimator == TRUTH:
-                out.append(_of_the_truth(one, mine[0].suite, case))
+                row = _of_the_truth(one, reference, case)
             elif one.part not in records:
-                out.append(Beside(one, case, estimator, "not run", note="shown with --full"))
+                row = Beside(one, case, estimator, "not run", note="shown with --full")
             else:
-                out.append(_of_records(one, records[one.part], case, estimator))
+                row = _of_records(one, records[one.part], case, estimator)
+            if row.verdict == "not run" and estimator not in run:
+                here = registry.name_of(estimator) in registry.names("estimator")
+                why = "takes long: --run-all runs it" if here else "no such estimator is registered"
+                row = replace(row, note=row.note or why)
+            out.append(_with_truth(row, reference))
     return out
 
 
-def _of_the_truth(one: Number, suite: str, case: str) -> Beside:
-    reference = find_case(registry.load_suite(suite), case, None).reference
+def _of_computations(
+    one: Number, table: Mapping[tuple[str, str, str], tuple[Ends, str]], case: str, by: str
+) -> Beside:
+    found = table.get((case, by, one.quantity))
+    if found is None:
+        return Beside(one, case, by, "not run")
+    ours, note = found
+    exact = table.get((case, TRUTH, one.quantity))
+    verdict = _verdict(one, [ours], 0)
+    return Beside(one, case, by, verdict, ours, None, note, None if exact is None else exact[0])
+
+
+def _references(suite: str, dims: tuple[int, ...] | None) -> dict[str, Reference]:
+    return {case.name: case.reference for case in registry.load_suite(suite).cases(dims)}
+
+
+def _with_truth(row: Beside, reference: Reference) -> Beside:
+    """The row with the true value: 0 of a gap, F* of a Lagrangian; of others what the row says."""
+    one = row.number
+    if row.estimator == TRUTH:
+        return replace(row, truth=row.ours)
+    if one.quantity in ("gap", "gap_paper_protocol"):
+        return replace(row, truth=Ends(0.0, 0.0))
+    if one.quantity == "lagrangian" and one.slope is not None:
+        try:
+            found = reference.point(one.slope).lagrangian
+        except OutOfRange:
+            return row
+        return replace(row, truth=Ends(found.lo, found.hi))
+    return row
+
+
+def _of_the_truth(one: Number, reference: Reference, case: str) -> Beside:
     try:
         if one.quantity == "rate" and one.distortion is not None:
             found, rate = refined_rate(reference, one.distortion), None
-        elif one.quantity in ("rate", "distortion"):
-            beta = one.beta if one.rates is None else reference.slope(one.rates[0])
+        elif one.quantity in ("lagrangian", "rate", "distortion"):
+            beta = one.slope if one.rates is None else reference.slope(one.rates[0])
             if beta is None:
                 raise RdbenchError(f"{one.where}: the truth is asked at no slope and no rate")
             point = reference.point(beta)
@@ -179,7 +157,7 @@ def _of_the_truth(one: Number, suite: str, case: str) -> Beside:
     except OutOfRange as problem:
         return Beside(one, case, TRUTH, "not decided", note=f"the truth is not known: {problem}")
     ours = Ends(found.lo, found.hi)
-    return Beside(one, case, TRUTH, _verdict(one.ends, [ours], 0), ours, rate)
+    return Beside(one, case, TRUTH, _verdict(one, [ours], 0), ours, rate)
 
 
 def _of_records(one: Number, records: Sequence[CellRecord], case: str, estimator: str) -> Beside:
@@ -194,7 +172,7 @@ def _of_records(one: Number, records: Sequence[CellRecord], case: str, estimator
     found = _intervals(one, answered)
     # A curve through points answers where some of them are missing; slope by slope none may be.
     unanswered = 0 if one.distortion is not None else len(used) - len(found)
-    verdict = _verdict(one.ends, [ends for ends, _ in found], unanswered)
+    verdict = _verdict(one, [ends for ends, _ in found], unanswered)
     shown = found or _intervals(one, other)
     ours, rate = max(shown, key=lambda pair: _beyond(one.ends, pair[0]), default=(None, None))
     notes = [f"at {len(other)} of {len(asked)} points {one.not_if}"] if other else []
@@ -214,8 +192,8 @@ def _intervals(one: Number, points: Sequence[PointRecord]) -> list[tuple[Ends, f
 
 def _is_asked(one: Number, point: PointRecord) -> bool:
     """Whether a published number is about the slope of a point."""
-    if one.beta is not None:
-        return math.isclose(point.beta, one.beta, rel_tol=_SAME)
+    if one.slope is not None:
+        return math.isclose(point.beta, one.slope, rel_tol=_SAME)
     if one.rates is None:
         return True
     rate = abscissa(point)
@@ -233,6 +211,8 @@ def _interval(point: PointRecord, quantity: Quantity) -> Ends | None:
             lo, hi = (None if point.side == "upper" else point.gap_lo), point.gap_hi
         case "conditional_error":
             lo, hi = point.conditional_lo, point.conditional_hi
+        case "lagrangian":
+            lo, hi = point.lagrangian_lo, point.lagrangian_hi
         case "rate":
             return _around(point.rate, point.rate_half)
         case "distortion":
@@ -266,7 +246,10 @@ def _rates_at(points: Sequence[PointRecord], distortion: float) -> list[Ends]:
     return [Ends(min(tangent, chord), chord)]
 
 
-def _verdict(theirs: Ends, ours: Sequence[Ends], unanswered: int) -> Verdict:
+def _verdict(one: Number, ours: Sequence[Ends], unanswered: int) -> Verdict:
+    theirs = one.ends
+    if one.unprinted:
+        return "no number" if ours else "not decided"
     if any(one.hi < theirs.lo or one.lo > theirs.hi for one in ours):
         return "does not agree"
     within = all(theirs.lo <= one.lo and one.hi <= theirs.hi for one in ours)
@@ -295,20 +278,20 @@ def sheet(rows: Sequence[Beside], units: str) -> Sheet:
     texts, values = [], []
     for i, row in enumerate(rows):
         one = row.number
-        per, unit = (scale, units) if one.quantity in _IN_UNITS else (1.0, "")
+        per, unit = (scale, units) if one.quantity in IN_UNITS else (1.0, "")
         head = (one.where, one.says)
         shown = ("", "") if i and rows[i - 1].number is one else head
-        what = f"{_NAMES.get(one.quantity, one.quantity)} {_place(one)}".rstrip()
-        ours = "-" if row.ours is None else _text(row.ours, per, unit)
+        what = f"{quantity_name(one)} {place(one)}".rstrip()
+        ours = "-" if row.ours is None else ends_text(one, row.ours, per, unit)
         if row.rate is not None:
             ours += f" (R = {number(row.rate, scale)})"
         verdict = row.verdict + (f" ({row.note})" if row.note else "")
-        theirs = _text(one.ends, per, unit)
+        theirs = "-" if one.unprinted else ends_text(one, one.ends, per, unit)
         texts.append((*shown, row.case, row.estimator, what, theirs, ours, verdict))
         ends = (*one.ends, *(row.ours or (None, None)))
         values.append((
-            *head, one.read, row.case, row.estimator, one.quantity, _place(one),
-            *(_plain_end(end, per) for end in ends), unit, plain(row.rate, scale), row.verdict,
+            *head, one.read, row.case, row.estimator, one.quantity, place(one),
+            *(plain_end(end, per) for end in ends), unit, plain(row.rate, scale), row.verdict,
             row.note,
         ))  # fmt: skip
     return Sheet(
@@ -332,27 +315,35 @@ def sheet(rows: Sequence[Beside], units: str) -> Sheet:
     )  # fmt: skip
 
 
-def _place(one: Number) -> str:
+def quantity_name(one: Number) -> str:
+    """How tables call what a number is of."""
+    return _NAMES.get(one.quantity, one.quantity)
+
+
+def place(one: Number) -> str:
     """Where on the curve a published number stands; empty for all slopes."""
     if one.distortion is not None:
         return f"at D = {one.distortion:g}"
-    if one.beta is not None:
-        return f"at β = {one.beta:g}"
+    if one.slope is not None:
+        return f"at β = {one.slope:.4g}"
     if one.rates is None:
         return ""
     lo, hi = one.rates
     return f"at R = {lo:g} nats" if lo == hi else f"for R from {lo:g} to {hi:g} nats"
 
 
-def _text(ends: Ends, scale: float, unit: str) -> str:
-    """``[lo, hi]``, ``≤ hi`` or ``≥ lo``, with the unit."""
+def ends_text(one: Number, ends: Ends, scale: float, unit: str) -> str:
+    """``[lo, hi]``, ``≤ hi`` or ``≥ lo``, with the unit; more digits of a Lagrangian."""
+    digits = 5 if one.quantity == "lagrangian" else 3
     lo, hi = (end if math.isfinite(end) else None for end in ends)
+    text = span(lo, hi, scale, digits)
     if lo is None or hi is None:
-        text = span(lo, hi, scale)[1:-1]
-    else:
-        text = number(lo, scale) if number(lo, scale) == number(hi, scale) else span(lo, hi, scale)
+        text = text[1:-1]
+    elif number(lo, scale, digits) == number(hi, scale, digits):
+        text = number(lo, scale, digits)
     return f"{text} {unit}".rstrip()
 
 
-def _plain_end(end: float | None, scale: float) -> str:
+def plain_end(end: float | None, scale: float) -> str:
+    """An end of an interval for a CSV file; empty where it is not known."""
     return plain(end if end is not None and math.isfinite(end) else None, scale)

@@ -40,13 +40,14 @@ def number(value: float | None, scale: float = 1.0, digits: int = 3) -> str:
     return f"−{text[1:]}" if text.startswith("-") else text
 
 
-def span(lo: float | None, hi: float | None, scale: float = 1.0) -> str:
+def span(lo: float | None, hi: float | None, scale: float = 1.0, digits: int = 3) -> str:
     """``[lo, hi]``, with one end ``[≤ hi]`` or ``[≥ lo]``, empty without any."""
+    low, high = number(lo, scale, digits), number(hi, scale, digits)
     if lo is not None and hi is not None:
-        return f"[{number(lo, scale)}, {number(hi, scale)}]"
+        return f"[{low}, {high}]"
     if lo is None and hi is None:
         return ""
-    return f"[≤ {number(hi, scale)}]" if lo is None else f"[≥ {number(lo, scale)}]"
+    return f"[≤ {high}]" if lo is None else f"[≥ {low}]"
 
 
 def with_span(value: float | None, lo: float | None, hi: float | None, scale: float = 1.0) -> str:

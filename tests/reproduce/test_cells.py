@@ -106,3 +106,18 @@ def test_a_cell_that_kept_too_few_draws_runs_again(record):
     assert answers(record(cell, point=refused), 3)  # there is nothing to draw from
     assert answers(record(cell, dim=3), 3)  # nor a picture
     assert not answers(record(cell, status="crashed"), 0)
+
+
+def test_a_part_has_slopes_dimensions_and_a_budget_of_its_own():
+    part = Part("1", "", "gaussian_spectra", ("nerd-d40",), ("mixture_em",), betas=(1.0, 0.25),
+                dims=(40,), budget="quick")  # fmt: skip
+    ((cell,),) = [plan.cells for plan in planned(Paper("", Path(), (part,)), full=False)]
+    assert (cell.betas, cell.dim, cell.budget) == ((0.25, 1.0), 40, "quick")
+
+
+def test_estimators_that_nobody_registered_are_left_out_of_what_is_only_shown():
+    part = Part("1", "", "paper", ("gaussian",), ("nobody:has[it=1]", "mixture_em"), rates=(1.0,))
+    (shown,) = planned(Paper("", Path(), (), stored=(part,)), full=True)
+    assert [cell.label for cell in shown.cells] == ["mixture_em"]
+    with pytest.raises(RdbenchError, match="unknown estimator 'nobody'"):
+        planned(Paper("", Path(), (part,)), full=False)

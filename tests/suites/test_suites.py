@@ -47,7 +47,7 @@ def test_the_suites_are_there() -> None:
     assert {suite.name for suite in SUITES} == {
         "curved", "discrete", "elevation", "gaussian_spectra", "heavy_tailed", "high_dimensional",
         "mnist_rows", "multimodal", "noisy_images", "noisy_sphere", "paper", "photographs",
-        "planar", "real_data", "scalar", "vector_gaussian",
+        "planar", "published", "real_data", "scalar", "vector_gaussian",
     }  # fmt: skip
 
 
