@@ -42,13 +42,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of what is killed when")
     parser.add_argument("--rounds", type=int, default=6, help="commands that are ended early")
     parser.add_argument("--pause", type=float, default=2.0, help="seconds between strikes")
+    parser.add_argument("--timeout", type=float, default=1.0, help="of a cell that hangs")
     parser.add_argument("--out", type=Path, default=_ROOT / "results" / "campaign")
     given = parser.parse_args()
     seeds = max(round(given.cells / PER_SEED), 1)
     base = Path(tempfile.mkdtemp(prefix="campaign-"))
     scratch = Path(tempfile.mkdtemp(prefix="c-"))
     where = ("--executor", "dask") if given.where == "dask" else ()
-    campaign = Campaign(seeds, given.jobs, base / "results", scratch, where)
+    campaign = Campaign(seeds, given.jobs, base / "results", scratch, where, given.timeout)
     chaos = Chaos(scratch, given.seed, given.pause, WEIGHTS[given.where])
     began, at = time.monotonic(), commit()
     each = max(campaign.planned // (given.rounds + 1), 1)
@@ -72,7 +73,8 @@ def table(given: argparse.Namespace, at: str, found: Counts, seen: Seen, seconds
     """The outcome as Markdown."""
     command = (
         f"python -m benchmarks.campaign {given.where} --cells {given.cells} --jobs {given.jobs} "
-        f"--seed {given.seed} --rounds {given.rounds} --pause {given.pause:g}"
+        f"--seed {given.seed} --rounds {given.rounds} --pause {given.pause:g} "
+        f"--timeout {given.timeout:g}"
     )
     rows = {
         "cells": found.planned,
