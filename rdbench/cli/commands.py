@@ -6,6 +6,7 @@ then.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 from dataclasses import MISSING, fields
@@ -49,6 +50,8 @@ def _register(name: str, kind: type[Any]) -> None:
             code = importlib.import_module(f"rdbench.cli.{name}").execute(kind(**given))
         except KeyboardInterrupt:  # typer would end without a word
             code = complain("interrupted", 130)
+        finally:
+            gc.unfreeze()
         raise typer.Exit(Told(code))
 
     types = get_type_hints(kind)

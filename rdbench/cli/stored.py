@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 from rdbench.cli.messages import warn
-from rdbench.run.reading import drawn
+from rdbench.run.reading import Loaded, drawn
 from rdbench.run.records import CellRecord
 from rdbench.run.store import load
 
@@ -20,10 +21,7 @@ def stored(results: Path, *, draws: bool = False) -> tuple[list[CellRecord], lis
     Raises:
         RdbenchError: there are no results in the folder.
     """
-    loaded = load(results, draws=draws)
-    for line in loaded.warnings:
-        warn(line)
-    return list(loaded.records.values()), loaded.warnings
+    return _told(load(results, draws=draws))
 
 
 def stored_for_page(results: Path) -> tuple[list[CellRecord], list[str]]:
@@ -38,6 +36,11 @@ def stored_for_page(results: Path) -> tuple[list[CellRecord], list[str]]:
     records = list(loaded.records.values())
     shown = [records[place].cell for place in kept(records).places]
     loaded.records.update(drawn(results, loaded, shown))
+    return _told(loaded)
+
+
+def _told(loaded: Loaded) -> tuple[list[CellRecord], list[str]]:
     for line in loaded.warnings:
         warn(line)
+    gc.freeze()  # of thousands of records, a look for garbage takes as long as the work on them
     return list(loaded.records.values()), loaded.warnings

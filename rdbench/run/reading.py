@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +97,18 @@ def take(texts: Iterable[bytes], path: Path, lines: int, loaded: Loaded) -> int:
 
 def without_draws(text: bytes) -> bytes:
     """A line without the draws that its rows keep; the same one where they keep none."""
-    return _DRAWS.sub(b'"draws":null', text) if b'"draws":{' in text else text
+    start = text.find(_DRAWS)
+    if start < 0:
+        return text
+    parts, done = [], 0
+    while start >= 0:
+        end = text.find(b"}", start)
+        inside = start + len(_DRAWS)
+        if end >= 0 and text.find(b"{", inside, end) < 0:  # else no line of ours
+            parts += [text[done:start], b'"draws":null']
+            done = end + 1
+        start = text.find(_DRAWS, inside)
+    return b"".join((*parts, text[done:]))
 
 
 def _take_without_draws(texts: Iterable[bytes], path: Path, loaded: Loaded) -> None:
@@ -143,7 +153,7 @@ def _take_one(text: bytes, where: str, torn: bool, loaded: Loaded) -> CellRecord
 
 _OURS = b'{"schema":'
 """How a line begins that we have written."""
-_DRAWS = re.compile(rb'"draws":\{[^{}]*\}')
+_DRAWS = b'"draws":{'
 """A quote within a text has a backslash before it: no text of a record is taken for its draws."""
 
 
