@@ -398,9 +398,15 @@ def field_types(cls: type) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.init}
 
 
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and halves of characters: bytes of a command line that are no UTF-8."""
+
+
 def _parse(spec: str) -> tuple[str, str, dict[str, str]]:
     """The name (or ``FILE.py:CLASS``), the preset and the parameters as text."""
     found = re.fullmatch(_SPEC, spec.strip())
+    if _NO_TEXT.search(spec):
+        raise RdbenchError(f"bad estimator {spec!r}: it holds characters that are no text")
     if found is None:
         raise RdbenchError(
             f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]"

@@ -43,7 +43,7 @@ from rdbench.run.reading import Loaded, take, without_draws
 from rdbench.run.records import CellRecord, Draws, PointRecord, TracePoint
 
 _ROOT = Path(__file__).resolve().parents[2]
-_AT_ONCE = 400
+AT_ONCE = 400
 """Records that go through the tables together."""
 _PAGES = 25
 """One such lot in so many makes a page."""
@@ -192,7 +192,7 @@ class Fuzz:
         while True:
             raw = line_of(self.chance.choice(good), self.chance)
             yield lambda raw=raw, loaded=loaded: self.record(raw, loaded)  # type: ignore[misc]
-            if self.counts["lines of records"] % _AT_ONCE == 0:
+            if self.counts["lines of records"] % AT_ONCE == 0:
                 records = list(loaded.records.values())
                 self.counts["records that were taken"] += len(records)
                 number += 1

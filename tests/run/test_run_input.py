@@ -38,6 +38,8 @@ TOY = ["run", "--suite", "toy_coin", "--estimators", "toy"]
         (["--estimators", "toy[mode=mad]"], "mode of toy takes good | raise"),
         (["--estimators", "toy[draws]"], "write key=value"),
         (["--estimators", "toy[draws=1"], "write name, name:preset or"),
+        (["--estimators", "toy[draws=\udcff]"], "characters that are no text"),
+        (["--estimators", "a\0b.py:Toy"], "characters that are no text"),
         (["--dims", "2"], "takes no dimensions"),
         (["--suite", "vector_gaussian", "--dims", ""], "--dims takes integers"),
         (["--suite", "vector_gaussian", "--dims", "0"], "from 1 up, got 0"),
