@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def started_by_hand(workers: int, scratch: Path) -> Iterator[str]:
             process.wait(timeout=_START_S)
         for file in scratch.glob("*.log"):
             file.unlink()
+        shutil.rmtree(scratch / "dask-scratch-space", ignore_errors=True)  # Dask's own, it stays
 
 
 def _begin(
