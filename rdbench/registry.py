@@ -419,8 +419,9 @@ _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 def _parse(spec: str) -> tuple[str, str, dict[str, str]]:
     """The name (or ``FILE.py:CLASS``), the preset and the parameters as text."""
     found = re.fullmatch(_SPEC, spec.strip())
-    if _NO_TEXT.search(spec):
-        raise RdbenchError(f"bad estimator {spec!r}: it holds characters that are no text")
+    lines = [] if found is None else found["name"].strip().splitlines()
+    if _NO_TEXT.search(spec) or len(lines) > 1:
+        raise RdbenchError(f"bad estimator {spec!r}: it holds characters that no name has")
     if found is None:
         raise RdbenchError(
             f"bad estimator {spec!r}; write name, name:preset or name:preset[key=value]"
