@@ -154,10 +154,22 @@ AUDIT_S = Column("audit_s", "point", "number", "seconds of the audit of the poin
 """In a table of cells: of all its points."""
 _CLOCKS = (
     Column("wall_s", "cost", "number", "wall-clock seconds of the fit of the ladder", "s"),
-    Column("cpu_s", "cost", "number", "CPU seconds of the fit of the ladder", "s"),
+    Column(
+        "cpu_s",
+        "cost",
+        "number",
+        "CPU seconds of the fit of the ladder, those of the processes that it starts included",
+        "s",
+    ),
 )
 _COUNTS = (
-    Column("peak_rss_mb", "cost", "number", "peak memory of the fit", "MB"),
+    Column(
+        "peak_rss_mb",
+        "cost",
+        "number",
+        "peak memory of the fit, of all its processes together",
+        "MB",
+    ),
     Column("n_source_samples", "cost", "whole", "source symbols that the fit drew"),
     Column("gradient_steps", "cost", "whole", "gradient steps of the fit"),
     Column("n_parameters", "cost", "whole", "parameters of the model"),

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import typer
 
-from rdbench.cli import app, main
+from rdbench.cli import main
+from rdbench.cli.commands import app
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "rdbench-kmeans"

@@ -21,7 +21,7 @@ import typer
 from rdbench import registry
 from rdbench.audit.size import SIZES
 from rdbench.certify import certificate
-from rdbench.cli import app
+from rdbench.cli.commands import app
 from rdbench.columns import TABLES, markdown
 from rdbench.report.claims import Verdict
 from rdbench.report.metrics import METRICS

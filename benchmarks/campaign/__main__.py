@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.campaign.arrays import carry_out_array
 from benchmarks.campaign.chaos import Chaos
 from benchmarks.campaign.counts import Counts, count
+from benchmarks.campaign.outside import started_by_hand
 from benchmarks.campaign.plans import PER_SEED, Campaign, commit
 from benchmarks.campaign.rounds import Seen, carry_out
 
@@ -30,7 +34,11 @@ WEIGHTS = {
         "kill Dask worker": 2.0,
         "kill cluster": 0.3,
     },
+    "workers": {"kill cell": 4.0, "stop cell": 1.0, "kill server": 1.0, "kill Dask worker": 2.0},
+    "array": {"kill cell": 6.0, "stop cell": 2.0, "kill server": 2.0, "stop server": 0.5},
 }
+"""By who runs the cells: this machine, a Dask cluster of the command's own, a scheduler and workers
+that were started by hand, a job array."""
 
 
 def main() -> int:
@@ -42,17 +50,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of what is killed when")
     parser.add_argument("--rounds", type=int, default=6, help="commands that are ended early")
     parser.add_argument("--pause", type=float, default=2.0, help="seconds between strikes")
+    parser.add_argument("--timeout", type=float, default=1.0, help="of a cell that hangs")
     parser.add_argument("--out", type=Path, default=_ROOT / "results" / "campaign")
     given = parser.parse_args()
     seeds = max(round(given.cells / PER_SEED), 1)
     base = Path(tempfile.mkdtemp(prefix="campaign-"))
     scratch = Path(tempfile.mkdtemp(prefix="c-"))
-    where = ("--executor", "dask") if given.where == "dask" else ()
-    campaign = Campaign(seeds, given.jobs, base / "results", scratch, where)
+    where = ("--executor", "dask") if given.where in ("dask", "workers") else ()
+    campaign = Campaign(seeds, given.jobs, base / "results", scratch, where, given.timeout)
     chaos = Chaos(scratch, given.seed, given.pause, WEIGHTS[given.where])
     began, at = time.monotonic(), commit()
     each = max(campaign.planned // (given.rounds + 1), 1)
-    seen = carry_out(campaign, chaos, rounds=given.rounds, cells=each, say=print)
+    go = carry_out_array if given.where == "array" else carry_out
+    with contextlib.ExitStack() as held:
+        if given.where == "workers":
+            address = held.enter_context(started_by_hand(given.jobs, scratch))
+            campaign = replace(campaign, where=(*where, "--scheduler", address))
+        seen = go(campaign, chaos, rounds=given.rounds, cells=each, say=print)
     time.sleep(2.0)  # what is dying may die
     found = count(campaign.planned, campaign.results / "records.jsonl", scratch)
     text = table(given, at, found, seen, time.monotonic() - began)
@@ -72,7 +86,8 @@ def table(given: argparse.Namespace, at: str, found: Counts, seen: Seen, seconds
     """The outcome as Markdown."""
     command = (
         f"python -m benchmarks.campaign {given.where} --cells {given.cells} --jobs {given.jobs} "
-        f"--seed {given.seed} --rounds {given.rounds} --pause {given.pause:g}"
+        f"--seed {given.seed} --rounds {given.rounds} --pause {given.pause:g} "
+        f"--timeout {given.timeout:g}"
     )
     rows = {
         "cells": found.planned,

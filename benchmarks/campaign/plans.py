@@ -31,6 +31,8 @@ class Campaign:
     """Where all commands have their temporary files."""
     where: Sequence[str] = ()
     """Options that say who runs the cells."""
+    timeout: float = 1.0
+    """Seconds until a cell that hangs is ended; on a busy machine good ones may take one."""
     python: str = sys.executable
 
     @property
@@ -48,8 +50,8 @@ class Campaign:
         return [
             self.python, "-m", "rdbench", "run", "--suite", "discrete", "--cases", "bernoulli",
             "--rates", "0.1,0.3", "--budget", "quick", "--estimators", ",".join(specs),
-            "--seeds", f"0-{self.seeds - 1}", "--timeout", "1", "--audit-timeout", "20",
-            "--results", str(self.results), *jobs, *self.where,
+            "--seeds", f"0-{self.seeds - 1}", "--timeout", f"{self.timeout:g}",
+            "--audit-timeout", "20", "--results", str(self.results), *jobs, *self.where,
         ]  # fmt: skip
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from benchmarks.campaign.chaos import Chaos
 from benchmarks.campaign.plans import Campaign
 
-_MOST_S = 1800.0
+_MOST_S = 14_400.0
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from markup import flat, table
 
-from rdbench.cli import app
+from rdbench.cli.commands import app
 
 
 def commands() -> str:

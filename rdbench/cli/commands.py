@@ -6,6 +6,7 @@ then.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 from dataclasses import MISSING, fields
@@ -15,7 +16,6 @@ import typer
 
 from rdbench.cli.messages import complain
 from rdbench.cli.options import COMMANDS
-from rdbench.cli.signals import terminable
 from rdbench.version import __version__
 
 app = typer.Typer(
@@ -27,6 +27,10 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Told(int):
+    """The exit code of a command that has said what there is to say."""
 
 
 @app.callback(invoke_without_command=True)
@@ -43,11 +47,12 @@ def _register(name: str, kind: type[Any]) -> None:
 
     def carry_out(**given: Any) -> None:
         try:
-            with terminable():
-                code = importlib.import_module(f"rdbench.cli.{name}").execute(kind(**given))
+            code = importlib.import_module(f"rdbench.cli.{name}").execute(kind(**given))
         except KeyboardInterrupt:  # typer would end without a word
             code = complain("interrupted", 130)
-        raise typer.Exit(code)
+        finally:
+            gc.unfreeze()
+        raise typer.Exit(Told(code))
 
     types = get_type_hints(kind)
     parameters = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rdbench import registry
 from rdbench.cli import parse
 from rdbench.cli.looks import looks_of
 from rdbench.cli.options import ReportOptions
@@ -24,9 +25,10 @@ def execute(options: ReportOptions) -> int:
     records, warnings = stored_for_page(options.results)
     # The page may travel further than the folder: it does not say where that was.
     warnings = [line.replace(f"{options.results}/", "") for line in warnings]
-    page = render(
-        records, options.title, options.units, looks_of(records), warnings, TruthSources()
-    )
+    with registry.settled():
+        page = render(
+            records, options.title, options.units, looks_of(records), warnings, TruthSources()
+        )
     size = write(page, options.out)
     points = sum(len(record.points) for record in records)
     print(f"page: {options.out} ({_size(size)}; {len(records)} cells, {points} points)")

@@ -12,7 +12,7 @@ from typing import Any
 @contextmanager
 def terminable() -> Iterator[None]:
     """Within the block, the first SIGTERM raises KeyboardInterrupt; the second one kills."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _may_handle():
         yield
         return
 
@@ -24,4 +24,16 @@ def terminable() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+            signal.signal(signal.SIGTERM, before)
+
+
+def deaf() -> None:
+    """From now on neither Ctrl-C nor SIGTERM ends this process, which is about to end by itself."""
+    if _may_handle():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _may_handle() -> bool:
+    return threading.current_thread() is threading.main_thread()

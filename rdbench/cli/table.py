@@ -15,6 +15,7 @@ from rdbench.outcomes import RdbenchError
 from rdbench.report.against import against_table
 from rdbench.report.files import write_whole
 from rdbench.report.latex import around
+from rdbench.report.leaders import RANKED
 from rdbench.report.markup import Fitted, left_out_note
 from rdbench.report.pivot import pivot_table
 from rdbench.report.selection import selected
@@ -34,7 +35,8 @@ def execute(options: TableOptions) -> int:
     apart_from_records(options.out, options.results)
     format = format_for(options.out, options.format, _ENDINGS, "md")
     _check_latex(options, format)
-    records, _ = stored(options.results)
+    compared = options.against is not None or options.metric in RANKED
+    records, _ = stored(options.results, blocks=compared)
     found = _table(options, records, format)
     text = found.text
     if format == "latex":

@@ -25,13 +25,15 @@ from rdbench.run.records import CellRecord
 
 AT_ONCE = 500
 """Cells."""
+_AT_ONCE_OF_DRAWS = 50
+"""Those of a cell may be a hundred times as many as its points."""
 
 
 def write_csv(records: Sequence[CellRecord], what: str, out: Path | None = None) -> None:
     """Write the CSV of `rdbench.report.export.frame` without making that: some cells at a time.
 
     Args:
-        records: finished cells.
+        records: finished cells; slices of them are read, each once.
         what: as there.
         out: the file, which appears whole or not at all; standard output where None.
 
@@ -52,8 +54,9 @@ def csv_parts(records: Sequence[CellRecord], what: str) -> Iterator[str]:
     """The table ``TABLES[what]`` of records as CSV, part by part; the first is its header."""
     yield ",".join(column.name for column in rows_of([], what).columns) + "\n"
     known: dict[str, str] = {}
-    for start in range(0, len(records), AT_ONCE):
-        rows = rows_of(records[start : start + AT_ONCE], what)
+    some = min(AT_ONCE, _AT_ONCE_OF_DRAWS) if what == "draws" else AT_ONCE
+    for start in range(0, len(records), some):
+        rows = rows_of(records[start : start + some], what)
         yield "".join(f"{line}\n" for line in _lines(rows, known))
 
 

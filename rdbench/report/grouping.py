@@ -115,21 +115,30 @@ def grouped(
             None if of_point else column_value(name, record, None, case_name)
             for name, of_point in zip(columns, own, strict=True)
         ]
-        for point in record.points if of_points else [None]:
-            key = (
-                tuple(common)
-                if not any(own)
-                else tuple(
-                    column_value(name, record, point, case_name) if of_point else value
-                    for name, of_point, value in zip(columns, own, common, strict=True)
+        points: Sequence[PointRecord | None] = record.points if of_points else [None]
+        if not points:
+            continue
+        parts: Iterable[tuple[tuple[Value, ...], Sequence[PointRecord | None]]]
+        if any(own):
+            parts = [
+                (
+                    tuple(
+                        column_value(name, record, point, case_name) if of_point else value
+                        for name, of_point, value in zip(columns, own, common, strict=True)
+                    ),
+                    [point],
                 )
-            )
+                for point in points
+            ]
+        else:
+            parts = [(tuple(common), points)]
+        for key, some in parts:
             if key not in groups:
                 groups[key] = []
                 # Cases in order of their dimension: ramp-d10 comes after ramp-d2.
                 ahead = (record.suite, record.dim) if "case" in columns else ()
                 order[key] = sort_key((*ahead, *key))
-            groups[key].append((record, point))
+            groups[key] += [(record, point) for point in some]
     return [(key, groups[key]) for key in sorted(groups, key=order.__getitem__)]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from rdbench.report.against import SELVES
 from rdbench.report.grouping import CELL_COLUMNS, SETTINGS, Cell, Value
-from rdbench.report.paired import Entrant, standing
+from rdbench.report.paired import Entrant, Member, standing
 from rdbench.report.style import estimator_label
 from rdbench.run.records import CellRecord
 
@@ -26,10 +27,10 @@ def leaders(
     empty = {_fits(record) for record in records if not record.points}
     blocks: dict[tuple[Value, ...], dict[int, Entrant]] = {}
     for row, (key, members) in enumerate(groups):
-        pairs = tuple((record, point) for record, point in members if point is not None)
+        pairs = cast(Sequence[Member], [one for one in members if one[1] is not None])
         whole = not empty or empty.isdisjoint(_fits(record) for record, _ in pairs)
         block = blocks.setdefault(tuple(key[place] for place in shared), {})
-        block[row] = Entrant(pairs, whole)
+        block[row] = Entrant(tuple(pairs), whole)
     standings = (standing(block) for block in blocks.values())
     return frozenset(row for one in standings if one is not None for row in one.leaders)
 

@@ -16,23 +16,18 @@ import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from rdbench.report.blocks import Z95, Moments, paired_moments
-from rdbench.report.scores import SCORED, half_truth, is_lower, is_start, shown_gap
+from rdbench.report.blocks import Z95
+from rdbench.report.numbers import Numbers
+from rdbench.report.scores import SCORED, is_lower, is_start, shown_gap
+from rdbench.report.steps import Placed, Points, Slot, Steps
 from rdbench.run.records import CellRecord, PointRecord
-
-ROUNDING = 1e-12
-"""Of a sum in float64, relative to F: what is closer than this is equal."""
 
 Member = tuple[CellRecord, PointRecord]
 Holds = Literal["exact", "upper", "lower", "audited", "estimate"]
-Slot = tuple[str, int, str, str, str, str]
-"""Where two records can be compared: suite, version, case, budget, device and slope."""
-Placed = dict[Slot, dict[int, dict[int | None, PointRecord]]]
-"""Points by slot, seed and number of training points."""
 K = TypeVar("K", bound=Hashable)
 
 
@@ -75,28 +70,6 @@ class Standing(Generic[K]):
     leaders: frozenset[K]
 
 
-@dataclass(frozen=True)
-class _Step:
-    """gap(a) - gap(b) at one slope of one seed."""
-
-    seed: int
-    value: float
-    variance: float
-    freedom: float
-    """Degrees of freedom of the variance."""
-    below: float
-    """How much further down the difference may be by what is no sampling error of this pair."""
-    above: float
-    paired: bool
-    sides: tuple[str | None, str | None]
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """Of its own 95% interval."""
-        half = _quantile(self.freedom) * math.sqrt(self.variance)
-        return self.value - half - self.below, self.value + half + self.above
-
-
 def difference(mine: Iterable[Member], other: Iterable[Member]) -> Difference | None:
     """gap(mine) - gap(other), mean over the slopes at which both have been audited.
 
@@ -121,32 +94,34 @@ def difference(mine: Iterable[Member], other: Iterable[Member]) -> Difference | 
         None where there is no slope at which both have been audited.
     """
     mine, other = list(mine), list(other)
-    return _difference(_placed(mine, _slots(mine)), _placed(other, _slots(other)))
+    held: list[PointRecord] = []
+    placed = [_placed(one, _slots(one), held) for one in (mine, other)]
+    return _difference(Points(held).steps(*placed))
 
 
-def _difference(mine: Placed, other: Placed) -> Difference | None:
-    slots = _steps(mine, other)
-    steps = [step for found in slots.values() for step in found]
-    if not steps:
+def _difference(steps: Steps | None) -> Difference | None:
+    if steps is None:
         return None
-    weights = [1.0 / (len(slots) * len(found)) for found in slots.values() for _ in found]
-    value = _total(w * step.value for w, step in zip(weights, steps, strict=True))
-    parts = [w * w * step.variance for w, step in zip(weights, steps, strict=True)]
-    variance = _total(parts)
-    spread = _total(v * v / step.freedom for v, step in zip(parts, steps, strict=True))
-    freedom = variance * variance / spread if spread > 0.0 else math.inf
-    half = max(_quantile(freedom) * math.sqrt(variance), _half_of_seeds(slots))
-    ends = [step.ends for step in steps]
-    return Difference(
-        value=value,
-        lo=value - half - _total(w * s.below for w, s in zip(weights, steps, strict=True)),
-        hi=value + half + _total(w * s.above for w, s in zip(weights, steps, strict=True)),
-        holds=_holds(steps),
-        better=len([hi for _, hi in ends if hi < 0.0]),
-        worse=len([lo for lo, _ in ends if lo > 0.0]),
-        paired=sum(step.paired for step in steps),
-        points=len(steps),
-    )
+    with np.errstate(all="ignore"):
+        runs = np.array(steps.runs)
+        weights = np.repeat(1.0 / (len(runs) * runs), runs)
+        value = _total(weights * steps.value)
+        parts = weights * weights * steps.variance
+        variance = _total(parts)
+        spread = _total(parts * parts / steps.freedom)
+        freedom = variance * variance / spread if spread > 0.0 else math.inf
+        half = max(float(_quantiles(freedom)) * math.sqrt(variance), _half_of_seeds(steps))
+        own = _quantiles(steps.freedom) * np.sqrt(steps.variance)
+        return Difference(
+            value=value,
+            lo=value - half - _total(weights * steps.below),
+            hi=value + half + _total(weights * steps.above),
+            holds=_holds(steps),
+            better=int(np.sum(steps.value + own + steps.above < 0.0)),
+            worse=int(np.sum(steps.value - own - steps.below > 0.0)),
+            paired=int(np.sum(steps.paired)),
+            points=len(steps.value),
+        )
 
 
 def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
@@ -184,14 +159,20 @@ def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
     if not complete:
         return None
     best = min(complete, key=lambda key: _level(playing[key].members, slots[key]))
-    placed = {key: _placed(one.members, slots[key]) for key, one in playing.items()}
-    behind = {key: _difference(placed[key], placed[best]) for key in playing if key != best}
+    held: list[PointRecord] = []
+    placed = {key: _placed(one.members, slots[key], held) for key, one in playing.items()}
+    points = Points(held)
+
+    def between(a: K, b: K) -> Difference | None:
+        return _difference(points.steps(placed[a], placed[b]))
+
+    behind = {key: between(key, best) for key in playing if key != best}
     partial = [key for key in playing if key not in complete]
     leaders = (
         key
         for key in complete
         if (key == best or not _is_worse(behind[key]))
-        and not any(_is_worse(_difference(placed[key], placed[one])) for one in partial)
+        and not any(_is_worse(between(key, one)) for one in partial)
     )
     return Standing(best, behind, frozenset(leaders))
 
@@ -242,135 +223,52 @@ def _level(members: Sequence[Member], slots: Sequence[Slot]) -> float:
     return _total(sum(values) / len(values) for values in found.values()) / len(found)
 
 
-def _placed(members: Iterable[Member], slots: Iterable[Slot]) -> Placed:
+def _placed(members: Iterable[Member], slots: Iterable[Slot], held: list[PointRecord]) -> Placed:
+    """Where the points that can be compared are in a list, which gets them."""
     found: Placed = {}
     for (record, point), slot in zip(members, slots, strict=True):
         if _is_known(point):
-            seeds = found.setdefault(slot, {})
-            seeds.setdefault(record.seed, {}).setdefault(record.n_train, point)
+            own = found.setdefault(slot, {}).setdefault(record.seed, {})
+            if record.n_train not in own:
+                own[record.n_train] = len(held)
+                held.append(point)
     return found
 
 
-def _steps(ours: Placed, theirs: Placed) -> dict[Slot, list[_Step]]:
-    """The comparable pairs of every slope: of equal seed, or of any where no seed is common."""
-    asked: list[tuple[Slot, int, PointRecord, PointRecord, bool]] = []
-    for slot, seeds in ours.items():
-        against = theirs.get(slot, {})
-        common = sorted(set(seeds) & set(against))
-        pairs = [(seed, seed) for seed in common]
-        pairs = pairs or list(zip(sorted(seeds), sorted(against), strict=False))
-        asked += [
-            (slot, a, point, partner, a == b)
-            for a, b in pairs
-            for n_train, point in seeds[a].items()
-            if (partner := _partner(against[b], n_train)) is not None
-        ]
-    moments = paired_moments([(a, b) if same else None for _, _, a, b, same in asked])
-    slots: dict[Slot, list[_Step]] = {}
-    for (slot, seed, a, b, _), found in zip(asked, moments, strict=True):
-        step = _step(seed, a, b, found)
-        if step is not None:
-            slots.setdefault(slot, []).append(step)
-    return slots
-
-
-def _partner(points: Mapping[int | None, PointRecord], n_train: int | None) -> PointRecord | None:
-    """Trained on as many points, or on whatever it was if there is but one."""
-    if n_train in points:
-        return points[n_train]
-    return next(iter(points.values())) if len(points) == 1 else None
-
-
-def _step(seed: int, a: PointRecord, b: PointRecord, found: Moments | None) -> _Step | None:
-    """The pair at one slope; ``found`` where it is on the same symbols."""
-    sides = (a.side, b.side)
-    shared = math.hypot(a.gap_common_se or 0.0, b.gap_common_se or 0.0)
-    rounding = ROUNDING * max(1.0, abs(a.lagrangian or 0.0), abs(b.lagrangian or 0.0))
-    if found is not None:
-        own, tail = found.variance / found.blocks, found.tail
-        total = own + shared * shared
-        freedom = (found.blocks - 1) * (total / own) * (total / own) if own > 0.0 else math.inf
-        (a_lo, a_hi), (b_lo, b_hi) = (
-            _bracket(point, std) for point, std in zip((a, b), found.stds, strict=True)
-        )
-        return _Step(
-            seed, found.mean, total, freedom,
-            a_lo + b_hi + rounding + max(-tail, 0.0), a_hi + b_lo + rounding + max(tail, 0.0),
-            True, sides,
-        )  # fmt: skip
-    if a.gap is None or b.gap is None or a.gap_hi is None or b.gap_hi is None:
-        return None
-    # Exact sums have no error but what they share; what the interval has beyond that is the
-    # method's own bracket there, and everything where nothing is known of its parts.
-    (a_lo, a_hi), (b_lo, b_hi) = _rest(a, a.gap_common_se or 0.0), _rest(b, b.gap_common_se or 0.0)
-    return _Step(
-        seed, a.gap - b.gap, shared * shared, math.inf,
-        a_lo + b_hi + rounding, a_hi + b_lo + rounding, _is_sum(a) and _is_sum(b), sides,
-    )  # fmt: skip
-
-
-def _is_sum(point: PointRecord) -> bool:
-    """Whether the gap is an exact sum over a finite source."""
-    return not point.gap_blocks and point.gap_common_se is not None and point.side == "exact"
-
-
-def _rest(point: PointRecord, se: float) -> tuple[float, float]:
-    """How far the interval of the gap reaches beyond ``se`` and the truth's bracket, each way.
-
-    Of an upper bound the statistic is meant, which varies downwards as it does upwards.
-    """
-    if point.gap is None or point.gap_hi is None:
-        return 0.0, 0.0
-    inner = half_truth(point) + Z95 * se
-    above = max(point.gap_hi - point.gap - inner, 0.0)
-    if point.side == "upper" or point.gap_lo is None:
-        return above, above
-    return max(point.gap - point.gap_lo - inner, 0.0), above
-
-
-def _bracket(point: PointRecord, std: float) -> tuple[float, float]:
-    """The bracket of the audit's own method, each way: of annealing's log Z, for one.
-
-    Records do not hold it. It is what the interval has beyond its sampling error, where that is
-    clearly more than the audit's allowance for a skewed mean (at most one standard error) and the
-    uncertainty of the standard error of so few blocks together.
-
-    Args:
-        point: with blocks.
-        std: the standard deviation of its blocks.
-    """
-    count = len(point.gap_blocks)
-    se = std / math.sqrt(count)
-    doubt = (1.0 + 3.0 * Z95 / math.sqrt(2.0 * (count - 1))) * se
-    lo, hi = _rest(point, math.hypot(se, point.gap_common_se or 0.0))
-    return lo if lo > doubt else 0.0, hi if hi > doubt else 0.0
-
-
-def _half_of_seeds(slots: Mapping[Slot, Sequence[_Step]]) -> float:
+def _half_of_seeds(steps: Steps) -> float:
     """Half of Student's interval of the means of three seeds or more, else 0.
 
     The means are over the slopes that all seeds have.
     """
-    seeds = sorted({step.seed for found in slots.values() for step in found})
-    common = [found for found in slots.values() if {step.seed for step in found} == set(seeds)]
-    if len(seeds) < 3 or not common:
+    seeds = set(steps.seeds)
+    if len(seeds) < 3:
         return 0.0
-    means = [np.mean(own) for own in zip(*map(_means_of_seeds, common), strict=True)]
-    return _quantile(len(seeds) - 1) * float(np.std(means, ddof=1)) / math.sqrt(len(seeds))
+    common, ends = [], np.cumsum(steps.runs).tolist()
+    values = steps.value.tolist()
+    for end, run in zip(ends, steps.runs, strict=True):
+        own = steps.seeds[end - run : end]
+        if len(set(own)) == len(seeds):
+            common.append(_means_of_seeds(own, values[end - run : end]))
+    if not common:
+        return 0.0
+    means = [np.mean(own) for own in zip(*common, strict=True)]
+    return (
+        float(_quantiles(len(seeds) - 1.0)) * float(np.std(means, ddof=1)) / math.sqrt(len(seeds))
+    )
 
 
-def _means_of_seeds(steps: Sequence[_Step]) -> list[float]:
+def _means_of_seeds(seeds: Sequence[int], values: Sequence[float]) -> list[float]:
     """The mean of every seed, in the order of the seeds."""
-    values: dict[int, list[float]] = {}
-    for step in steps:
-        values.setdefault(step.seed, []).append(step.value)
-    return [own[0] if len(own) == 1 else float(np.mean(own)) for _, own in sorted(values.items())]
+    held: dict[int, list[float]] = {}
+    for seed, value in zip(seeds, values, strict=True):
+        held.setdefault(seed, []).append(value)
+    return [own[0] if len(own) == 1 else float(np.mean(own)) for _, own in sorted(held.items())]
 
 
-def _holds(steps: Sequence[_Step]) -> Holds:
-    sides = {side for step in steps for side in step.sides}
-    a_upper = any(step.sides[0] == "upper" for step in steps)
-    b_upper = any(step.sides[1] == "upper" for step in steps)
+def _holds(steps: Steps) -> Holds:
+    sides = {side for pair in steps.sides for side in pair}
+    a_upper = any(a == "upper" for a, _ in steps.sides)
+    b_upper = any(b == "upper" for _, b in steps.sides)
     if a_upper and b_upper:
         return "audited"
     if sides - {"exact", "upper"}:
@@ -378,17 +276,17 @@ def _holds(steps: Sequence[_Step]) -> Holds:
     return "upper" if a_upper else "lower" if b_upper else "exact"
 
 
-def _total(values: Iterable[float]) -> float:
+def _total(values: Iterable[float] | Numbers) -> float:
     """The sum without rounding, or infinite where a float cannot hold it."""
-    found = list(values)
+    found: list[float] = values.tolist() if isinstance(values, np.ndarray) else list(values)
     try:
         return math.fsum(found)
     except OverflowError:
         return sum(found)
 
 
-def _quantile(freedom: float) -> float:
-    """Of Student's distribution, at 97.5%."""
+def _quantiles(freedom: Any) -> Any:
+    """Of Student's distributions, at 97.5%."""
     from scipy.special import stdtrit  # here: scipy takes a while to import
 
-    return Z95 if math.isinf(freedom) else float(stdtrit(freedom, 0.975))
+    return np.where(np.isinf(freedom), Z95, stdtrit(freedom, 0.975))

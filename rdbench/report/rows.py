@@ -15,7 +15,7 @@ from rdbench.columns import AUDIT_S, TABLES, Column
 from rdbench.report.scores import good_to
 from rdbench.report.values import DERIVED, value
 from rdbench.report.verdicts import verdicts_in
-from rdbench.run.records import CellRecord, PointRecord
+from rdbench.run.records import CellRecord
 
 _OF_CELLS = ("cell", "cost", "provenance")
 
@@ -102,30 +102,32 @@ def _traces(records: Sequence[CellRecord], columns: Sequence[Column]) -> Made:
 
 
 def _draws(records: Sequence[CellRecord], columns: Sequence[Column]) -> Made:
-    drawn = [_draws_of(point) for record in records for point in record.points]
-    counts, own = _expanded(records, columns, list(map(len, drawn)))
-    for name in ("law", "symbol", "x1", "x2", "y1", "y2"):
-        own[name] = [row.get(name) for rows in drawn for row in rows]
+    law: list[str] = []
+    symbol: list[int | None] = []
+    x: list[Sequence[float]] = []
+    y: list[Sequence[float]] = []
+    each = []
+    for kept in (point.draws for record in records for point in record.points):
+        before = len(law)
+        if kept is not None:
+            for number, (fixed, drawn) in enumerate(zip(kept.x, kept.y, strict=True)):
+                law += ["conditional"] * len(drawn)
+                symbol += [number] * len(drawn)
+                x += [fixed] * len(drawn)
+                y += drawn
+            law += ["joint"] * len(kept.source)
+            symbol += [None] * len(kept.source)
+            x += kept.source
+            y += kept.reproduction
+        each.append(len(law) - before)
+    counts, own = _expanded(records, columns, each)
+    own |= {"law": law, "symbol": symbol}
+    for name, vectors in (("x", x), ("y", y)):
+        for place in (0, 1):
+            own[f"{name}{place + 1}"] = [
+                vector[place] if place < len(vector) else None for vector in vectors
+            ]
     return counts, own
-
-
-def _draws_of(point: PointRecord) -> list[dict[str, Any]]:
-    if point.draws is None:
-        return []
-    kept = point.draws
-    rows: list[dict[str, Any]] = [
-        {"law": "conditional", "symbol": symbol} | _pair(x, y)
-        for symbol, (x, drawn) in enumerate(zip(kept.x, kept.y, strict=True))
-        for y in drawn
-    ]
-    joint = zip(kept.source, kept.reproduction, strict=True)
-    return rows + [{"law": "joint"} | _pair(x, y) for x, y in joint]
-
-
-def _pair(x: Sequence[float], y: Sequence[float]) -> dict[str, float]:
-    """The coordinates of a symbol and its reproduction, in one or two dimensions."""
-    named = (("x", x), ("y", y))
-    return {f"{name}{i}": value for name, vector in named for i, value in enumerate(vector, 1)}
 
 
 _MAKERS: Mapping[str, Callable[[Sequence[CellRecord], Sequence[Column]], Made]] = {

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, Float
-from numpy import ndarray
 
 from rdbench.report.claim_limits import (
     Slack,
@@ -23,6 +20,7 @@ from rdbench.report.claim_limits import (
     small,
     tolerance,
 )
+from rdbench.report.numbers import Flags, Numbers, equal, numbers
 from rdbench.run.records import CellRecord, PointRecord
 
 Verdict = Literal[
@@ -32,8 +30,6 @@ Verdict = Literal[
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """In the order in which they are shown: what matters most comes first."""
 
-Numbers = Float[ndarray, " n"]
-Flags = Bool[ndarray, " n"]
 Rule = tuple[Flags, Verdict]
 Asked = tuple[PointRecord, int, tuple[Tangent, ...]]
 """A point, the dimension of its source, tangents of the true curve at other slopes."""
@@ -50,10 +46,15 @@ def verdicts_in(pairs: Iterable[tuple[CellRecord, PointRecord]]) -> list[Verdict
     """The verdicts on points, each by the ladder of the cell that it is given with."""
     curves: dict[int, tuple[Tangent, ...]] = {}
     asked: list[Asked] = []
+    of: CellRecord | None = None
+    curve: tuple[Tangent, ...] = ()
     for record, point in pairs:
-        if id(record) not in curves:
-            curves[id(record)] = curve_of(record)
-        asked.append((point, record.dim, curves[id(record)]))
+        if record is not of:  # the points of a cell mostly come together
+            of = record
+            if id(record) not in curves:
+                curves[id(record)] = curve_of(record)
+            curve = curves[id(record)]
+        asked.append((point, record.dim, curve))
     return verdicts(asked)
 
 
@@ -125,10 +126,10 @@ class _Rows:
         )
 
     def numbers(self, name: str) -> Numbers:
-        return np.array(list(map(attrgetter(name), self.points)), dtype=np.float64)
+        return numbers(self.points, name)
 
     def equal(self, name: str, text: str) -> Flags:
-        return np.array([one == text for one in map(attrgetter(name), self.points)], dtype=bool)
+        return equal(self.points, name, text)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The stop-watch of a fit: wall seconds, CPU seconds, peak memory.
+"""The stop-watch of a fit: wall seconds, CPU seconds, peak memory, what it starts included.
 
 It runs while the estimator works and stands still during audits. In a worker it notes both in the
 `rdbench.run.watch` that the parent reads, which ends the worker at the timeout, whatever that does.
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rdbench.run.tree import cpu_s_of_children
 from rdbench.run.watch import Watch
 
 _STATUS = Path("/proc/self/status")
@@ -40,7 +41,9 @@ class FitClock:
         self._wall = 0.0
         self._cpu = 0.0
         self._since: tuple[float, float] | None = None
+        self._buried_mb = 0.0
         self.peak_rss_mb = 0.0
+        """Of this process, or of the largest that it has started and that has ended, in MB."""
 
     @property
     def wall_s(self) -> float:
@@ -50,8 +53,8 @@ class FitClock:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds of fitting, all threads of this process."""
-        now = 0.0 if self._since is None else time.process_time() - self._since[1]
+        """CPU seconds of fitting, of all threads of this process and of what it has started."""
+        now = 0.0 if self._since is None else _cpu_s() - self._since[1]
         return self._cpu + now
 
     @property
@@ -69,7 +72,8 @@ class FitClock:
         if self._since is not None:
             raise RuntimeError("the clock runs already")
         _reset_peak()
-        self._since = (time.perf_counter(), time.process_time())
+        self._buried_mb = _largest_buried_mb()
+        self._since = (time.perf_counter(), _cpu_s())
         _note(True, self._wall)
 
     def stop(self) -> None:
@@ -80,7 +84,10 @@ class FitClock:
         self._since = None
         self._wall, self._cpu = wall, cpu
         _note(False, wall)
-        self.peak_rss_mb = max(self.peak_rss_mb, _peak_rss_mb())
+        buried = _largest_buried_mb()
+        self.peak_rss_mb = max(
+            self.peak_rss_mb, _peak_rss_mb(), buried if buried > self._buried_mb else 0.0
+        )
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -101,13 +108,24 @@ class FitClock:
             self.start()
 
 
+def _cpu_s() -> float:
+    return time.process_time() + cpu_s_of_children()
+
+
 def _reset_peak() -> None:
     """Set the kernel's high-water mark to the present size, so that audits do not count."""
     with suppress(OSError):  # not Linux, or not allowed: the peak is then the life-time's
         _CLEAR_REFS.write_text("5")
 
 
+def _largest_buried_mb() -> float:
+    """The peak of the largest process that this one has started and that has ended."""
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak / (1024.0 * 1024.0 if sys.platform == "darwin" else 1024.0)
+
+
 def _peak_rss_mb() -> float:
+    """Of this process, since the last reset."""
     try:
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):

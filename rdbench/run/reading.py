@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,13 +31,15 @@ class Loaded:
     """Where the lines of records whose draws were left out lie in the file: start and length."""
 
 
-def load(folder: Path, *, draws: bool = True) -> Loaded:
+def load(folder: Path, *, draws: bool = True, blocks: bool = True) -> Loaded:
     """Read a results folder, line by line; the newest record of a cell wins.
 
     Args:
         folder: the results folder.
         draws: whether the draws that rows keep for pictures are read: two thirds of the bytes.
             `drawn` reads those of some cells later.
+        blocks: whether, of records without draws, the means over blocks of symbols are read, by
+            which estimators are compared: most of the rest.
 
     Raises:
         RdbenchError: there are no results.
@@ -50,7 +51,7 @@ def load(folder: Path, *, draws: bool = True) -> Loaded:
             if draws:
                 take(file, path, 0, loaded)
             else:
-                _take_without_draws(file, path, loaded)
+                _take_without_draws(file, path, loaded, blocks)
     except OSError as problem:
         raise RdbenchError(
             f"no results in {folder} ({problem.strerror}: {path.name}); give a folder that "
@@ -98,17 +99,42 @@ def take(texts: Iterable[bytes], path: Path, lines: int, loaded: Loaded) -> int:
 
 def without_draws(text: bytes) -> bytes:
     """A line without the draws that its rows keep; the same one where they keep none."""
-    return _DRAWS.sub(b'"draws":null', text) if b'"draws":{' in text else text
+    return _without(text, b'"draws":{', b"}", b'"draws":null')
 
 
-def _take_without_draws(texts: Iterable[bytes], path: Path, loaded: Loaded) -> None:
+def _without_blocks(text: bytes) -> bytes:
+    """A line without the means over blocks of symbols that its rows keep."""
+    return _without(text, b'"gap_blocks":[', b"]", b'"gap_blocks":[]')
+
+
+def _without(text: bytes, opening: bytes, closing: bytes, instead: bytes) -> bytes:
+    """A line whose parts from ``opening`` to ``closing`` are replaced; nested ones stay.
+
+    A quote within a text has a backslash before it: no text of a record is taken for such a part.
+    """
+    start = text.find(opening)
+    if start < 0:
+        return text
+    parts, done = [], 0
+    while start >= 0:
+        inside = start + len(opening)
+        end = text.find(closing, inside)
+        if end >= 0 and text.find(opening[-1:], inside, end) < 0:  # else no line of ours
+            parts += [text[done:start], instead]
+            done = end + 1
+        start = text.find(opening, inside)
+    return b"".join((*parts, text[done:]))
+
+
+def _take_without_draws(texts: Iterable[bytes], path: Path, loaded: Loaded, blocks: bool) -> None:
     start = 0
     with _without_collections():
         for number, text in enumerate(texts, 1):
             short = without_draws(text)
             if text.strip():
                 where, torn = f"{path} line {number}", not text.endswith(b"\n")
-                record = _take_one(short, where, torn, loaded)
+                least = short if blocks else _without_blocks(short)
+                record = _take_one(least, where, torn, loaded)
                 if record is not None:
                     loaded.places.pop(record.cell, None)
                     if short is not text:
@@ -143,8 +169,6 @@ def _take_one(text: bytes, where: str, torn: bool, loaded: Loaded) -> CellRecord
 
 _OURS = b'{"schema":'
 """How a line begins that we have written."""
-_DRAWS = re.compile(rb'"draws":\{[^{}]*\}')
-"""A quote within a text has a backslash before it: no text of a record is taken for its draws."""
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
@@ -49,10 +48,10 @@ class _Read:
         held = (self.inode, self.size, self.written)
         return held == (found.st_ino, found.st_size, found.st_mtime_ns)
 
-    def further(self, found: os.stat_result, raw: bytes, lines: int) -> _Read:
-        """After these bytes, with which there are so many lines."""
-        end = (self.end + raw)[-self.MOST :]
-        return _Read(found.st_ino, self.size + len(raw), found.st_mtime_ns, lines, end)
+    def further(self, found: os.stat_result, size: int, end: bytes, lines: int) -> _Read:
+        """After so many bytes more, which end like this; with them there are so many lines."""
+        end = (self.end + end)[-self.MOST :]
+        return _Read(found.st_ino, self.size + size, found.st_mtime_ns, lines, end)
 
     def is_part_of(self, file: BinaryIO) -> bool:
         """Whether what was read is still there."""
@@ -61,6 +60,21 @@ class _Read:
         found = os.fstat(file.fileno())
         there = os.pread(file.fileno(), len(self.end), self.size - len(self.end))
         return found.st_ino == self.inode and found.st_size >= self.size and there == self.end
+
+
+class _Passed:
+    """The lines of a file from where it is, one at a time: how many bytes, and the last of them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+        self.end = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._file:
+            self.size += len(line)
+            self.end = (self.end + line)[-_Read.MOST :]
+            yield line
 
 
 class Store:
@@ -120,12 +134,13 @@ class Store:
                     self._loaded = Loaded(warnings=[lost])
                     self._read = _Read()
                 file.seek(self._read.size)
-                raw = file.read()
-                texts: Iterable[bytes] = BytesIO(raw)
+                passed = _Passed(file)
+                texts: Iterable[bytes] = passed
                 if not self.draws:
                     texts = map(without_draws, texts)
                 lines = take(texts, self.path, self._read.lines, self._loaded)
-                self._read = self._read.further(os.fstat(file.fileno()), raw, lines)
+                found = os.fstat(file.fileno())
+                self._read = self._read.further(found, passed.size, passed.end, lines)
         except OSError as problem:
             raise StoreError(f"cannot read {self.path}: {problem.strerror}") from problem
 
@@ -148,7 +163,7 @@ class Store:
                 f"cannot write to {self.path}: {problem.strerror}; earlier records are intact"
             ) from problem
         if self._read.is_all_of(before) and after.st_size == before.st_size + len(line):
-            self._read = self._read.further(after, line, self._read.lines + 1)
+            self._read = self._read.further(after, len(line), line, self._read.lines + 1)
             hold(record, self._loaded)
 
     @contextlib.contextmanager

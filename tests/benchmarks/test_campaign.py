@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.campaign.chaos import of_campaign
 from benchmarks.campaign.counts import count
+from benchmarks.campaign.fuzz import AT_ONCE, Fuzz
 from benchmarks.campaign.same import differences
 
 
@@ -76,3 +77,21 @@ def test_without_a_device_the_checks_of_a_gpu_say_so(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "benchmarks.gpu: torch finds no CUDA device here; nothing was run\n"
     assert not (tmp_path / "gpu").exists()
+
+
+def test_damaged_inputs_are_taken_or_refused_and_a_traceback_is_a_fault() -> None:
+    fuzz = Fuzz(5)
+    for _ in range(100):
+        fuzz.lists()
+    lots = fuzz.lots(1000)
+    for _ in range(AT_ONCE + 1):
+        next(lots)()
+    assert fuzz.faults == []
+    assert fuzz.counts["lines of records"] == AT_ONCE
+    assert fuzz.counts["lists and numbers, refused"] > 10
+    assert fuzz.counts["records that were taken"] > 10
+    assert fuzz.counts["tables, exports and pages"] > 20
+
+    fuzz.try_one("planted", "x", lambda: [][0])
+    assert len(fuzz.faults) == 1
+    assert "IndexError" in fuzz.faults[0]

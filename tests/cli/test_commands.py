@@ -14,7 +14,8 @@ import pytest
 import typer
 
 import rdbench
-from rdbench.cli import app, main, parse
+from rdbench.cli import main, parse
+from rdbench.cli.commands import app
 from rdbench.cli.options import COMMANDS
 from rdbench.types import RdbenchError
 from rdbench.version import __version__

@@ -85,11 +85,19 @@ class Handle:
 
 _handle: list[Handle] = []
 _taking = threading.Lock()
+_ending: list[int] = []
+"""The id of this process, once it ends."""
 
 
 def start() -> Handle:
-    """The server of this process; started, without waiting for it, unless it runs."""
+    """The server of this process; started, without waiting for it, unless it runs.
+
+    Raises:
+        RuntimeError: this process is at its end: nobody would put the server away.
+    """
     with _taking:
+        if os.getpid() in _ending:
+            raise RuntimeError("this process ends: it starts no server any more")
         if _handle and _handle[0].owner != os.getpid():
             _handle.pop()  # of the process that this one was forked from
         if _handle and not _handle[0].alive():
@@ -101,5 +109,8 @@ def start() -> Handle:
 
 @atexit.register
 def _close() -> None:
-    if _handle and _handle[0].owner == os.getpid():
-        _handle.pop().close()
+    """Put the server away; whoever waits for it then, such as an executor, is not to have one."""
+    with _taking:
+        _ending.append(os.getpid())
+        if _handle and _handle[0].owner == os.getpid():
+            _handle.pop().close()

@@ -20,6 +20,8 @@ from itertools import count
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import msgspec
+
 from rdbench.registry import modules_of
 from rdbench.run.compose import FINAL, Death, compose
 from rdbench.run.executors import handle
@@ -27,9 +29,11 @@ from rdbench.run.limits import Over, over
 from rdbench.run.plan import Cell
 from rdbench.run.process import available_memory
 from rdbench.run.provenance import now, stamp
+from rdbench.run.records import Cost
 from rdbench.run.settings import Settings
 from rdbench.run.spool import Stage, last_stage, read_spool
 from rdbench.run.texts import bounded, encoded, printable
+from rdbench.run.tree import memory_mb
 from rdbench.run.watch import read_watch
 from rdbench.run.worker import Job
 
@@ -57,7 +61,10 @@ class _Flight:
     started: str
     submitted: float
     attempt: int = 1
-    forked: bool = False
+    worker: int | None = None
+    """The id of its process, once it is forked."""
+    peak_mb: float = 0.0
+    """Of all its processes together, as far as they have been seen during the fit."""
     unwanted: bool = False
     killed: tuple[Over, float] | None = None
     """The limit that it has passed, and when it was found to have."""
@@ -209,8 +216,8 @@ class LocalExecutor:
                 self._importing -= 1
                 for flight in self._flights.values():
                     flight.submitted = time.monotonic()
-            case ("started", int(key), _) if key in self._flights:
-                self._flights[key].forked = True
+            case ("started", int(key), int(pid)) if key in self._flights:
+                self._flights[key].worker = pid
             case ("ended", int(key), int(code)) if key in self._flights:
                 flight = self._flights.pop(key)
                 self._finish(flight, Death(code, flight.killed and flight.killed[0]))
@@ -222,7 +229,8 @@ class LocalExecutor:
                 if moment > self._ready_by:
                     self._server.kill()
                 continue
-            mute = not flight.forked and moment > flight.submitted + _ANSWER_S
+            _weigh(flight)
+            mute = flight.worker is None and moment > flight.submitted + _ANSWER_S
             if self._left(flight, moment) < 0.0 or mute:
                 if flight.killed is not None or mute:
                     self._server.kill()  # its end closes the pipe, which is heard
@@ -259,6 +267,7 @@ class LocalExecutor:
                 raise CancelledError
             stamped = stamp(flight.how.provenance, flight.started)
             spool = read_spool(flight.job.spool)
+            spool.cost = _with_peak(spool.cost, flight.peak_mb)
             record = compose(flight.cell, spool, death, flight.how.limits, stamped)
             if record.status not in FINAL:
                 self._outputs[flight.cell.id] = _end_of(flight.job.output)
@@ -266,6 +275,22 @@ class LocalExecutor:
         except Exception as problem:
             flight.future.set_exception(problem)
         _remove(flight.folder)
+
+
+def _weigh(flight: _Flight) -> None:
+    """Note the memory of a worker and all that it has started, where there is more than it."""
+    if flight.worker is None:
+        return
+    found = memory_mb(flight.worker)
+    if found is not None and (reading := read_watch(flight.job.watch)) and reading.fitting:
+        flight.peak_mb = max(flight.peak_mb, found)
+
+
+def _with_peak(cost: Cost, seen_mb: float) -> Cost:
+    """The cost, with the memory that was seen of all processes where that is more."""
+    if seen_mb <= (cost.peak_rss_mb or 0.0):
+        return cost
+    return msgspec.structs.replace(cost, peak_rss_mb=seen_mb)
 
 
 def _remove(folder: Path) -> None:
