@@ -45,10 +45,10 @@ def execute(options: RunOptions) -> int:
     from rdbench.run.plan import shard as take_shard
     from rdbench.run.pool import Settings, is_done, run_cells
     from rdbench.run.session import vanished
-    from rdbench.run.waiting import told
+    from rdbench.run.waiting import telling
 
     out = console()
-    with told(note):
+    with telling(note):
         plan = _plan(options)
     cells = list(plan.cells)
     if codecs and len({(cell.suite, cell.case) for cell in cells}) > 1:

@@ -13,7 +13,7 @@ _FIRST_S = 5.0
 
 
 @contextmanager
-def told(say: Callable[[str], None]) -> Iterator[None]:
+def telling(say: Callable[[str], None]) -> Iterator[None]:
     """Inside, `waiting` says what takes long; elsewhere it is silent.
 
     Args:

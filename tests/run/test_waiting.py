@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from rdbench.run.waiting import told, waiting
+from rdbench.run.waiting import telling, waiting
 
 
 def test_what_takes_long_is_said_once_and_again() -> None:
@@ -18,14 +18,14 @@ def test_what_takes_long_is_said_once_and_again() -> None:
         if len(lines) == 2:
             twice.set()
 
-    with told(say), waiting("the slope of R = 4", first_s=0.01):
+    with telling(say), waiting("the slope of R = 4", first_s=0.01):
         assert twice.wait(30.0)
     assert lines[0].startswith("the slope of R = 4 ... ")
 
 
 def test_what_is_quick_or_not_listened_to_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     lines: list[str] = []
-    with told(lines.append), waiting("a truth"):
+    with telling(lines.append), waiting("a truth"):
         pass
     with waiting("nobody listens", first_s=1e-9):
         pass
