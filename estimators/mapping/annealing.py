@@ -148,7 +148,8 @@ def settled(symbols: Symbols, atoms: Atoms, beta: float, visits: int, tolerance:
         tolerance: nats of F; a tenth of it over eight steps is not worth going on.
     """
     m, d = atoms.y.shape
-    best, merits = atoms, []
+    best = atoms
+    merits: list[float] = []
 
     def visit(theta: Float[Tensor, " k"]) -> Visit | None:
         nonlocal best
