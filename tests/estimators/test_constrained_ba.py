@@ -114,7 +114,7 @@ def test_a_table_against_a_minimisation_over_channels(preset: dict[str, Any]) ->
         w = np.maximum(flat.reshape(n, m), 1e-15)
         return float(p @ (w * np.log(w / (p @ w))).sum(1))
 
-    limits = [
+    limits: list[Any] = [
         {"type": "eq", "fun": lambda w: w.reshape(n, m).sum(1) - 1.0},
         {"type": "ineq", "fun": lambda w: target - p @ (w.reshape(n, m) * rho).sum(1)},
     ]
