@@ -28,7 +28,7 @@ from rdbench.estimators.mapping.symbols import Atoms, Symbols
 from rdbench.inference.extrapolation import Visit, extrapolated
 
 _BELOW = 0.8  # of the first critical slope, where the ladder begins
-_MERGED = 0.03  # of 1 / sqrt(2 beta): atoms so near are one
+_MERGED = 0.2  # of 1 / sqrt(2 beta): atoms so near are one
 _LIGHTEST = 1e-10
 _POWER_ROUNDS = 4
 _LOOKED_AT, _FOLLOWED, _CLIMBS = 200, 24, 6
