@@ -24,6 +24,7 @@ from rdbench.estimators.blahut_arimoto.problem import (
     finite_problem,
     gridded,
 )
+from rdbench.estimators.blahut_arimoto.smooth import smooth
 from rdbench.estimators.blahut_arimoto.structured import LARGEST, answers, axes_of, spheres_of
 from rdbench.estimators.blahut_arimoto.target import at_distortion
 from rdbench.fitting import check_settings, not_seeded, split, uncovered
@@ -105,7 +106,8 @@ class BlahutArimoto:
     )
 
     solver: Solver = "interior_point"
-    """``interior_point`` (Newton, to 1e-8); where its system is neither banded nor small (2-D
+    """``interior_point`` (Newton, to 1e-8; a few classical iterations first, where F falls so fast
+    that they are certified to it); where its system is neither banded nor small (2-D
     grids, codebooks, finite alphabets beyond 1,600 points) it falls back to ``squarem``, the
     iteration with squared extrapolation. ``ba`` is the classical one."""
     support: Literal["grid", "codebook", "product", "radial", "structured"] = "grid"
@@ -330,6 +332,10 @@ class BlahutArimoto:
         if gap <= min(tolerance, _ONE_LETTER * scale):
             shift = float(np.sum(p * kernel.shift))
             return finite.Solution(single, shift + most, gap, 0, True)
+        if name == "interior_point":
+            found = smooth(kernel, p, discrete.start, tolerance, go_on)
+            if found is not None:
+                return found
         solution = _SOLVERS[name](
             kernel,
             p,

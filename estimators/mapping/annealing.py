@@ -28,7 +28,7 @@ from rdbench.estimators.mapping.symbols import Atoms, Symbols
 from rdbench.inference.extrapolation import Visit, extrapolated
 
 _BELOW = 0.8  # of the first critical slope, where the ladder begins
-_MERGED = 0.03  # of 1 / sqrt(2 beta): atoms so near are one
+_MERGED = 0.2  # of 1 / sqrt(2 beta): atoms so near are one
 _LIGHTEST = 1e-10
 _POWER_ROUNDS = 4
 _LOOKED_AT, _FOLLOWED, _CLIMBS = 200, 24, 6
@@ -148,7 +148,8 @@ def settled(symbols: Symbols, atoms: Atoms, beta: float, visits: int, tolerance:
         tolerance: nats of F; a tenth of it over eight steps is not worth going on.
     """
     m, d = atoms.y.shape
-    best, merits = atoms, []
+    best = atoms
+    merits: list[float] = []
 
     def visit(theta: Float[Tensor, " k"]) -> Visit | None:
         nonlocal best

@@ -18,7 +18,7 @@ from numpy import ndarray
 from rdbench.inference.kernels import Kernel
 
 _TINY = 1e-300
-_REPAIRS = 12
+_REPAIRS, _PROGRESS, _PATIENCE = 12, 0.8, 2
 _STRENGTH = 8.0  # the mean of c lies below its maximum, and too much costs nothing
 
 
@@ -35,11 +35,13 @@ def lowered_gap(
     """
     z = np.maximum(kernel.forward(w), _TINY)
     nearness = np.maximum(kernel.forward(np.ones_like(w)), _TINY)
-    log_less, bound = np.zeros_like(z), np.inf
+    log_less, bound, idle = np.zeros_like(z), np.inf, 0
     for _ in range(_REPAIRS):
         c = kernel.adjoint(p * np.exp(log_less) / z)
-        bound = min(bound, float(np.log(c.max()) - p @ log_less))
-        if bound <= enough:
+        found = float(np.log(c.max()) - p @ log_less)
+        idle = 0 if found < _PROGRESS * bound else idle + 1
+        bound = min(bound, found)
+        if bound <= enough or idle == _PATIENCE:
             break
         nearby = np.maximum(kernel.forward(np.maximum(c, 1.0)) / nearness, 1.0)
         log_less -= _STRENGTH * np.log(nearby)
