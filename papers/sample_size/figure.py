@@ -92,6 +92,6 @@ def sizes_figure(
              ylim=(2.0, 2e5), xlim=(0.8, 6.2))  # fmt: skip
     tick_logarithmically(axes.yaxis, 2.0, 2e5, most=6)
     figure.suptitle(f"What a rate costs in samples: {CASE}")
-    note = f"open marks: N is at most {min(SIZES)} (down), more than {max(SIZES):,} (up)"
+    note = f"open triangles: N is at most {min(SIZES)} (down), more than {max(SIZES):,} (up)"
     figure.legend(loc="outside lower center", ncols=3, title=note)
     return figure
