@@ -10,7 +10,6 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
-_PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -39,8 +38,9 @@ def memory_mb(pid: int) -> float | None:
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     try:
-        for thread in os.listdir(_PROC / str(pid) / "task"):
-            found += map(int, (_PROC / str(pid) / "task" / thread / "children").read_text().split())
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                found += map(int, file.read().split())
     except (OSError, ValueError):  # it has ended, or the kernel does not say
         pass
     return found
@@ -49,7 +49,7 @@ def _children(pid: int) -> list[int]:
 def _cpu_s(pid: int) -> float:
     """Its own, and of what it has started and buried."""
     try:
-        text = (_PROC / str(pid) / "stat").read_text()
+        text = Path(f"/proc/{pid}/stat").read_text()
         # The name before the last bracket may hold anything; the 14th field on is the 12th after.
         return sum(map(int, text.rpartition(")")[2].split()[11:15])) / _TICKS
     except (OSError, ValueError):
@@ -58,7 +58,7 @@ def _cpu_s(pid: int) -> float:
 
 def _pss_mb(pid: int) -> float:
     try:
-        for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) / 1024.0
     except (OSError, ValueError, IndexError):

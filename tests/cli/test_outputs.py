@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
 from rdbench.cli import main
-from rdbench.run.store import FILES
+from rdbench.report.csv_file import csv_parts
+from rdbench.run.reading import drawn
+from rdbench.run.records import Draws
+from rdbench.run.store import FILES, RECORDS
 
 
 @pytest.mark.parametrize(("name", "read"), [("y.csv", pd.read_csv), ("y.parquet", pd.read_parquet)])
@@ -57,3 +61,30 @@ def test_no_output_replaces_records(results: Path, capsys, command, out):
     err = capsys.readouterr().err
     assert "it holds the records" in err or "it is the results folder" in err
     assert (results / "records.jsonl").read_bytes() == before
+
+
+def test_draws_are_exported_without_all_of_them_in_memory(tmp_path, capsys, monkeypatch, gaussian):
+    """The CSV is that of all records at once; no more than a slice has its draws at a time."""
+    draws = Draws(x=[[0.5]], y=[[[1.0], [2.0]]], source=[[0.25]], reproduction=[[0.5]])
+    records = []
+    for number in range(5):
+        made = gaussian(cell=f"{number:016x}", seed=number)
+        points = [msgspec.structs.replace(one, draws=draws) for one in made.points]
+        records.append(msgspec.structs.replace(made, points=points if number != 2 else made.points))
+    lines = [msgspec.json.encode(record) + b"\n" for record in records]
+    (tmp_path / RECORDS).write_bytes(b"".join(lines))
+    expected = "".join(csv_parts(records, "draws"))
+    asked = []
+
+    def noted(folder, loaded, cells):
+        asked.append(list(cells))
+        return drawn(folder, loaded, asked[-1])
+
+    monkeypatch.setattr("rdbench.cli.stored.drawn", noted)
+    monkeypatch.setattr("rdbench.report.csv_file._AT_ONCE_OF_DRAWS", 2)
+    assert main(["export", "--results", str(tmp_path), "--what", "draws"]) == 0
+    assert capsys.readouterr().out == expected
+    assert expected.count("\n") == 1 + 4 * 2 * 3
+    # Shapes are checked by single records here: they are read one by one.
+    assert [len(one) for one in asked if len(one) > 1] == [2, 2]
+    assert max(map(len, asked)) == 2

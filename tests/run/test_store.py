@@ -334,3 +334,18 @@ def test_draws_that_cannot_be_read_cost_a_page_no_row(store: Store, tmp_path: Pa
     assert list(loaded.records) == ["a1"]
     assert drawn(tmp_path, loaded, ["a1"]) == {}
     assert "draws of cell a1: not a record (draws of unequal numbers" in loaded.warnings[0]
+
+
+def test_without_blocks_and_draws_the_rest_of_a_record_is_read(tmp_path: Path) -> None:
+    draws = Draws(x=[[0.5]], y=[[[1.0]]], source=[[0.25]], reproduction=[[0.5]])
+    sly = 'a "gap_blocks":[1] and "draws":{2} of a text'
+    point = PointRecord(
+        beta=1.0, status="ok", reason=sly, gap_blocks=[0.5, 1.5], gap=0.5, draws=draws
+    )
+    kept = msgspec.structs.replace(record(), points=[point, point])
+    (tmp_path / RECORDS).write_bytes(msgspec.json.encode(kept) + b"\n")
+    bare = msgspec.structs.replace(point, draws=None)
+    assert load(tmp_path, draws=False).records["00ff"].points == [bare, bare]
+    least = load(tmp_path, draws=False, blocks=False).records["00ff"]
+    assert least.points == [msgspec.structs.replace(bare, gap_blocks=[])] * 2
+    assert load(tmp_path).records["00ff"] == kept

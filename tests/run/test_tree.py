@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from rdbench.run.clock import FitClock
-from rdbench.run.executors.local import _with_peak
+from rdbench.run.executors.local import _seen_mb, _with_peak
 from rdbench.run.records import Cost
 from rdbench.run.tree import below, cpu_s_of_children, memory_mb
+from rdbench.run.watch import Watch
 
 BURN = (
     "import time\nwhile time.process_time() < 0.3: pass\n"
@@ -52,18 +54,24 @@ def test_a_child_of_before_does_not_count() -> None:
     assert clock.cpu_s < 0.2
 
 
-def test_memory_is_that_of_all_processes_together() -> None:
+def test_memory_is_that_of_all_processes_together(tmp_path: Path) -> None:
     assert memory_mb(2**22 + 1) is None
+    watch = Watch(tmp_path / "watch")
     child = started(HOLD)
     try:
         assert child.pid in below(os.getpid())
         alone = memory_mb(child.pid)
         both = memory_mb(os.getpid())
+        idle = _seen_mb(os.getpid(), tmp_path / "watch")
+        watch.note(True, 0.0)
+        fitting = _seen_mb(os.getpid(), tmp_path / "watch")
     finally:
         child.communicate()
     assert alone is None  # nothing is below it
     assert both is not None
     assert both > 80.0
+    assert (idle, _seen_mb(child.pid, tmp_path / "watch")) == (0.0, 0.0)
+    assert fitting > 80.0
 
 
 def test_what_was_seen_of_all_processes_is_the_peak_where_it_is_more() -> None:

@@ -60,6 +60,9 @@ class _Flight:
     how: Settings
     started: str
     submitted: float
+    watch: Path
+    output: Path
+    """Those of the job, which it makes anew each time: they are looked at all the time."""
     attempt: int = 1
     worker: int | None = None
     """The id of its process, once it is forked."""
@@ -90,6 +93,7 @@ class LocalExecutor:
         self._outputs: dict[str, str] = {}
         self._closing = False
         self._measured = -math.inf, 0
+        self._weighed = -math.inf
         self._thread = threading.Thread(target=self._watch, name="rdbench executor", daemon=True)
         self._thread.start()
 
@@ -162,7 +166,9 @@ class LocalExecutor:
         spool = folder / "spool.jsonl"
         job = Job(cell, spool, how.threads, how.timeout, how.trace, how.draws, limit)
         begun = now(), time.monotonic()
-        self._flights[key] = _Flight(cell, future, folder, job, how, *begun, attempt)
+        self._flights[key] = _Flight(
+            cell, future, folder, job, how, *begun, job.watch, job.output, attempt
+        )
         self._server.send("start", key, job)
 
     def _memory(self) -> int:
@@ -206,7 +212,7 @@ class LocalExecutor:
     def _left(self, flight: _Flight, moment: float) -> float:
         if flight.killed is not None:
             return flight.killed[1] + _ANSWER_S - moment
-        return flight.how.limits.left(read_watch(flight.job.watch), flight.submitted, moment)
+        return flight.how.limits.left(read_watch(flight.watch), flight.submitted, moment)
 
     def _hear(self, message: tuple[object, ...]) -> None:
         match message:
@@ -224,22 +230,26 @@ class LocalExecutor:
 
     def _enforce(self) -> None:
         moment = time.monotonic()
+        weigh = moment > self._weighed + _TICK_S
+        if weigh:
+            self._weighed = moment
         for key, flight in self._flights.items():
             if self._importing:
                 if moment > self._ready_by:
                     self._server.kill()
                 continue
-            _weigh(flight)
+            if weigh and flight.worker is not None:
+                flight.peak_mb = max(flight.peak_mb, _seen_mb(flight.worker, flight.watch))
             mute = flight.worker is None and moment > flight.submitted + _ANSWER_S
             if self._left(flight, moment) < 0.0 or mute:
                 if flight.killed is not None or mute:
                     self._server.kill()  # its end closes the pipe, which is heard
                     return
-                flight.killed = over(read_watch(flight.job.watch)), moment
+                flight.killed = over(read_watch(flight.watch)), moment
                 self._server.send("kill", key)
             with contextlib.suppress(OSError):
-                if os.stat(flight.job.output).st_size > _MOST_OUTPUT:
-                    os.truncate(flight.job.output, 0)
+                if os.stat(flight.output).st_size > _MOST_OUTPUT:
+                    os.truncate(flight.output, 0)
 
     def _server_died(self) -> None:
         self._server.kill()
@@ -270,20 +280,20 @@ class LocalExecutor:
             spool.cost = _with_peak(spool.cost, flight.peak_mb)
             record = compose(flight.cell, spool, death, flight.how.limits, stamped)
             if record.status not in FINAL:
-                self._outputs[flight.cell.id] = _end_of(flight.job.output)
+                self._outputs[flight.cell.id] = _end_of(flight.output)
             flight.future.set_result(encoded(record))
         except Exception as problem:
             flight.future.set_exception(problem)
         _remove(flight.folder)
 
 
-def _weigh(flight: _Flight) -> None:
-    """Note the memory of a worker and all that it has started, where there is more than it."""
-    if flight.worker is None:
-        return
-    found = memory_mb(flight.worker)
-    if found is not None and (reading := read_watch(flight.job.watch)) and reading.fitting:
-        flight.peak_mb = max(flight.peak_mb, found)
+def _seen_mb(worker: int, watch: Path) -> float:
+    """The memory of a worker and all that it has started; 0 where it is alone or does not fit."""
+    found = memory_mb(worker)
+    if found is None:
+        return 0.0
+    reading = read_watch(watch)
+    return found if reading is not None and reading.fitting else 0.0
 
 
 def _with_peak(cost: Cost, seen_mb: float) -> Cost:
