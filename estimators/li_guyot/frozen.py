@@ -45,13 +45,13 @@ class Frozen:
 
     @torch.no_grad()
     def sample_conditional(
-        self, x: Float[Tensor, "n d"], k: int, slope: float, g: Generator
+        self, x: Float[Tensor, "n d"], k: int, slope: float, g: Generator, rounds: int = _ROUNDS
     ) -> Float[Tensor, "n k d"]:
-        """Draws of p_b(y|x) at slope b by chains."""
+        """Draws of p_b(y|x) at slope b by chains of so many rounds."""
         lemma = self.lemma(slope)
         wide = self.white.forward(x).repeat_interleave(k, 0)[None]
         y, tau = lemma.started(wide, self.kept, g), self.kept.new_full((1,), TAU)
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             y = moved(self.energy, lemma, self.widths, wide, y, tau, _STEPS, g)
         return self.white.backward(y[0]).reshape(len(x), k, -1)
 

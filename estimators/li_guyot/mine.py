@@ -20,10 +20,11 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rdbench.estimators.li_guyot.settings import Settings
-from rdbench.fitting import cosine
+from rdbench.fitting import RunningMean, cosine
 from rdbench.inference.lemma import Lemma1
 from rdbench.inference.networks import BatchedMLP, single
 
+_SCALES = tuple(0.05 * i for i in range(21))
 Pairs = Callable[[int], tuple[Float[Tensor, "B n d"], Float[Tensor, "B n d"]]]
 """``pairs(i)``: x and y of the i-th step, y drawn of p(y|x)."""
 
@@ -58,6 +59,7 @@ class Critic(torch.nn.Module):
 def trained(
     config: Settings,
     critic: Critic,
+    average: RunningMean[Critic],
     pairs: Pairs,
     steps: int,
     go_on: Callable[[float], bool],
@@ -68,6 +70,7 @@ def trained(
     Args:
         config: learning rate and moving average.
         critic: is trained in place.
+        average: of its weights, updated at every step.
         pairs: the draws of every step.
         steps: how many.
         go_on: told the fraction that is done.
@@ -80,7 +83,9 @@ def trained(
         if not go_on(i / steps):
             return False
         x, y = pairs(i)
-        together, apart = critic(x, y), critic(x, shuffled(y, generator))
+        wide = x.repeat(1, config.shuffles, 1)
+        other = torch.cat([shuffled(y, generator) for _ in range(config.shuffles)], 1)
+        together, apart = critic(x, y), critic(wide, other)
         newest = torch.logsumexp(apart.detach(), 1) - math.log(apart.shape[1])
         if denominator is None:
             denominator = newest
@@ -92,6 +97,7 @@ def trained(
         ((weight * apart).mean(1) - together.mean(1)).sum().backward()
         optimiser.step()
         schedule.step()
+        average.update()
     return True
 
 
@@ -103,15 +109,34 @@ def shuffled(y: Float[Tensor, "B n d"], generator: Generator) -> Float[Tensor, "
     return y[:, order.roll(1)[back]] if n > 1 else y
 
 
+Values = tuple[Float[Tensor, " n"], Float[Tensor, " m"]]
+"""T on pairs, and on the same with y shuffled."""
+
+
 @torch.no_grad()
-def bound(
+def values(
     critic: Critic,
-    x: Float[Tensor, "1 n d"],
-    y: Float[Tensor, "1 n d"],
+    x: Float[Tensor, "n d"],
+    y: Float[Tensor, "n d"],
     shuffles: int,
     generator: Generator,
-) -> float:
-    """E_joint T - log E_product exp T, in nats, on pairs that the network has not seen."""
+) -> Values:
+    """T of the statistics network of one slope, at whitened pairs."""
+    x, y = x[None], y[None]
     apart = torch.cat([critic(x, shuffled(y, generator)) for _ in range(shuffles)], 1)
-    log_mean = torch.logsumexp(apart, 1) - math.log(apart.shape[1])
-    return float((critic(x, y).mean(1) - log_mean)[0])
+    return critic(x, y)[0], apart[0]
+
+
+def bound(found: Values, scale: float = 1.0) -> float:
+    """E_joint T - log E_product exp T in nats, of ``scale`` times the network."""
+    together, apart = found
+    log_mean = torch.logsumexp(scale * apart, 0) - math.log(len(apart))
+    return float(scale * together.mean() - log_mean)
+
+
+def best_scale(found: Values) -> float:
+    """The factor in [0, 1] whose bound is largest, to be used on other pairs.
+
+    Where few pairs dominate E exp T, a network that fits one set of them is far off on another.
+    """
+    return max(_SCALES, key=lambda scale: bound(found, scale))

@@ -43,11 +43,10 @@ class Settings:
     """Learning rate of the statistics network, which decays by a cosine."""
     moving_average: float = 0.05
     """Weight of the newest batch in the denominator of the gradient."""
-    shuffles: int = not_seeded(8)
-    """Draws of y for every x of the claim, from the other pairs, which stand for the product of
-    the marginals."""
+    shuffles: int = 4
+    """Draws of y for every x, from the other pairs, that stand for the product of the marginals."""
     claim_pairs: int = not_seeded(4000)
-    """Pairs (x, y) that R and D are claimed on."""
+    """Pairs (x, y) that R and D are claimed on; half as many choose the factor of the network."""
 
     def __post_init__(self) -> None:
         check_settings(

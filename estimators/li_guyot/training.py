@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from rdbench.estimators.li_guyot.chains import Chains
 from rdbench.estimators.li_guyot.frozen import Frozen
-from rdbench.estimators.li_guyot.mine import Critic, bound, trained
+from rdbench.estimators.li_guyot.mine import Critic, Values, best_scale, bound, trained, values
 from rdbench.estimators.li_guyot.settings import Settings
 from rdbench.fitting import NO_CLAIM, RunningMean, Task, cosine, iterate, stopped
 from rdbench.inference.experts import Experts
@@ -26,10 +28,11 @@ def channels(config: Settings, task: Task) -> Iterator[TestChannel]:
     """The channels of a problem in standard coordinates."""
     fit = Fit(config, task)
     done = fit.train_energies() and fit.train_critics()
+    held_out = task.draws.held_out(max(1, config.claim_pairs // 2))
     x = task.draws.claim(config.claim_pairs)
     for i, slope in enumerate(task.betas):
         frozen = fit.frozen(i)
-        claim = fit.claim(i, frozen, x)
+        claim = fit.claim(i, frozen, x, held_out)
         made = frozen.channel(slope, claim, _reason(claim, len(x)))
         yield made if done else stopped(made)
 
@@ -55,10 +58,23 @@ class Fit:
         with torch.no_grad():
             self.energy.log_degrees.fill_(math.log(_NORMAL))
         self.average = RunningMean(self.energy, config.averaging)
-        known = self.chains.lemma if config.critic == "lemma" else None
-        self.critic = Critic(batch, task.dim, config.critic_hidden, g, known)
+        self.critic = self._critic()
+        self.mean_critic = RunningMean(self.critic, config.averaging)
         parts = (self.energy, self.critic)
         task.monitor.count(parameters=sum(p.numel() for m in parts for p in m.parameters()))
+
+    def _critic(self) -> Critic:
+        known = self.chains.lemma if self.config.critic == "lemma" else None
+        batch, dim = len(self.task.betas), self.task.dim
+        return Critic(batch, dim, self.config.critic_hidden, self.task.generator, known)
+
+    def with_critic(self, config: Settings) -> Fit:
+        """The same energies and chains, with untrained statistics networks of other settings."""
+        other = copy.copy(self)
+        other.config = config
+        other.critic = other._critic()
+        other.mean_critic = RunningMean(other.critic, config.averaging)
+        return other
 
     def train_energies(self) -> bool:
         """Positive less negative phase, all slopes at once; False where the budget ends."""
@@ -106,7 +122,8 @@ class Fit:
             monitor.count(gradient_steps=1)
             return monitor.advance((1.0 + done) / _PARTS)
 
-        return trained(self.config, self.critic, pairs, steps, go_on, self.task.generator)
+        critic, mean = self.critic, self.mean_critic
+        return trained(self.config, critic, mean, pairs, steps, go_on, self.task.generator)
 
     def frozen(self, index: int) -> Frozen:
         """One slope as it is now."""
@@ -120,14 +137,23 @@ class Fit:
             chains.symbols.double(),
         )
 
-    def claim(self, index: int, frozen: Frozen, x: Tensor) -> Claim:
-        """R by MINE and D on fresh pairs (x, y)."""
+    def claim(
+        self, index: int, frozen: Frozen, x: Float[Tensor, "n d"], held_out: Float[Tensor, "m d"]
+    ) -> Claim:
+        """R by MINE, of a network scaled on held-out pairs, and D, both on fresh pairs.
+
+        R is a lower bound of I(X; Y), which is at most the E KL(p(y|x) || q) of the audit.
+        """
         slope, g = self.task.betas[index], self.task.generator
-        y = frozen.sample_conditional(x, 1, slope, g)[:, 0]
-        critic = self.critic.single(index)
-        white = frozen.white
-        rate = bound(
-            critic, white.forward(x)[None], white.forward(y)[None], self.config.shuffles, g
-        )
-        rho = self.task.distortion.value_and_grad(x, y)[0]
-        return Claim(rate, float(rho.mean()), "estimate")
+        critic, white = self.mean_critic.mean.single(index), frozen.white
+
+        def found(x: Tensor, y: Tensor) -> Values:
+            return values(critic, white.forward(x), white.forward(y), self.config.shuffles, g)
+
+        def drawn(x: Tensor) -> Tensor:
+            return frozen.sample_conditional(x, 1, slope, g)[:, 0]
+
+        scale = best_scale(found(held_out, drawn(held_out)))
+        y = drawn(x)
+        rho, _ = self.task.distortion.value_and_grad(x, y)
+        return Claim(max(bound(found(x, y), scale), 0.0), float(rho.mean()), "lower")
