@@ -9,13 +9,14 @@ are used at the optimum, and of the others only c_j <= 1 has to be known. So:
 2. On these columns sequential quadratic programs find the weights, after mixsqp (Kim, Carbonetto,
    Stephens and Anitescu 2020): with z = K w and H = K_A' diag(p / z^2) K_A, minimise
    y' H y / 2 + (1 - c - H w)' y over y >= 0, and search on the line from w to y. The program
-   is solved as non-negative least squares on a Cholesky factor of H. K_A is held in float32: it
-   decides where to go, and nothing else.
+   is solved as non-negative least squares on a Cholesky factor of H. K_A is held in float32
+   where it is large: it decides where to go, and nothing else.
 3. All columns are visited in blocks of rows, in float64: F(w) and max_j c_j are the certificate.
    Columns with c_j > 1 join A, and 2 is repeated.
 
 Work: n m exponentials for every visit of step 3, n |A| products for every step of 2; memory:
-4 n |A| bytes.
+at most
+8 n |A| bytes.
 
 References:
     Y. Kim, P. Carbonetto, M. Stephens, M. Anitescu, A fast algorithm for maximum likelihood
@@ -26,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -42,6 +43,7 @@ from rdbench.inference.kernels import DenseKernel, check_distortions
 _BLOCK = 250_000  # entries of a block of rows: it should fit a processor's cache
 _ROWS_PER_COLUMN = (10, 100)  # of the subsamples
 _WIDE = 4_000_000  # of a block that is multiplied by itself
+_SEED = 1e-4  # weight, over their number, that columns start from where they are needed
 _SLOW = 0.3  # part of the gap that a step may leave
 _NEAR = 1.5  # standard errors within which a column of a subsample may matter
 _MOST = 320  # columns that are taken over from a subsample
@@ -49,10 +51,12 @@ _JOIN = 150  # columns that may join at once
 _LOOSE = 1e-4  # nats to which a subsample is solved
 _ROUNDS, _STEPS, _HALVINGS = 12, 40, 30
 _RIDGE = 1e-10
-_NOTHING = 1e-300
+_NOTHING, _LEAST = 1e-300, 1e-15
+_DOUBLE = 150_000_000  # entries of K_A up to which it is held in double precision
 _FAINT, _UNSEEN = -80.0, -700.0  # exponents below which K is zero, in single and double precision
 
 
+@runtime_checkable
 class Distortions(Protocol):
     """A matrix of distortions rho, (n, m), of which blocks are made when they are needed."""
 
@@ -279,13 +283,14 @@ class _Columns:
     def __init__(self, problem: _Problem, columns: ndarray) -> None:
         n = len(problem.p)
         self.p = problem.p
-        self.kernel = np.empty((n, len(columns)), dtype=np.float32)
+        wide = n * len(columns) > _DOUBLE
+        self.kernel = np.empty((n, len(columns)), dtype=np.float32 if wide else np.float64)
         for rows in _blocks(n, len(columns)):
             found = problem.rho.block(rows, columns)
             found -= found.min(1)[:, None]
             found *= -problem.beta
             found[found < _FAINT] = -np.inf  # subnormal numbers are slow
-            np.exp(found.astype(np.float32), out=self.kernel[rows])
+            np.exp(found.astype(self.kernel.dtype), out=self.kernel[rows])
 
     def solved(self, w: Float[ndarray, " a"], target: float) -> Float[ndarray, " a"]:
         """The weights on these columns whose certificate among them is ``target`` nats.
@@ -293,9 +298,15 @@ class _Columns:
         H, the dear part, is kept as long as the steps that it gives go on closing the gap.
         """
         w = w / w.sum()
-        z, hessian, before = self._mixed(w), None, np.inf
+        z, hessian, before = np.maximum(self._mixed(w), _LEAST), None, np.inf
         for _ in range(_STEPS):
             c = self._gradient(z)
+            far = (c > 2.0) & (w < _SEED / len(w))
+            if far.any():  # from zero a weight would only double in a step
+                w = np.where(far, _SEED / len(w), w)
+                w /= w.sum()
+                z = np.maximum(self._mixed(w), _LEAST)
+                continue
             worst = float(c.max()) - 1.0
             if worst <= np.expm1(target):
                 break
@@ -312,7 +323,7 @@ class _Columns:
                 hessian = None
             w = np.maximum(w + length * move, 0.0)
             w /= w.sum()
-            z = self._mixed(w)
+            z = np.maximum(self._mixed(w), _LEAST)
         return w
 
     def _length(self, z: ndarray, along: ndarray, w: ndarray, move: ndarray, slope: float) -> float:
@@ -320,27 +331,27 @@ class _Columns:
         f, length = self._value(z, w), 1.0
         for _ in range(_HALVINGS):
             there, enough = z + length * along, f + 0.01 * length * slope
-            if there.min() > 0.0 and self._value(there, w + length * move) <= enough:
+            if there.min() >= _LEAST and self._value(there, w + length * move) <= enough:
                 return length
             length *= 0.5
         return 0.0
 
     def _mixed(self, w: ndarray) -> ndarray:
-        return cast(ndarray, (self.kernel @ w.astype(np.float32)).astype(float))
+        return cast(ndarray, (self.kernel @ w.astype(self.kernel.dtype)).astype(float))
 
     def _value(self, z: ndarray, w: ndarray) -> float:
         return float(w.sum() - self.p @ np.log(z))
 
     def _gradient(self, z: ndarray) -> ndarray:
         """c, its sums over blocks in float64."""
-        u, c = (self.p / z).astype(np.float32), np.zeros(self.kernel.shape[1])
+        u, c = (self.p / z).astype(self.kernel.dtype), np.zeros(self.kernel.shape[1])
         for rows in _blocks(len(z), len(c)):
             c += u[rows] @ self.kernel[rows]
         return c
 
     def _hessian(self, z: ndarray) -> ndarray:
         """K' diag(p / z^2) K."""
-        scale = (np.sqrt(self.p) / z).astype(np.float32)
+        scale = (np.sqrt(self.p) / z).astype(self.kernel.dtype)
         total = np.zeros((self.kernel.shape[1],) * 2)
         for rows in _blocks(len(z), len(total), _WIDE):
             part = self.kernel[rows] * scale[rows, None]
