@@ -40,20 +40,21 @@ from rdbench.certify.checks import check_probabilities, check_slope, rounding
 from rdbench.inference.finite import interior_point
 from rdbench.inference.kernels import DenseKernel, check_distortions
 
-_BLOCK = 250_000  # entries of a block of rows: it should fit a processor's cache
+_BLOCK = 100_000  # entries of a block of rows: it should fit a processor's cache
 _ROWS_PER_COLUMN = (10, 100)  # of the subsamples
 _WIDE = 4_000_000  # of a block that is multiplied by itself
 _SEED = 1e-4  # weight, over their number, that columns start from where they are needed
+_FAR, _FIRST = 1.2, 15  # c_j from which, and steps in which, Blahut's iteration moves weights
 _SLOW = 0.3  # part of the gap that a step may leave
 _NEAR = 1.5  # standard errors within which a column of a subsample may matter
 _MOST = 320  # columns that are taken over from a subsample
 _JOIN = 150  # columns that may join at once
-_LOOSE = 1e-4  # nats to which a subsample is solved
+_LOOSE = 1e-3  # nats to which a subsample is solved
 _ROUNDS, _STEPS, _HALVINGS = 12, 40, 30
 _RIDGE = 1e-10
-_NOTHING, _LEAST = 1e-300, 1e-15
+_NOTHING, _KNOWN, _LEAST = 1e-300, 1e-200, 1e-15
 _DOUBLE = 150_000_000  # entries of K_A up to which it is held in double precision
-_FAINT, _UNSEEN = -80.0, -700.0  # exponents below which K is zero, in single and double precision
+_FAINT, _UNSEEN = -80.0, -600.0  # least exponents, of K_A and of the certificate
 
 
 @runtime_checkable
@@ -145,7 +146,9 @@ class _Visit:
 
     @property
     def gap(self) -> float:
-        """log max_j c_j >= F(w) - F*."""
+        """log max_j c_j >= F(w) - F*; inf where Z of a row is too small to be known."""
+        if np.isinf(self.lagrangian):
+            return np.inf
         return max(float(np.log(self.c.max())), 0.0)
 
 
@@ -264,10 +267,12 @@ def _visit(problem: _Problem, weights: Float[ndarray, " m"], *, squares: bool) -
         near = found[:, used]
         found -= least[:, None]
         found *= -beta
-        found[found < _UNSEEN] = -np.inf  # subnormal numbers are slow
+        np.maximum(found, _UNSEEN, out=found)  # upwards, as c may err; subnormal numbers are slow
         np.exp(found, out=found)
         part = found[:, used] * w
         z = np.maximum(part.sum(1), _NOTHING)
+        if z.min() < _KNOWN:
+            lagrangian = np.inf
         u = p[rows] / z
         c += u @ found
         if squares:
@@ -289,7 +294,7 @@ class _Columns:
             found = problem.rho.block(rows, columns)
             found -= found.min(1)[:, None]
             found *= -problem.beta
-            found[found < _FAINT] = -np.inf  # subnormal numbers are slow
+            np.maximum(found, _FAINT, out=found)  # subnormal numbers are slow
             np.exp(found.astype(self.kernel.dtype), out=self.kernel[rows])
 
     def solved(self, w: Float[ndarray, " a"], target: float) -> Float[ndarray, " a"]:
@@ -299,11 +304,10 @@ class _Columns:
         """
         w = w / w.sum()
         z, hessian, before = np.maximum(self._mixed(w), _LEAST), None, np.inf
-        for _ in range(_STEPS):
+        for step in range(_STEPS):
             c = self._gradient(z)
-            far = (c > 2.0) & (w < _SEED / len(w))
-            if far.any():  # from zero a weight would only double in a step
-                w = np.where(far, _SEED / len(w), w)
+            if c.max() > _FAR and step < _FIRST:  # a weight near zero only doubles in Newton's step
+                w = np.where(c > _FAR, np.maximum(w, _SEED / len(w)), w) * c
                 w /= w.sum()
                 z = np.maximum(self._mixed(w), _LEAST)
                 continue
