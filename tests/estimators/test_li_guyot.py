@@ -22,8 +22,8 @@ from tests.estimators.conftest import FakeMonitor, channels_of, seeded, view_of
 
 F64 = torch.float64
 SMALL = LiGuyot(
-    iterations=120, batch=128, hidden=32, warm_draws=4000, claim_pairs=2000, critic_hidden=32,
-    critic_steps=250, pool=4,
+    iterations=80, batch=128, hidden=16, warm_draws=4000, claim_pairs=1000, critic_hidden=32,
+    critic_steps=150, pool=4,
 )  # fmt: skip
 CORRELATION = 0.9
 INFORMATION = -0.5 * math.log(1.0 - CORRELATION**2)
@@ -40,7 +40,7 @@ def test_mine_finds_the_information_of_correlated_normals() -> None:
     critic = Critic(1, 1, 32, seeded(1), None)
     average = RunningMean(critic, 0.95)
     assert trained(
-        SMALL, critic, average, lambda i: _pairs(256, 100 + i), 300, lambda _: True, seeded(2)
+        SMALL, critic, average, lambda i: _pairs(256, 100 + i), 200, lambda _: True, seeded(2)
     )
     x, y = _pairs(4000, 7)
     found = bound(values(average.mean.single(0), x[0].double(), y[0].double(), 4, seeded(3)))
@@ -113,7 +113,7 @@ def test_a_gaussian_gets_reverse_water_filling(critic: str) -> None:
     (channel,) = channels_of(config, view_of(source), [beta], FakeMonitor(build_every=0))
     truth = WaterFilling(source).point(beta)
     assert channel.claim.side == "lower"
-    assert channel.claim.rate == pytest.approx(truth.rate.mid, abs=0.1)
+    assert channel.claim.rate == pytest.approx(truth.rate.mid, abs=0.12)
     assert channel.claim.distortion == pytest.approx(truth.distortion.mid, rel=0.15)
     assert "lower bound of I(X; Y), no bound of R(D)" in channel.reason
     assert isinstance(channel.marginal, Energy)
@@ -134,7 +134,7 @@ def test_a_rate_near_the_limit_of_its_pairs_says_so() -> None:
 
 
 def test_a_stop_leaves_valid_channels() -> None:
-    for limit in (3, 130):
+    for limit in (3, 85):
         (channel,) = channels_of(
             SMALL, view_of(scalar_gaussian()), [2.0], FakeMonitor(limit=limit, build_every=0)
         )
