@@ -80,7 +80,7 @@ class Matrix:
         return self.rho.shape[0], self.rho.shape[1]
 
     def block(self, rows: Int[ndarray, " k"] | slice, columns: ndarray | slice) -> ndarray:
-        return cast(ndarray, self.rho[rows][:, columns])
+        return self.rho[rows][:, columns]
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,7 +315,7 @@ class _Columns:
             if worst <= np.expm1(target):
                 break
             fresh = hessian is None or worst > _SLOW * before
-            if fresh:
+            if hessian is None or fresh:
                 hessian = self._hessian(z)
             before = worst
             move = _program(hessian, 1.0 - c, w) - w
