@@ -93,8 +93,9 @@ def run(one: Stage, steps: int = 1000, hidden: int = 32, seed: int = 0) -> dict[
         k = betas.index(beta)
         columns |= {f"ebrd {beta:g}": learned[k + 1], f"optimal {beta:g}": optimal[k]}
     energy = {name: (q.max() / q).log().clamp(max=_HIGHEST) for name, q in columns.items()}
+    axes = [f"y{axis + 1}" for axis in range(one.source.dim)]
     rows = [
-        {"y1": float(y[0]), "y2": float(y[1])}
+        dict(zip(axes, y.tolist(), strict=True))
         | {name: round(float(values[n]), 3) for name, values in energy.items()}
         for n, y in enumerate(nodes)
     ]
