@@ -43,7 +43,9 @@ _CURVES, _HALVES, _DRAWS = ("2", "3"), ("4a", "4b"), "5"
 
 
 def draw(drawing: Drawing) -> list[Path]:
-    """Draw Figures 2 to 6, Theorem 1, the limit β -> ∞ and a classical model, as wide as both columns of a paper.
+    """Draw Figures 2 to 6, Theorem 1, the limit β -> ∞ and a classical model.
+
+    All are as wide as both columns of a paper.
 
     2 and 3 show the audited points over the true curve and their gaps below; 4 the same for
     training on fresh and on fixed draws, beside draws of the source; 5 draws of p(y|x), for all
