@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.chains import Lemma1
-from rdbench.estimators.ebrd.energy import Experts
+from rdbench.inference.experts import Experts
+from rdbench.inference.lemma import Lemma1
 
 _DEGREES = 5.0
 _WIDER = 1.1  # than the normal law, besides the tail

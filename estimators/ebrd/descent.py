@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rdbench.estimators.ebrd.energy import Experts
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import RunningMean, iterate
+from rdbench.inference.experts import Experts
 from rdbench.types import Monitor, TestChannel
 
 Weighted = tuple[Float[Tensor, "B m d"], Float[Tensor, "B m"]]

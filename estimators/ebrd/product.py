@@ -21,10 +21,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rdbench.estimators.ebrd.descent import Weighted, descend
-from rdbench.estimators.ebrd.energy import Experts
 from rdbench.estimators.ebrd.grid import Strata
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import NO_CLAIM, RunningMean, Task, stopped
+from rdbench.inference.experts import Experts
 from rdbench.inference.product import Coordinates, conditional, exact_point, independent
 from rdbench.types import Claim, Product, Start, TestChannel
 

@@ -25,15 +25,15 @@ from jaxtyping import Float
 from scipy.stats import chi2
 from torch import Generator, Tensor
 
-from rdbench.estimators.ebrd.chains import SPREAD, Lemma1, Whitening, leap, scaled
 from rdbench.estimators.ebrd.claim import importance, student
 from rdbench.estimators.ebrd.descent import Weighted, descend
-from rdbench.estimators.ebrd.energy import DEGREES, Experts
 from rdbench.estimators.ebrd.grid import MOST_DIM, Strata
 from rdbench.estimators.ebrd.product import fit_product
 from rdbench.estimators.ebrd.settings import Settings
 from rdbench.fitting import NO_CLAIM, RunningMean, Task, standardised, stopped
+from rdbench.inference.experts import DEGREES, Experts
 from rdbench.inference.langevin import adapted, mala
+from rdbench.inference.lemma import SPREAD, Lemma1, Whitening, leap, scaled
 from rdbench.inference.networks import single
 from rdbench.inference.plug_in import appendix_a
 from rdbench.types import (

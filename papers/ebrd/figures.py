@@ -1,4 +1,4 @@
-"""The figures of the paper, from records and from the tables of its two experiments."""
+"""The figures of the paper, from records and from the tables of its experiments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from rdbench.papers.ebrd import limit, theorem
+from rdbench.papers.ebrd import classical, limit, theorem
+from rdbench.papers.ebrd.classical_figure import classical_figure
 from rdbench.papers.ebrd.limit_figure import limit_figure
 from rdbench.papers.ebrd.samples import (
     CLOUD,
@@ -42,7 +43,9 @@ _CURVES, _HALVES, _DRAWS = ("2", "3"), ("4a", "4b"), "5"
 
 
 def draw(drawing: Drawing) -> list[Path]:
-    """Draw Figures 2 to 6, Theorem 1 and the limit β -> ∞, as wide as both columns of a paper.
+    """Draw Figures 2 to 6, Theorem 1, the limit β -> ∞ and a classical model.
+
+    All are as wide as both columns of a paper.
 
     2 and 3 show the audited points over the true curve and their gaps below; 4 the same for
     training on fresh and on fixed draws, beside draws of the source; 5 draws of p(y|x), for all
@@ -96,10 +99,11 @@ def _samples(part: Found, out: Path, units: str) -> list[Path]:
 
 
 def _experiments(out: Path, units: str) -> list[Path]:
-    """Figures from the committed tables of the two experiments, and those tables beside them."""
+    """Figures from the committed tables of the experiments, and those tables beside them."""
     saved = save(theorem_figure(theorem.load(), units), out, "figure-theorem-1")
     saved += save(limit_figure(limit.load(), units), out, "figure-limit")
-    for path in (*theorem.FILES.values(), *limit.FILES.values()):
+    saved += save(classical_figure(classical.load(), units), out, "figure-classical")
+    for path in (*theorem.FILES.values(), *limit.FILES.values(), *classical.FILES.values()):
         saved.append(out / f"figure-{path.name}")
         shutil.copyfile(path, saved[-1])
     return saved

@@ -11,10 +11,10 @@ from torch import Generator, Tensor
 
 from rdbench.distortions import AbsoluteError, SquaredError
 from rdbench.estimators.ebrd import EBRD, pure
-from rdbench.estimators.ebrd.chains import Lemma1, Whitening
-from rdbench.estimators.ebrd.energy import Experts
 from rdbench.estimators.ebrd.grid import Strata
 from rdbench.fitting import Task, standardised
+from rdbench.inference.experts import Experts
+from rdbench.inference.lemma import Lemma1, Whitening
 from rdbench.references.gaussian import WaterFilling
 from rdbench.sources.gaussian import scalar_gaussian
 from rdbench.sources.mixture import GaussianMixture

@@ -1,4 +1,4 @@
-"""The chains of the default: Langevin steps of random size, scale moves, leaps.
+"""Lemma 1 in whitened coordinates, and what chains need beside Langevin steps: scale moves, leaps.
 
 They run in whitened coordinates w = (x - m) A, in which rho is a weighted sum over coordinates:
 under squared error A is the source's principal axes over their standard deviations, under absolute

@@ -1,4 +1,4 @@
-"""The energy of the default: a heavy-tailed base, experts at several scales, a network.
+"""An energy on R^d: a heavy-tailed base, experts at several scales, a network.
 
 With z = e^stretch (w - centre), w whitened coordinates,
 
