@@ -70,7 +70,8 @@ def main(out: Path) -> None:
 def _case(suite: str, name: str) -> Case:
     found = importlib.import_module(f"rdbench.suites.{suite}").SUITE
     dims = None if found.dim_range is None else (int(name.rpartition("-d")[2]),)
-    return next(case for case in found.cases(dims) if case.name == name)
+    matching: Case = next(case for case in found.cases(dims) if case.name == name)
+    return matching
 
 
 def run(case: Case, rates: tuple[float, ...], config: LiGuyot) -> list[Row]:

@@ -35,7 +35,8 @@ def test_a_printed_point_states_its_lagrangian_and_its_slope(made):
 
 def test_of_an_upper_bound_only_more_is_worse(made):
     (one,) = read(made(HEAD + POINT + "within=0.1\nno_worse=true\n"))
-    assert one.ends == (-math.inf, pytest.approx(math.log(2.0) + 0.6))
+    assert one.ends.lo == -math.inf
+    assert one.ends.hi == pytest.approx(math.log(2.0) + 0.6)
     assert math.isfinite(one.stated.lo)
 
 
