@@ -37,9 +37,9 @@ class Settings:
     -beta rho(x, y) of Lemma 1 as well, which is exact but for a function of x."""
     critic_hidden: int = 64
     """Width of the two layers of the statistics network."""
-    critic_steps: int = 600
+    critic_steps: int = 1500
     """Gradient steps of the statistics network."""
-    critic_rate: float = 5e-3
+    critic_rate: float = 1e-2
     """Learning rate of the statistics network, which decays by a cosine."""
     moving_average: float = 0.05
     """Weight of the newest batch in the denominator of the gradient."""
