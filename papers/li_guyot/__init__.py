@@ -16,4 +16,3 @@ PAPER = Paper(
         Part("2", "A mixture", "planar", ("paper-d2",), ("li_guyot", "ebrd")),
     ),
 )  # fmt: skip
-"""Nothing that the paper prints could be read, so that there is nothing to compare with."""

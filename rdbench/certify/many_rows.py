@@ -1,4 +1,4 @@
-"""F*(beta) of a finite problem with very many source letters, say 10^6, and 10^3 reproductions.
+"""F*(beta) of a finite problem with very many source letters, say 10^5, and 10^3 reproductions.
 
 The problem is that of `rdbench.certify.finite`, min over w in the simplex of -sum_i p_i log (Kw)_i.
 Newton's method on all of it takes n m^2 operations a step, and K alone 8 n m bytes. But few letters
@@ -14,9 +14,8 @@ are used at the optimum, and of the others only c_j <= 1 has to be known. So:
 3. All columns are visited in blocks of rows, in float64: F(w) and max_j c_j are the certificate.
    Columns with c_j > 1 join A, and 2 is repeated.
 
-Work: n m exponentials for every visit of step 3, n |A| products for every step of 2; memory:
-at most
-8 n |A| bytes.
+Work: n m exponentials for every visit of step 3, n |A| products for every step of 2; memory: at
+most 8 n |A| bytes.
 
 References:
     Y. Kim, P. Carbonetto, M. Stephens, M. Anitescu, A fast algorithm for maximum likelihood

@@ -25,15 +25,14 @@ COMPUTED = ("root_tracking", "discretisation", "sample_size")
 def test_every_number_is_about_something_that_its_paper_has(name):
     """Without records: the truth and computations have their numbers, cells are not run."""
     paper = papers.load(name)
-    rows = compare(paper, [])
-    assert rows
+    rows, unread = compare(paper, []), read_elsewhere(paper.published)
+    assert rows or unread
     for row in rows:
         if row.number.part and row.estimator != TRUTH:
             assert row.verdict == "not run"
         else:
             assert row.ours is not None
-    for one in read_elsewhere(paper.published):
-        assert one.why.strip()
+    assert all(one.why.strip() for one in unread)
 
 
 @pytest.mark.parametrize("name", ["nerd", "sandwich", "fixed_cardinality"])
