@@ -188,6 +188,7 @@ def test_of_a_finite_source_the_draws_are_what_is_uncertain() -> None:
     assert sampling_error(torch.ones(40).double(), 16, None) == 0.0
 
 
+@pytest.mark.trials
 def test_the_error_that_symbols_share_heeds_their_weights() -> None:
     """The plug-in's standard error is the scatter of its mean over the same symbols, in strata."""
     source, generator = StudentSource(5.0, 1), Generator().manual_seed(11)

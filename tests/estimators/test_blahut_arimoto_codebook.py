@@ -90,15 +90,16 @@ def test_three_dimensions_against_reverse_water_filling() -> None:
 
 
 def test_weights_are_optimised() -> None:
-    """On the line half of the draws would do: the best weights beat equal ones."""
-    one = fit(line(), [0.6])[0]
-    equal = fit(line(), [0.6], tolerance=50.0)[0]
-    assert isinstance(one, TestChannel)
-    assert isinstance(equal, TestChannel)
-    values = [c.claim.rate + 0.6 * c.claim.distortion for c in (one, equal)]
-    assert values[0] == pytest.approx(0.5 * math.log(1.2) + 0.5, abs=0.04)
-    assert isinstance(equal.marginal, Atoms)
-    assert float(equal.marginal.log_weights.std()) < 1e-9
+    """From equal weights to others, and to F* of the Gaussian."""
+    (c,) = fit(line(), [0.6])
+    assert isinstance(c, TestChannel)
+    found = c.claim.rate + 0.6 * c.claim.distortion
+    assert found == pytest.approx(0.5 * math.log(1.2) + 0.5, abs=0.04)
+    assert c.start is not None
+    assert isinstance(c.start.marginal, Atoms)
+    assert float(c.start.marginal.log_weights.std()) < 1e-9
+    assert isinstance(c.marginal, Atoms)
+    assert float(c.marginal.log_weights.exp().std()) > 0.1 / len(c.marginal.points)
 
 
 def test_a_codebook_heeds_the_effort() -> None:

@@ -105,6 +105,7 @@ def test_the_integral_over_slopes_is_the_lagrangian_of_q() -> None:
     assert distortion == pytest.approx(expected, rel=0.15)
 
 
+@pytest.mark.trials
 @pytest.mark.parametrize("critic", ["plain", "lemma"])
 def test_a_gaussian_gets_reverse_water_filling(critic: str) -> None:
     source = scalar_gaussian(mean=3.0, std=2.0)

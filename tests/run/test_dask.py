@@ -89,6 +89,7 @@ def within(seconds: float, ready: Any) -> bool:
     return True
 
 
+@pytest.mark.trials
 def test_a_killed_worker_loses_and_doubles_nothing(
     cluster: OwnCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,8 @@ from rdbench.run.meaning.modules import IMPORTED, Symbol, source_of
 from rdbench.sources.banana import BananaSource
 from rdbench.types import Case, Problem, RdbenchError
 
+pytestmark = pytest.mark.trials  # every edit is read with every estimator: 6 s each
+
 SUITES = ("planar", "scalar")
 
 
