@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -34,7 +35,14 @@ def channels(config: Settings, task: Task) -> Iterator[TestChannel]:
         frozen = fit.frozen(i)
         claim = fit.claim(i, frozen, x, held_out)
         made = frozen.channel(slope, claim, _reason(claim, len(x)))
-        yield made if done else stopped(made)
+        if not done:
+            yield stopped(made)
+        elif fit.critic_steps < config.critic_steps:
+            # Fewer steps leave a bound that is nats too low where the rate is some nats.
+            why = f"{fit.critic_steps} of {config.critic_steps} steps of the statistics network"
+            yield replace(made, status="not_converged", reason=f"{why}; {made.reason}")
+        else:
+            yield made
 
 
 def _reason(claim: Claim, pairs: int) -> str:
@@ -108,10 +116,15 @@ class Fit:
 
         return iterate(self.task.monitor, steps, step, looks, part=(0, _PARTS))
 
+    @property
+    def critic_steps(self) -> int:
+        """How many the effort allows."""
+        return max(1, round(self.config.critic_steps * self.task.monitor.effort))
+
     def train_critics(self) -> bool:
         """MINE on the conditional chains of the energies as they are now."""
         monitor, energy = self.task.monitor, self.average.mean
-        steps = max(1, round(self.config.critic_steps * monitor.effort))
+        steps = self.critic_steps
 
         def pairs(i: int) -> tuple[Tensor, Tensor]:
             if i % self.config.pool == 0:

@@ -191,6 +191,8 @@ def _fault_of_loose(one: Judged) -> str:
     stated, inside, found = one.channel.claim.side, one.interval, one.audited
     if inside is None or found is None or stated not in _SIDES:
         return ""
+    if one.channel.status == "not_converged":  # which says so itself
+        return ""
     far = one.claimed - inside[1] if stated == "upper" else inside[0] - one.claimed
     if far <= tolerance(one) + _LOOSE * max(1.0, found.rate):
         return ""
