@@ -74,7 +74,7 @@ def drawn(folder: Path, loaded: Loaded, cells: Iterable[str]) -> dict[str, CellR
     path, again = folder / RECORDS, Loaded()
     wanted = [cell for cell in cells if cell in loaded.places]
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, _without_collections():
             for cell in wanted:
                 start, length = loaded.places[cell]
                 file.seek(start)
