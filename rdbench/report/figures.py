@@ -48,6 +48,8 @@ CEILING, PROTOCOL = "log N: ceiling of Appendix A", "least gap by Appendix A"
 """What the lines of the EBRD paper's protocol are called."""
 _LONGEST = 80
 """Letters of a file's name."""
+_LEGEND_ROWS = 6
+"""Of a legend for which a figure has room."""
 _LETTER = 0.0083
 """The mean width of a letter in inches per point of size."""
 
@@ -200,10 +202,15 @@ def draw_case(
 def add_legend(
     figure: Figure, handles: Sequence[Line2D], names: Sequence[str], note: str = ""
 ) -> None:
-    """A legend below everything, with a small line of text over it."""
+    """A legend below everything, with a small line of text over it; a long one makes room."""
+    columns = columns_within(figure.get_figwidth(), names)
+    more = -(-len(names) // columns) - _LEGEND_ROWS
+    if more > 0:  # else it would cover the panels
+        line = 1.5 * 0.9 * float(rcParams["font.size"]) / 72.0
+        figure.set_figheight(figure.get_figheight() + more * line)
     figure.legend(
         handles, names, title=note or None, title_fontproperties={"size": SMALL},
-        loc="outside lower center", ncols=columns_within(figure.get_figwidth(), names),
+        loc="outside lower center", ncols=columns,
     )  # fmt: skip
 
 

@@ -399,3 +399,15 @@ def test_what_the_audit_withholds_is_marked(cell, point):
     squares = [line for line in figure.axes[-1].get_lines() if line.get_marker() == "s"]
     assert any(line.get_markerfacecolor() == "none" for line in squares)
     assert "withheld" not in str(draw([cell()]).legends[0].get_texts())
+
+
+def test_a_long_legend_covers_no_panel(cell, point):
+    records = [cell(estimator=f"a_method_of_a_long_name_{i:02d}", points=[point(gap=0.01 * i)]) for i in range(60)]
+    with house_style():
+        figure = draw(records)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    top = legend.get_window_extent().y1
+    for axes in figure.axes:
+        assert axes.get_window_extent().height > 100
+        assert axes.get_window_extent().y0 >= top
