@@ -402,7 +402,10 @@ def test_what_the_audit_withholds_is_marked(cell, point):
 
 
 def test_a_long_legend_covers_no_panel(cell, point):
-    records = [cell(estimator=f"a_method_of_a_long_name_{i:02d}", points=[point(gap=0.01 * i)]) for i in range(60)]
+    records = [
+        cell(estimator=f"a_method_of_a_long_name_{i:02d}", points=[point(gap=0.01 * i)])
+        for i in range(60)
+    ]
     with house_style():
         figure = draw(records)
     figure.draw_without_rendering()
