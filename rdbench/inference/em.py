@@ -20,8 +20,14 @@ from rdbench.sources.mixture import LOG_2PI, GaussianMixture
 _SIZES = (2, 3, 4, 6, 8, 12, 16)
 _SCREEN = 4000
 """Restarts run on this many draws; only the best is polished on all of them."""
-_ROUNDS = ((1.0, 3), (0.4, 7), (0.15, 20))
+_FIRST = 3
+"""Iterations of every restart."""
+_ROUNDS = ((0.4, 7), (0.15, 20))
 """The part of the restarts that is carried on, and for how many iterations more."""
+_LLOYD = 30
+"""The most iterations of k-means before every other start."""
+_FINALISTS, _TRIAL = 3, 5
+"""How many are carried on with all draws, and for how many iterations, until the best is chosen."""
 _SETTLED = 1e-6
 """Nats per draw that an iteration of the polish has to gain."""
 _OPERATIONS = 50_000_000
@@ -66,15 +72,25 @@ def fit_mixture(
         return fit_gaussian(x)
     screen, ridge = x[:_SCREEN], _ridge(x)
     runs: list[_Run] = []
+    for place in range(restarts):
+        if runs and not go_on():
+            return _best(runs).mixture
+        # Cells that settled find far modes; raw ones, different widths about one centre.
+        start = _start(screen, size, ridge, generator, settle=_LLOYD * (place % 2))
+        runs.append(_em(screen, _Run(start), ridge, _FIRST, go_on))
     for part, iterations in _ROUNDS:
-        runs = sorted(runs, key=lambda run: -run.score)[: max(1, round(part * restarts))]
-        for place in range(len(runs) or restarts):
-            if runs and not go_on():
+        runs = _ahead(runs, round(part * restarts))
+        for place, run in enumerate(runs):
+            runs[place] = _em(screen, run, ridge, iterations, go_on)
+            if not go_on():
                 return _best(runs).mixture
-            if part == 1.0:
-                runs.append(_Run(_start(screen, size, ridge, generator)))
-            runs[place] = _em(screen, runs[place], ridge, iterations, go_on)
-    return _em(x, _Run(_best(runs).components), ridge, polish, go_on, _SETTLED).mixture
+    # On few draws in many dimensions the best is the one that fits them too well.
+    runs = [_Run(run.components) for run in _ahead(runs, _FINALISTS)]
+    for place, run in enumerate(runs):
+        runs[place] = _em(x, run, ridge, min(_TRIAL, polish), go_on)
+        if not go_on():
+            return _best(runs).mixture
+    return _em(x, _best(runs), ridge, max(polish - _TRIAL, 0), go_on, _SETTLED).mixture
 
 
 def select_mixture(
@@ -208,12 +224,17 @@ class _Run:
         return GaussianMixture(own.weights, own.means, own.covs)
 
 
+def _ahead(runs: list[_Run], most: int) -> list[_Run]:
+    """The best, first; one at least."""
+    return sorted(runs, key=lambda run: -run.score)[: max(1, most)]
+
+
 def _best(runs: list[_Run]) -> _Run:
-    return max(runs, key=lambda run: run.score)
+    return _ahead(runs, 1)[0]
 
 
-def _start(x: Tensor, size: int, ridge: Tensor, generator: Generator) -> _Components:
-    """Those of the cells around k-means++ centres."""
+def _start(x: Tensor, size: int, ridge: Tensor, generator: Generator, settle: int) -> _Components:
+    """Those of the cells around k-means++ centres, which may ``settle`` by k-means (Lloyd)."""
     first = torch.randint(len(x), (1,), generator=generator, device=x.device)
     centres = x[first]
     nearest = (x - centres).square().sum(1)
@@ -222,7 +243,16 @@ def _start(x: Tensor, size: int, ridge: Tensor, generator: Generator) -> _Compon
         pick = torch.multinomial(weights, 1, generator=generator)
         centres = torch.cat([centres, x[pick]])
         nearest = torch.minimum(nearest, (x - x[pick]).square().sum(1))
-    cells = torch.nn.functional.one_hot(torch.cdist(x, centres).argmin(1), size).to(x.dtype)
+    labels = torch.cdist(x, centres).argmin(1)
+    for _ in range(settle):
+        counts = torch.bincount(labels, minlength=size).to(x.dtype)
+        total = torch.zeros_like(centres).index_add_(0, labels, x)
+        # A cell that has lost its draws keeps its centre.
+        centres = torch.where(counts[:, None] > 0, total / counts.clamp(min=1.0)[:, None], centres)
+        before, labels = labels, torch.cdist(x, centres).argmin(1)
+        if torch.equal(before, labels):
+            break
+    cells = torch.nn.functional.one_hot(labels, size).to(x.dtype)
     centre = x.mean(0)
     sums = _Sums.zero(size, x.shape[1], x)
     sums.add(x - centre, cells)

@@ -180,3 +180,15 @@ def test_em_survives_fewer_draws_than_dimensions(generator: Generator) -> None:
     for fitted in (fit_gaussian(x), fit_mixture(x, 3, generator, restarts=3)):
         assert torch.isfinite(fitted.log_prob(x)).all()
     assert select_mixture(x, 8, generator).size == 1
+
+
+def test_em_is_as_good_as_that_of_another_library(generator: Generator) -> None:
+    """Eight modes in ten dimensions, of which poor starts merge some."""
+    sklearn_mixture = pytest.importorskip("sklearn.mixture")
+    means = 2.0 * torch.randn(8, 10, generator=generator, dtype=torch.float64)
+    labels = torch.randint(8, (12_000,), generator=generator)
+    x = means[labels] + torch.randn(12_000, 10, generator=generator, dtype=torch.float64)
+    fitted = fit_mixture(x[:6000], 8, generator)
+    theirs = sklearn_mixture.GaussianMixture(8, n_init=3, random_state=0).fit(x[:6000].numpy())
+    ours = float(fitted.log_prob(x[6000:]).mean())
+    assert ours >= theirs.score(x[6000:].numpy()) - 1e-3
