@@ -29,10 +29,10 @@ from rdbench.types import DualBound, Monitor, Refusal, Unsupported, View
 
 _RATE, _CLIP = 5e-4, 100.0
 _WIDTH, _WIDEST = 100, 1000  # of a hidden layer: per dimension, and at most
-_STARTS, _FOLLOWED, _STEP = 10, 100, 1e-2
-_KEPT, _LARGEST_CHANGE = 0.2, 1.0
+_STARTS, _FOLLOWED, _STEP, _STANDS = 10, 1000, 1e-2, 1e-6
+_KEPT, _LARGEST_CHANGE, _APART = 0.2, 1.0, 10.0
 _SAMPLES = 2  # C_k a step
-_JUDGED = 8  # C_k of the claim
+_JUDGED = 60  # C_k of the claim
 _WARM = 10_000
 """Draws that give centre and scale."""
 
@@ -87,7 +87,7 @@ def fit(
             log_c = torch.logsumexp(torch.stack(log_cs), 0) - math.log(_SAMPLES)
             if log_alpha is None:
                 log_alpha = before = float(log_c.detach())
-            else:
+            elif abs(log_alpha - before) <= _APART:
                 mix = torch.tensor([log_alpha + math.log(_KEPT), before + math.log1p(-_KEPT)])
                 log_alpha = float(torch.logsumexp(mix, 0))
             held = log_c.clamp(before - _LARGEST_CHANGE, before + _LARGEST_CHANGE)
@@ -146,7 +146,7 @@ def _largest(
     for _ in range(_FOLLOWED):
         log_c = torch.logsumexp(-beta * torch.cdist(x, y).square() - log_u[:, None], 0)
         loss = -log_c.sum()
-        if abs(before - float(loss.detach())) < 1e-6:
+        if abs(before - float(loss.detach())) < _STANDS:
             break
         before = float(loss.detach())
         adam.zero_grad()
@@ -164,7 +164,7 @@ def _bound(net: torch.nn.Module, beta: float, parts: Sequence[Tensor]) -> DualBo
     for x in parts:
         log_u = _log_u(net, x)
         c = Tilted(x, -log_u - math.log(len(x)), beta, SquaredError())
-        found, top = ascend(c, x[:200], 60, 8)
+        found, top = ascend(c, x, 60, len(x))  # from all of them, as published
         log_us.append(float(log_u.mean()))
         log_cs.append(float(top[0]))
         peaks.append(found[0])
