@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from rdbench.certify.cloud import bounds as cloud_bounds
-from rdbench.certify.cloud import certify_cloud
+from rdbench.certify.cloud import certify_cloud, copies
 from rdbench.certify.cloud.bounds import bound_cloud
 from rdbench.certify.finite import certify_finite
 from rdbench.certify.plane import maximum as maximum_plane
@@ -112,20 +111,77 @@ def test_bounds_contain_the_certified_value(beta):
     assert wide.lo <= narrow.lo
     assert narrow.hi <= wide.hi + 1e-9
     assert wide.hi - narrow.hi < 0.05
-    assert wide.lo > 0.0
+    assert narrow.lo - wide.lo < 0.25
 
 
-def test_the_bound_by_the_nearest_point_covers_c_everywhere():
+def pair_weights(rng, kernel):
+    """Symmetric and positive, in a range as wide as that of the kernel."""
+    raw = kernel ** rng.uniform(0.2, 2.0) * np.exp(0.5 * rng.standard_normal(kernel.shape))
+    return np.maximum(raw, raw.T)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 6])
+@pytest.mark.parametrize("beta", [0.3, 1.0, 5.0])
+def test_the_bound_by_copies_covers_c_everywhere(dim, beta):
     rng = np.random.default_rng(9)
-    x = rng.standard_normal((40, 6))
-    distance = np.sqrt(((x[:, None] - x) ** 2).sum(-1))
-    log_mass = rng.standard_normal(40)
-    for beta in (0.3, 1.0, 5.0):
-        log_mass -= np.log(np.exp(log_mass).sum()) - 2.0
-        bound = cloud_bounds._log_sup(distance, log_mass, beta)
-        y = np.concatenate([rng.dirichlet(np.full(40, a), 3000) @ x for a in (0.02, 0.3)] + [x])
-        rho = ((y[:, None] - x) ** 2).sum(-1)
-        assert np.log(np.exp(log_mass - beta * rho).sum(1)).max() <= bound + 1e-12
+    x, m = rng.standard_normal((14, dim)), rng.exponential(size=14)
+    if dim <= 3:
+        steps = {1: 4001, 2: 201, 3: 41}[dim]
+        axes = [np.linspace(x[:, a].min(), x[:, a].max(), steps) for a in range(dim)]
+        y = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, dim)
+    else:
+        y = np.concatenate([rng.dirichlet(np.full(14, a), 3000) @ x for a in (0.02, 0.3)] + [x])
+    rho = ((y[:, None] - x) ** 2).sum(-1)
+    largest = float(np.log(np.exp(-beta * rho) @ m).max())
+    kernel = copies.pair_kernel(x, beta)
+    for w in (kernel, kernel**2, *(pair_weights(rng, kernel) for _ in range(4))):
+        assert largest <= copies.log_sup(kernel, m, w) + 1e-12
+
+
+def test_the_bound_by_copies_is_a_sum_over_three_draws():
+    rng = np.random.default_rng(3)
+    x, m, beta = rng.standard_normal((7, 2)), rng.exponential(size=7), 0.8
+    kernel = copies.pair_kernel(x, beta)
+    w = pair_weights(rng, kernel)
+    square = ((x[:, None] - x) ** 2).sum(-1)
+    largest = max(
+        sum(
+            m[j]
+            * np.sqrt(w[k, j] * w[i, j])
+            / w[k, i]
+            * np.exp(-beta * (square[k, j] + square[i, j]) / 4.0)
+            for j in range(7)
+        )
+        for k in range(7)
+        for i in range(7)
+    )
+    assert copies.log_sup(kernel, m, w) == pytest.approx(np.log(largest), abs=1e-13)
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.3, 0.7, 2.0, 9.0])
+def test_the_bound_by_copies_at_two_points(beta, monkeypatch):
+    x, p = 1.3 * np.array([[0.6, 0.0, 0.8], [-0.6, 0.0, -0.8]]), np.array([0.5, 0.5])
+    truth = two_points(beta, 1.3)
+    assert truth - 0.09 <= copies.copies_bound(x, p, beta) <= truth + 1e-12
+    # Two draws from r are twice the variance apart: with the whole square the bound is none.
+    whole = copies.pair_kernel
+    monkeypatch.setattr(copies, "pair_kernel", lambda x, beta: whole(x, 2.0 * beta))
+    if beta < 1.0:
+        assert copies.copies_bound(x, p, beta) > truth + 1e-3
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.5, 2.0, 8.0, 40.0])
+def test_the_bound_by_copies_of_unequal_masses(beta):
+    rng = np.random.default_rng(12)
+    x, p = rng.standard_normal((40, 2)), rng.dirichlet(np.full(40, 0.7))
+    truth = certify_cloud(x, p, beta, 1e-6)
+    lower = copies.copies_bound(x, p, beta)
+    assert lower <= truth.hi
+    assert truth.lo - lower < 0.25
+    # Never below the bound by one draw of any law: the points as letters, at half the slope.
+    square = ((x[:, None] - x) ** 2).sum(-1)
+    one = certify_finite(square, p, 0.5 * beta, 1e-9).lo
+    assert lower > one - 1e-3
 
 
 def test_bounds_at_the_ends():

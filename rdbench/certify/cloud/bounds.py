@@ -1,19 +1,11 @@
 """Rigorous bounds of F*(beta) for a finite source in R^d under squared error, any d.
 
 From above, F(q) of atoms found by expectation and maximisation. From below, E log lambda - log sup
-c with an upper bound of c everywhere: if the point x_k nearest to y is at the distance r, then
-||x_i - y|| >= max(r, d_ik - r) for every i, d_ik = ||x_i - x_k||, so that
-
-    c(y) <= sup_{k, r} sum_i p_i lambda_i exp(-beta max(r, d_ik - r)^2).
-
-The best lambda of this kind solves a rate-distortion problem with the letters (k, r). The bound is
-loose where many directions matter: it knows distances and no angles. docs/certificates.md,
-section 8.
+c with an upper bound of c everywhere by two further draws of X given Y (``copies``).
+docs/certificates.md, section 8.
 """
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -21,16 +13,12 @@ from numpy import ndarray
 
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.checks import check_probabilities, check_slope, rounding
-from rdbench.certify.newton import squared_distances
+from rdbench.certify.cloud.copies import LOG_LEAST, copies_bound
 from rdbench.certify.plane.solve import AtomSet, cluster, log_partition, weigh
-from rdbench.inference.finite import squarem
-from rdbench.inference.kernels import DenseKernel
 
 _EM_STEPS = 40
 _EM_ROUNDS = 3
-_RADII = 12
-_CELLS = 96
-_ITERATIONS = 400
+_REASON = "the lower bound knows two further draws of X given Y, not Y"
 
 
 def bound_cloud(
@@ -40,7 +28,9 @@ def bound_cloud(
     tolerance: float = 1e-3,
     start: Certificate | None = None,
 ) -> Certificate:
-    """``lo <= F*(beta) <= hi``, usually far apart.
+    """``lo <= F*(beta) <= hi``.
+
+    Near zero and near infinite slope the two meet; between them they are tenths of a nat apart.
 
     Args:
         x: the points, any d.
@@ -70,8 +60,8 @@ def bound_cloud(
     hi = -float(p @ log_z)
     if hi > beta * variance:
         q, hi, rho = one, beta * variance, (x**2).sum(1)
-    lo = 0.0 if beta == 0.0 else max(0.0, nearest_point_bound(x, p, beta))
-    slack = rounding(hi, 4.0 * beta * variance)
+    lo = 0.0 if beta == 0.0 else max(0.0, copies_bound(x, p, beta))
+    slack = rounding(hi, 4.0 * beta * variance, LOG_LEAST, terms=2 * len(x) + x.shape[1])
     return Certificate(
         beta=float(beta),
         lo=lo - slack,
@@ -81,7 +71,7 @@ def bound_cloud(
         distortion=float(p @ rho),
         kind="bounds",
         tolerance=tolerance,
-        reason="" if hi - lo <= tolerance else "the lower bound uses distances alone",
+        reason="" if hi - lo <= tolerance else _REASON,
     )
 
 
@@ -111,36 +101,3 @@ def _em_step(x: ndarray, p: ndarray, q: AtomSet, beta: float) -> AtomSet:
     used = weights > 1e-9
     points = (responsibilities[:, used].T @ x) / weights[used, None]
     return AtomSet(points, weights[used] / weights[used].sum())
-
-
-def nearest_point_bound(x: Float[ndarray, "n d"], p: Float[ndarray, " n"], beta: float) -> float:
-    """A lower bound of F* from distances between the points."""
-    distance = np.sqrt(squared_distances(x, x))
-    # y is rarely farther from its nearest point than half way to a typical one.
-    grid = np.linspace(0.0, 0.5 * float(np.median(distance)), _RADII)
-    rho = np.hstack([np.maximum(r, distance - r) ** 2 for r in grid])
-    kernel = DenseKernel.build(rho, beta)
-    found = squarem(kernel, p, tolerance=1e-4, iterations=_ITERATIONS)
-    log_lambda = kernel.shift - np.log(np.maximum(kernel.forward(found.weights), 1e-300))
-    return float(p @ log_lambda) - _log_sup(distance, np.log(p) + log_lambda, beta)
-
-
-def _log_sup(distance: ndarray, log_mass: ndarray, beta: float) -> float:
-    """log of an upper bound of c: the largest over k and over cells [r1, r2] of the radius.
-
-    Within a cell, ||x_i - y|| >= max(r1, d_ik - r2). Beyond the last one c is at most
-    sum_i p_i lambda_i exp(-beta r^2) <= 1.
-    """
-    top = float(log_mass.max())
-    mass = np.exp(log_mass - top)
-    log_total = top + float(np.log(mass.sum()))
-    end = np.sqrt(max(log_total, 1e-12) / beta)
-    edges = np.linspace(0.0, end, _CELLS + 1)
-    best = 0.0
-    for lo, hi in pairwise(edges):
-        if log_total - beta * lo**2 <= best:
-            break
-        nearest = np.maximum(lo, distance - hi)
-        c = mass @ np.exp(-beta * nearest**2)
-        best = max(best, top + float(np.log(c.max())))
-    return best
