@@ -16,6 +16,7 @@ from numpy import ndarray
 from rdbench.arrays import probabilities
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.cloud import certify_cloud
+from rdbench.certify.cloud.absolute import certify_cloud_absolute
 from rdbench.certify.cloud.bounds import bound_cloud
 from rdbench.certify.finite import certify_finite
 from rdbench.certify.line import certify_line
@@ -134,8 +135,9 @@ def method_of(problem: Problem) -> Method:
         raise RdbenchError(
             f"no certificate for {problem.source.name} with {problem.distortion.name}: there are "
             "solvers for finite alphabets, for squared error on the line, in the plane and for "
-            "isotropic sources, and for absolute error on the line; a density of one's own on the "
-            "line declares itself as rdbench.types.HasLineDensity says"
+            "isotropic sources, and for absolute error on the line and for finitely many points of "
+            "the plane; a density of one's own on the line declares itself as "
+            "rdbench.types.HasLineDensity says"
         )
     return found
 
@@ -160,18 +162,24 @@ def _finite(problem: Problem) -> Method | None:
             unit=standard_unit(_range(rho, p)),
             parts=(certify_finite, check_distortions, probabilities, standard_unit, _range),
         )
-    if problem.distortion.name != "squared_error":
-        return None
+    flat = source.dim <= _PLANE
+    solver: Callable[..., Certificate]
+    match problem.distortion.name:
+        case "squared_error":
+            solver, power = certify_cloud if flat else bound_cloud, 2
+        case "absolute_error" if flat:
+            solver, power = certify_cloud_absolute, 1
+        case _:
+            return None
     x = source.support.double().numpy()
-    solver = certify_cloud if source.dim <= _PLANE else bound_cloud
     # Of coordinates far from the origin the mean comes first: what is squared is small.
     spread = x - p @ x
     unit = standard_unit(math.sqrt(float(p @ (spread**2).sum(1)) / source.dim))
     z = x / unit
     return Method(
         "points",
-        in_units(partial(solver, z, p), unit, 2),
-        unit=unit**2,
+        in_units(partial(solver, z, p), unit, power),
+        unit=unit**power,
         parts=(solver, probabilities, standard_unit, in_units),
     )
 
