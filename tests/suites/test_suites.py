@@ -101,7 +101,7 @@ def test_every_table_is_complete() -> None:
 def test_listing_needs_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Building a suite reads no digits and asks no slope."""
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    (plane, pixels) = real_data.SUITE.cases()
+    (plane, _, pixels) = real_data.SUITE.cases()
     assert plane.problem.source.dim == 2
     assert pixels.problem.source.name == "digits, 64 pixels"
     with pytest.raises(RdbenchError, match="scikit-learn"):
