@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rdbench.certify import radial
 from rdbench.certify.certificate import Certificate
 from rdbench.certify.line import absolute, sides
 from rdbench.certify.line.atoms import LineAtoms
@@ -20,6 +21,10 @@ from rdbench.certify.line.densities import LineDensity, line_density
 from rdbench.certify.line.own_density import own_line_density
 from rdbench.certify.line.panels import Panels, layout
 from rdbench.certify.line.quadrature import refine
+from rdbench.certify.radial.density import RadialDensity, radial_density
+from rdbench.certify.radial.lower import DualWeight
+from rdbench.certify.radial.solve import end_of_range
+from rdbench.certify.radial.sums import Shells
 from rdbench.types import HasSupport, Problem
 
 # A solver that only just misses its tolerance is asked for less: these parts of it.
@@ -40,7 +45,8 @@ def dual_of(problem: Problem, found: Certificate) -> dict[str, Any] | None:
         return {"form": "inverse"}
     if problem.source.dim == 1:
         return _of_line(problem, found)
-    return None
+    isotropic = radial_density(problem.source) if found.points.shape[1] == 1 else None
+    return None if isotropic is None else _of_shells(isotropic[0], found)
 
 
 def _of_line(problem: Problem, found: Certificate) -> dict[str, Any] | None:
@@ -61,6 +67,21 @@ def _of_line(problem: Problem, found: Certificate) -> dict[str, Any] | None:
         density.centre + float(end) if k > 0.0 else None for end, k in zip(core, kappa, strict=True)
     ]
     return {"form": "core", "core": ends, "kappa": [float(k) for k in kappa]}
+
+
+def _of_shells(density: RadialDensity, found: Certificate) -> dict[str, Any]:
+    """The best radius of those that `certify_radial` tries, and how many shells lie inside."""
+    beta, tolerance = found.beta, found.tolerance
+    shells = Shells(density.dim, found.points[:, 0], found.weights)
+    end = end_of_range(density, beta, 1e-3 * tolerance)
+    best, chosen = -math.inf, None
+    for mass in (1.0, tolerance, 0.03 * tolerance, 0.0):
+        value = radial._lower(density, beta, shells, end, mass, tolerance).value
+        if value > best:
+            best, chosen = value, DualWeight.build(density, beta, shells, mass)
+    assert chosen is not None
+    inside = 0 if chosen.inside is None else len(chosen.inside.radii)
+    return {"form": "radial", "outer": float(chosen.outer), "shells": inside}
 
 
 _Found = tuple[float, tuple[float, float], tuple[float, float]]
@@ -91,7 +112,7 @@ def _squared(density: LineDensity, found: Certificate, tolerance: float) -> _Fou
     return best
 
 
-def _absolute(density: LineDensity, found: Certificate, tolerance: float) -> _Found:
+def _absolute(density: LineDensity, found: Certificate, _tolerance: float) -> _Found:
     """Likewise, as `absolute._lower` has them, on the grid that the atoms stand on."""
     beta, at = found.beta, found.points[:, 0] - density.centre
     step = float(np.diff(at).min())

@@ -20,8 +20,15 @@ from rdbench.verify.files import read
 from rdbench.verify.finite import cloud, letters, table
 from rdbench.verify.laws import LAWS
 from rdbench.verify.line import Absolute, Squared, bracket
+from rdbench.verify.radial import Radial, noisy_sphere, student
+from rdbench.verify.radial import bracket as isotropic
 
 PRECISION = 128
+RADIAL: dict[str, Callable[..., Radial]] = {"student": student, "noisy_sphere": noisy_sphere}
+KERNELS: dict[str, type[Squared] | type[Absolute]] = {
+    "squared_error": Squared,
+    "absolute_error": Absolute,
+}
 Both = tuple[arb, arb]
 
 
@@ -44,7 +51,7 @@ def verify(path: Path) -> list[Callable[[], Verdict]]:
     Raises:
         RdbenchError: the file is not as docs/certificates.md describes it.
     """
-    content, checks = read(path), []
+    content, checks = read(path), list[Callable[[], Verdict]]()
     for k, rung in enumerate(content["rungs"]):
         try:
             with ctx.workprec(PRECISION):
@@ -97,8 +104,10 @@ def _sides(problem: dict[str, Any] | None, claim: dict[str, Any]) -> Callable[[]
         return partial(letters, table(**distortion), letter, beta)
     if (family, name, form) == ("points", "squared_error", "inverse"):
         return partial(cloud, source["points"], points, weights, beta, width)
-    if family in LAWS and form == "core":
-        kernel = {"squared_error": Squared, "absolute_error": Absolute}[name]
-        z = kernel([y[0] for y in points], weights, beta)
+    if family in RADIAL and form == "radial" and name == "squared_error":
+        law, shells = RADIAL[family](**source), [y[0] for y in points]
+        return partial(isotropic, law, shells, weights, beta, dual["outer"], dual["shells"], width)
+    if family in LAWS and name in KERNELS and form == "core":
+        z = KERNELS[name]([y[0] for y in points], weights, beta)
         return partial(bracket, LAWS[family](**source), z, dual["core"], dual["kappa"], width)
     return None

@@ -29,7 +29,7 @@ def letters(rho: Sequence[Sequence[float]], q: dict[int, arb], beta: arb) -> Sid
     kernel = arb_mat(n, m, [(-beta * r).exp() for row in rho for r in row])
     z = (kernel * arb_mat([[q.get(j, arb(0))] for j in range(m)])).entries()
     c = arb_mat([[1 / (n * each) for each in z]]) * kernel
-    f = -sum(each.log() for each in z) / n
+    f = -sum((each.log() for each in z), arb(0)) / n
     return f - reduce(arb.max, c.entries()).log(), f
 
 
@@ -43,7 +43,9 @@ def cloud(
     """
     n = len(points)
     z = [
-        sum(w * (-beta * _square(x, y)).exp() for y, w in zip(atoms, weights, strict=True))
+        sum(
+            (w * (-beta * _square(x, y)).exp() for y, w in zip(atoms, weights, strict=True)), arb(0)
+        )
         for x in points
     ]
     masses = [1 / (n * each) for each in z]
@@ -62,8 +64,8 @@ def cloud(
         return factor(0, axes[0]) * other
 
     box = [(arb(min(axis)), arb(max(axis))) for axis in zip(*points, strict=True)]
-    f = -sum(each.log() for each in z) / n
-    return f - supremum(c, box, beta, arb(1e-3 * width)).log(), f
+    f = -sum((each.log() for each in z), arb(0)) / n
+    return f - supremum(c, box, beta, 1e-3 * width).log(), f
 
 
 def _square(x: Sequence[float], y: Sequence[float]) -> arb:

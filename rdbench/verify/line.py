@@ -24,24 +24,25 @@ class Squared(LogSum):
 
     def __init__(self, points: list[float], weights: list[arb], beta: arb):
         super().__init__(weights, points, [beta] * len(points), FAR)
-        self.beta, self.kinks, self.shannon = beta, [], (beta / arb.pi()).log() / 2
+        self.beta, self.shannon = beta, (beta / arb.pi()).log() / 2
+        self.kinks: list[float] = []
 
     def beyond(self, t: arb, side: int, tail: Tail) -> arb:
-        """A bound of E[-log Z; side X > t]: -log Z(x) <= beta (x - y)^2 - log w of an outer atom."""
+        """A bound of E[-log Z; side X > t]: -log Z <= beta (x - y)^2 - log w of an outer atom."""
         (mass, first, second), k = tail, -(side > 0)
         away = t - side * self.centres[k]
         rho = second + 2 * away.nonnegative_part() * first + away**2 * mass
         return self.beta * rho - self.logs[k] * mass
 
-    def sup(self, core: list[Panel], ends: Ends, kappas: Kappas, slack: arb) -> arb:
-        """Of sup c: the core by its quadrature, of the form that ``supremum`` needs; tails by erfc."""
+    def sup(self, core: list[Panel], ends: Ends, kappas: Kappas, slack: float) -> arb:
+        """Of sup c: the core by its quadrature, itself of that form; the tails by erfc."""
         nodes = [(x, w * v[1]) for p in core for (x, w), v in zip(p.nodes, p.values, strict=True)]
         at, root = [float(x) for x, _ in nodes], self.beta.sqrt()
         mass, reach = (
             sum((g for _, g in nodes), arb(0)),
             float((arb(FAR) / self.beta).sqrt().upper()),
         )
-        rest = arb(0, mass * (-arb(FAR)).exp())
+        rest = arb(0, mass * (1 - arb(FAR)).exp())
 
         def value(y: arb, near: list[tuple[arb, arb]]) -> arb:
             inside = sum((g * (-self.beta * (x - y) ** 2).exp() for x, g in near), rest)
@@ -88,7 +89,7 @@ class Absolute:
         away = abs(t - side * self.kinks[k])
         return self.beta * (first + away * mass) - self.weights[k].log() * mass
 
-    def sup(self, core: list[Panel], ends: Ends, kappas: Kappas, slack: arb) -> arb:
+    def sup(self, core: list[Panel], ends: Ends, kappas: Kappas, slack: float) -> arb:
         """Of sup c: at the atoms by recursion, between them by (3), beyond the core kappa."""
         top, beta, error = kappas[0].max(kappas[1]), self.beta, arb(0)
         edges = sorted({*ends, *(y for y in self.kinks if ends[0] < y < ends[1])})
@@ -115,7 +116,8 @@ def _largest(panel: Panel) -> arb:
     """Of lambda p on a panel: the larger end, and width^2 / 8 times a bound of |f''|."""
     f, h = panel.integrands, panel.half
     bend = f(arb_series([arb(0, h), 1], prec=3))[1][2]
-    return f(h)[1].max(f(-h)[1]) + h**2 * abs(bend)
+    largest: arb = f(h)[1].max(f(-h)[1]) + h**2 * abs(bend)
+    return largest
 
 
 def _scan(start: arb, falls: Sequence[arb], gains: Sequence[arb]) -> list[arb]:
@@ -138,8 +140,9 @@ def bracket(
         ArithmeticError: an integral could not be bounded.
     """
     support = law.stops[0], law.stops[-1]
-    ends = tuple(s if e is None else e for s, e in zip(support, core, strict=True))
-    kappas = tuple(arb(k if e is not None else 0) for k, e in zip(kappa, core, strict=True))
+    a, b = (s if e is None else e for s, e in zip(support, core, strict=True))
+    left, right = (arb(k if e is not None else 0) for k, e in zip(kappa, core, strict=True))
+    ends, kappas = (a, b), (left, right)
     if not all(map(isfinite, ends)):
         raise ArithmeticError("the core has no end where the source has none")
     limits, upper, gain, inside = [], arb(0), arb(-z.loss), []
@@ -176,4 +179,4 @@ def bracket(
             upper += cost
             gain += cost if within else level * panel.integral(1) - panel.integral(2)
             inside += [panel] if within else []
-    return gain - z.sup(inside, ends, kappas, arb(1e-3 * width)).log(), upper
+    return gain - z.sup(inside, ends, kappas, 1e-3 * width).log(), upper

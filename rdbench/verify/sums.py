@@ -24,15 +24,18 @@ class LogSum:
     def __init__(
         self, weights: Sequence[arb], centres: Sequence[float], rates: Sequence[arb], far: float
     ):
-        self.logs, self.centres, self.rates, self.far = (
-            [w.log() for w in weights],
-            centres,
-            rates,
-            far,
-        )
+        self.logs, self.centres, self.rates = [w.log() for w in weights], centres, rates
         logs = map(float, self.logs)
         self.doubles = list(zip(logs, centres, map(float, rates), strict=True))
-        self.loss = len(centres) * math.exp(1.0 - far)
+        self.far, self.loss = far, len(centres) * math.exp(1.0 - far)
+
+    def factor(self, k: int, x: Any) -> Any:
+        """What term k is multiplied by, at most 1 for real x."""
+        return 1
+
+    def doubled(self, k: int, x: float) -> float:
+        """About log factor(k, x)."""
+        return 0.0
 
     def around(self, x0: arb, h: arb) -> Function:
         """zeta -> log sum(x0 + zeta); for real |zeta| <= h too small by ``loss`` at most.
@@ -44,21 +47,26 @@ class LogSum:
         x, r = float(x0), float(h)
         e = [w - b * (x - m) ** 2 for w, m, b in self.doubles]
         s = [-2.0 * b * (x - m) for _, m, b in self.doubles]
-        top, steep = max(zip(e, s, strict=True))
-        if not top > -1e12:
-            raise ArithmeticError(f"too far from all atoms: {x:g}")
-        near = [k for k in range(len(e)) if e[k] + r * abs(s[k] - steep) > top - self.far]
-        shares = [math.exp(e[k] - top) for k in near]
+        g = [height + self.doubled(k, x) for k, height in enumerate(e)]
+        t = g.index(max(g))
+        if not e[t] > -1e14:
+            return lambda z: z * arb("nan")
+        least = e[t] - self.far + float(arb(self.factor(t, x0 + h)).log().lower())
+        near = [k for k in range(len(e)) if e[k] + r * abs(s[k] - s[t]) > least]
+        shares = [math.exp(g[k] - g[t]) for k in near]
         slope = arb(sum(p * s[k] for p, k in zip(shares, near, strict=True)) / sum(shares))
-        bend, parts = self.rates[e.index(top)], []
+        bend, parts = self.rates[t], []
         for k in near:
             away, rate = x0 - self.centres[k], self.rates[k]
-            height = (self.logs[k] - rate * away**2 - top).exp()
-            parts.append((height, -2 * rate * away - slope, bend - rate))
-        flat = all(c == 0 for _, _, c in parts)
+            height = (self.logs[k] - rate * away**2 - e[t]).exp()
+            parts.append((k, height, -2 * rate * away - slope, bend - rate))
+        flat = all(c == 0 for *_, c in parts)
 
         def value(z: Any) -> Any:
-            terms = (v * (s * z if flat else (s + c * z) * z).exp() for v, s, c in parts)
-            return top + (slope - bend * z) * z + log(sum(terms))
+            terms = (
+                v * (s * z if flat else (s + c * z) * z).exp() * self.factor(k, x0 + z)
+                for k, v, s, c in parts
+            )
+            return e[t] + (slope - bend * z) * z + log(sum(terms))
 
         return value
