@@ -78,7 +78,7 @@ def _check(
             low, high = bool(lo >= claim["lo"]), bool(hi <= claim["hi"])
     except (ArithmeticError, ValueError) as error:
         return Verdict(case, rate, claim, "rejected", str(error), cpu_s=process_time() - began)
-    ends = math.nextafter(float(lo), -math.inf), math.nextafter(float(hi), math.inf)
+    ends = max(math.nextafter(float(lo), -math.inf), 0.0), math.nextafter(float(hi), math.inf)
     shown = f"F* in [{ends[0]:.17g}, {ends[1]:.17g}] follows from it"
     claimed = [
         f"{end} = {claim[end]:.17g}" for end, good in (("lo", low), ("hi", high)) if not good

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flint import acb, arb
 
-ORDER, _MOST = 20, 50_000
+ORDER, _MOST, _LEAST = 20, 20_000, 2.0**-36
 
 
 class Panel(NamedTuple):
@@ -43,7 +43,7 @@ def panels(
     ``integrands(x0, h)`` gives those of zeta = x - x0, NaN unless known to be analytic on a box.
 
     Raises:
-        ArithmeticError: too many panels.
+        ArithmeticError: too many panels, or too small ones.
     """
     waiting, tried = [(lo, hi)], 0
     while waiting:
@@ -56,7 +56,7 @@ def panels(
             nodes = [(h * t, h * w) for t, w in _rule()]
             values = [f(t) for t, _ in nodes]
             yield Panel([(x0 + t, w) for t, w in nodes], values, errors, x0, h, f)
-        elif tried < _MOST:
+        elif tried < _MOST and h > _LEAST * (hi - lo):
             waiting += [(x0, b), (a, x0)]
         else:
             raise ArithmeticError(f"no bound of an integral near {float(x0):.6g}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from rdbench.verify.quadrature import panels
 from rdbench.verify.sums import FAR, Function, LogSum, log
 from rdbench.verify.supremum import supremum
 
-_REACH = 6.5
+_REACH, _HEAP, _TINY, _LEAST = 6.5, 1e4, arb(2) ** -400, 1e-20
 
 
 def mean(dim: int, k: Any) -> Any:
@@ -158,45 +157,46 @@ def bracket(
 
         def values(z: Any) -> list[Any]:
             above = (dual(z) + log_p(z) - level).exp() - 1
-            return [area * level.exp() * (s0 + z) ** (dim - 1) * above * top, above]
+            # The second is looked at, not integrated: it may be as large as it likes.
+            return [area * level.exp() * (s0 + z) ** (dim - 1) * above * top, above * _TINY]
 
         return values
 
-    parts = list(panels(arb(0), cut, excess, 1e-9 * width))
-    ends = [float(p.centre + p.half) for p in parts]
-    most, error = arb(0), sum((p.errors[0] for p in parts), arb(0))
-    nodes = []
-    for p in parts:
-        most = most.max(abs(p.integrands(acb(arb(0, p.half)))[1]))
-        top = _largest_kernel(dim, beta, p.centre, p.half)
-        nodes.append([(x, w * v[0] / top) for (x, w), v in zip(p.nodes, p.values, strict=True)])
+    # Of noise beyond reach the mass is nothing, unless lambda p / l is large: there k is small.
+    most, far, error, parts = arb(0), arb(0), arb(0), []
+    for p in panels(arb(0), cut, excess, 1e-9 * width):
+        end, top = p.centre + p.half, _largest_kernel(dim, beta, p.centre, p.half)
+        nodes = [(x, w * v[0] / top) for (x, w), v in zip(p.nodes, p.values, strict=True)]
+        height = abs(p.integrands(acb(arb(0, p.half)))[1]).upper() / _TINY
+        mass = None if height < _HEAP else sum((abs(g) for _, g in nodes), p.errors[0])
+        if mass is None:
+            most = most.max(height)
+        else:
+            far += mass * (-beta * (cut + reach - end) ** 2).exp()
+        error += p.errors[0]
+        parts.append((p.centre - p.half, end, mass, nodes))
     across = ((arb(dim - 1) / 2).sqrt() + _REACH) / root
     missed = most * (arb(_REACH).erfc() + _chi(arb(dim - 1) / 2, beta * across**2))
 
     def c(radii: list[arb]) -> arb_mat:
-        lo, hi = float(radii[-1] - reach), float(((radii[0] + reach) ** 2 + across**2).sqrt())
-        near = [
-            node
-            for part in nodes[bisect_left(ends, lo) : bisect_right(ends, hi) + 1]
-            for node in part
-        ]
-        rest = 1 + arb(0, missed + error)
-        return arb_mat(
-            [
-                [
-                    sum(
-                        (
-                            g * (-beta * (x - r) ** 2).exp() * mean(dim, 2 * beta * x * r)
-                            for x, g in near
-                        ),
-                        rest,
-                    )
-                ]
-                for r in radii
-            ]
-        )
+        lo, hi = radii[-1] - reach, ((radii[0] + reach) ** 2 + across**2).sqrt()
+        near, rest = [], missed + error
+        for a, b, mass, part in parts:
+            gap = (radii[-1] - b).max(a - radii[0])
+            gone = None if mass is None else mass * (-beta * gap**2).exp()
+            if (lo <= b and a <= hi) or not (gone is None or gone < _LEAST):
+                near += part
+            elif gone is not None:
+                rest += gone
 
-    far = 1 + most * arb(_REACH).erfc()
+        def at(r: arb) -> arb:
+            kernels = ((-beta * (x - r) ** 2).exp() * mean(dim, 2 * beta * x * r) for x, _ in near)
+            terms = (g * k for (_, g), k in zip(near, kernels, strict=True))
+            return sum(terms, 1 + arb(0, rest))
+
+        return arb_mat([[at(r)] for r in radii])
+
+    far += 1 + most * arb(_REACH).erfc()
     sup = supremum(c, [(arb(0), cut + reach)], beta, 1e-3 * width).max(far)
     theta = (root * (outer - cut)).erfc() / 2
     return gain - (sup + 1 / theta - 1).log(), upper

@@ -66,7 +66,7 @@ def supremum(
             middle = centre * cell * (centre.transpose() if wide else across)
             bound, value = entries[0] + sum(map(abs, entries[1:])), middle[0, 0].lower()
             found = value if value > found else found
-            if bound.upper() <= found + slack or depth == _DEEPEST - 1:
+            if bound.upper() <= found + slack * found.max(arb(1)) or depth == _DEEPEST - 1:
                 top = top.max(bound)
             else:
                 left.append(cell)
