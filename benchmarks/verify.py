@@ -19,8 +19,9 @@ FIELDS = ("case", "rate", "beta", "claimed", "verified", "cpu_s", "evidence", "s
 _HEAD = """# Verified certificates
 
 Made by `make certificates` (`python -m benchmarks.verify`): every shipped certificate, checked
-from its file alone in ball arithmetic: section 10 of [Certificates](../../docs/certificates.md). Widths of the bracket of F\\* in nats; `claimed` is the file's, `verified` what was found, which lies
-within it. CPU seconds of the check, one thread on a shared two-core machine.
+from its file alone in ball arithmetic: section 10 of [Certificates](../../docs/certificates.md).
+Widths of the bracket of F\\* in nats; `claimed` is the file's, `verified` what was found, which
+lies within it. CPU seconds of the check, one thread on a shared two-core machine.
 
 """
 
