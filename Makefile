@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Those of the main job: the figure of the README.
 SIX := ebrd,nerd,beta_vae,wgd,blahut_arimoto,mixture_em
 
-.PHONY: help run test trials browser docs notebooks paper papers reference accuracy coverage references references-check lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
+.PHONY: help run test trials browser docs notebooks paper papers reference accuracy coverage references references-check certificates lint types layers wheel bench bench-compare asv asv-site gate gate-check peers hooks release-check clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

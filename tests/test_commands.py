@@ -55,6 +55,7 @@ TOY = {
     "info": [],
     "export": [],
     "merge": [],
+    "verify": ["--cases", "scalar-two-modes"],
 }
 """Arguments that make a command of that name small; ``certify`` has a rule of its own."""
 

@@ -70,9 +70,9 @@ def _compute(asked: _Asked, options: CertifyOptions) -> int:
         print(line, flush=True)
         lines.append(line)
 
-    for name, wanted in asked.tables.items():
+    for wanted in asked.tables.values():
         rungs = list(tables.compute(wanted, say))
-        tables.write(options.out, name, wanted.reference.tolerance, rungs)
+        tables.write(options.out, wanted.reference, rungs)
     for name, reference in asked.entropies.items():
         entropy = sampled_entropy(reference.source, reference.draws)
         say(tables.describe_entropy(name, entropy))

@@ -356,6 +356,15 @@ class CertifyOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """Check certificates without the solvers: exits with 1 if one does not follow."""
+
+    files: list[Path] | None = _option(None, "Files of certificates.", "FILE...", argument=True)
+    all: bool = _option(False, "Those that are shipped.")
+    cases: str = _option("*", "Only cases whose name matches.", "GLOB")
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckOptions:
     """Check an estimator: exits with 1 and says what is wrong."""
 
@@ -390,6 +399,7 @@ COMMANDS: dict[str, type] = {
     "report": ReportOptions,
     "paper": PaperOptions,
     "certify": CertifyOptions,
+    "verify": VerifyOptions,
     "check": CheckOptions,
     "merge": MergeOptions,
 }

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rdbench.certify.certificate import Certificate
+from rdbench.certify.described import described
+from rdbench.certify.duals import dual_of
 from rdbench.certify.rates import Known
+from rdbench.certify.store import from_plain
 from rdbench.references.certified import Bounded
 from rdbench.references.composite import Composite
 from rdbench.references.noisy import Entropy, SampledBound, sampled_entropy
@@ -19,6 +22,8 @@ from rdbench.references.product import ProductReference
 from rdbench.references.shipped import plain_rung, rate_name
 from rdbench.types import Case, OutOfRange, Reference
 
+FORMAT = 1
+"""Of the files; raised when what a field means changes."""
 _WIDER = 1.5
 FEWER = 50
 """An entropy is checked with so many times fewer draws, by another seed."""
@@ -89,7 +94,14 @@ def compute(asked: Wanted, say: Callable[[str], None] = lambda _: None) -> Itera
             if beta > 0.0
         }
         say(describe(reference.case, rate, centre))
-        yield plain_rung(rate, reference.key(centre.beta), centre, sides)
+        yield completed(reference, plain_rung(rate, reference.key(centre.beta), centre, sides))
+
+
+def completed(reference: Bounded, rung: dict[str, Any]) -> dict[str, Any]:
+    """A rung with the lambda of its lower end, which a check without the solver needs."""
+    found = rung["certificate"]
+    dual = dual_of(reference.problem, from_plain(found))
+    return {**rung, "certificate": {**found, "lambda": dual}}
 
 
 def describe(case: str, rate: float, found: Certificate) -> str:
@@ -105,15 +117,21 @@ def describe(case: str, rate: float, found: Certificate) -> str:
     )
 
 
-def write(folder: Path, case: str, tolerance: float, rungs: list[dict[str, Any]]) -> Path:
-    """Write one table.
+def write(folder: Path, reference: Bounded, rungs: list[dict[str, Any]]) -> Path:
+    """Write one table: a file of certificates (docs/certificates.md, "The file").
 
     Raises:
         OSError: the folder cannot be written.
     """
-    path = folder / f"{case}.json"
+    path = folder / f"{reference.case}.json"
     lines = ",\n".join(json.dumps(rung, separators=(",", ":")) for rung in rungs)
-    head = f'{{"case":{json.dumps(case)},"tolerance":{tolerance!r},"rungs":[\n'
+    about = {
+        "format": FORMAT,
+        "case": reference.case,
+        "problem": described(reference.problem),
+        "tolerance": reference.tolerance,
+    }
+    head = json.dumps(about, separators=(",", ":"))[:-1] + ',"rungs":[\n'
     path.write_text(f"{head}{lines}\n]}}\n")
     return path
 

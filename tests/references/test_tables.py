@@ -74,6 +74,14 @@ def test_compute_report_and_check(
         assert word in capsys.readouterr().err
 
 
+def test_what_is_computed_can_be_checked(
+    computed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _plain(computed)["format"] == 1
+    assert main(["verify", str(computed / "data" / f"{NAME}.json")]) == 0
+    assert "8 verified, 0 rejected" in capsys.readouterr().out
+
+
 def test_an_incomplete_table_is_a_fault(
     computed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

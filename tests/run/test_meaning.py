@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -251,6 +252,22 @@ def test_values_of_a_shipped_table_count_and_not_its_spelling(tmp_path: Path) ->
 
     assert digest('{"a": 1, "b": [2.5]}') == digest('{"b":[2.5],\n"a":1}')
     assert digest('{"a": 1, "b": [2.5]}') != digest('{"a": 1, "b": [2.6]}')
+
+
+def test_what_only_a_check_of_certificates_reads_does_not_count(tmp_path: Path) -> None:
+    file = tmp_path / "table.json"
+
+    def digest(more: dict[str, Any], **certificate: Any) -> str:
+        meaning._content.cache_clear()
+        rungs = [{"rate": 1.0, "certificate": {"lo": 0.5, **certificate}}]
+        file.write_text(json.dumps({"case": "a", "rungs": rungs, **more}))
+        return meaning._content(file)
+
+    evidence = {"format": 1, "problem": {"source": {}}}
+    bare = digest({})
+    assert digest(evidence, **{"lambda": {"form": "inverse"}}) == bare
+    assert digest(evidence, lo=0.6) != bare
+    assert digest({"format": 1}) != bare  # no table of certificates: all of it counts
 
 
 def test_a_plug_in_is_followed_and_its_version_counts(monkeypatch: pytest.MonkeyPatch) -> None:
