@@ -102,7 +102,9 @@ def test_too_many_corners_and_three_dimensions_are_refused(monkeypatch):
 def test_the_reference_is_in_the_units_of_the_source():
     x, p = cloud(9, 25)
     for scale in (1e-6, 1.0, 1e6):
-        source = FiniteSource("scaled", torch.from_numpy(scale * x + 5.0 * scale), torch.from_numpy(p))
+        source = FiniteSource(
+            "scaled", torch.from_numpy(scale * x + 5.0 * scale), torch.from_numpy(p)
+        )
         point = Certified(Problem(source, AbsoluteError()), 1e-6).point(2.0 / scale)
         assert point.lagrangian.mid == pytest.approx(
             certify_cloud_absolute(x, p, 2.0, 1e-6).hi, abs=2e-6
