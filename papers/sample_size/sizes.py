@@ -53,7 +53,8 @@ def needed(records: Iterable[CellRecord], sizes: Collection[int]) -> Mapping[str
 
     Args:
         records: of one case, with training sets of several sizes.
-        sizes: those that an estimator has to have been given; others are left out.
+        sizes: those that an estimator has to have been given; a rate at which one is missing is
+            left out, unless a larger one is not enough yet.
     """
     gaps: dict[str, dict[float, dict[int, float]]] = {}
     for record in records:
@@ -62,11 +63,21 @@ def needed(records: Iterable[CellRecord], sizes: Collection[int]) -> Mapping[str
             if record.n_train is not None and rate is not None and gap is not None:
                 by_rate = gaps.setdefault(estimator_label(record), {})
                 by_rate.setdefault(round(rate, 3), {})[record.n_train] = gap
-    return {
-        label: [_crossed(rate, by_n) for rate, by_n in sorted(by_rate.items())]
+    found = {
+        label: [
+            _crossed(rate, by_n)
+            for rate, by_n in sorted(by_rate.items())
+            if _is_settled(by_n, set(sizes) - by_n.keys())
+        ]
         for label, by_rate in gaps.items()
-        if all(set(sizes) <= by_n.keys() for by_n in by_rate.values())
     }
+    return {label: rates for label, rates in found.items() if rates}
+
+
+def _is_settled(by_n: Mapping[int, float], missing: Collection[int]) -> bool:
+    """Whether the sizes that are missing cannot move the last crossing."""
+    largest = max(missing, default=0)
+    return not missing or any(gap > GAP for n, gap in by_n.items() if n > largest)
 
 
 def _crossed(rate: float, by_n: Mapping[int, float]) -> Needed:

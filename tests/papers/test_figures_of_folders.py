@@ -61,6 +61,11 @@ def test_sizes_are_read_off_the_records():
     found = needed(records, gaps)
     assert needed(records, (100, 1000, 10_000)) == {}
     assert list(found) == ["wgd"]
+    # No gap at the least size: 100 draws are not enough, so that it changes nothing.
+    fewer = [_record(10, {}, estimator="wgd", preset="default"), *records]
+    assert needed(fewer, (10, 100, 1000))["wgd"] == found["wgd"]
+    # Without 100 draws rate 2, where 1,000 are not enough, is still known; rate 1 is not.
+    assert needed(records[1:], (100, 1000)) == {"wgd": [found["wgd"][1]]}
     low, high = found["wgd"]
     assert low.log_n == pytest.approx(math.log(100) + 0.5 * math.log(10))  # .2 -> .0125: half way
     assert (high.known, high.log_n) == ("more than", math.log(1000))
