@@ -42,7 +42,7 @@ def main(glob: str = "*") -> int:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept)
-    (FOLDER / "verified.md").write_text(_HEAD + _counts(kept) + _table(kept))
+    (FOLDER / "verified.md").write_text(_HEAD + _left(kept) + _counts(kept) + _table(kept))
     return int(any(row["state"] == "rejected" for row in kept))
 
 
@@ -68,6 +68,13 @@ def _row(found: Verdict) -> dict[str, str]:
         "state": found.state,
         "why": found.why,
     }
+
+
+def _left(rows: list[dict[str, str]]) -> str:
+    """The cases that were not run yet."""
+    known = {row["case"] for row in rows}
+    left = [path.stem for path in shipped() if path.stem not in known]
+    return f"Not run yet: {', '.join(left)}.\n\n" if left else ""
 
 
 def _counts(rows: list[dict[str, str]]) -> str:
