@@ -18,15 +18,15 @@ def execute(options: ExportOptions) -> int:
     """
     apart_from_records(options.out, options.results)
     format = format_for(options.out, options.format, _ENDINGS, "csv")
-    with_draws = options.what == "draws"
-    if with_draws and format == "csv":
-        write_csv(stored_with_draws(options.results), options.what, options.out)
-        return 0
-    records, _ = stored(options.results, draws=with_draws, blocks=options.what == "blocks")
+    records = (
+        stored_with_draws(options.results)
+        if options.what == "draws"
+        else stored(options.results, blocks=options.what == "blocks")[0]
+    )
     if format == "csv":
         write_csv(records, options.what, options.out)
     else:
-        from rdbench.report.export import frame, write  # here: CSV needs no pandas
+        from rdbench.report.parquet_file import write_parquet  # here: CSV needs no pandas
 
-        write(frame(records, options.what), format, options.out)
+        write_parquet(records, options.what, options.out)
     return 0

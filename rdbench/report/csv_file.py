@@ -50,11 +50,16 @@ def write_csv(records: Sequence[CellRecord], what: str, out: Path | None = None)
         write_parts((part.encode() for part in parts), out)
 
 
+def cells_at_once(what: str) -> int:
+    """The cells whose rows of this table are made together."""
+    return min(AT_ONCE, _AT_ONCE_OF_DRAWS) if what == "draws" else AT_ONCE
+
+
 def csv_parts(records: Sequence[CellRecord], what: str) -> Iterator[str]:
     """The table ``TABLES[what]`` of records as CSV, part by part; the first is its header."""
     yield ",".join(column.name for column in rows_of([], what).columns) + "\n"
     known: dict[str, str] = {}
-    some = min(AT_ONCE, _AT_ONCE_OF_DRAWS) if what == "draws" else AT_ONCE
+    some = cells_at_once(what)
     for start in range(0, len(records), some):
         rows = rows_of(records[start : start + some], what)
         yield "".join(f"{line}\n" for line in _lines(rows, known))

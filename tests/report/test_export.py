@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 from rdbench.columns import TABLES
+from rdbench.report import csv_file
 from rdbench.report.export import DERIVED, frame, write
+from rdbench.report.parquet_file import write_parquet
 from rdbench.run.records import CellRecord, Cost, Draws, PointRecord, Provenance, TracePoint
 from rdbench.types import RdbenchError
 
@@ -242,3 +244,17 @@ def test_the_draws_are_exported_pair_by_pair(realistic):
     assert joint.symbol.isna().all()
     assert table.x2.isna().all()
     assert frame(realistic, "draws").empty
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_parquet_in_row_groups_is_the_whole_table(tmp_path: Path, monkeypatch, realistic, what):
+    pyarrow_parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(csv_file, "AT_ONCE", 2)
+    out = tmp_path / "rows.parquet"
+    write_parquet(realistic, what, out)
+    assert pyarrow_parquet.ParquetFile(out).num_row_groups == -(-len(realistic) // 2)
+    whole = tmp_path / "whole.parquet"
+    frame(realistic, what).to_parquet(whole, index=False)
+    pd.testing.assert_frame_equal(pd.read_parquet(out), pd.read_parquet(whole))
+    write_parquet([], what, out)
+    assert list(pd.read_parquet(out).columns) == list(frame([], what).columns)
