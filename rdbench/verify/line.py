@@ -56,7 +56,7 @@ class Squared(LogSum):
 
         # Beyond the core c falls where there is no tail; else from 6.5 / sqrt(beta) on as stated.
         span = [arb(6.5) / root if k > 0 else arb(0) for k in kappas]
-        far = kappas[0].max(kappas[1]) + 2 * arb(6.5).erfc() + mass * (-(arb(6.5) ** 2)).exp()
+        far = kappas[0].max(kappas[1]) * (1 + arb(6.5).erfc()) + mass * (-(arb(6.5) ** 2)).exp()
         inner = supremum(c, [(ends[0] - span[0], ends[1] + span[1])], self.beta, slack)
         # |exp(-beta (z - y)^2)| <= exp(beta t^2) in an ellipse of height t = 4 h / 3.
         error = sum(p.errors[1] * (self.beta * (p.half * 4 / 3) ** 2).exp() for p in core)
