@@ -30,4 +30,4 @@ def _build(_dim: int | None) -> tuple[Case, ...]:
     )
 
 
-SUITE = Suite("real_data", 2, __doc__ or "", _build)
+SUITE = Suite("real_data", 1, __doc__ or "", _build)

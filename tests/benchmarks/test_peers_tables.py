@@ -153,5 +153,6 @@ def test_the_committed_tables_are_made_of_the_committed_files(tmp_path):
         made += text
     readme = (committed / "README.md").read_text(encoding="utf-8")
     assert (tmp_path / "settings.md").read_text(encoding="utf-8") in readme
+    made += (committed / "mixtures.md").read_text(encoding="utf-8")
     lines = [line for line in readme.splitlines() if line.startswith("|")]
     assert set(lines) <= set(made.splitlines())  # of the timings against dit it has a choice
