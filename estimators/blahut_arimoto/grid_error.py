@@ -30,7 +30,7 @@ from rdbench.estimators.blahut_arimoto.grids import Discretised, absolute_line, 
 from rdbench.estimators.blahut_arimoto.jumps import cell_masses
 from rdbench.inference.finite import Solution
 
-_TINY = 1e-300
+_TINY, _LARGEST = 1e-300, 690.0
 _REPAIRS = 12
 _STRENGTH = 8.0  # the mean of c lies below its maximum, and too much costs nothing
 _FLAT = 1e-8
@@ -76,11 +76,14 @@ def discretisation_error(
     all_near = np.maximum(fine.forward(np.ones_like(fine.weights)), _TINY)
     log_lambda, bound = -log_z, np.inf
     for _ in range(_REPAIRS):
-        c = fine.adjoint(p * np.exp(log_lambda))
-        top = float(np.log(c.max()))
+        # In parts: where all of lambda is below underflow, it still is no zero.
+        height = float(log_lambda[p > 0.0].max())
+        c = fine.adjoint(p * np.exp(log_lambda - height))
+        top = float(np.log(c.max())) + height
         bound = min(bound, top - float(p @ (log_z + log_lambda)))
         if top <= max(best.gap, abs(source), _FLAT):
             break
+        c = np.exp(np.minimum(np.log(np.maximum(c, _TINY)) + height, _LARGEST))
         nearby = np.maximum(fine.forward(np.maximum(c, 1.0)) / all_near, 1.0)
         log_lambda = log_lambda - _STRENGTH * np.log(nearby)
     return DiscretisationError(source, max(0.0, bound - best.gap))

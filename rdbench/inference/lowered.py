@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from rdbench.inference.kernels import Kernel
 
-_TINY = 1e-300
+_TINY, _LARGEST = 1e-300, 690.0
 _REPAIRS, _PROGRESS, _PATIENCE = 12, 0.8, 2
 _STRENGTH = 8.0  # the mean of c lies below its maximum, and too much costs nothing
 
@@ -33,16 +33,19 @@ def lowered_gap(
         w: weights that sum to one.
         enough: the search for a better bound ends once it is this small.
     """
-    z = np.maximum(kernel.forward(w), _TINY)
+    log_z = np.log(np.maximum(kernel.forward(w), _TINY))
     nearness = np.maximum(kernel.forward(np.ones_like(w)), _TINY)
-    log_less, bound, idle = np.zeros_like(z), np.inf, 0
+    log_less, bound, idle = np.zeros_like(log_z), np.inf, 0
     for _ in range(_REPAIRS):
-        c = kernel.adjoint(p * np.exp(log_less) / z)
-        found = float(np.log(c.max()) - p @ log_less)
+        # Lowered below underflow everywhere, lambda would be zero, and the bound minus infinity.
+        top = float((log_less - log_z)[p > 0.0].max())
+        c = kernel.adjoint(p * np.exp(log_less - log_z - top))
+        found = float(np.log(c.max()) + top - p @ log_less)
         idle = 0 if found < _PROGRESS * bound else idle + 1
         bound = min(bound, found)
         if bound <= enough or idle == _PATIENCE:
             break
+        c = np.exp(np.minimum(np.log(np.maximum(c, _TINY)) + top, _LARGEST))
         nearby = np.maximum(kernel.forward(np.maximum(c, 1.0)) / nearness, 1.0)
         log_less -= _STRENGTH * np.log(nearby)
     return bound

@@ -289,6 +289,22 @@ def test_the_lowered_certificate_bounds_the_gap_and_sees_past_the_tails() -> Non
         assert lowered < 0.2 * plain
 
 
+@pytest.mark.parametrize("least", [-40.0, -300.0, -600.0])
+def test_weights_that_leave_the_source_are_not_certified(least: float) -> None:
+    """All mass far out, as an extrapolation may leave it: 1/Z overflows nearly."""
+    x = np.linspace(-25.0, 25.0, 301)
+    rho = (x[:, None] - x) ** 2
+    p = np.exp(-np.abs(x))
+    p /= p.sum()
+    kernel = DenseKernel.build(rho, 1.0)
+    w = np.exp(np.where(x > 23.0, 0.0, least))
+    w /= w.sum()
+    best = finite.interior_point(kernel, p, tolerance=1e-9)
+    excess = -float(p @ np.log(np.maximum(kernel.forward(w), 1e-300))) - best.lagrangian
+    assert lowered_gap(kernel, p, w) >= excess - 1e-9
+    assert excess > 10.0
+
+
 def test_extrapolation_ends_at_the_fixed_point() -> None:
     """theta <- A theta + b with eigenvalues near one; its merit is |theta - fixed point|^2."""
     eigenvalues = torch.tensor([0.99, 0.9, 0.1], dtype=F64)
