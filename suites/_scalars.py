@@ -10,9 +10,9 @@ from rdbench.suites._ladders import geometric
 from rdbench.types import Problem
 
 UNIFORM = UniformSource(-1.0, 1.0)
-UNIFORM_RATES = geometric(0.05, 1.9)
+UNIFORM_RATES = (*geometric(0.05, 1.9), 2.5)
 LAPLACIAN = LaplacianSource(0.0, 1.0)
-LAPLACIAN_RATES = geometric(0.05, 1.8)
+LAPLACIAN_RATES = (*geometric(0.05, 1.8), 2.5, 3.5)
 
 
 def uniform_squared() -> Certified:

@@ -28,7 +28,12 @@ def _build(_dim: int | None) -> tuple[Case, ...]:
             Composite(TightShannonBound(mixture), below),
             geometric(0.1, 1.05, 5) + geometric(1.3, 8.0, 6),
         ),
-        Case("banana-d2", banana, Certified(banana, 1e-5, "planar-banana-d2"), geometric(0.1, 1.4)),
+        Case(
+            "banana-d2",
+            banana,
+            Certified(banana, 1e-5, "planar-banana-d2"),
+            (*geometric(0.1, 1.4), 1.7),
+        ),
         Case(
             "ramp-d2", Problem(gaussian, SquaredError()), WaterFilling(gaussian), gaussian_rates(2)
         ),

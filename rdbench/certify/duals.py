@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from rdbench.certify.line.densities import LineDensity, line_density
 from rdbench.certify.line.own_density import own_line_density
 from rdbench.certify.line.panels import Panels, layout
 from rdbench.certify.line.quadrature import refine
+from rdbench.certify.line.sides import Gap
 from rdbench.certify.radial.density import RadialDensity, radial_density
 from rdbench.certify.radial.lower import DualWeight
 from rdbench.certify.radial.solve import end_of_range
@@ -55,18 +56,22 @@ def _of_line(problem: Problem, found: Certificate) -> dict[str, Any] | None:
         return None
     squared = problem.distortion.name == "squared_error"
     search = _squared if squared else _absolute
-    lo, core, kappa = -math.inf, (0.0, 0.0), (1.0, 1.0)
+    best = _Found(-math.inf)
     for part in _TOLERANCES:
         tried = search(density, found, part * found.tolerance)
-        if tried[0] > lo:
-            lo, core, kappa = tried
-        if lo >= found.lo - 1e-14 * (1.0 + abs(found.lo)):
+        best = tried if tried.lo > best.lo else best
+        if best.lo >= found.lo - 1e-14 * (1.0 + abs(found.lo)):
             break
     # Where nothing lies beyond, the core ends with the support, whatever rounding says.
     ends = [
-        density.centre + float(end) if k > 0.0 else None for end, k in zip(core, kappa, strict=True)
+        density.centre + float(end) if k > 0.0 else None
+        for end, k in zip(best.core, best.kappa, strict=True)
     ]
-    return {"form": "core", "core": ends, "kappa": [float(k) for k in kappa]}
+    dual: dict[str, Any] = {"form": "core", "core": ends, "kappa": list(map(float, best.kappa))}
+    if best.gaps:
+        dual["gaps"] = [[density.centre + g.left, density.centre + g.right] for g in best.gaps]
+        dual["gap_kappa"] = [g.kappa for g in best.gaps]
+    return dual
 
 
 def _of_shells(density: RadialDensity, found: Certificate) -> dict[str, Any]:
@@ -84,11 +89,17 @@ def _of_shells(density: RadialDensity, found: Certificate) -> dict[str, Any]:
     return {"form": "radial", "outer": float(chosen.outer), "shells": inside}
 
 
-_Found = tuple[float, tuple[float, float], tuple[float, float]]
+class _Found(NamedTuple):
+    """A lower end and its lambda."""
+
+    lo: float
+    core: tuple[float, float] = (0.0, 0.0)
+    kappa: tuple[float, float] = (1.0, 1.0)
+    gaps: tuple[Gap, ...] = ()
 
 
 def _squared(density: LineDensity, found: Certificate, tolerance: float) -> _Found:
-    """The lower end, the core and kappa of the best candidate, as `sides.bracket` has them."""
+    """The best candidate, as `sides.bracket` has them."""
     beta = found.beta
     atoms = LineAtoms(found.points[:, 0] - density.centre, found.weights)
     lo, hi = (sides.extent(density, beta, 1e-5 * tolerance, side) for side in (-1, 1))
@@ -100,15 +111,15 @@ def _squared(density: LineDensity, found: Certificate, tolerance: float) -> _Fou
     candidates = sorted(
         sides._candidates(density, atoms, beta, q, tolerance), key=lambda s: -s.score
     )
-    best: _Found = (-math.inf, (0.0, 0.0), (1.0, 1.0))
+    best = _Found(-math.inf)
     for s in candidates[:_TRIED]:
-        if best[0] >= s.score:
+        if best.lo >= s.score:
             break
         c, value = s.constraint, s.gain
         if len(c.nodes):
             value -= c.log_sup(s.constraint_error, 0.02 * tolerance)
-        if value > best[0]:
-            best = (value, (float(c.left), float(c.right)), c.kappas)
+        if value > best.lo:
+            best = _Found(value, (float(c.left), float(c.right)), c.kappas, c.gaps)
     return best
 
 
@@ -131,7 +142,7 @@ def _absolute(density: LineDensity, found: Certificate, _tolerance: float) -> _F
         np.concatenate([[0.0], np.cumsum(v.sum(1))])
         for v in (-s.mass * np.log(s.z), s.mass * (shannon - s.log_p), s.mass)
     )
-    best: _Found = (outside[-1], (0.0, 0.0), (1.0, 1.0))
+    best = _Found(outside[-1])
     for level in absolute._LEVELS:
         inside = np.flatnonzero(middle >= log_p.max() - level)
         i, j = int(inside[0]), int(inside[-1]) + 1
@@ -144,10 +155,11 @@ def _absolute(density: LineDensity, found: Certificate, _tolerance: float) -> _F
                 if math.isinf(end):
                     least = min(0.0, logs[k] + shannon - float(log_p[k]))
                     gain += least * density.tail(float(side * edges[k]), side).mass
-            if gain <= best[0]:
+            if gain <= best.lo:
                 continue
             kappas = tuple(math.exp(v) if h else 0.0 for v, h in zip(logs, has, strict=True))
             value = gain - absolute._log_sup(s, i, j, (kappas[0], kappas[1]))
-            if value > best[0]:
-                best = (value, (float(edges[i]), float(edges[j])), (kappas[0], kappas[1]))
+            if value > best.lo:
+                core_ends = (float(edges[i]), float(edges[j]))
+                best = _Found(value, core_ends, (kappas[0], kappas[1]))
     return best

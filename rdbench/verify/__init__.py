@@ -109,5 +109,6 @@ def _sides(problem: dict[str, Any] | None, claim: dict[str, Any]) -> Callable[[]
         return partial(isotropic, law, shells, weights, beta, dual["outer"], dual["shells"], width)
     if family in LAWS and name in KERNELS and form == "core":
         z = KERNELS[name]([y[0] for y in points], weights, beta)
-        return partial(bracket, LAWS[family](**source), z, dual["core"], dual["kappa"], width)
+        gaps = dual.get("gaps", ()), dual.get("gap_kappa", ())
+        return partial(bracket, LAWS[family](**source), z, dual["core"], dual["kappa"], width, *gaps)
     return None

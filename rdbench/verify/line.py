@@ -17,6 +17,7 @@ from rdbench.verify.supremum import supremum
 
 Ends = tuple[float, float]
 Kappas = tuple[arb, arb]
+Gaps = Sequence[tuple[float, float, arb]]
 
 
 class Squared(LogSum):
@@ -34,8 +35,8 @@ class Squared(LogSum):
         rho = second + 2 * away.nonnegative_part() * first + away**2 * mass
         return self.beta * rho - self.logs[k] * mass
 
-    def sup(self, core: list[Panel], ends: Ends, kappas: Kappas, slack: float) -> arb:
-        """Of sup c: the core by its quadrature, itself of that form; the tails by erfc."""
+    def sup(self, core: list[Panel], ends: Ends, kappas: Kappas, gaps: Gaps, slack: float) -> arb:
+        """Of sup c: the core by its quadrature, itself of that form; tails and gaps by erfc."""
         nodes = [(x, w * v[1]) for p in core for (x, w), v in zip(p.nodes, p.values, strict=True)]
         at, root = [float(x) for x, _ in nodes], self.beta.sqrt()
         mass, reach = (
@@ -47,6 +48,8 @@ class Squared(LogSum):
         def value(y: arb, near: list[tuple[arb, arb]]) -> arb:
             inside = sum((g * (-self.beta * (x - y) ** 2).exp() for x, g in near), rest)
             left, right = ((root * u).erfc() for u in (y - ends[0], ends[1] - y))
+            for a, b, kappa in gaps:
+                inside += kappa * ((root * (a - y)).erfc() - (root * (b - y)).erfc()) / 2
             return inside + (kappas[0] * left + kappas[1] * right) / 2
 
         def c(y: list[arb]) -> arb_mat:
@@ -89,8 +92,10 @@ class Absolute:
         away = abs(t - side * self.kinks[k])
         return self.beta * (first + away * mass) - self.weights[k].log() * mass
 
-    def sup(self, core: list[Panel], ends: Ends, kappas: Kappas, slack: float) -> arb:
+    def sup(self, core: list[Panel], ends: Ends, kappas: Kappas, gaps: Gaps, slack: float) -> arb:
         """Of sup c: at the atoms by recursion, between them by (3), beyond the core kappa."""
+        if gaps:
+            raise ArithmeticError("under absolute error a core has no gaps")
         top, beta, error = kappas[0].max(kappas[1]), self.beta, arb(0)
         edges = sorted({*ends, *(y for y in self.kinks if ends[0] < y < ends[1])})
         largest = [arb(0) for _ in edges[1:]]
@@ -132,9 +137,11 @@ def bracket(
     core: Sequence[float | None],
     kappa: Sequence[float],
     width: float,
+    gaps: Sequence[tuple[float, float]] = (),
+    gap_kappa: Sequence[float] = (),
 ) -> tuple[arb, arb]:
-    """Balls of the lower and of the upper bound of F* for lambda = 1 / Z on the core, and
-    kappa e^shannon / p beyond, one kappa for each side.
+    """Balls of the lower and of the upper bound of F* for lambda = 1 / Z on the core without its
+    gaps, and kappa e^shannon / p in these and beyond, one kappa for each gap and each side.
 
     Raises:
         ArithmeticError: an integral could not be bounded.
@@ -145,6 +152,10 @@ def bracket(
     ends, kappas = (a, b), (left, right)
     if not all(map(isfinite, ends)):
         raise ArithmeticError("the core has no end where the source has none")
+    inner = [(a, b, arb(k)) for (a, b), k in zip(gaps, gap_kappa, strict=True)]
+    marks = [ends[0], *(v for a, b, _ in inner for v in (a, b)), ends[1]]
+    if any(u >= v for u, v in pairwise(marks)):
+        raise ArithmeticError("the core and its gaps are not in order")
     limits, upper, gain, inside = [], arb(0), arb(-z.loss), []
     for side, end in zip((-1, 1), support, strict=True):
         t = max([1.0, *(side * v for v in (*ends, *law.stops) if isfinite(v))])
@@ -158,9 +169,10 @@ def bracket(
             upper += z.beyond(arb(t), side, tail)
             level = kappas[side > 0].log() + z.shannon - law.log_p(arb(side * t), arb(0))(arb(0))
             gain += level.min(arb(0)) * tail[0]
-    stops = {*limits, *(v for v in (*law.stops, *z.kinks, *ends) if limits[0] < v < limits[1])}
+    stops = {*limits, *(v for v in (*law.stops, *z.kinks, *marks) if limits[0] < v < limits[1])}
     for a, b in pairwise(sorted(stops)):
-        within = ends[0] <= a and b <= ends[1]
+        gap = [k for left, right, k in inner if left <= a and b <= right]
+        within = ends[0] <= a and b <= ends[1] and not gap
 
         def integrands(x0: arb, h: arb, within: bool = within) -> Function:
             log_z, p, log_p = z.around(x0, h), law.density(x0, h), law.log_p(x0, h)
@@ -173,10 +185,10 @@ def bracket(
 
             return values
 
-        level = kappas[a >= ends[1]].log() + z.shannon
+        level = (gap or [kappas[a >= ends[1]]])[0].log() + z.shannon
         for panel in panels(arb(a), arb(b), integrands):
             cost = -panel.integral(0)
             upper += cost
             gain += cost if within else level * panel.integral(1) - panel.integral(2)
             inside += [panel] if within else []
-    return gain - z.sup(inside, ends, kappas, 1e-3 * width).log(), upper
+    return gain - z.sup(inside, ends, kappas, inner, 1e-3 * width).log(), upper

@@ -25,25 +25,28 @@ from rdbench.certify.newton import newton_atoms
 
 MOST_ATOMS = 5000
 _MOST_MOVED = 250
-# Where the variance is hardly finite, q ought to reach farther than can be searched.
-_FARTHEST = 2000.0
+# How far out peaks of c are looked for; atoms stand farther out in heavy tails.
+_SEARCHED = 2000.0
 _STEP = 0.5
-_GROWTH = 0.1
+_GROWTH = 0.05
 _NODES = 10
 _EXCHANGES = 6
 _POLISHES = 8
 _MOVES = 40
-_LIGHTEST = 1e-12
+# An atom far out in a heavy tail has hardly any weight and saves many a nat.
+_LIGHTEST = 1e-20
 
 
 @dataclass(frozen=True)
 class _Nodes:
-    """The source as points with probabilities, and the interval that atoms are sought in."""
+    """The source as points with probabilities, the interval of the atoms, and how far out of it
+    peaks are looked for."""
 
     x: Float[ndarray, " n"]
     p: Float[ndarray, " n"]
     lo: float
     hi: float
+    searched: float
     beta: float
 
     def peaks(self, atoms: LineAtoms, excess: float) -> Float[ndarray, " k"]:
@@ -51,27 +54,26 @@ class _Nodes:
         log_z, _, _ = atoms.log_partition(self.x, self.beta)
         # Far from all atoms 1/Z overflows; there is a peak all the same.
         masses = self.p * np.exp(np.minimum(-log_z, 600.0))
-        c = Constraint(self.x, masses, self.lo, self.hi, (0.0, 0.0), self.beta)
-        y, value = grid_values(interpolate(c, self.lo, self.hi, self.beta))
+        lo, hi = max(self.lo, -self.searched), min(self.hi, self.searched)
+        c = Constraint(self.x, masses, lo, hi, (0.0, 0.0), self.beta)
+        y, value = grid_values(interpolate(c, lo, hi, self.beta))
         y, value = y[:, :-1].ravel(), value[:, :-1].ravel()
         inner = value[1:-1]
         top = (inner >= value[:-2]) & (inner > value[2:]) & (inner > 1.0 + excess)
         found = y[1:-1][top]
-        ends = [end for end, v in ((self.lo, value[0]), (self.hi, value[-1])) if v > 1.0 + excess]
+        ends = [end for end, v in ((lo, value[0]), (hi, value[-1])) if v > 1.0 + excess]
         return np.concatenate([found, ends])
 
 
 def _nodes(density: LineDensity, beta: float, tolerance: float) -> _Nodes:
-    far = _FARTHEST / math.sqrt(beta) + onset(density, tolerance)
-    lo, hi = (
-        float(np.clip(extent(density, beta, 1e-2 * tolerance, side), -far, far)) for side in (-1, 1)
-    )
+    lo, hi = (extent(density, beta, 1e-2 * tolerance, side) for side in (-1, 1))
     width = min(0.9 / math.sqrt(beta), 2.0 * density.scale)
     far = onset(density, tolerance)
     edges = layout(lo, hi, width, growth=0.2, onset=far, breaks=density.breaks)
     x, w = (v.ravel() for v in Panels.between(edges).quadrature(_NODES))
     p = w * np.exp(density.log_prob(x))
-    return _Nodes(x, p / p.sum(), lo, hi, beta)
+    searched = _SEARCHED / math.sqrt(beta) + far
+    return _Nodes(x, p / p.sum(), lo, hi, searched, beta)
 
 
 def search(

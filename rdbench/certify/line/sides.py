@@ -1,18 +1,21 @@
 """Both sides of F*(beta) on the line from given atoms, squared error.
 
 lambda(x) = 1/Z(x) on a core [a, b]; beyond it kappa sqrt(beta / pi) / p(x), the shape of the
-Shannon lower bound, whose part of c(y) is kappa / 2 erfc(sqrt(beta) (b - y)) whatever p is.
-The bracket holds for every core and kappa <= 1; the best of some hundred is taken.
+Shannon lower bound, whose part of c(y) is kappa / 2 erfc(sqrt(beta) (b - y)) whatever p is. Where p
+all but vanishes between two modes, 1/Z can explode there as in a tail: then lambda has that shape
+on this gap as well. The bracket holds for every core, its gaps and every kappa <= 1; the best of
+some hundred is taken.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import erfc
 
@@ -32,6 +35,14 @@ _KAPPAS = (0.0, -1.0, -2.0, -4.0, -6.0, -9.0, -13.0, -18.0, -25.0)
 _CHECKED = 24
 
 
+class Gap(NamedTuple):
+    """Where lambda p = kappa sqrt(beta / pi), from ``left`` to ``right``."""
+
+    left: float
+    right: float
+    kappa: float
+
+
 @dataclass(frozen=True)
 class Constraint:
     """c(y) = E lambda(X) exp(-beta (X - y)^2), the core by its quadrature.
@@ -40,6 +51,7 @@ class Constraint:
         nodes, masses: of the core, sorted; masses are lambda p times the weights of the rule.
         left, right: the core.
         kappas: of the two tails, 0 where there is none.
+        gaps: (start, end, kappa) of every gap in the core, which has no nodes there.
     """
 
     nodes: Float[ndarray, " n"]
@@ -48,6 +60,7 @@ class Constraint:
     right: float
     kappas: tuple[float, float]
     beta: float
+    gaps: tuple[Gap, ...] = ()
 
     def core(self, y: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
         """The part of the core at sorted y; nodes beyond exp(-45) are left out."""
@@ -61,10 +74,13 @@ class Constraint:
         return c
 
     def tails(self, y: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
-        """The part of the tails, in closed form."""
+        """The part of the tails and of the gaps, in closed form."""
         root = math.sqrt(self.beta)
-        left = self.kappas[0] * erfc(root * (y - self.left))
-        return np.asarray(0.5 * (left + self.kappas[1] * erfc(root * (self.right - y))))
+        total = self.kappas[0] * erfc(root * (y - self.left))
+        total += self.kappas[1] * erfc(root * (self.right - y))
+        for left, right, kappa in self.gaps:
+            total += kappa * (erfc(root * (left - y)) - erfc(root * (right - y)))
+        return np.asarray(0.5 * total)
 
     def __call__(self, y: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
         """c at sorted y."""
@@ -233,31 +249,51 @@ def _candidates(
     middle = density.log_prob(q.panels.centre)
     seen = set()
     for level in _LEVELS:
-        inside = np.flatnonzero(middle >= middle.max() - level)
-        i, j = int(inside[0]), int(inside[-1]) + 1
-        constraint_error = float(q.errors.constraint[i:j].sum())
-        if (i, j) in seen or not constraint_error <= tolerance:
-            continue
-        seen.add((i, j))
-        nodes = slice(i * NODES, j * NODES)
-        has = (bool(edges[i] > density.lo), bool(edges[j] < density.hi))
-        bare = Constraint(q.x[nodes], masses[nodes], edges[i], edges[j], (0.0, 0.0), beta)
-        steps = int((bare.right - bare.left + 6.0 / root) * root / 0.25) + 2
-        y = np.linspace(bare.left - 3.0 / root, bare.right + 3.0 / root, steps)
-        at_y = bare.core(y)
-        fixed = float(potential[i:j].sum() + entropy[:i].sum() + entropy[j:].sum())
-        for fall in _KAPPAS if any(has) else (0.0,):
-            logs = (joint[i] + fall, joint[j] + fall)
-            kappas = tuple(math.exp(v) if h else 0.0 for v, h in zip(logs, has, strict=True))
-            s = Constraint(
-                bare.nodes, bare.masses, bare.left, bare.right, (kappas[0], kappas[1]), beta
-            )
-            error = fixed + rounding
-            error += float(abs(slb + logs[0]) * of_mass[:i].sum())
-            error += float(abs(slb + logs[1]) * of_mass[j:].sum())
-            gain = core[j] - core[i] + shannon[i] + shannon[-1] - shannon[j] - error
-            gain += logs[0] * mass[i] + logs[1] * (mass[-1] - mass[j]) + beyond(logs)
-            # The grid misses a little of a maximum that is seldom below one.
-            score = gain - max(math.log((at_y + s.tails(y)).max() + constraint_error), 0.0)
-            found.append(_Candidate(s, gain, error, constraint_error, score))
+        for pieces in _cores(np.flatnonzero(middle >= middle.max() - level)):
+            constraint_error = sum(float(q.errors.constraint[a:b].sum()) for a, b in pieces)
+            if pieces in seen or not constraint_error <= tolerance:
+                continue
+            seen.add(pieces)
+            (i, _), (_, j) = pieces[0], pieces[-1]
+            between = [(b, a) for (_, b), (a, _) in pairwise(pieces)]
+            has = (bool(edges[i] > density.lo), bool(edges[j] < density.hi))
+            nodes = np.concatenate([np.arange(a * NODES, b * NODES) for a, b in pieces])
+            bare = Constraint(q.x[nodes], masses[nodes], edges[i], edges[j], (0.0, 0.0), beta)
+            steps = int((bare.right - bare.left + 6.0 / root) * root / 0.25) + 2
+            y = np.linspace(bare.left - 3.0 / root, bare.right + 3.0 / root, steps)
+            at_y = bare.core(y)
+            fixed = float(sum(potential[a:b].sum() for a, b in pieces))
+            outside = [(0, i), *between, (j, len(middle))]
+            fixed += float(sum(entropy[a:b].sum() for a, b in outside))
+            for fall in _KAPPAS if any(has) or between else (0.0,):
+                inner = [min(joint[a], joint[b]) + fall for a, b in between]
+                logs = (joint[i] + fall, joint[j] + fall)
+                kappas = tuple(math.exp(v) if h else 0.0 for v, h in zip(logs, has, strict=True))
+                gaps = tuple(
+                    Gap(float(edges[a]), float(edges[b]), math.exp(v))
+                    for (a, b), v in zip(between, inner, strict=True)
+                )
+                s = replace(bare, kappas=(kappas[0], kappas[1]), gaps=gaps)
+                error, gain = fixed + rounding, beyond(logs)
+                gain += float(sum(core[b] - core[a] for a, b in pieces))
+                for (a, b), v in zip(outside, (logs[0], *inner, logs[1]), strict=True):
+                    error += float(abs(slb + v) * of_mass[a:b].sum())
+                    gain += shannon[b] - shannon[a] + v * (mass[b] - mass[a])
+                gain -= error
+                # The grid misses a little of a maximum that is seldom below one.
+                score = gain - max(math.log((at_y + s.tails(y)).max() + constraint_error), 0.0)
+                found.append(_Candidate(s, gain, error, constraint_error, score))
     return found
+
+
+_Pieces = tuple[tuple[int, int], ...]
+
+
+def _cores(inside: Int[ndarray, " k"]) -> list[_Pieces]:
+    """The core without gaps and, where p is below the level between modes, the one with them."""
+    first, last = int(inside[0]), int(inside[-1]) + 1
+    cuts = np.flatnonzero(np.diff(inside) > 1)
+    if not len(cuts):
+        return [((first, last),)]
+    starts, ends = [first, *inside[cuts + 1].tolist()], [*(inside[cuts] + 1).tolist(), last]
+    return [((first, last),), tuple(zip(starts, ends, strict=True))]
