@@ -36,6 +36,7 @@ accuracy: $(VENV)/installed-test ## test the accuracy of the estimators at full 
 	$(BIN)/python -m pytest -m accuracy -rP
 
 references: $(VENV)/installed-test ## recompute the certified truth: tables, readable summary, log
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.verify.digits
 	$(BIN)/rdbench certify --suite all --out rdbench/references/data --report results/references
 
 references-check: $(VENV)/installed-test ## recompute a sample of the certified truth and compare
