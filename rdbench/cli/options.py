@@ -360,7 +360,7 @@ class VerifyOptions:
     """Check certificates without the solvers: exits with 1 if one does not follow."""
 
     files: list[Path] | None = _option(None, "Files of certificates.", "FILE...", argument=True)
-    all: bool = _option(False, "Those that are shipped.")
+    all: bool = _option(False, "Those that are shipped: 21 minutes, one thread.")
     cases: str = _option("*", "Only cases whose name matches.", "GLOB")
 
 

@@ -13,7 +13,7 @@ Computed by `make references`; the log of the last computation is [log.txt](log.
 with every digit and the optimal atoms are in `rdbench/references/data`. F\\*(β) lies in [lo, hi];
 rates and F\\* in nats per symbol, β in nats per unit of distortion. What the kinds mean:
 [docs/truth.md](../../docs/truth.md). CPU seconds of the one certificate, one thread, on a shared
-2-core machine.
+2-core machine.{beside}
 
 | case | certificates | kind | widest bracket of F\\* | tolerance | CPU s, most |
 |---|---|---|---|---|---|
@@ -41,7 +41,10 @@ def write_report(folder: Path, tables: Path, log: Sequence[str]) -> None:
     summary = "".join(_summary(table) for table in certified)
     entropies = "".join(_entropy(table) for table in read if "entropy" in table)
     details = "".join(_details(table) for table in certified)
-    text = _HEAD + summary + (_ENTROPIES + entropies if entropies else "") + details
+    beside = sorted(path.name for path in folder.glob("*.md") if path.name != "README.md")
+    links = ", ".join(f"[{name}]({name})" for name in beside)
+    head = _HEAD.format(beside=f" Beside this page: {links}." if links else "")
+    text = head + summary + (_ENTROPIES + entropies if entropies else "") + details
     (folder / "README.md").write_text(text)
     (folder / "log.txt").write_text("".join(f"{line}\n" for line in log))
 

@@ -17,7 +17,7 @@ from flint import arb, ctx
 
 from rdbench.outcomes import RdbenchError
 from rdbench.verify.files import read
-from rdbench.verify.finite import cloud, letters, table
+from rdbench.verify.finite import absolute, cloud, letters, table
 from rdbench.verify.laws import LAWS
 from rdbench.verify.line import Absolute, Squared, bracket
 from rdbench.verify.radial import Radial, noisy_sphere, student
@@ -102,8 +102,11 @@ def _sides(problem: dict[str, Any] | None, claim: dict[str, Any]) -> Callable[[]
     if (family, name, form) == ("letters", "random_table", "inverse"):
         letter = {int(y[0]): w for y, w in zip(points, weights, strict=True)}
         return partial(letters, table(**distortion), letter, beta)
-    if (family, name, form) == ("points", "squared_error", "inverse"):
-        return partial(cloud, source["points"], points, weights, beta, width)
+    if family == "points" and form == "inverse" and max(map(len, source["points"])) <= 2:
+        if name == "squared_error":
+            return partial(cloud, source["points"], points, weights, beta, width)
+        if name == "absolute_error":
+            return partial(absolute, source["points"], points, weights, beta)
     if family in RADIAL and form == "radial" and name == "squared_error":
         law, shells = RADIAL[family](**source), [y[0] for y in points]
         return partial(isotropic, law, shells, weights, beta, dual["outer"], dual["shells"], width)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
+from itertools import pairwise
+from operator import itemgetter
 
 from flint import arb, arb_mat
 
@@ -42,13 +44,7 @@ def cloud(
     The nearest point of the convex hull is nearer to all points, so that sup c is in their box.
     """
     n = len(points)
-    z = [
-        sum(
-            (w * (-beta * _square(x, y)).exp() for y, w in zip(atoms, weights, strict=True)), arb(0)
-        )
-        for x in points
-    ]
-    masses = [1 / (n * each) for each in z]
+    f, masses = _upper(points, atoms, weights, beta, lambda a, b: (a - b) ** 2)
     seen: dict[int, arb_mat] = {}
 
     def factor(axis: int, ys: list[arb]) -> arb_mat:
@@ -64,9 +60,47 @@ def cloud(
         return factor(0, axes[0]) * other
 
     box = [(arb(min(axis)), arb(max(axis))) for axis in zip(*points, strict=True)]
-    f = -sum((each.log() for each in z), arb(0)) / n
     return f - supremum(c, box, beta, 1e-3 * width).log(), f
 
 
-def _square(x: Sequence[float], y: Sequence[float]) -> arb:
-    return sum(((arb(a) - b) ** 2 for a, b in zip(x, y, strict=True)), arb(0))
+def absolute(
+    points: Sequence[Sequence[float]], atoms: Sequence[Sequence[float]], weights: list[arb],
+    beta: arb,
+) -> Side:  # fmt: skip
+    """The same under absolute error, where c is convex between the coordinates of the points.
+
+    sup c = max c(u, v) over their coordinates u and v, c(u, v) = sum_i m_i exp(-beta |x_i1 - u|)
+    exp(-beta |x_i2 - v|). For each v the sums over x_i1 <= u and x_i1 > u are recursions along u;
+    of points with the same x_i1 any may come first, as they are at distance zero.
+    """
+    f, masses = _upper(points, atoms, weights, beta, lambda a, b: abs(a - b))
+    order = sorted(zip(points, masses, strict=True), key=itemgetter(0))
+    us, vs = [x[0] for x, _ in order], [x[1] if len(x) == 2 else 0.0 for x, _ in order]
+    falls = [arb(1), *((beta * (arb(a) - b)).exp() for a, b in pairwise(us))]
+    growth = {v: (beta * v).exp() for v in vs}
+    split = [(v, m * growth[v], m / growth[v]) for v, (_, m) in zip(vs, order, strict=True)]
+    top = arb(0)
+    for v, grown in growth.items():
+        shrunk, left, right = 1 / grown, [arb(0)], arb(0)
+        gains = [above * shrunk if y <= v else below * grown for y, above, below in split]
+        for gain, fall in zip(gains, falls, strict=True):
+            left.append(left[-1] * fall + gain)
+        for gain, fall, other in zip(gains[::-1], falls[::-1], left[:0:-1], strict=True):
+            top = top.max(other + right)
+            right = (right + gain) * fall
+    return f - top.log(), f
+
+
+def _upper(
+    points: Sequence[Sequence[float]], atoms: Sequence[Sequence[float]], weights: list[arb],
+    beta: arb, loss: Callable[[arb, float], arb],
+) -> tuple[arb, list[arb]]:  # fmt: skip
+    """F(q) = -sum_i log Z(x_i) / n, and m_i = 1 / (n Z(x_i)), of n points."""
+
+    def z(x: Sequence[float]) -> arb:
+        here = [arb(a) for a in x]
+        rhos = (sum((loss(a, b) for a, b in zip(here, y, strict=True)), arb(0)) for y in atoms)
+        return sum((w * (-beta * rho).exp() for w, rho in zip(weights, rhos, strict=True)), arb(0))
+
+    n, found = len(points), [z(x) for x in points]
+    return -sum((each.log() for each in found), arb(0)) / n, [1 / (n * each) for each in found]

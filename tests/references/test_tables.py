@@ -14,6 +14,7 @@ from rdbench.references import certificates, shipped
 from rdbench.references.certified import Certified
 from rdbench.references.shipped import Table, rate_name, read_table
 from rdbench.references.tables import wanted
+from rdbench.report.references import write_report
 from rdbench.suites import discrete, high_dimensional, planar, scalar
 
 NAME = "discrete-random-500"
@@ -25,6 +26,15 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = ["--out", str(tmp_path / "data"), "--report", str(tmp_path / "report")]
     assert main(["certify", "--suite", "discrete", *folders]) == 0
     return tmp_path
+
+
+def test_the_report_links_the_pages_beside_it(computed: Path, tmp_path: Path) -> None:
+    for name in ("verified.md", "digits-64.md", "README.md"):
+        (tmp_path / name).write_text("another page")
+    write_report(tmp_path, computed / "data", [])
+    report = (tmp_path / "README.md").read_text()
+    links = "[digits-64.md](digits-64.md), [verified.md](verified.md).\n\n| case |"
+    assert f"2-core machine. Beside this page: {links}" in report
 
 
 def _use(monkeypatch: pytest.MonkeyPatch, plain: dict[str, Any]) -> None:
@@ -46,6 +56,7 @@ def test_compute_report_and_check(
     assert [rung["rate"] for rung in plain["rungs"]] == list(rates)
     report = (computed / "report" / "README.md").read_text()
     assert f"## {NAME}" in report
+    assert "Beside this page" not in report
     assert len((computed / "report" / "log.txt").read_text().splitlines()) == len(rates)
 
     _use(monkeypatch, plain)

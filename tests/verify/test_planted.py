@@ -73,10 +73,15 @@ CASES: list[Any] = [
     ("multimodal-two-modes-absolute", 0),
     ("discrete-random-500", 1),
     pytest.param("real_data-digits-2", 0, marks=pytest.mark.trials),
+    pytest.param("real_data-digits-2-absolute", 0, marks=pytest.mark.trials),
     pytest.param("noisy_sphere-d2", 0, marks=pytest.mark.trials),
 ]
 # The slower ones. Shells of the sphere are so close that with another weight the bracket is true.
-ALONE = {"real_data-digits-2": ("weight", "beta"), "noisy_sphere-d2": ("lo", "beta")}
+ALONE = {
+    "real_data-digits-2": ("weight", "beta"),
+    "real_data-digits-2-absolute": ("weight", "beta"),
+    "noisy_sphere-d2": ("lo", "beta"),
+}
 OWN: list[tuple[str, str, int, Change]] = [
     ("kappa", "scalar-laplacian-squared", 0, _dual(kappa=[0.36, 1.01])),
     ("kappa of zero", "scalar-laplacian-squared", 0, _dual(kappa=[0.0, 0.36])),
