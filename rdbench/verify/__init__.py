@@ -113,5 +113,7 @@ def _sides(problem: dict[str, Any] | None, claim: dict[str, Any]) -> Callable[[]
     if family in LAWS and name in KERNELS and form == "core":
         z = KERNELS[name]([y[0] for y in points], weights, beta)
         gaps = dual.get("gaps", ()), dual.get("gap_kappa", ())
-        return partial(bracket, LAWS[family](**source), z, dual["core"], dual["kappa"], width, *gaps)
+        return partial(
+            bracket, LAWS[family](**source), z, dual["core"], dual["kappa"], width, *gaps
+        )
     return None

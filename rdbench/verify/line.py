@@ -154,7 +154,7 @@ def bracket(
         raise ArithmeticError("the core has no end where the source has none")
     inner = [(a, b, arb(k)) for (a, b), k in zip(gaps, gap_kappa, strict=True)]
     marks = [ends[0], *(v for a, b, _ in inner for v in (a, b)), ends[1]]
-    if any(u >= v for u, v in pairwise(marks)):
+    if any(u > v for u, v in pairwise(marks)):
         raise ArithmeticError("the core and its gaps are not in order")
     limits, upper, gain, inside = [], arb(0), arb(-z.loss), []
     for side, end in zip((-1, 1), support, strict=True):
