@@ -39,8 +39,7 @@ _LIGHTEST = 1e-20
 
 @dataclass(frozen=True)
 class _Nodes:
-    """The source as points with probabilities, the interval of the atoms, and how far out of it
-    peaks are looked for."""
+    """The source as points with probabilities, where atoms stand, and where peaks are sought."""
 
     x: Float[ndarray, " n"]
     p: Float[ndarray, " n"]
