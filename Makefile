@@ -65,17 +65,9 @@ paper: $(VENV)/installed ## the EBRD paper, reproduced in results/paper, from re
 papers: $(VENV)/installed ## all papers in results/papers, with one table of their numbers beside ours, from records
 	$(BIN)/rdbench paper all --full --out results/papers
 
-REFERENCE := results/reference
-REFERENCE_RUN := $(BIN)/rdbench run --results $(REFERENCE) --seeds 601 --jobs 2 --timeout 1200
-reference: $(VENV)/installed-test ## run what is missing of the reference run, then make its tables and page (about 2 hours)
-	$(REFERENCE_RUN) --suite vector_gaussian --dims 10 --trace
-	$(REFERENCE_RUN) --suite vector_gaussian,planar,scalar,discrete,multimodal,gaussian_spectra,heavy_tailed,real_data
-	$(REFERENCE_RUN) --suite high_dimensional --dims 6,20
-	for metric in gap worst_gap claim_excess conditional_error cpu_s; do \
-		$(BIN)/rdbench table --results $(REFERENCE) --metric $$metric --by suite,case,estimator \
-			> $(REFERENCE)/$$metric.md; \
-	done
-	$(BIN)/rdbench report --results $(REFERENCE) --out $(REFERENCE)/report.html
+reference: $(VENV)/installed-test ## run what is missing of the reference run, then make its tables and page (many hours; stop and go on at will)
+	$(BIN)/python -m benchmarks.reference run --jobs 2
+	$(BIN)/python -m benchmarks.reference page
 
 coverage: $(VENV)/installed-test ## measure the audit's own coverage and bias, where results/audit has no result yet
 	$(BIN)/python -m benchmarks.coverage

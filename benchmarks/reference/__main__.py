@@ -1,0 +1,65 @@
+"""The reference run: python -m benchmarks.reference run [--jobs N] | left | page.
+
+``run`` runs what is missing, part after part; stop it with Ctrl-C and start it again. ``left`` says
+how much is missing. ``page`` writes README.md, not_run.md, the tables and the picture page from
+the records.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.reference.cells import not_run, planned
+from benchmarks.reference.plan import parts
+from benchmarks.reference.text import not_run_page, readme
+from rdbench.report.tables import metric_table
+from rdbench.run.store import load
+
+FOLDER = Path("results/reference")
+METRICS = ("gap", "worst_gap", "claim_excess", "conditional_error", "cpu_s")
+USAGE = "usage: python -m benchmarks.reference run [--jobs N] | left | page"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do it; the exit code of the first part that fails."""
+    match arguments:
+        case ["run", *further]:
+            return _run(further)
+        case ["left"]:
+            stored = load(FOLDER).records
+            left = [cell for cell in planned(parts()).values() if cell.id not in stored]
+            print(f"{len(left)} cells to run")
+            return 0
+        case ["page"]:
+            return _page()
+    print(USAGE, file=sys.stderr)
+    return 2
+
+
+def _run(further: Sequence[str]) -> int:
+    command = [sys.executable, "-m", "rdbench", "run", "--results", str(FOLDER)]
+    for part in parts():
+        found = subprocess.run([*command, "--timeout", "1200", *part.options(), *further])
+        if found.returncode not in (0, 1):  # 1: a cell failed, which is a result
+            return found.returncode
+    return 0
+
+
+def _page() -> int:
+    records = load(FOLDER).records
+    for metric in METRICS:
+        text = metric_table(
+            list(records.values()), metric, "suite,case,estimator", "md", "nats"
+        ).text
+        (FOLDER / f"{metric}.md").write_text(text.rstrip("\n") + "\n")
+    (FOLDER / "README.md").write_text(readme(list(records.values())))
+    (FOLDER / "not_run.md").write_text(not_run_page(not_run(planned(parts()).values(), records)))
+    command = [sys.executable, "-m", "rdbench", "report", "--results", str(FOLDER)]
+    return subprocess.run([*command, "--out", str(FOLDER / "report.html")]).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

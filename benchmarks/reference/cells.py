@@ -1,0 +1,34 @@
+"""The cells of the run, and those of them that no record answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from benchmarks.reference.plan import Part
+from rdbench import registry
+from rdbench.run.plan import Cell, make_plan
+
+
+def planned(parts: Iterable[Part]) -> dict[str, Cell]:
+    """By identity, every cell of these parts, in their order."""
+    found: dict[str, Cell] = {}
+    with registry.settled():
+        for part in parts:
+            plan = make_plan(
+                registry.load_suites(part.suite),
+                registry.choose_all(",".join(part.estimators)),
+                seeds=part.seeds,
+                dims=part.dims or None,
+                cases=part.cases,
+            )
+            found |= {cell.id: cell for cell in plan.cells}
+    return found
+
+
+def not_run(cells: Iterable[Cell], stored: Collection[str]) -> list[tuple[str, str, str]]:
+    """Case, estimator and seeds of the cells that are not stored, in the order of the cells."""
+    left: dict[tuple[str, str], list[int]] = {}
+    for cell in cells:
+        if cell.id not in stored:
+            left.setdefault((f"{cell.suite}/{cell.case}", cell.label), []).append(cell.seed)
+    return [(*key, ", ".join(map(str, sorted(seeds)))) for key, seeds in left.items()]

@@ -1,0 +1,89 @@
+"""The pages around the statements. No number is written by hand here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.reference.statements import (
+    BAD,
+    failures_list,
+    fields,
+    impossible,
+    leaders_table,
+    the_run,
+)
+from rdbench.run.records import CellRecord
+
+_HEAD = """# The reference run
+
+All suites at the default budget, one thread a cell. This page is computed from the records: change
+nothing in it by hand (`python -m benchmarks.reference page`).
+
+```
+make reference      # runs what is missing, then makes the tables and the page; go on after Ctrl-C
+```
+
+| file | what it is |
+|---|---|
+| `records.jsonl` | every cell, failures included: `rdbench export --results results/reference` |
+| [report.html](report.html) | all of it as one page: download it and open it, it needs no network |
+| [worst_gap.md](worst_gap.md), [gap.md](gap.md) | the largest and the mean audited gap over the ladder of rates |
+| [claim_excess.md](claim_excess.md) | what is claimed less what the audit finds |
+| [conditional_error.md](conditional_error.md) | the error of p(y\\|x), where the optimal one can be drawn |
+| [cpu_s.md](cpu_s.md) | CPU seconds of a fit, one ladder, without the audit |
+| [not_run.md](not_run.md) | the cells of the plan that have no record yet |
+
+Gaps in nats per symbol, over the whole ladder of a case and all its seeds; [a, b] is a 95% interval, ≤ an upper end
+where the audit bounds the gap from above only ([how to read the tables](../../docs/tables.md)).
+
+## The run
+
+"""
+_LEADERS = """
+## Which estimator is best on which case
+
+The first name has the smallest mean gap of those that have a gap at every slope; the others of the cell are not shown
+to be worse by the paired interval on the same symbols. Points where the fit moved nothing have no rank. Three seeds
+where a case has them for all that are compared, else one. The gap is the largest one of the first name.
+
+"""
+_FAILURES = f"""
+## Where each fails
+
+Counted are cases whose largest gap over the ladder is at most {BAD:g} nats by the upper end of its interval, and those where
+it is above that by the lower end. What lies between is neither.
+
+"""
+_FALSE = """
+## Rows that cannot be
+
+R or D below zero, or below the curve, by more than their intervals allow (95%, so that one in forty of the points on
+the curve does by chance):
+
+"""
+_NOT_RUN = """# What is not run
+
+Cells of the plan (`benchmarks/reference/plan.py`) without a record; `make reference` runs them. Outside the plan: the suite
+`paper` ([results/paper](../paper/README.md)), the presets `paper` (hours; [results/papers](../papers/README.md)), and second and
+third seeds of `csiszar_dual`, `li_guyot`, the presets and the lower twins.
+
+"""
+
+
+def readme(records: Sequence[CellRecord]) -> str:
+    """README.md of the run."""
+    found = fields(records)
+    false = impossible(found)
+    rows = "".join(f"- {row}\n" for row in false) if false else "None.\n"
+    return (
+        _HEAD + the_run(records) + _LEADERS + leaders_table(found) + _FAILURES
+        + failures_list(found) + _FALSE + rows
+    )  # fmt: skip
+
+
+def not_run_page(rows: Sequence[tuple[str, str, str]]) -> str:
+    """not_run.md: a line for every case and estimator."""
+    if not rows:
+        return _NOT_RUN + "Nothing: the plan is done.\n"
+    table = "".join(f"| {case} | `{label}` | {seeds} |\n" for case, label, seeds in rows)
+    return _NOT_RUN + "| case | estimator | seeds |\n|---|---|---|\n" + table
