@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.reference.kinds import KINDS, kind_of
 from rdbench.report.impossible import is_impossible
 from rdbench.report.paired import Entrant, Standing, standing
+from rdbench.report.scores import Worst, worst_gap
 from rdbench.report.series import line_of
 from rdbench.report.style import estimator_label
 from rdbench.report.summary import Summary, summarise
@@ -99,10 +102,34 @@ def the_run(records: Sequence[CellRecord]) -> str:
     )
 
 
+def kinds_table(found: Sequence[Field]) -> str:
+    """Of every kind of problem the estimators that lead on most of its cases."""
+    text = (
+        "| the problem | cases | use | leads on | its largest gap there | CPU s of a ladder |\n"
+        "|---|---|---|---|---|---|\n"
+    )
+    for kind in KINDS:
+        own = [field for field in found if kind_of(field.name) == kind and field.leaders]
+        led = Counter(label for field in own for label in field.leaders)
+        ranked = sorted(led, key=lambda label: (-led[label], _largest(own, label)))
+        for place, label in enumerate(ranked[:NAMED]):
+            cells = [r for f in own for r in f.cells.get(label, [])]
+            cost = max((r.cost.cpu_s for r in cells if r.cost.cpu_s is not None), default=None)
+            gap = _interval(worst_gap(p for r in cells for p in r.points))
+            head = f"{kind} | {len(own)}" if place == 0 else " | "
+            text += f"| {head} | `{label}` | {led[label]} | {gap} | ≤ {_number(cost)} |\n"
+    return text
+
+
+def _largest(found: Sequence[Field], label: str) -> float:
+    worst = worst_gap(p for f in found for r in f.cells.get(label, []) for p in r.points)
+    return math.inf if worst is None or worst.hi is None else worst.hi
+
+
 def leaders_table(found: Sequence[Field]) -> str:
     """Who is best on every case; ties are named."""
     text = (
-        "| case | d | best, and not shown to be worse | its largest gap | at R | CPU s of a ladder |\n"
+        "| case | d | best, and not shown to be worse | its largest gap | at R | CPU s |\n"
         "|---|---|---|---|---|---|\n"
     )
     for field in found:
@@ -111,47 +138,44 @@ def leaders_table(found: Sequence[Field]) -> str:
             text += f"| {field.name} | {field.dim} | nobody has a gap at every slope | | | |\n"
             continue
         best = field.summaries[names[0]]
-        rate = "" if best.worst is None or best.worst.rate is None else f"{best.worst.rate:.3g}"
         text += (
             f"| {field.name} | {field.dim} | {', '.join(f'`{one}`' for one in names)} "
-            f"| {_worst(best)} | {rate} | {_number(best.cpu_s)} |\n"
+            f"| {_interval(best.worst)} | {_rate(best.worst)} | {_number(best.cpu_s)} |\n"
         )
     return text
 
 
 def failures_list(found: Sequence[Field]) -> str:
     """Of every estimator the cases where its largest gap is above ``BAD``, and its refusals."""
-    labels = sorted({label for field in found for label in field.summaries})
     text = ""
-    for label in labels:
-        own = [(field, field.summaries[label]) for field in found if label in field.summaries]
+    for label in sorted({label for field in found for label in field.summaries}):
+        own = [(field.name, field.summaries[label]) for field in found if label in field.summaries]
         if own[0][1].is_lower:
             continue
-        good = [f for f, s in own if s.worst and s.worst.hi is not None and s.worst.hi <= BAD]
-        bad = [(f, s) for f, s in own if s.worst and (s.worst.lo or 0.0) > BAD]
-        bad.sort(key=lambda one: -(one[1].worst.lo or 0.0) if one[1].worst else 0.0)
-        refused = [f for f, s in own if s.points == 0 or s.scored == 0]
-        text += f"- **`{label}`**: within {BAD:g} nats over the whole ladder on {len(good)} of {len(own)} cases"
-        text += f"; no gap at all on {len(refused)}" if refused else ""
+        known = [(name, one.worst) for name, one in own if one.worst is not None]
+        good = sum(worst.hi is not None and worst.hi <= BAD for _, worst in known)
+        bad = [(worst.lo or 0.0, name, worst) for name, worst in known if (worst.lo or 0.0) > BAD]
+        bad.sort(key=lambda one: -one[0])
+        refused = sum(one.scored == 0 for _, one in own)
+        text += f"- **`{label}`**: within {BAD:g} nats on {good} of {len(own)} cases"
+        text += f"; no gap at all on {refused}" if refused else ""
         if bad:
-            shown = ", ".join(f"{f.name} {_worst(s)} at R = {_rate(s)}" for f, s in bad[:NAMED])
-            text += f"; shown to be worse on {len(bad)}, worst on {shown}"
+            shown = (f"{name} {_interval(w)} at R = {_rate(w)}" for _, name, w in bad[:NAMED])
+            text += f"; more than that on {len(bad)}, the worst {', '.join(shown)}"
         text += ".\n"
     return text
 
 
-def _rate(found: Summary) -> str:
-    known = found.worst is not None and found.worst.rate is not None
-    return f"{found.worst.rate:.3g}" if known and found.worst else "?"
+def _rate(worst: Worst | None) -> str:
+    return "" if worst is None or worst.rate is None else f"{worst.rate:.3g}"
 
 
-def _worst(found: Summary) -> str:
-    worst = found.worst
+def _interval(worst: Worst | None) -> str:
     if worst is None:
         return "none"
-    if worst.lo is None or worst.hi is None:
-        return f"{'≥' if worst.is_bound else '≤'} {_number(worst.gap if worst.hi is None else worst.hi)}"
-    return f"[{_number(worst.lo)}, {_number(worst.hi)}]"
+    if worst.lo is not None and worst.hi is not None:
+        return f"[{_number(worst.lo)}, {_number(worst.hi)}]"
+    return f"{'≥' if worst.is_bound else '≤'} {_number(worst.hi or worst.gap)}"
 
 
 def _number(value: float | None) -> str:

@@ -9,6 +9,7 @@ from benchmarks.reference.statements import (
     failures_list,
     fields,
     impossible,
+    kinds_table,
     leaders_table,
     the_run,
 )
@@ -26,46 +27,56 @@ make reference      # runs what is missing, then makes the tables and the page; 
 | file | what it is |
 |---|---|
 | `records.jsonl` | every cell, failures included: `rdbench export --results results/reference` |
-| [report.html](report.html) | all of it as one page: download it and open it, it needs no network |
-| [worst_gap.md](worst_gap.md), [gap.md](gap.md) | the largest and the mean audited gap over the ladder of rates |
+| [report.html](report.html) | all of it as one page: download it and open it |
+| [worst_gap.md](worst_gap.md), [gap.md](gap.md) | the largest and the mean gap over the ladder |
 | [claim_excess.md](claim_excess.md) | what is claimed less what the audit finds |
-| [conditional_error.md](conditional_error.md) | the error of p(y\\|x), where the optimal one can be drawn |
+| [conditional_error.md](conditional_error.md) | the error of p(y\\|x) where the best is known |
 | [cpu_s.md](cpu_s.md) | CPU seconds of a fit, one ladder, without the audit |
 | [not_run.md](not_run.md) | the cells of the plan that have no record yet |
 
-Gaps in nats per symbol, over the whole ladder of a case and all its seeds; [a, b] is a 95% interval, ≤ an upper end
-where the audit bounds the gap from above only ([how to read the tables](../../docs/tables.md)).
+Gaps in nats per symbol, over the whole ladder of a case and all its seeds; [a, b] is a 95%
+interval, ≤ an upper end where the audit bounds the gap from above only
+([how to read the tables](../../docs/tables.md)).
 
 ## The run
+
+"""
+_KINDS = """
+## Which one to use
+
+Ranked by the number of cases on which an estimator is best or not shown to be worse, then by its
+largest gap on all cases of the kind; three at most. Estimators that the plan has not run there yet
+cannot be named ([not_run.md](not_run.md)).
 
 """
 _LEADERS = """
 ## Which estimator is best on which case
 
-The first name has the smallest mean gap of those that have a gap at every slope; the others of the cell are not shown
-to be worse by the paired interval on the same symbols. Points where the fit moved nothing have no rank. Three seeds
-where a case has them for all that are compared, else one. The gap is the largest one of the first name.
+The first name has the smallest mean gap of those with a gap at every slope; the others in its
+field are not shown to be worse by the paired interval on the same symbols. Points where the fit
+moved nothing have no rank. Seeds that all have are compared. Gap and cost are of the first name.
 
 """
 _FAILURES = f"""
 ## Where each fails
 
-Counted are cases whose largest gap over the ladder is at most {BAD:g} nats by the upper end of its interval, and those where
-it is above that by the lower end. What lies between is neither.
+Within {BAD:g} nats: the upper end of the largest gap over the ladder is; more than that: its lower
+end is. What lies between is counted in neither.
 
 """
 _FALSE = """
 ## Rows that cannot be
 
-R or D below zero, or below the curve, by more than their intervals allow (95%, so that one in forty of the points on
-the curve does by chance):
+R or D below zero, or below the curve, by more than their 95% intervals allow, which some points on
+the curve do by chance:
 
 """
 _NOT_RUN = """# What is not run
 
-Cells of the plan (`benchmarks/reference/plan.py`) without a record; `make reference` runs them. Outside the plan: the suite
-`paper` ([results/paper](../paper/README.md)), the presets `paper` (hours; [results/papers](../papers/README.md)), and second and
-third seeds of `csiszar_dual`, `li_guyot`, the presets and the lower twins.
+Cells of the plan (`benchmarks/reference/plan.py`) without a record; `make reference` runs them.
+Outside the plan: the suite `paper` ([results/paper](../paper/README.md)), the presets `paper`
+([results/papers](../papers/README.md)), and further seeds of `csiszar_dual`, `li_guyot`, the
+presets and the lower twins.
 
 """
 
@@ -76,8 +87,8 @@ def readme(records: Sequence[CellRecord]) -> str:
     false = impossible(found)
     rows = "".join(f"- {row}\n" for row in false) if false else "None.\n"
     return (
-        _HEAD + the_run(records) + _LEADERS + leaders_table(found) + _FAILURES
-        + failures_list(found) + _FALSE + rows
+        _HEAD + the_run(records) + _KINDS + kinds_table(found) + _LEADERS + leaders_table(found)
+        + _FAILURES + failures_list(found) + _FALSE + rows
     )  # fmt: skip
 
 
