@@ -2,7 +2,8 @@
 
 The slope of R(D) falls as D grows. From the distortion of the Boltzmann channel of a first q at the
 slope asked for, the target moves by secants in (log D, log beta); every solve starts from the q of
-the one before, and is as exact as what is left asks for. What ends the search is the certificate of
+the one before, and is as exact as what is left asks for. A target stays below D_max = min_j E rho_j,
+from where on every slope is zero and shows no way back. What ends the search is the certificate of
 q at the slope asked for.
 """
 
@@ -25,6 +26,7 @@ _ROUNDS = 20
 _LOOSE, _TIGHTER, _BELOW, _TIGHTEST = 1e-2, 0.3, 0.1, 1e-5
 _LEAST = 1e-250
 _FARTHEST = math.log(4.0)
+_MARGIN = 1e-6
 
 
 def at_slope(
@@ -48,7 +50,8 @@ def at_slope(
     last: tuple[float, float] | None = None
     wanted, iterations, evaluations = math.log(beta), 0, 0
     channel = problem.at(log_q, beta)
-    log_d = math.log(max(channel.distortion, _LEAST))
+    top = math.log(max(float((problem.p @ problem.rho).min()), _LEAST)) - _MARGIN
+    log_d = min(math.log(max(channel.distortion, _LEAST)), top)
     best: tuple[Found, float] | None = None
     inner = max(_LOOSE, tolerance)
     for _ in range(_ROUNDS):
@@ -64,7 +67,7 @@ def at_slope(
         here = log_d, math.log(found.beta) - wanted
         # a slope that is off by delta costs F'' delta^2 / 2, which is to stand out from this
         inner = max(min(_TIGHTER * inner, _BELOW * gap), _TIGHTEST * tolerance)
-        log_d, last = here[0] + _step(here, last, found), here
+        log_d, last = min(here[0] + _step(here, last, found), top), here
     assert best is not None
     found, gap = best
     return replace(found, iterations=iterations, evaluations=evaluations), gap

@@ -178,6 +178,27 @@ def test_a_coin_at_slopes(preset: dict[str, Any]) -> None:
         assert c.claim.distortion == pytest.approx(d, abs=5e-3)
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_slope_at_which_a_uniform_q_would_ask_for_no_rate(preset: dict[str, Any]) -> None:
+    """Few letters are likely: at low rate a uniform q has a distortion beyond D_max."""
+    p = 1.0 / np.arange(1.0, 61.0)
+    p /= p.sum()
+    rho = 1.0 - np.eye(len(p))
+    beta = 2.0
+    uniform = rho.mean() * math.exp(-beta) / (1.0 / len(p) + rho.mean() * math.exp(-beta))
+    assert uniform > (p @ rho).min()
+    [found] = channels_of(ConstrainedBA(**preset), shown(table(rho, p)), [beta])
+    # Weights max(t p_i - s, 0), summing to one, are optimal (Erokhin 1958).
+    grow = math.exp(beta) - 1.0
+
+    def weights(theta: float) -> ndarray:
+        return np.maximum(p / theta - 1.0 / grow, 0.0)
+
+    w = weights(brentq(lambda theta: weights(theta).sum() - 1.0, 1e-6, 10.0))
+    best = beta - p @ np.log1p(grow * w)
+    assert best <= found.claim.rate + beta * found.claim.distortion <= best + 1e-3
+
+
 def test_a_gaussian_at_slopes() -> None:
     source = scalar_gaussian(100.0, 0.5)
     for c in channels_of(ConstrainedBA(), shown(Problem(source, SquaredError())), [2.5, 30.0]):
