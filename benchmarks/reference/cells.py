@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from benchmarks.reference.plan import Part
 from rdbench import registry
+from rdbench.report.style import estimator_label
 from rdbench.run.plan import Cell, make_plan
+from rdbench.run.records import CellRecord
 
 
 def planned(parts: Iterable[Part]) -> dict[str, Cell]:
@@ -25,10 +27,11 @@ def planned(parts: Iterable[Part]) -> dict[str, Cell]:
     return found
 
 
-def not_run(cells: Iterable[Cell], stored: Collection[str]) -> list[tuple[str, str, str]]:
-    """Case, estimator and seeds of the cells that are not stored, in the order of the cells."""
+def not_run(cells: Iterable[Cell], records: Iterable[CellRecord]) -> list[tuple[str, str, str]]:
+    """Case, estimator and seeds of the cells that have no record, of whatever code, in order."""
+    stored = {(r.suite, r.case, estimator_label(r), r.seed) for r in records}
     left: dict[tuple[str, str], list[int]] = {}
     for cell in cells:
-        if cell.id not in stored:
+        if (cell.suite, cell.case, cell.label, cell.seed) not in stored:
             left.setdefault((f"{cell.suite}/{cell.case}", cell.label), []).append(cell.seed)
     return [(*key, ", ".join(map(str, sorted(seeds)))) for key, seeds in left.items()]

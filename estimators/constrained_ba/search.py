@@ -2,7 +2,7 @@
 
 The slope of R(D) falls as D grows. From the distortion of the Boltzmann channel of a first q at the
 slope asked for, the target moves by secants in (log D, log beta); every solve starts from the q of
-the one before, and is as exact as what is left asks for. A target stays below D_max = min_j E rho_j,
+the one before, and is as exact as what is left asks for. A target stays below D_max = min_j E rho,
 from where on every slope is zero and shows no way back. What ends the search is the certificate of
 q at the slope asked for.
 """
