@@ -78,8 +78,8 @@ class ConstrainedBA:
             "sinkhorn": "The alternating Sinkhorn iteration of CommOT (Wu et al. 2022). Ours: as "
             "for paper.",
         },
-        colour="#56B4E9",
-        marker="P",
+        colour="#882255",
+        marker="h",
     )
 
     algorithm: Literal["newton", "sinkhorn"] = "newton"

@@ -290,6 +290,8 @@ def test_registered_looks_are_kept_and_the_others_keep_clear_of_them():
     for name, look in BUILT_IN.items():
         info = registry.load_estimator(name).info
         assert (info.colour, info.marker) == (look.colour, look.marker)
+    infos = [registry.load_estimator(name).info for name in registry.names("estimator")]
+    assert len({(info.colour, info.marker) for info in infos}) == len(infos)
     names = [f"e{k}" for k in range(5)]
     for colour in PALETTE:
         styles = series_styles(((n, n) for n in names), {"e0": Look(colour.lower(), "*")})
