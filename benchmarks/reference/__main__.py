@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.reference.cells import not_run, planned
-from benchmarks.reference.plan import parts
+from benchmarks.reference.plan import parts, wished
 from benchmarks.reference.text import not_run_page, readme
 from rdbench.report.files import write_whole
 from rdbench.report.tables import metric_table
@@ -63,7 +63,8 @@ def _page() -> int:
         text = metric_table(records, metric, "suite,case,estimator", "md", "nats").text
         (FOLDER / f"{metric}.md").write_text(text.rstrip("\n") + "\n")
     (FOLDER / "README.md").write_text(readme(records))
-    (FOLDER / "not_run.md").write_text(not_run_page(not_run(cells.values(), records)))
+    left = not_run(cells, planned(wished()), records)
+    (FOLDER / "not_run.md").write_text(not_run_page(left))
     command = [sys.executable, "-m", "rdbench", "report", "--results", str(FOLDER)]
     return subprocess.run([*command, "--out", str(FOLDER / "report.html")]).returncode
 

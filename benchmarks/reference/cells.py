@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from benchmarks.reference.plan import Part
 from rdbench import registry
@@ -27,11 +28,32 @@ def planned(parts: Iterable[Part]) -> dict[str, Cell]:
     return found
 
 
-def not_run(cells: Iterable[Cell], records: Iterable[CellRecord]) -> list[tuple[str, str, str]]:
-    """Case, estimator and seeds of the cells that have no record, of whatever code, in order."""
+@dataclass(frozen=True)
+class Missing:
+    """Cells of one suite and estimator that have no record."""
+
+    suite: str
+    estimator: str
+    cases: tuple[str, ...]
+    seeds: tuple[int, ...]
+    planned: bool
+
+
+def not_run(
+    plan: Mapping[str, Cell], wish: Mapping[str, Cell], records: Iterable[CellRecord]
+) -> list[Missing]:
+    """What of the wish has no record, of whatever code: the plan's first, suite by suite."""
     stored = {(r.suite, r.case, estimator_label(r), r.seed) for r in records}
-    left: dict[tuple[str, str], list[int]] = {}
-    for cell in cells:
+    seeds: dict[tuple[bool, str, str, str], list[int]] = {}
+    for cell in {**plan, **wish}.values():
         if (cell.suite, cell.case, cell.label, cell.seed) not in stored:
-            left.setdefault((f"{cell.suite}/{cell.case}", cell.label), []).append(cell.seed)
-    return [(*key, ", ".join(map(str, sorted(seeds)))) for key, seeds in left.items()]
+            key = (cell.id in plan, cell.suite, cell.label, cell.case)
+            seeds.setdefault(key, []).append(cell.seed)
+    cases: dict[tuple[bool, str, str, tuple[int, ...]], list[str]] = {}
+    for (is_planned, suite, label, case), of_case in seeds.items():
+        cases.setdefault((is_planned, suite, label, tuple(sorted(of_case))), []).append(case)
+    left = [
+        Missing(suite, label, tuple(names), of_case, is_planned)
+        for (is_planned, suite, label, of_case), names in cases.items()
+    ]
+    return sorted(left, key=lambda one: not one.planned)

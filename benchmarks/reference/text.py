@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.reference.cells import Missing
 from benchmarks.reference.statements import (
     BAD,
     failures_list,
@@ -73,11 +74,12 @@ the curve do by chance:
 """
 _NOT_RUN = """# What is not run
 
-Cells of the plan (`benchmarks/reference/plan.py`) without a record; `make reference` runs them.
-Outside the plan: the suite `paper` ([results/paper](../paper/README.md)), the presets `paper`
-([results/papers](../papers/README.md)), and further seeds of `csiszar_dual`, `li_guyot`, the
-presets and the lower twins.
+Cells without a record. `planned`: `make reference` runs them. `cut`: five hours of two cores do not
+last for them (`benchmarks/reference/plan.py`). Neither: the suite `paper`, which is in
+[results/paper](../paper/README.md), and the presets `paper`, in [results/papers](../papers/README.md).
 
+| | suite | estimator | cases | seeds |
+|---|---|---|---|---|
 """
 
 
@@ -92,9 +94,10 @@ def readme(records: Sequence[CellRecord]) -> str:
     )  # fmt: skip
 
 
-def not_run_page(rows: Sequence[tuple[str, str, str]]) -> str:
-    """not_run.md: a line for every case and estimator."""
-    if not rows:
-        return _NOT_RUN + "Nothing: the plan is done.\n"
-    table = "".join(f"| {case} | `{label}` | {seeds} |\n" for case, label, seeds in rows)
-    return _NOT_RUN + "| case | estimator | seeds |\n|---|---|---|\n" + table
+def not_run_page(rows: Sequence[Missing]) -> str:
+    """not_run.md: a line for every suite and estimator."""
+    return _NOT_RUN + "".join(
+        f"| {'planned' if row.planned else 'cut'} | {row.suite} | `{row.estimator}` "
+        f"| {', '.join(row.cases)} | {', '.join(map(str, row.seeds))} |\n"
+        for row in rows
+    )
