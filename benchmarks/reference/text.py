@@ -76,7 +76,8 @@ _NOT_RUN = """# What is not run
 
 Cells without a record. `planned`: `make reference` runs them. `cut`: five hours of two cores do not
 last for them (`benchmarks/reference/plan.py`). Neither: the suite `paper`, which is in
-[results/paper](../paper/README.md), and the presets `paper`, in [results/papers](../papers/README.md).
+[results/paper](../paper/README.md), and the presets `paper`, which are in
+[results/papers](../papers/README.md).
 
 | | suite | estimator | cases | seeds |
 |---|---|---|---|---|
