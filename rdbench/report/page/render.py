@@ -23,9 +23,9 @@ from rdbench.run.records import CellRecord
 from rdbench.version import __version__
 
 SCRIPTS = (
-    "dom", "numbers", "data", "filters", "overview", "board", "points", "scales",
-    "marks", "frame", "curve", "gaps", "claims", "costs", "samples", "cases", "failures",
-    "cells", "main",
+    "dom", "numbers", "data", "folds", "filters", "chooser", "address", "answers", "overview",
+    "board", "points", "scales", "marks", "frame", "curve", "gaps", "claims", "costs", "race",
+    "suites", "samples", "cases", "failures", "cells", "main",
 )  # fmt: skip
 """The scripts in the order in which they become one."""
 TITLE = "Rate-distortion estimators, audited"

@@ -86,4 +86,4 @@ def _row(series: int, records: Sequence[CellRecord], place: Standing[int] | None
 
 def step_of(gap: float) -> int:
     """How dark the field of a gap is."""
-    return sum(gap > least for least in STEPS)
+    return sum(1 for least in STEPS if gap > least)

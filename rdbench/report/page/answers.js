@@ -1,0 +1,147 @@
+// A table of who does best on a set of cases: the answer to a choice, or the board of a suite.
+const STATUSES = { unsupported: "refused", "no gap": "without a gap", "q is its start": "no better than its start" };
+const told = (status) => STATUSES[status] ?? words(status);
+
+const bounded = (row, value, n) =>
+  (row.is_upper && value !== null ? "≤ " : "") + rates(value, n);
+
+// The largest gap: at most, where only its upper end is known; at least, where the audit failed.
+const worstText = ({ worst }, n) =>
+  worst === null
+    ? ABSENT
+    : (worst.is_bound ? "≥ " : worst.is_upper ? "≤ " : "") + rates(worst.gap, n);
+
+// What has no gap, as "24 refused, 1 error of 317".
+function lossText(row) {
+  const parts = row.missing.map(([status, n]) => `${n.toLocaleString("en")} ${told(status)}`);
+  const lost = row.lost ? [`${plural(row.lost, "ladder")} lost`] : [];
+  if (!parts.length) return lost.length ? lost[0] : "none";
+  return [`${parts.join(", ")} of ${row.points.toLocaleString("en")}`, ...lost].join("; ");
+}
+
+const rankText = (row) =>
+  row.rank === null ? ABSENT : row.tied ? `${row.rank} (tie)` : String(row.rank);
+
+function behindText(row) {
+  if (row.behind === null) return row.rank === 1 ? "best" : ABSENT;
+  const { value, lo, hi, holds } = row.behind;
+  return `${rates(value, 2)} ${interval(lo, hi, 2)}${holds === "exact" ? "" : ` (${holds})`}`;
+}
+
+function answerColumns(answer) {
+  const columns = [
+    {
+      title: "rank",
+      text: true,
+      hint: "of those with a gap at every point; who is not significantly worse, by the paired difference on the same symbols, is tied",
+      sort: (r) => r.rank,
+      cell: rankText,
+    },
+    {
+      title: "estimator",
+      text: true,
+      sort: (r) => series[r.series].label,
+      cell: (r) =>
+        el(r.rank === 1 ? "strong" : "span", { class: "name" }, swatch(r.series), series[r.series].label),
+    },
+    {
+      title: "worst gap",
+      hint: "95% interval of the largest gap over slopes, cases and seeds; sorted by its upper end",
+      sort: (r) => r.worst?.hi ?? r.worst?.gap,
+      cell: (r) => (r.worst === null ? ABSENT : interval(r.worst.lo, r.worst.hi, 3)),
+    },
+    {
+      title: "mean gap",
+      hint: "mean of F(q) − F* over its points that have one, or the upper end where it is only bounded from above (≤)",
+      sort: (r) => r.shown,
+      cell: (r) => bounded(r, r.shown, 3),
+    },
+    {
+      title: "its interval",
+      hint: "[mean of the lower ends, mean of the upper ends], 95%; sorted by the upper end",
+      sort: (r) => r.gap.hi,
+      cell: (r) => interval(r.gap.lo, r.gap.hi, 3),
+    },
+    {
+      title: "by seed",
+      hint: "the least and the largest mean gap of a seed",
+      sort: (r) => r.by_seed?.[1],
+      cell: (r) => (r.by_seed === null ? ABSENT : interval(...r.by_seed, 3)),
+    },
+    {
+      title: "behind the best",
+      hint: "the gap less that of rank 1, in pairs on the same symbols, at the slopes that both have; negative: it is better there",
+      sort: (r) => (r.behind === null && r.rank === 1 ? 0 : r.behind?.value),
+      cell: behindText,
+    },
+    {
+      title: "CPU s",
+      hint: "of the fit of one ladder, mean over the ladders with a gap, without the audit",
+      sort: (r) => r.cpu_s,
+      cell: (r) => digits(r.cpu_s, 3),
+    },
+    {
+      title: "gaps",
+      hint: "how many points it has a gap at, and in how many cases: what its row rests on",
+      sort: (r) => r.scored,
+      cell: (r) =>
+        `${r.scored.toLocaleString("en")} in ${r.cases} of ${plural(answer.cases, "case")}`,
+    },
+    {
+      title: "refused or failed",
+      text: true,
+      hint: "points without a gap, and points at which the fit has not moved",
+      sort: (r) => r.missing.reduce((sum, [, n]) => sum + n, 0),
+      cell: (r) => el("span", { class: lossText(r) === "none" ? null : "short" }, lossText(r)),
+    },
+  ];
+  return columns.filter(({ title }) => title !== "by seed" || answer.rows.some((r) => r.by_seed));
+}
+
+const isRanked = (r) => r.rank !== null;
+const GROUPS = [
+  [isRanked, "A gap at every point"],
+  [(r) => !isRanked(r) && !r.is_lower, "Not at every point: no rank"],
+  [(r) => r.is_lower, "Lower bounds, whose gap is F* less the bound: no rank"],
+];
+
+// A table of these rows of an answer, in groups until it is sorted by a column.
+function answerTable(answer, rows, caption) {
+  const columns = answerColumns(answer);
+  const line = (one) => row(columns, one, { "data-series": series[one.series].label });
+  const table = sortable(columns, caption, (tbody, sorted, by) => {
+    const groups = GROUPS.map(([belongs, title]) => [title, sorted.filter(belongs)]).filter(
+      ([, members]) => members.length,
+    );
+    const bare = by !== null || (groups.length === 1 && isRanked(sorted[0]));
+    tbody.replaceChildren(
+      ...(bare
+        ? sorted.map(line)
+        : groups.flatMap(([title, members]) => [
+            el(
+              "tr",
+              { class: "heading" },
+              el("th", { scope: "rowgroup", class: "text", colspan: columns.length }, title),
+            ),
+            ...members.map(line),
+          ])),
+    );
+  });
+  table.set(rows);
+  table.node.classList.add("answer");
+  return table.node;
+}
+
+const names = (rows, most = 4) => {
+  const known = rows.slice(0, most).map((r) => series[r.series].label);
+  const rest = rows.length - known.length;
+  if (rest > 0) known.push(`${rest} more`);
+  return known.length < 2 ? known.join("") : `${known.slice(0, -1).join(", ")} and ${known.at(-1)}`;
+};
+
+// Who leads, in words.
+function leadText(answer) {
+  const first = answer.rows.filter((r) => r.rank === 1);
+  if (!first.length) return "nobody has a gap at every point, so nobody is ranked";
+  return first.length > 1 ? `${names(first)} are tied` : `${names(first)} is best`;
+}
