@@ -142,13 +142,7 @@ def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
     if best is None or len(field.playing) < 2:
         return None
     behind = {key: field.between(key, best) for key in field.playing if key != best}
-    partial = [key for key in field.playing if key not in field.complete]
-    leaders = (
-        key
-        for key in field.complete
-        if (key == best or not is_worse(behind[key]))
-        and not any(is_worse(field.between(key, one)) for one in partial)
-    )
+    leaders = (one for one in field.tier(field.complete, best) if not field.is_beaten(one))
     return Standing(best, behind, frozenset(leaders))
 
 
@@ -193,6 +187,15 @@ class Comparison(Generic[K]):
     def best(self) -> K | None:
         """Of those that have a gap everywhere the one with the smallest mean."""
         return min(self.complete, key=self.levels.__getitem__, default=None)
+
+    def tier(self, among: Iterable[K], first: K) -> list[K]:
+        """Those that are not significantly worse than ``first``, which is one of them."""
+        return [one for one in among if one == first or not is_worse(self.between(one, first))]
+
+    def is_beaten(self, one: K) -> bool:
+        """Whether somebody who has a gap at some slopes only is better on those slopes."""
+        partial = (key for key in self.playing if key not in self.complete)
+        return any(is_worse(self.between(one, key)) for key in partial)
 
     def between(self, mine: K, other: K) -> Difference | None:
         """The gap of one less that of another, as by `difference`."""

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rdbench.report.paired import Comparison, Difference, Entrant, is_worse
+from rdbench.report.paired import Comparison, Difference, Entrant
 
 K = TypeVar("K", bound=Hashable)
 
@@ -16,16 +16,13 @@ class Ranking(Generic[K]):
     """The ranks of those that have a gap everywhere, and how far all are behind the best of them.
 
     ``tiers`` come best first. The first of a tier has the smallest mean gap that is left; the
-    others of it are not significantly worse than that one.
+    others of it are not significantly worse than that one. ``leaders`` are those of the first tier
+    that nobody without a rank beats on the slopes that both have.
     """
 
     tiers: tuple[tuple[K, ...], ...]
+    leaders: frozenset[K]
     behind: Mapping[K, Difference | None]
-
-    @property
-    def best(self) -> K | None:
-        """Who leads the first tier."""
-        return self.tiers[0][0] if self.tiers else None
 
 
 def ranking(entrants: Mapping[K, Entrant]) -> Ranking[K]:
@@ -39,11 +36,11 @@ def ranking(entrants: Mapping[K, Entrant]) -> Ranking[K]:
     left = sorted(field.complete, key=field.levels.__getitem__)
     tiers = []
     while left:
-        first = left[0]
-        tier = [one for one in left if one == first or not is_worse(field.between(one, first))]
+        tier = field.tier(left, left[0])
         tiers.append(tuple(tier))
         left = [one for one in left if one not in tier]
     behind = {} if best is None else {
         one: field.between(one, best) for one in field.playing if one != best
     }  # fmt: skip
-    return Ranking(tuple(tiers), behind)
+    leaders = (one for tier in tiers[:1] for one in tier if not field.is_beaten(one))
+    return Ranking(tuple(tiers), frozenset(leaders), behind)

@@ -11,12 +11,12 @@ const worstText = ({ worst }, n) =>
     ? ABSENT
     : (worst.is_bound ? "≥ " : worst.is_upper ? "≤ " : "") + rates(worst.gap, n);
 
-// What has no gap, as "24 refused, 1 error of 317".
+// What has no gap, as "24/317 refused, 1/317 error".
 function lossText(row) {
-  const parts = row.missing.map(([status, n]) => `${n.toLocaleString("en")} ${told(status)}`);
-  const lost = row.lost ? [`${plural(row.lost, "ladder")} lost`] : [];
-  if (!parts.length) return lost.length ? lost[0] : "none";
-  return [`${parts.join(", ")} of ${row.points.toLocaleString("en")}`, ...lost].join("; ");
+  const all = row.points.toLocaleString("en");
+  const parts = row.missing.map(([status, n]) => `${n.toLocaleString("en")}/${all} ${told(status)}`);
+  if (row.lost) parts.push(`${plural(row.lost, "ladder")} lost`);
+  return parts.join(", ") || "none";
 }
 
 const rankText = (row) =>
@@ -42,7 +42,7 @@ function answerColumns(answer) {
       text: true,
       sort: (r) => series[r.series].label,
       cell: (r) =>
-        el(r.rank === 1 ? "strong" : "span", { class: "name" }, swatch(r.series), series[r.series].label),
+        el(r.leader ? "strong" : "span", { class: "name" }, swatch(r.series), series[r.series].label),
     },
     {
       title: "worst gap",
@@ -55,6 +55,19 @@ function answerColumns(answer) {
       hint: "mean of F(q) − F* over its points that have one, or the upper end where it is only bounded from above (≤)",
       sort: (r) => r.shown,
       cell: (r) => bounded(r, r.shown, 3),
+    },
+    {
+      title: "CPU s",
+      hint: "of the fit of one ladder, mean over the ladders with a gap, without the audit",
+      sort: (r) => r.cpu_s,
+      cell: (r) => digits(r.cpu_s, 3),
+    },
+    {
+      title: "refused or failed",
+      text: true,
+      hint: "points without a gap, and points at which the fit has not moved",
+      sort: (r) => r.missing.reduce((sum, [, n]) => sum + n, 0),
+      cell: (r) => el("span", { class: lossText(r) === "none" ? null : "short" }, lossText(r)),
     },
     {
       title: "its interval",
@@ -75,45 +88,65 @@ function answerColumns(answer) {
       cell: behindText,
     },
     {
-      title: "CPU s",
-      hint: "of the fit of one ladder, mean over the ladders with a gap, without the audit",
-      sort: (r) => r.cpu_s,
-      cell: (r) => digits(r.cpu_s, 3),
-    },
-    {
       title: "gaps",
       hint: "how many points it has a gap at, and in how many cases: what its row rests on",
       sort: (r) => r.scored,
       cell: (r) =>
         `${r.scored.toLocaleString("en")} in ${r.cases} of ${plural(answer.cases, "case")}`,
     },
-    {
-      title: "refused or failed",
-      text: true,
-      hint: "points without a gap, and points at which the fit has not moved",
-      sort: (r) => r.missing.reduce((sum, [, n]) => sum + n, 0),
-      cell: (r) => el("span", { class: lossText(r) === "none" ? null : "short" }, lossText(r)),
-    },
   ];
   return columns.filter(({ title }) => title !== "by seed" || answer.rows.some((r) => r.by_seed));
 }
 
 const isRanked = (r) => r.rank !== null;
+const hasGap = (r) => r.worst !== null || r.shown !== null;
 const GROUPS = [
   [isRanked, "A gap at every point"],
-  [(r) => !isRanked(r) && !r.is_lower, "Not at every point: no rank"],
-  [(r) => r.is_lower, "Lower bounds, whose gap is F* less the bound: no rank"],
+  [(r) => !isRanked(r), "Not at every point: no rank"],
 ];
 
-// A table of these rows of an answer, in groups until it is sorted by a column.
+// The rows of an answer: a table of those with a gap, in groups until it is sorted by a column; in
+// a line those without; folded the lower bounds.
 function answerTable(answer, rows, caption) {
+  const parts = [];
+  const upper = rows.filter((r) => hasGap(r) && !r.is_lower);
+  if (upper.length) parts.push(rankTable(answer, upper, caption, GROUPS));
+  const silent = rows.filter((r) => !hasGap(r));
+  if (silent.length)
+    parts.push(
+      el(
+        "p",
+        { class: "hint silent" },
+        "Without any gap: ",
+        silent.map((r) => `${series[r.series].label} (${lossText(r)})`).join("; "),
+        ".",
+      ),
+    );
+  const lower = rows.filter((r) => hasGap(r) && r.is_lower);
+  if (lower.length) {
+    const inside = el("div");
+    const box = el(
+      "details",
+      { class: "lower" },
+      el("summary", {}, `${plural(lower.length, "lower bound")}: F* less the bound`),
+      inside,
+    );
+    foldable(box, () =>
+      inside.replaceChildren(rankTable(answer, lower, `Lower bounds. ${caption}`, [])),
+    );
+    parts.push(box);
+  }
+  return parts;
+}
+
+function rankTable(answer, rows, caption, kinds) {
   const columns = answerColumns(answer);
   const line = (one) => row(columns, one, { "data-series": series[one.series].label });
   const table = sortable(columns, caption, (tbody, sorted, by) => {
-    const groups = GROUPS.map(([belongs, title]) => [title, sorted.filter(belongs)]).filter(
-      ([, members]) => members.length,
-    );
-    const bare = by !== null || (groups.length === 1 && isRanked(sorted[0]));
+    const groups = kinds
+      .map(([belongs, title]) => [title, sorted.filter(belongs)])
+      .filter(([, members]) => members.length);
+    const bare = by !== null || !kinds.length || (groups.length === 1 && isRanked(sorted[0]));
     tbody.replaceChildren(
       ...(bare
         ? sorted.map(line)
@@ -139,9 +172,22 @@ const names = (rows, most = 4) => {
   return known.length < 2 ? known.join("") : `${known.slice(0, -1).join(", ")} and ${known.at(-1)}`;
 };
 
-// Who leads, in words.
-function leadText(answer) {
-  const first = answer.rows.filter((r) => r.rank === 1);
-  if (!first.length) return "nobody has a gap at every point, so nobody is ranked";
-  return first.length > 1 ? `${names(first)} are tied` : `${names(first)} is best`;
+// Who leads, in words: before a name, the name, after it.
+function leadTexts(answer) {
+  const ranked = answer.rows.filter(isRanked);
+  if (!ranked.length) return ["", "nobody has a gap at every point", ", so nobody is ranked"];
+  const first = ranked.filter((r) => r.rank === 1);
+  const better = answer.rows.filter((r) => !isRanked(r) && r.behind !== null && r.behind.hi < 0);
+  const rivals = better.length
+    ? `; where ${better.length > 1 ? "they have" : "it has"} a gap, ${names(better)} ` +
+      `${better.length > 1 ? "are" : "is"} better than ${names(first.slice(0, 1))}`
+    : "";
+  if (ranked.length === 1) return ["only ", names(first), ` has a gap at every point${rivals}`];
+  return [
+    "",
+    names(first),
+    (first.length > 1 ? " are best and cannot be told apart" : " is best") +
+      (ranked.length < answer.rows.length ? " of those with a gap at every point" : "") +
+      rivals,
+  ];
 }

@@ -36,15 +36,18 @@ function drawRace(answer, rows, name) {
   return plot.picture;
 }
 
-// One picture per suite, beside one another.
+// Pictures beside one another: of the problem that was chosen, and of every suite.
 function showRace(suites) {
-  const pictures = suites.map(({ answer, rows, title }) => {
+  const own = chosenAnswer();
+  const fields = suites.map(({ answer, rows, title }) => ({ answer, rows, title }));
+  if (own !== null) fields.unshift({ answer: own, rows: own.rows, title: `My problem: ${problemText()}` });
+  const pictures = fields.map(({ answer, rows, title }) => {
     const picture = drawRace(answer, rows, `gap against CPU seconds, ${title}`);
     return picture && el("figure", { class: "plot" }, el("figcaption", {}, title), picture);
   });
   const known = pictures.filter(Boolean);
   const present = series.map((_, k) => k).filter((k) =>
-    suites.some(({ rows }) => rows.some((r) => r.series === k && r.shown !== null && !r.is_lower)),
+    fields.some(({ rows }) => rows.some((r) => r.series === k && r.shown !== null && !r.is_lower)),
   );
   body("race").replaceChildren(
     ...(known.length

@@ -45,7 +45,7 @@ function showBoards(suites, found) {
         "summary",
         {},
         el("h3", {}, title),
-        el("span", { class: "about" }, `${plural(answer.cases, "case")}: ${leadText(answer)}`),
+        el("span", { class: "about" }, `${plural(answer.cases, "case")}: ${leadTexts(answer).join("")}`),
       ),
       inside,
       cases,
@@ -54,7 +54,7 @@ function showBoards(suites, found) {
     const inFull = foldable(cases, () => all.replaceChildren(caseBoard(answer.suite, found)));
     foldable(box, () => {
       const caption = `Leaderboard of ${title}, in ${state.units} per symbol`;
-      inside.replaceChildren(answerTable(answer, rows, caption));
+      inside.replaceChildren(...answerTable(answer, rows, caption));
       inFull.refresh();
     }).refresh();
     return box;
@@ -119,7 +119,7 @@ function showField(suites) {
         class: `step-${r.step}${r.veiled ? " veiled" : ""}`,
         title: `${series[r.series].label}: ${interval(r.worst.lo, r.worst.hi, 3)}; refused or failed: ${lossText(r)}`,
       },
-      el(r.rank === 1 ? "strong" : "span", {}, worstText(r, 2)),
+      el(r.leader ? "strong" : "span", {}, worstText(r, 2)),
       short ? el("sup", {}, "*") : "",
     );
   };
