@@ -89,10 +89,15 @@ function answerColumns(answer) {
     },
     {
       title: "gaps",
-      hint: "how many points it has a gap at, and in how many cases: what its row rests on",
+      hint: "how many points it has a gap at: what its row rests on",
       sort: (r) => r.scored,
-      cell: (r) =>
-        `${r.scored.toLocaleString("en")} in ${r.cases} of ${plural(answer.cases, "case")}`,
+      cell: (r) => r.scored.toLocaleString("en"),
+    },
+    {
+      title: "cases",
+      hint: "in how many cases it has a gap, of all",
+      sort: (r) => r.cases,
+      cell: (r) => `${r.cases}/${answer.cases}`,
     },
   ];
   return columns.filter(({ title }) => title !== "by seed" || answer.rows.some((r) => r.by_seed));
@@ -172,22 +177,34 @@ const names = (rows, most = 4) => {
   return known.length < 2 ? known.join("") : `${known.slice(0, -1).join(", ")} and ${known.at(-1)}`;
 };
 
-// Who leads, in words: before a name, the name, after it.
+// Who is better than the first where it has a gap, but not at every point.
+function rivalText(answer) {
+  const first = answer.rows.find((r) => r.rank === 1);
+  const better = answer.rows.filter((r) => !isRanked(r) && r.behind !== null && r.behind.hi < 0);
+  if (!first || !better.length) return "";
+  const [have, are] = better.length > 1 ? ["they have", "are"] : ["it has", "is"];
+  return `; where ${have} a gap, ${names(better)} ${are} better than ${series[first.series].label}`;
+}
+
+// Who leads, in words: before the names, the names, after them.
 function leadTexts(answer) {
   const ranked = answer.rows.filter(isRanked);
-  if (!ranked.length) return ["", "nobody has a gap at every point", ", so nobody is ranked"];
   const first = ranked.filter((r) => r.rank === 1);
-  const better = answer.rows.filter((r) => !isRanked(r) && r.behind !== null && r.behind.hi < 0);
-  const rivals = better.length
-    ? `; where ${better.length > 1 ? "they have" : "it has"} a gap, ${names(better)} ` +
-      `${better.length > 1 ? "are" : "is"} better than ${names(first.slice(0, 1))}`
-    : "";
-  if (ranked.length === 1) return ["only ", names(first), ` has a gap at every point${rivals}`];
+  if (!first.length) return ["", "nobody has a gap at every point", ", so nobody is ranked"];
+  if (ranked.length === 1)
+    return ["only ", names(first), ` has a gap at every point${rivalText(answer)}`];
   return [
-    "",
+    ranked.length < answer.rows.length ? "of those with a gap at every point, " : "",
     names(first),
-    (first.length > 1 ? " are best and cannot be told apart" : " is best") +
-      (ranked.length < answer.rows.length ? " of those with a gap at every point" : "") +
-      rivals,
+    (first.length > 1 ? " are best and cannot be told apart" : " is best") + rivalText(answer),
   ];
+}
+
+// The same in a few words.
+function shortLead(answer) {
+  const ranked = answer.rows.filter(isRanked);
+  const first = ranked.filter((r) => r.rank === 1);
+  if (!first.length) return "nobody has a gap at every point";
+  if (ranked.length === 1) return leadTexts(answer).join("");
+  return `best ${names(first)}${first.length > 1 ? " (tie)" : ""}${rivalText(answer)}`;
 }

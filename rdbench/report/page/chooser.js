@@ -11,24 +11,25 @@ const chosenAnswer = () => {
   return place === undefined ? null : DATA.choice.answers[place];
 };
 
-// In words what was chosen, such as "Dimension 2, continuous".
+// In words what was chosen, such as "dimension 2, continuous".
 function problemText() {
   const parts = CHOICES.filter(([name]) => choice[name] !== "any").map(
     ([name, label, options]) =>
       name === "kind" ? options[choice.kind] : `${label} ${options[choice[name]]}`,
   );
   if (DATA.choice.settings.length > 1) parts.push(DATA.choice.settings[choice.settings]);
-  const text = parts.join(", ") || "all cases";
-  return text[0].toUpperCase() + text.slice(1);
+  return parts.join(", ") || "all cases";
 }
 
 function verdict(answer) {
+  const problem = problemText();
+  const head = problem[0].toUpperCase() + problem.slice(1);
   if (answer === null)
-    return [`${problemText()}: `, el("strong", {}, "nothing stored matches"), ". Choose something wider."];
+    return [`${head}: `, el("strong", {}, "nothing stored matches"), ". Choose something wider."];
   const { points, cases, seeds } = answer;
   const on = `${plural(points, "point")} in ${plural(cases, "case")}, ${plural(seeds, "seed")}`;
   const [before, who, after] = leadTexts(answer);
-  return [`${problemText()} (${on}): ${before}`, el("strong", {}, who), `${after}.`];
+  return [`${head} (${on}): ${before}`, el("strong", {}, who), `${after}.`];
 }
 
 function showChoice() {

@@ -45,7 +45,7 @@ function showBoards(suites, found) {
         "summary",
         {},
         el("h3", {}, title),
-        el("span", { class: "about" }, `${plural(answer.cases, "case")}: ${leadTexts(answer).join("")}`),
+        el("span", { class: "about" }, `${plural(answer.cases, "case")}: ${shortLead(answer)}`),
       ),
       inside,
       cases,
