@@ -1,5 +1,9 @@
 // A table of who does best on a set of cases: the answer to a choice, or the board of a suite.
-const STATUSES = { unsupported: "refused", "no gap": "without a gap", "q is its start": "no better than its start" };
+const STATUSES = {
+  unsupported: "refused",
+  "no gap": "without a gap",
+  "q is its start": "not moved from the start",
+};
 const told = (status) => STATUSES[status] ?? words(status);
 
 const bounded = (row, value, n) =>
