@@ -178,9 +178,7 @@ class Comparison(Generic[K]):
         }
         """Their mean gaps."""
         held: list[PointRecord] = []
-        self._placed = {
-            key: _placed(ranked[key].members, slots[key], held) for key in self.playing
-        }
+        self._placed = {key: _placed(ranked[key].members, slots[key], held) for key in self.playing}
         self._points = Points(held)
 
     @property

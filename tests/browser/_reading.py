@@ -56,3 +56,9 @@ def rounded(number: Any, digits: int) -> float | None:
     exact = Decimal(float(number))
     first = exact.quantize(Decimal(1).scaleb(place), rounding=ROUND_HALF_UP)
     return float(first)
+
+
+def text(tab: Any, selector: str) -> str:
+    """What is read at the only element of that kind."""
+    found: str = tab.locator(selector).inner_text()
+    return found

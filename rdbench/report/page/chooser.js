@@ -55,7 +55,7 @@ function setUpChooser() {
       changed();
     });
     controls.push(() => (node.value = String(choice[name])));
-    return el("label", {}, el("span", {}, label), node);
+    return el("div", {}, el("label", { for: node.id }, label), node);
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   form.append(

@@ -1,4 +1,4 @@
-"""Which estimator for a problem: an answer for every choice that a reader has, and one per suite."""
+"""Which estimator for a problem: an answer for every choice of a reader, and one per suite."""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ def page_data(
 ) -> dict[str, Any]:
     """Everything that the scripts show, ready for JSON; numbers as stored (nats, every digit).
 
-    Choices, suites, leaderboard, troubles and environments are of all records; cells, points and pictures of those
-    that `rdbench.report.page.kept` keeps.
+    Choices, suites, leaderboard, troubles and environments are of all records; cells, points and
+    pictures of those that `rdbench.report.page.kept` keeps.
 
     Args:
         records: finished cells, in any order.
