@@ -97,7 +97,7 @@ def _left_out(records: Sequence[CellRecord]) -> str:
         f"This page leaves out {len(records) - len(found.places):,} of {len(records):,} cells: it "
         f"holds at most {MOST_POINTS:,} points one by one, and of {total:,} these are the "
         f"{points:,} of the first {seeds} of every estimator on every case. Its pictures, points "
-        "and cells are of those; its leaderboard, failures and provenance are of all."
+        "and cells are of those; its choices, leaderboards and failures are of all."
     )
 
 
