@@ -16,12 +16,10 @@ class Ranking(Generic[K]):
     """The ranks of those that have a gap everywhere, and how far all are behind the best of them.
 
     ``tiers`` come best first. The first of a tier has the smallest mean gap that is left; the
-    others of it are not significantly worse than that one. ``leaders`` are those of the first tier
-    that nobody without a rank beats on the slopes that both have.
+    others of it are not significantly worse than that one.
     """
 
     tiers: tuple[tuple[K, ...], ...]
-    leaders: frozenset[K]
     behind: Mapping[K, Difference | None]
 
 
@@ -42,5 +40,4 @@ def ranking(entrants: Mapping[K, Entrant]) -> Ranking[K]:
     behind = {} if best is None else {
         one: field.between(one, best) for one in field.playing if one != best
     }  # fmt: skip
-    leaders = (one for tier in tiers[:1] for one in tier if not field.is_beaten(one))
-    return Ranking(tuple(tiers), frozenset(leaders), behind)
+    return Ranking(tuple(tiers), behind)

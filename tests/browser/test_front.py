@@ -47,7 +47,9 @@ def test_the_page_of_the_reference_run_is_short(open_page, reference, width, mos
     # What few read is neither open nor drawn.
     for section in ("cases", "points", "cells", "provenance", "overview", "troubles"):
         assert tab.locator(f"#{section} > details:not([open])").count() == 1
-        assert tab.locator(f"#{section} :is(tbody tr, svg, details.case, details.cell)").count() == 0
+        assert (
+            tab.locator(f"#{section} :is(tbody tr, svg, details.case, details.cell)").count() == 0
+        )
     # What many read is.
     assert tab.locator("#answer tbody tr").count() > 2
     assert tab.locator("details.board[open]").count() == 1
@@ -153,7 +155,9 @@ def test_the_address_brings_back_choice_and_filters(open_page, records):
 def _state(tab):
     found = {
         one.get_attribute("name"): one.input_value()
-        for one in tab.locator("#chooser select, #filters select, #filters input[type=number]").all()
+        for one in tab.locator(
+            "#chooser select, #filters select, #filters input[type=number]"
+        ).all()
     }
     checked = tab.locator("#filters input:checked").evaluate_all("all => all.map(n => n.value)")
     verdict = tab.locator("#verdict").text_content()

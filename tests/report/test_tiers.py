@@ -38,7 +38,6 @@ def test_tiers_are_the_standings_of_those_that_are_left(entrant):
     }
     found = ranking(field)
     assert found.tiers == (("a", "b"), ("c", "d"), ("e",))
-    assert found.leaders == {"a", "b"}
     left = dict(field)
     for tier in found.tiers[:2]:
         one = standing(left)
@@ -58,7 +57,6 @@ def test_who_has_no_gap_somewhere_has_no_rank_and_can_still_beat_the_first(entra
         "never": entrant([None, None]),
     })  # fmt: skip
     assert found.tiers == (("all",),)
-    assert found.leaders == set()
     assert set(found.behind) == {"late", "lost"}
     assert found.behind["late"].value == pytest.approx(-0.03)
     assert found.behind["late"].hi < 0.0
@@ -66,4 +64,4 @@ def test_who_has_no_gap_somewhere_has_no_rank_and_can_still_beat_the_first(entra
 
 def test_without_a_complete_one_nobody_is_ranked(entrant):
     found = ranking({"a": entrant([0.01, None]), "b": entrant([None, 0.01])})
-    assert (found.tiers, found.leaders, found.behind) == ((), set(), {})
+    assert (found.tiers, found.behind) == ((), {})

@@ -23,6 +23,12 @@ function lossText(row) {
   return parts.join(", ") || "none";
 }
 
+// A swatch and a name that may be broken behind its parts.
+const nameOf = (k) => [
+  swatch(k),
+  el("span", {}, series[k].label.split(/(?<=[:_+,])/).flatMap((part) => [part, el("wbr")])),
+];
+
 const rankText = (row) =>
   row.rank === null ? ABSENT : row.tied ? `${row.rank} (tie)` : String(row.rank);
 
@@ -46,7 +52,7 @@ function answerColumns(answer) {
       text: true,
       sort: (r) => series[r.series].label,
       cell: (r) =>
-        el(r.leader ? "strong" : "span", { class: "name" }, swatch(r.series), series[r.series].label),
+        el(r.rank === 1 ? "strong" : "span", { class: "name" }, nameOf(r.series)),
     },
     {
       title: "worst gap",

@@ -87,7 +87,6 @@ def _row(series: int, parts: Sequence[Part], found: Ranking[int]) -> dict[str, A
     return {
         "series": series,
         **_rank(series, found),
-        "leader": series in found.leaders,
         "behind": None if behind is None else asdict(behind),
         "is_lower": is_lower(points),
         "worst": None if worst is None else asdict(worst),

@@ -93,12 +93,14 @@ function matrix(id, caption, suites, lines) {
 
 // A line per series, with a field for every suite.
 function lineOf(k, suites, field) {
-  const known = suites.map(({ rows }) => rows.find((r) => r.series === k));
+  const known = suites.map(({ answer, rows }) => [rows.find((r) => r.series === k), answer]);
   return el(
     "tr",
     { "data-series": series[k].label },
-    el("th", { scope: "row", class: "text" }, el("span", { class: "name" }, swatch(k), series[k].label)),
-    known.map((r) => (r === undefined ? el("td", { class: "none" }, "not run") : field(r))),
+    el("th", { scope: "row", class: "text" }, el("span", { class: "name" }, nameOf(k))),
+    known.map(([r, answer]) =>
+      r === undefined ? el("td", { class: "none" }, "not run") : field(r, answer),
+    ),
   );
 }
 
@@ -109,17 +111,17 @@ const seriesIn = (suites, keep) =>
 
 // The field: the worst gap of every estimator in every suite.
 function showField(suites) {
-  const field = (r) => {
+  const field = (r, answer) => {
     if (r.worst === null)
       return el("td", { class: "none" }, r.missing.map(([status]) => told(status)).join(", ") || "lost");
-    const short = r.scored < r.points || r.lost > 0;
+    const short = r.scored < r.points || r.lost > 0 || r.run_on < answer.cases;
     return el(
       "td",
       {
         class: `step-${r.step}${r.veiled ? " veiled" : ""}`,
-        title: `${series[r.series].label}: ${interval(r.worst.lo, r.worst.hi, 3)}; refused or failed: ${lossText(r)}`,
+        title: `${series[r.series].label}: ${interval(r.worst.lo, r.worst.hi, 3)}; ${r.cases} of ${plural(answer.cases, "case")}; refused or failed: ${lossText(r)}`,
       },
-      el(r.leader ? "strong" : "span", {}, worstText(r, 2)),
+      el(r.rank === 1 ? "strong" : "span", {}, worstText(r, 2)),
       short ? el("sup", {}, "*") : "",
     );
   };

@@ -91,9 +91,9 @@ def test_the_ranking_is_that_of_the_records(reference, dims, rate):
             assert row["shown"] == pytest.approx(math.fsum(p.gap for p in good) / len(good))
         if {p.side for p in good} == {"lower"}:
             continue
-        if len(good) == len(points) and {(r.suite, r.case, p.beta) for r, p in own} == slots:
-            if all(p.q_is != "its start" for p in good):
-                complete[name] = (math.fsum(shown) / len(shown), own)
+        everywhere = {(r.suite, r.case, p.beta) for r, p in own} == slots
+        if everywhere and len(good) == len(points) and "its start" not in {p.q_is for p in good}:
+            complete[name] = (math.fsum(shown) / len(shown), own)
     ranked = {name: row["rank"] for name, row in rows.items() if row["rank"] is not None}
     assert set(ranked) == set(complete)
     assert ranked, "a choice without a ranking would test nothing"
