@@ -26,7 +26,7 @@ function lossText(row) {
 // A swatch and a name that may be broken behind its parts.
 const nameOf = (k) => [
   swatch(k),
-  el("span", {}, series[k].label.split(/(?<=[:_+,])/).flatMap((part) => [part, el("wbr")])),
+  el("span", {}, series[k].label.split(/(?<=[:+,])/).flatMap((part) => [part, el("wbr")])),
 ];
 
 const rankText = (row) =>
@@ -73,7 +73,7 @@ function answerColumns(answer) {
       cell: (r) => digits(r.cpu_s, 3),
     },
     {
-      title: "refused or failed",
+      title: "refused, failed",
       text: true,
       hint: "points without a gap, and points at which the fit has not moved",
       sort: (r) => r.missing.reduce((sum, [, n]) => sum + n, 0),
@@ -83,13 +83,13 @@ function answerColumns(answer) {
       title: "its interval",
       hint: "[mean of the lower ends, mean of the upper ends], 95%; sorted by the upper end",
       sort: (r) => r.gap.hi,
-      cell: (r) => interval(r.gap.lo, r.gap.hi, 3),
+      cell: (r) => interval(r.gap.lo, r.gap.hi, 2),
     },
     {
       title: "by seed",
       hint: "the least and the largest mean gap of a seed",
       sort: (r) => r.by_seed?.[1],
-      cell: (r) => (r.by_seed === null ? ABSENT : interval(...r.by_seed, 3)),
+      cell: (r) => (r.by_seed === null ? ABSENT : interval(...r.by_seed, 2)),
     },
     {
       title: "behind the best",
