@@ -180,6 +180,7 @@ class Comparison(Generic[K]):
         held: list[PointRecord] = []
         self._placed = {key: _placed(ranked[key].members, slots[key], held) for key in self.playing}
         self._points = Points(held)
+        self._known: dict[tuple[K, K], Difference | None] = {}
 
     @property
     def best(self) -> K | None:
@@ -196,8 +197,11 @@ class Comparison(Generic[K]):
         return any(is_worse(self.between(one, key)) for key in partial)
 
     def between(self, mine: K, other: K) -> Difference | None:
-        """The gap of one less that of another, as by `difference`."""
-        return _difference(self._points.steps(self._placed[mine], self._placed[other]))
+        """The gap of one less that of another, as by `difference`; computed once."""
+        if (mine, other) not in self._known:
+            steps = self._points.steps(self._placed[mine], self._placed[other])
+            self._known[mine, other] = _difference(steps)
+        return self._known[mine, other]
 
 
 def _without_starts(one: Entrant) -> Entrant:

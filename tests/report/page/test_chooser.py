@@ -13,7 +13,7 @@ import pytest
 from rdbench.report.page.chooser import choices, suite_answers
 from rdbench.report.page.pack import script_json
 from rdbench.report.page.problems import dim_of, kind_of
-from rdbench.report.paired import difference
+from rdbench.report.paired import Member, difference
 from rdbench.run.reading import load
 
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
@@ -65,7 +65,7 @@ def test_the_ranking_is_that_of_the_records(reference, dims, rate):
     records = [r for r in records if r.suite_version == newest[r.suite]]
     dim = dim_of(dims[0])
     rows = rows_of(records, f"{dim} continuous {rate} 0", lambda own: False)
-    members = {}
+    members: dict[str, list[Member]] = {}
     for record in records:
         for p in record.points:
             if takes(record, p):
@@ -77,7 +77,7 @@ def test_the_ranking_is_that_of_the_records(reference, dims, rate):
     for name, own in members.items():
         points = [p for _, p in own]
         good = [p for p in points if p.status in ("ok", "not_converged") and p.gap is not None]
-        shown = [p.gap_hi if p.side == "upper" else p.gap for p in good]
+        shown = [float((p.gap_hi if p.side == "upper" else p.gap) or 0.0) for p in good]
         row = rows[name]
         assert (row["points"], row["scored"]) == (len(points), len(good))
         missed = Counter(p.status for p in points if p.status not in ("ok", "not_converged"))
@@ -88,7 +88,7 @@ def test_the_ranking_is_that_of_the_records(reference, dims, rate):
         answered = [p for p in points if p.status in ("ok", "not_converged")]
         assert row["worst"]["hi"] == max(p.gap_hi for p in answered if p.gap_hi is not None)
         if {p.side for p in good} == {"exact"}:
-            assert row["shown"] == pytest.approx(math.fsum(p.gap for p in good) / len(good))
+            assert row["shown"] == pytest.approx(math.fsum(p.gap or 0.0 for p in good) / len(good))
         if {p.side for p in good} == {"lower"}:
             continue
         everywhere = {(r.suite, r.case, p.beta) for r, p in own} == slots
