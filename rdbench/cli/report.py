@@ -26,9 +26,11 @@ def execute(options: ReportOptions) -> int:
     # The page may travel further than the folder: it does not say where that was.
     warnings = [line.replace(f"{options.results}/", "") for line in warnings]
     with registry.settled():
+        truth = TruthSources()
         page = render(
-            records, options.title, options.units, looks_of(records), warnings, TruthSources()
-        )
+            records, options.title, options.units, looks_of(records), warnings, truth,
+            truth.is_finite,
+        )  # fmt: skip
     size = write(page, options.out)
     points = sum(len(record.points) for record in records)
     print(f"page: {options.out} ({_size(size)}; {len(records)} cells, {points} points)")

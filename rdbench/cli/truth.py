@@ -22,7 +22,7 @@ from rdbench.references.product import ProductReference
 from rdbench.report.rungs import Rung
 from rdbench.run.plan import find_case
 from rdbench.run.records import CellRecord
-from rdbench.types import Case, HasSupport, OutOfRange, RdbenchError, Reference
+from rdbench.types import Case, HasHeldOut, HasSupport, OutOfRange, RdbenchError, Reference
 
 CPU_S = 8.0
 """CPU seconds for certificates between the rungs in one command; they are kept in the user's
@@ -115,6 +115,11 @@ class TruthSources:
             self._found[key] = ReferenceSource(case.reference, self._allowance)
         found = self._found[key]
         return found if _agrees(found, records) else None
+
+    def is_finite(self, records: Sequence[CellRecord]) -> bool | None:
+        """Whether the source has finitely many points, or is known by rows; None: not known."""
+        case = self.case(records)
+        return None if case is None else isinstance(case.problem.source, (HasSupport, HasHeldOut))
 
 
 def known_band(records: Sequence[CellRecord], sources: TruthSources) -> Band:

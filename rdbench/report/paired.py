@@ -137,44 +137,71 @@ def standing(entrants: Mapping[K, Entrant]) -> Standing[K] | None:
     Returns:
         None where fewer than two have a gap, or none has one at every slope.
     """
-    entrants = {
-        key: _without_starts(one)
-        for key, one in entrants.items()
-        if not is_lower(point for _, point in one.members)
-    }
-    playing = {
-        key: one for key, one in entrants.items() if any(_is_known(p) for _, p in one.members)
-    }
-    if len(playing) < 2:
+    field = Comparison(entrants)
+    best = field.best
+    if best is None or len(field.playing) < 2:
         return None
-    slots = {key: _slots(one.members) for key, one in entrants.items()}
-    every = set().union(*slots.values())
-    complete = [
-        key
-        for key, one in playing.items()
-        if one.whole
-        and all(_is_known(point) for _, point in one.members)
-        and set(slots[key]) == every
-    ]
-    if not complete:
-        return None
-    best = min(complete, key=lambda key: _level(playing[key].members, slots[key]))
-    held: list[PointRecord] = []
-    placed = {key: _placed(one.members, slots[key], held) for key, one in playing.items()}
-    points = Points(held)
-
-    def between(a: K, b: K) -> Difference | None:
-        return _difference(points.steps(placed[a], placed[b]))
-
-    behind = {key: between(key, best) for key in playing if key != best}
-    partial = [key for key in playing if key not in complete]
-    leaders = (
-        key
-        for key in complete
-        if (key == best or not _is_worse(behind[key]))
-        and not any(_is_worse(between(key, one)) for one in partial)
-    )
+    behind = {key: field.between(key, best) for key in field.playing if key != best}
+    leaders = (one for one in field.tier(field.complete, best) if not field.is_beaten(one))
     return Standing(best, behind, frozenset(leaders))
+
+
+class Comparison(Generic[K]):
+    """Several estimators on the same cases, made ready to be compared in pairs.
+
+    Lower bounds are left out, and so are points whose q is where the fit began.
+    """
+
+    def __init__(self, entrants: Mapping[K, Entrant]) -> None:
+        """Look up where every point can be compared."""
+        ranked = {
+            key: _without_starts(one)
+            for key, one in entrants.items()
+            if not is_lower(point for _, point in one.members)
+        }
+        self.playing: list[K] = [
+            key for key, one in ranked.items() if any(_is_known(p) for _, p in one.members)
+        ]
+        """Those that have a gap somewhere."""
+        slots = {key: _slots(one.members) for key, one in ranked.items()}
+        every = set().union(*slots.values())
+        self.complete: list[K] = [
+            key
+            for key in self.playing
+            if ranked[key].whole
+            and all(_is_known(point) for _, point in ranked[key].members)
+            and set(slots[key]) == every
+        ]
+        """Those that have a gap at every slope of every case, in every seed."""
+        self.levels: dict[K, float] = {
+            key: _level(ranked[key].members, slots[key]) for key in self.complete
+        }
+        """Their mean gaps."""
+        held: list[PointRecord] = []
+        self._placed = {key: _placed(ranked[key].members, slots[key], held) for key in self.playing}
+        self._points = Points(held)
+        self._known: dict[tuple[K, K], Difference | None] = {}
+
+    @property
+    def best(self) -> K | None:
+        """Of those that have a gap everywhere the one with the smallest mean."""
+        return min(self.complete, key=self.levels.__getitem__, default=None)
+
+    def tier(self, among: Iterable[K], first: K) -> list[K]:
+        """Those that are not significantly worse than ``first``, which is one of them."""
+        return [one for one in among if one == first or not is_worse(self.between(one, first))]
+
+    def is_beaten(self, one: K) -> bool:
+        """Whether somebody who has a gap at some slopes only is better on those slopes."""
+        partial = (key for key in self.playing if key not in self.complete)
+        return any(is_worse(self.between(one, key)) for key in partial)
+
+    def between(self, mine: K, other: K) -> Difference | None:
+        """The gap of one less that of another, as by `difference`; computed once."""
+        if (mine, other) not in self._known:
+            steps = self._points.steps(self._placed[mine], self._placed[other])
+            self._known[mine, other] = _difference(steps)
+        return self._known[mine, other]
 
 
 def _without_starts(one: Entrant) -> Entrant:
@@ -183,7 +210,8 @@ def _without_starts(one: Entrant) -> Entrant:
     return replace(one, members=moved, whole=one.whole and len(moved) == len(one.members))
 
 
-def _is_worse(found: Difference | None) -> bool:
+def is_worse(found: Difference | None) -> bool:
+    """Whether the interval of a difference lies above zero."""
     return found is not None and found.lo > 0.0
 
 

@@ -128,7 +128,7 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
         ok=sum(point.status == "ok" for point in points),
         scored=len(scored),
         gap=mean_gap(scored),
-        by_seed=_between_seeds(records),
+        by_seed=between_seeds(records),
         median=median_gap(scored),
         worst=worst_gap(points),
         good_to=all_good_to(records),
@@ -148,7 +148,8 @@ def summarise(records: Sequence[CellRecord]) -> Summary:
     )
 
 
-def _between_seeds(records: Sequence[CellRecord]) -> tuple[float, float] | None:
+def between_seeds(records: Iterable[CellRecord]) -> tuple[float, float] | None:
+    """The least and the largest mean gap of a seed; None for one seed."""
     seeds: dict[int, list[float]] = {}
     for record in records:
         seeds.setdefault(record.seed, []).extend(map(drawn_gap, filter(is_scored, record.points)))

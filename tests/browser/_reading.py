@@ -21,6 +21,17 @@ def rows(table: Any) -> list[dict[str, str]]:
     return found
 
 
+def unfold(tab: Any) -> Any:
+    """Open all that is folded but the cells; what is inside of it is drawn by then."""
+    for _ in range(4):  # one holds another, and each is drawn when the browser has told of it
+        tab.evaluate(
+            "document.querySelectorAll('details:not(.cell):not([open])')"
+            ".forEach(node => { node.open = true })"
+        )
+        tab.wait_for_timeout(60)
+    return tab
+
+
 def value(text: str) -> float | None:
     """The number in a cell such as ``≤ −1.2e−5 (of 3)``."""
     text = text.split(" (")[0].split(" ±")[0].lstrip("≤≥ ").replace("−", "-")
@@ -45,3 +56,9 @@ def rounded(number: Any, digits: int) -> float | None:
     exact = Decimal(float(number))
     first = exact.quantize(Decimal(1).scaleb(place), rounding=ROUND_HALF_UP)
     return float(first)
+
+
+def text(tab: Any, selector: str) -> str:
+    """What is read at the only element of that kind."""
+    found: str = tab.locator(selector).inner_text()
+    return found

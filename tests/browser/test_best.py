@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from rdbench.report.page.content import page_data
+from tests.browser._reading import unfold
 
 pytestmark = pytest.mark.browser
 
@@ -35,7 +36,7 @@ def make(cell, point, failed):
 
 def bold(tab):
     """Who is bold on the leaderboard; the overview has to agree."""
-    names = tab.locator(".board tr:has(strong)").evaluate_all(
+    names = tab.locator(".by-case tr:has(strong)").evaluate_all(
         "rows => rows.map(row => row.dataset.series)"
     )
     assert tab.locator(".overview strong").count() == len(names)
@@ -55,7 +56,7 @@ def test_bold_are_the_leaders_of_the_paired_comparison(open_page, make, cell):
         data = page_data(records)
         leaders = [data["series"][row["series"]]["label"] for row in data["rows"] if row["leader"]]
         assert leaders == expected
-        assert bold(open_page(records)) == expected
+        assert bold(unfold(open_page(records))) == expected
 
 
 def test_how_far_a_row_is_behind_the_best_is_told_in_pairs(open_page, make):
@@ -68,32 +69,32 @@ def test_how_far_a_row_is_behind_the_best_is_told_in_pairs(open_page, make):
         ]
         return msgspec.structs.replace(found, points=points)
 
-    tab = open_page([paired("b", 0.005), paired("a", 0.0)])
-    rows = tab.locator(".board tbody tr").evaluate_all(
+    tab = unfold(open_page([paired("b", 0.005), paired("a", 0.0)]))
+    rows = tab.locator(".by-case tbody tr").evaluate_all(
         "rows => rows.map(row => [row.dataset.series, row.cells[5].textContent])"
     )
     assert rows == [["a", "best"], ["b", "0.005 [0.005, 0.005]"]]
 
 
 def test_rows_are_of_whole_ladders_whatever_is_hidden(open_page, make):
-    tab = open_page([make("a", [0.01] * 8), make("b", [0.05] * 8), make("c", [0.06] * 8)])
-    row = tab.locator(".board tbody tr").first.inner_text()
+    tab = unfold(open_page([make("a", [0.01] * 8), make("b", [0.05] * 8), make("c", [0.06] * 8)]))
+    row = tab.locator(".by-case tbody tr").first.inner_text()
     for hidden in "bc":
         tab.uncheck(f"input[value={hidden}]")
         assert bold(tab) == ["a"]
     tab.fill("input[name=from]", "0.35")
-    assert tab.locator(".board tbody tr").count() == 1
-    assert tab.locator(".board tbody tr").first.inner_text() == row
+    assert tab.locator(".by-case tbody tr").count() == 1
+    assert tab.locator(".by-case tbody tr").first.inner_text() == row
     tab.fill("input[name=from]", "7")
-    assert tab.locator(".board tbody tr").count() == 0
+    assert tab.locator(".by-case tbody tr").count() == 0
     # Who is best is told by all records: with the best one hidden, nobody takes its place.
-    tab = open_page([make("a", [0.01] * 8), make("b", [0.02] * 8), make("c", [0.03] * 8)])
+    tab = unfold(open_page([make("a", [0.01] * 8), make("b", [0.02] * 8), make("c", [0.03] * 8)]))
     tab.uncheck("input[value=a]")
     assert bold(tab) == []
 
 
 def test_the_little_picture_of_an_upper_bound_has_one_end_and_an_arrow(open_page, make):
-    tab = open_page([make("a", [0.01] * 8, side="upper"), make("b", [0.05] * 8)])
+    tab = unfold(open_page([make("a", [0.01] * 8, side="upper"), make("b", [0.05] * 8)]))
     paths = tab.locator(".whisker .interval").evaluate_all(
         "all => all.map(path => path.getAttribute('d'))"
     )

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from rdbench.run.records import Draws, TracePoint
+from tests.browser._reading import unfold
 
 pytestmark = pytest.mark.browser
 
@@ -44,8 +45,8 @@ def test_no_picture_and_no_number_breaks(open_page, cell, point, units, tiny):
         cell(cell="e", case="plane", dim=2, points=[point(draws=plane)]),
     ]
     tab = open_page(records, units=units)
-    for node in tab.locator("details").all():
-        node.evaluate("node => { node.open = true }")
+    unfold(tab)
+    tab.locator("details.cell").evaluate_all("all => all.forEach(node => { node.open = true })")
     tab.emulate_media(media="print")
     drawn = "document.querySelectorAll('.canvas:empty, .samples:empty').length === 0"
     for _ in range(200):

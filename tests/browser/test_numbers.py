@@ -29,7 +29,7 @@ def records(realistic, cell, point):
 
 
 def test_every_point_equals_the_export(open_page, records):
-    tab = open_page(records)
+    tab = reading.unfold(open_page(records))
     tab.select_option("#points .pager select", "1000")
     found = reading.rows(tab.locator("#points table"))
     table = frame(records, "points")
@@ -57,11 +57,11 @@ def test_every_point_equals_the_export(open_page, records):
 
 @pytest.mark.parametrize("units", ["nats", "bits"])
 def test_the_leaderboard_equals_the_summary_of_the_tables(open_page, records, units):
-    tab = open_page(records)
+    tab = reading.unfold(open_page(records))
     tab.check(f"input[value={units}]")
     scale = 1.0 if units == "nats" else math.log(2.0)
     overview = {line["case"]: line for line in _overview(tab)}
-    shown = [row for table in tab.locator(".board table").all() for row in reading.rows(table)]
+    shown = [row for table in tab.locator(".by-case table").all() for row in reading.rows(table)]
     assert len(shown) == 7
     for row in shown:
         mine = [r for r in records if (r.case, r.estimator) == (row["case"], row["estimator"])]

@@ -1,4 +1,4 @@
-// The leaderboard: one table per suite, one row per estimator and case.
+// The board of a suite in full: one row per estimator and case, with every column.
 function boardColumns(axis) {
   const upper = (row, value) => (row.is_upper && value !== null ? "≤ " : "") + rates(value, 3);
   return [
@@ -176,47 +176,36 @@ function whisker(r, axis) {
 }
 
 // The rows are of whole ladders; filters hide those of which no point passes.
-function showBoards(found) {
+function rowsShown(found) {
   const keyOf = (place, k) => `${place} ${k}`;
   const present = new Set(found.map(({ cell }) => keyOf(cell.place, cell.series)));
-  const rows = DATA.rows
+  return DATA.rows
     .filter((r) => present.has(keyOf(r.case, r.series)))
     .map((r) => ({ ...r, cell: cells[r.cells[0]] }));
-  const standing = [...groupBy(rows, (r) => r.case)].map(([place, mine]) => ({
-    one: cases[place],
-    rows: mine,
-  }));
-  const boards = [...groupBy(rows, (r) => cases[r.case].suite)].map(([suite, rows]) => {
-    const axis = scaleOf(DATA.boards[suite], "rate", 4);
-    const scale = { zero: axis.kind === "symlog", at: (v) => axis.at(inUnits(v)) };
-    const columns = boardColumns(scale);
-    const table = sortable(
-      columns,
-      `Leaderboard of ${suite}, in ${state.units} per symbol`,
-      (tbody, sorted, by) => {
-        const grouped = by === null || by.title === "case";
-        tbody.replaceChildren(
-          ...sorted.map((one, k) =>
-            row(columns, one, {
-              class: grouped && k > 0 && sorted[k - 1].cell.case !== one.cell.case ? "group" : null,
-              "data-series": series[one.series].label,
-              "data-case": one.cell.case,
-            }),
-          ),
-        );
-      },
-    );
-    table.set(rows);
-    return el(
-      "section",
-      { class: "board", "data-suite": suite },
-      el("h3", {}, suite, el("small", {}, ` ${state.units} per symbol`)),
-      table.node,
-    );
-  });
-  body("leaderboard").replaceChildren(
-    ...(boards.length ? [overview(standing), ...boards] : [nothing()]),
+}
+
+function caseBoard(suite, found) {
+  const axis = scaleOf(DATA.boards[suite], "rate", 4);
+  const scale = { zero: axis.kind === "symlog", at: (v) => axis.at(inUnits(v)) };
+  const columns = boardColumns(scale);
+  const table = sortable(
+    columns,
+    `Every case of ${suite}, in ${state.units} per symbol`,
+    (tbody, sorted, by) => {
+      const grouped = by === null || by.title === "case";
+      tbody.replaceChildren(
+        ...sorted.map((one, k) =>
+          row(columns, one, {
+            class: grouped && k > 0 && sorted[k - 1].cell.case !== one.cell.case ? "group" : null,
+            "data-series": series[one.series].label,
+            "data-case": one.cell.case,
+          }),
+        ),
+      );
+    },
   );
+  table.set(rowsShown(found).filter(({ cell }) => cell.suite === suite));
+  return table.node;
 }
 
 const nothing = () => el("p", { class: "nothing" }, "Nothing passes the filters.");

@@ -58,7 +58,7 @@ function caseBlock(one, members) {
   const kept = samplesOf(members);
   const box = el(
     "details",
-    { class: "case", id: one.anchor, open: true },
+    { class: "case", id: one.anchor },
     el(
       "summary",
       {},
@@ -118,14 +118,9 @@ const truthSwatch = () =>
 function showCases(found) {
   watcher.disconnect();
   pending.clear();
-  const closed = new Set(
-    [...document.querySelectorAll("details.case:not([open])")].map((node) => node.id),
-  );
-  const opened = new Set(
-    [...document.querySelectorAll("details.case > details[open]")].map(
-      (node) => node.parentNode.id,
-    ),
-  );
+  const open = (selector) =>
+    new Set([...document.querySelectorAll(selector)].map((node) => node.closest(".case").id));
+  const [opened, sampled] = [open("details.case[open]"), open("details.case > details[open]")];
   const groups = groupBy(found, ({ cell }) => cell.place);
   const parts = [];
   let suite = null;
@@ -134,8 +129,8 @@ function showCases(found) {
     if (!members) return;
     if (one.suite !== suite) parts.push(el("h3", {}, (suite = one.suite)));
     const box = caseBlock(one, members);
-    if (closed.has(box.id)) box.open = false;
-    if (opened.has(box.id)) box.querySelector("details").open = true;
+    box.open = groups.size === 1 || opened.has(box.id);
+    if (sampled.has(box.id)) box.querySelector("details").open = true;
     parts.push(box);
   });
   body("cases").replaceChildren(...(parts.length ? parts : [nothing()]));

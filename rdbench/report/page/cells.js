@@ -118,29 +118,17 @@ function setUpCells() {
       ),
       inside,
     );
-    const render = () => {
-      if (block.open) inside.replaceChildren(...cellContent(cell));
-    };
-    block.addEventListener("toggle", render);
-    blocks.push({ cell, block, render });
+    const fold = foldable(block, () => inside.replaceChildren(...cellContent(cell)));
+    blocks.push({ cell, block, fold });
     list.append(block);
   }
 }
 
 function showCells(found) {
+  if (!blocks.length) setUpCells();
   const visible = new Set(found.map((one) => one.cell));
-  for (const { cell, block, render } of blocks) {
+  for (const { cell, block, fold } of blocks) {
     block.hidden = !visible.has(cell);
-    render();
+    fold.refresh();
   }
-}
-
-// A link to a cell opens it, whatever the filters hide.
-function follow() {
-  const target = document.getElementById(location.hash.slice(1));
-  if (target === null || target.tagName !== "DETAILS") return;
-  target.hidden = false;
-  target.open = true;
-  blocks.find(({ block }) => block === target)?.render();
-  target.scrollIntoView();
 }

@@ -18,8 +18,10 @@ from rdbench.report.claims import VERDICTS
 from rdbench.report.grouping import case_namer, sort_key
 from rdbench.report.impossible import is_impossible
 from rdbench.report.page.cases import axis_data, case_data, ladder_gap, spread
+from rdbench.report.page.chooser import choices, suite_answers
 from rdbench.report.page.kept import kept
 from rdbench.report.page.pack import Pool, numbers, texts
+from rdbench.report.page.problems import Finite
 from rdbench.report.page.samples import samples
 from rdbench.report.page.standings import leaderboard
 from rdbench.report.scales import gap_axis
@@ -48,17 +50,19 @@ def page_data(
     looks: Mapping[str, Look] | None = None,
     units: str = "nats",
     sources: Sources | None = None,
+    finite: Finite | None = None,
 ) -> dict[str, Any]:
     """Everything that the scripts show, ready for JSON; numbers as stored (nats, every digit).
 
-    Leaderboard, troubles and environments are of all records; cells, points and pictures of those
-    that `rdbench.report.page.kept` keeps.
+    Choices, suites, leaderboard, troubles and environments are of all records; cells, points and
+    pictures of those that `rdbench.report.page.kept` keeps.
 
     Args:
         records: finished cells, in any order.
         looks: colours and markers that estimators ask for, by name.
         units: in which the page opens, ``nats`` or ``bits``.
         sources: where more of the truth is known than the records say.
+        finite: what more is known of the sources of symbols.
     """
     pairs = [
         pair
@@ -97,6 +101,8 @@ def page_data(
             {"estimator": name, "label": label, **asdict(styles[label])} for name, label in labels
         ],
         "start": {"name": ITS_START, "colour": START_COLOUR},
+        "choice": choices(everything, of_everything, finite),
+        "suites": suite_answers(everything, of_everything),
         "cases": cases,
         "rows": rows,
         "boards": _board_axes(cases, rows),

@@ -56,25 +56,29 @@ function joinBudgets(plot, ladders, one) {
       );
 }
 
-// Names beside their marks, moved apart where they would touch.
+// Names beside their marks, moved down where they would lie on another.
 function tag(plot, labels) {
-  labels.sort((a, b) => a.height - b.height);
-  let last = -Infinity;
-  for (const label of labels) {
-    const left = label.at > 0.62 * WIDTH;
-    const height = Math.max(label.height + 4, last + 12);
-    last = height;
+  const placed = [];
+  for (const { k, at, height } of labels.sort((a, b) => a.height - b.height)) {
+    const text = series[k].label,
+      left = at > 0.62 * WIDTH,
+      from = left ? at - 9 - 6.2 * text.length : at + 9,
+      to = from + 6.2 * text.length;
+    let y = height + 4;
+    const meets = (one) => from < one.to && one.from < to && Math.abs(y - one.y) < 11;
+    while (placed.some(meets)) y += 2;
+    placed.push({ from, to, y });
     plot.ink.append(
       draw(
         "text",
         {
           class: "tag",
-          fill: series[label.k].colour,
-          x: label.at + (left ? -9 : 9),
-          y: Math.min(height, plot.bottom - 2),
+          fill: series[k].colour,
+          x: at + (left ? -9 : 9),
+          y: Math.min(y, plot.bottom - 2),
           "text-anchor": left ? "end" : "start",
         },
-        series[label.k].label,
+        text,
       ),
     );
   }

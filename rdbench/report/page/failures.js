@@ -25,18 +25,23 @@ const troubleColumns = [
   },
 ];
 
-function setUpFailures() {
-  const place = body("failures");
+function showTroubles() {
+  const place = document.getElementById("reasons");
   if (!DATA.troubles.length) {
-    place.append(el("p", {}, "None: every point has a gap."));
-    return () => {};
+    place.replaceChildren(el("p", {}, "None: every point has a gap."));
+    return;
   }
   const table = sortable(
     troubleColumns,
     "What has no plain gap, by estimator and reason",
     (tbody, sorted) => tbody.replaceChildren(...sorted.map((one) => row(troubleColumns, one))),
   );
-  place.append(
+  table.set(DATA.troubles);
+  const byText = groupBy(
+    cells.filter((cell) => cell.traceback !== null),
+    (cell) => cell.traceback,
+  );
+  place.replaceChildren(
     el(
       "p",
       { class: "hint" },
@@ -44,14 +49,8 @@ function setUpFailures() {
         "short is listed, and never part of a mean; one that did not converge is, with its numbers.",
     ),
     table.node,
-  );
-  const byText = groupBy(
-    cells.filter((cell) => cell.traceback !== null),
-    (cell) => cell.traceback,
-  );
-  if (byText.size) place.append(el("h3", {}, "Tracebacks"));
-  for (const [text, same] of byText) {
-    place.append(
+    byText.size ? el("h3", {}, "Tracebacks") : "",
+    ...[...byText].map(([text, same]) =>
       el(
         "details",
         { class: "traceback" },
@@ -70,7 +69,6 @@ function setUpFailures() {
         ),
         el("pre", {}, DATA.tracebacks[text]),
       ),
-    );
-  }
-  return () => table.set(DATA.troubles);
+    ),
+  );
 }

@@ -8,6 +8,8 @@ const state = {
   to: null,
   hidden: new Set(),
 };
+const controls = []; // each sets a control to what the state says
+const setControls = () => controls.forEach((set) => set());
 const listeners = [];
 const onChange = (listener) => listeners.push(listener);
 function shows(cell) {
@@ -41,7 +43,8 @@ function selection() {
   return found;
 }
 
-function changed() {
+// `quiet`: the address is not written, for it is where the change comes from.
+function changed({ quiet = false } = {}) {
   const found = selection();
   const shown = found.reduce((n, one) => n + one.points.length, 0);
   const all = found.length === cells.length && shown === count;
@@ -50,8 +53,13 @@ function changed() {
     : `${shown.toLocaleString("en")} of ${plural(count, "point")}`;
   document.getElementById("clear").disabled = all && state.hidden.size === 0;
   for (const unit of document.querySelectorAll(".unit")) unit.textContent = state.units;
+  const out = series.length - state.hidden.size;
+  document.getElementById("picked").textContent = `Estimators (${out} of ${series.length}), status, rates`;
   for (const listener of listeners) listener(found);
+  if (!quiet) writeAddress();
 }
+
+const statuses = [...new Set([...point.state, ...cells.map((cell) => cell.status)])].sort();
 
 function setUpFilters() {
   const form = document.getElementById("filters");
@@ -63,6 +71,7 @@ function setUpFilters() {
       then();
       changed();
     });
+    controls.push(() => (node.value = state[name]));
     return el("label", {}, el("span", {}, label), node);
   };
   const limit = (name, label) => {
@@ -75,9 +84,11 @@ function setUpFilters() {
       placeholder: "any",
     });
     node.addEventListener("input", () => {
-      state[name] = node.value === "" ? null : Number(node.value);
+      const value = node.value === "" ? null : Number(node.value);
+      state[name] = value !== null && value >= 0 ? value : null;
       changed();
     });
+    controls.push(() => (node.value = state[name] ?? ""));
     return el(
       "label",
       { class: "limit" },
@@ -86,12 +97,7 @@ function setUpFilters() {
     );
   };
   const suites = [...new Set(cells.map((cell) => cell.suite))];
-  const statuses = [
-    ...new Set([...point.state, ...cells.map((cell) => cell.status)]),
-  ].sort();
-  const one = select("case", "case", []);
-  const listCases = () => {
-    state.case = "";
+  const listCases = () =>
     one
       .querySelector("select")
       .replaceChildren(
@@ -105,10 +111,13 @@ function setUpFilters() {
             ),
           ),
       );
-  };
-  listCases();
   const names = suites.map((name) => option(name, name));
-  const suite = select("suite", "suite", [option("", "all"), names], listCases);
+  const suite = select("suite", "suite", [option("", "all"), names], () => {
+    state.case = "";
+    listCases();
+  });
+  controls.push(() => listCases());
+  const one = select("case", "case", []);
   const unit = (name) => {
     const node = el("input", {
       type: "radio",
@@ -120,6 +129,7 @@ function setUpFilters() {
       state.units = name;
       changed();
     });
+    controls.push(() => (node.checked = state.units === name));
     return el("label", {}, node, name);
   };
   const chips = series.map((one, k) => {
@@ -129,24 +139,20 @@ function setUpFilters() {
       else state.hidden.add(k);
       changed();
     });
+    controls.push(() => (node.checked = !state.hidden.has(k)));
     return el("label", { class: "chip" }, node, swatch(k), one.label);
   });
   const only = (keep) => () => {
-    chips.forEach((chip, k) => {
-      chip.querySelector("input").checked = keep;
-      if (keep) state.hidden.delete(k);
-      else state.hidden.add(k);
-    });
+    state.hidden = new Set(keep ? [] : series.map((_, k) => k));
+    setControls();
     changed();
   };
   const reset = el("button", { type: "button", id: "clear" }, "reset");
   reset.addEventListener("click", () => {
+    // The unit is no filter and stays.
     Object.assign(state, { suite: "", case: "", status: "", from: null, to: null });
     state.hidden.clear();
-    form.reset();
-    // The unit is no filter and stays.
-    for (const radio of form.elements.units) radio.checked = radio.value === state.units;
-    listCases();
+    setControls();
     changed();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
@@ -162,12 +168,6 @@ function setUpFilters() {
       { class: "line" },
       suite,
       one,
-      select("status", "status", [
-        option("", "all"),
-        statuses.map((name) => option(name, words(name))),
-      ]),
-      limit("from", "R* from"),
-      limit("to", "R* to"),
       el(
         "fieldset",
         { class: "units" },
@@ -179,16 +179,31 @@ function setUpFilters() {
       reset,
     ),
     el(
-      "fieldset",
-      { class: "chips" },
-      el("legend", { class: "unseen" }, "estimators"),
-      chips,
-      series.length > 3
-        ? [
-            el("button", { type: "button", on: { click: only(true) } }, "all"),
-            el("button", { type: "button", on: { click: only(false) } }, "none"),
-          ]
-        : null,
+      "details",
+      { class: "more" },
+      el("summary", { id: "picked" }),
+      el(
+        "div",
+        { class: "line" },
+        select("status", "status", [
+          option("", "all"),
+          statuses.map((name) => option(name, words(name))),
+        ]),
+        limit("from", "R* from"),
+        limit("to", "R* to"),
+      ),
+      el(
+        "fieldset",
+        { class: "chips" },
+        el("legend", { class: "unseen" }, "estimators"),
+        chips,
+        series.length > 3
+          ? [
+              el("button", { type: "button", on: { click: only(true) } }, "all"),
+              el("button", { type: "button", on: { click: only(false) } }, "none"),
+            ]
+          : null,
+      ),
     ),
   );
 }

@@ -1,7 +1,7 @@
 // Axes of a picture, and what all pictures of a case have in common.
 const WIDTH = 320,
   HEIGHT = 250,
-  LEFT = 58,
+  LEFT = 62,
   RIGHT = 12,
   TOP = 10,
   BOTTOM = 40,
@@ -44,7 +44,7 @@ function frame(x, y, xLabel, yLabel, name, { strip = 0, notes = [] } = {}) {
       "text",
       {
         class: "label",
-        transform: `translate(11 ${(TOP + bottom) / 2}) rotate(-90)`,
+        transform: `translate(9 ${(TOP + bottom) / 2}) rotate(-90)`,
         "text-anchor": "middle",
       },
       yLabel,

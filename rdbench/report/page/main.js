@@ -52,6 +52,7 @@ function setUpPrinting(points) {
   let before = null;
   const start = () => {
     if (before !== null) return;
+    drawFolds();
     before = [...document.querySelectorAll("details:not([open]):not(.cell)")];
     for (const node of before) node.open = true;
     points.print(true);
@@ -68,25 +69,38 @@ function setUpPrinting(points) {
   matchMedia("print").addEventListener("change", (event) => (event.matches ? start() : end()));
 }
 
+// A folded section is drawn when it is open, of what passes the filters by then.
+function foldSection(id, show) {
+  let latest = [];
+  const fold = foldable(foldOf(id), () => show(latest));
+  onChange((found) => {
+    latest = found;
+    fold.refresh();
+  });
+}
+
 if (cells.length) {
+  setUpChooser();
   setUpFilters();
   const points = setUpPoints();
-  const showFailures = setUpFailures();
-  onChange(showBoards);
-  onChange((found) => showPoints(found));
-  onChange(showCases);
-  onChange(showFailures);
-  onChange(showCells);
-  setUpCells();
-  showProvenance();
-  setUpPrinting(points);
-  changed();
-  addEventListener("hashchange", follow);
-  // A second click on the same link goes there again.
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest?.("a");
-    if (link && link.getAttribute("href") === location.hash) follow();
+  onChange(showChoice);
+  onChange((found) => {
+    const suites = suitesShown(found);
+    showBoards(suites, found);
+    showRace(suites);
+    showField(suites);
+    showFailures(suites);
   });
-  if (location.hash) follow();
+  foldSection("overview", showOverview);
+  foldSection("troubles", showTroubles);
+  foldSection("cases", showCases);
+  foldSection("points", points.show);
+  foldSection("cells", showCells);
+  foldable(foldOf("provenance"), showProvenance);
+  setUpPrinting(points);
+  setUpAddress();
+  readAddress();
+  changed({ quiet: true });
+  if (anchorOf(location.hash)) reveal(anchorOf(location.hash));
 }
 performance.mark("ready");

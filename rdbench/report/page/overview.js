@@ -1,4 +1,4 @@
-// All cases at a glance: a row per case, a column per estimator, the mean gap in each field.
+// All cases, folded: a row per case, a column per estimator, the mean gap in each field.
 // How dark a field is, Python says.
 function overview(standing) {
   const present = series
@@ -56,10 +56,9 @@ function overview(standing) {
   return el(
     "section",
     { class: "overview" },
-    el("h3", {}, "At a glance", el("small", {}, `mean gap, ${state.units} per symbol`)),
     el(
       "div",
-      { class: "scroll", tabindex: 0, role: "region", "aria-label": "At a glance" },
+      { class: "scroll", tabindex: 0, role: "region", "aria-label": "Mean gap in every case" },
       el(
         "table",
         {},
@@ -91,4 +90,14 @@ function overview(standing) {
         "*: not every point has a gap.",
     ),
   );
+}
+
+function showOverview(found) {
+  const standing = [...groupBy(rowsShown(found), (r) => r.case)].map(([place, rows]) => ({
+    one: cases[place],
+    rows,
+  }));
+  document
+    .getElementById("by-case")
+    .replaceChildren(standing.length ? overview(standing) : nothing());
 }

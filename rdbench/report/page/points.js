@@ -121,7 +121,6 @@ const pointColumns = [
 ];
 
 const pager = { page: 0, size: PER_PAGE, rows: [], printing: false };
-let showPoints = () => {};
 
 function setUpPoints() {
   const label = el("output", { id: "rows" });
@@ -178,8 +177,8 @@ function setUpPoints() {
     table.node,
     el("div", { class: "pager" }, first, back, label, next, last, size),
   );
-  showPoints = (found) => table.set(found.flatMap((one) => one.points));
   return {
+    show: (found) => table.set(found.flatMap((one) => one.points)),
     print(on) {
       pager.printing = on;
       turn(pager.page);

@@ -15,6 +15,7 @@ from rdbench.report.page.content import page_data
 from rdbench.report.page.facts import facts
 from rdbench.report.page.kept import MOST_POINTS, kept
 from rdbench.report.page.pack import script_json
+from rdbench.report.page.problems import Finite
 from rdbench.report.series import Sources
 from rdbench.report.style import Look
 from rdbench.report.units import nats_per
@@ -22,9 +23,9 @@ from rdbench.run.records import CellRecord
 from rdbench.version import __version__
 
 SCRIPTS = (
-    "dom", "numbers", "data", "filters", "overview", "board", "points", "scales",
-    "marks", "frame", "curve", "gaps", "claims", "costs", "samples", "cases", "failures",
-    "cells", "main",
+    "dom", "numbers", "data", "folds", "filters", "chooser", "address", "answers", "overview",
+    "board", "points", "scales", "marks", "frame", "curve", "gaps", "claims", "costs", "race",
+    "suites", "samples", "cases", "failures", "cells", "main",
 )  # fmt: skip
 """The scripts in the order in which they become one."""
 TITLE = "Rate-distortion estimators, audited"
@@ -37,6 +38,7 @@ def render(
     looks: Mapping[str, Look] | None = None,
     warnings: Sequence[str] = (),
     sources: Sources | None = None,
+    finite: Finite | None = None,
 ) -> str:
     """The page of ``records``; equal records give an equal page.
 
@@ -47,12 +49,13 @@ def render(
         looks: colours and markers that estimators ask for, by name.
         warnings: what could not be read of the results; shown on the page.
         sources: where more of the truth is known than the records say.
+        finite: whether the source of a case has finitely many points, where that is known.
 
     Raises:
         RdbenchError: an unknown unit.
     """
     nats_per(units)
-    data = page_data(records, looks, units, sources)
+    data = page_data(records, looks, units, sources, finite)
     style = _source("page.css")
     script = _script()
     environment = jinja2.Environment(
@@ -94,7 +97,7 @@ def _left_out(records: Sequence[CellRecord]) -> str:
         f"This page leaves out {len(records) - len(found.places):,} of {len(records):,} cells: it "
         f"holds at most {MOST_POINTS:,} points one by one, and of {total:,} these are the "
         f"{points:,} of the first {seeds} of every estimator on every case. Its pictures, points "
-        "and cells are of those; its leaderboard, failures and provenance are of all."
+        "and cells are of those; its choices, leaderboards and failures are of all."
     )
 
 

@@ -78,11 +78,12 @@ def _row(series: int, records: Sequence[CellRecord], place: Standing[int] | None
         "leader": place is not None and series in place.leaders,
         "behind": {"value": 0.0} if place and place.best == series else behind and asdict(behind),
         # Only what is known of the gap is painted: of what the bracket on F* may add, nothing.
-        "step": None if known is None else _step(known),
-        "veiled": high is not None and known is not None and _step(high) > _step(known),
+        "step": None if known is None else step_of(known),
+        "veiled": high is not None and known is not None and step_of(high) > step_of(known),
         "states": list(dict.fromkeys(states + [r.status for r in records if not r.points])),
     }
 
 
-def _step(gap: float) -> int:
-    return sum(gap > least for least in STEPS)
+def step_of(gap: float) -> int:
+    """How dark the field of a gap is."""
+    return sum(1 for least in STEPS if gap > least)
