@@ -67,7 +67,7 @@ papers: $(VENV)/installed ## all papers in results/papers, with one table of the
 
 REFERENCE := results/reference
 REFERENCE_RUN := $(BIN)/rdbench run --results $(REFERENCE) --seeds 601 --jobs 2 --timeout 1200
-reference: $(VENV)/installed-test ## run what is missing of the reference run, then make its tables and page (about 2 hours)
+reference: $(VENV)/installed-test ## run what is missing of the reference run, then make its tables, page and data (about 2 hours)
 	$(REFERENCE_RUN) --suite vector_gaussian --dims 10 --trace
 	$(REFERENCE_RUN) --suite vector_gaussian,planar,scalar,discrete,multimodal,gaussian_spectra,heavy_tailed,real_data
 	$(REFERENCE_RUN) --suite high_dimensional --dims 6,20
@@ -76,6 +76,7 @@ reference: $(VENV)/installed-test ## run what is missing of the reference run, t
 			> $(REFERENCE)/$$metric.md; \
 	done
 	$(BIN)/rdbench report --results $(REFERENCE) --out $(REFERENCE)/report.html
+	$(BIN)/python -m benchmarks.published
 
 coverage: $(VENV)/installed-test ## measure the audit's own coverage and bias, where results/audit has no result yet
 	$(BIN)/python -m benchmarks.coverage
