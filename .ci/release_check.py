@@ -3,8 +3,9 @@
     python .ci/release_check.py [--any-time]
 
 The version is stated in rdbench/version.py. What else names it (CITATION.cff, .zenodo.json,
-CHANGELOG.md, the wheel, the manifest of the reference run) has to agree. ``--any-time`` asks only for what has to hold on every commit; without it the
-changelog needs a dated section of this version, the tree no changes, and the tag must be free.
+CHANGELOG.md, the wheel, the manifest of the reference run) has to agree. ``--any-time`` asks only
+for what has to hold on every commit; without it the changelog needs a dated section of this
+version, the tree no changes, and the tag must be free.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ _HEAD = """# Data dictionary: {table}
 
 Made by `python -m benchmarks.published` from the table that the code reads, `rdbench/columns.py`.
 
-The columns of `points.parquet`, in order: a row is one slope of one estimator on one case. In Parquet, text and
-JSON (a mapping, on one line) are strings, integers have 64 bits, floats are double precision. What is not known is
-null. The columns of the other tables of `rdbench export` are in
+The columns of `points.parquet`, in order: a row is one slope of one estimator on one case. In
+Parquet, text and JSON (a mapping, on one line) are strings, integers have 64 bits, floats are double
+precision. What is not known is null. The columns of the other tables of `rdbench export` are in
 [How to read the tables](../../docs/tables.md).
 
-Units: `nats` per source symbol; `as rho`, that of the distortion measure, summed over dimensions; `nats per rho`,
-of a slope; `s`, seconds; `MB`, 2²⁰ bytes; `fraction`, a number without unit.
+Units: `nats` per source symbol; `as rho`, that of the distortion measure, summed over dimensions;
+`nats per rho`, of a slope; `s`, seconds; `MB`, 2²⁰ bytes; `fraction`, a number without unit.
 
 | column | type | unit | meaning |
 |---|---|---|---|
