@@ -16,7 +16,7 @@ _HEAD = """# Data dictionary: {table}
 Made by `python -m benchmarks.published` from the table that the code reads, `rdbench/columns.py`.
 
 The columns of `points.parquet`, in order: a row is one slope of one estimator on one case. In
-Parquet, text and JSON (a mapping, on one line) are strings, integers have 64 bits, floats are double
+Parquet, text and JSON (a mapping, on one line) are strings, integers have 64 bits, floats double
 precision. What is not known is null. The columns of the other tables of `rdbench export` are in
 [How to read the tables](../../docs/tables.md).
 
