@@ -65,9 +65,10 @@ paper: $(VENV)/installed ## the EBRD paper, reproduced in results/paper, from re
 papers: $(VENV)/installed ## all papers in results/papers, with one table of their numbers beside ours, from records
 	$(BIN)/rdbench paper all --full --out results/papers
 
-reference: $(VENV)/installed-test ## run what is missing of the reference run, then make its tables and page (many hours; stop and go on at will)
+reference: $(VENV)/installed-test ## run what is missing of the reference run, then make its tables, page and data (many hours; stop and go on at will)
 	$(BIN)/python -m benchmarks.reference run --jobs 2
 	$(BIN)/python -m benchmarks.reference page
+	$(BIN)/python -m benchmarks.published
 
 coverage: $(VENV)/installed-test ## measure the audit's own coverage and bias, where results/audit has no result yet
 	$(BIN)/python -m benchmarks.coverage
@@ -117,13 +118,16 @@ peers: $(VENV)/installed-test ## compare with dit and with the authors' settings
 hooks: $(VENV)/installed-dev ## let git check every commit (pre-commit; types and layers before a push)
 	$(BIN)/pre-commit install
 
-release-check: $(VENV)/installed-dev ## list what prevents a release of this commit
+release-check: docs ## list what prevents a release of this commit (downloads torch for every Python at hand)
 	$(BIN)/python -m $(PIP) -c constraints.txt -e ".[release]"
 	$(BIN)/python .ci/release_check.py
+	$(BIN)/hadolint Containerfile
+	$(BIN)/python -m pytest tests/test_release_files.py tests/test_container.py tests/benchmarks/test_published.py
 	rm -rf dist
 	$(BIN)/python -m build
 	$(BIN)/python -m twine check --strict dist/*
 	$(BIN)/python -m pytest -m wheel
+	$(BIN)/python .ci/install_check.py dist
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) .asv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -2,15 +2,17 @@
 
     python .ci/release_check.py [--any-time]
 
-The version is stated in rdbench/version.py. What else names it (CITATION.cff, CHANGELOG.md, the
-wheel) has to agree. ``--any-time`` asks only for what has to hold on every commit; without it the
-changelog needs a dated section of this version, the tree no changes, and the tag must be free.
+The version is stated in rdbench/version.py. What else names it (CITATION.cff, .zenodo.json,
+CHANGELOG.md, the wheel, the manifest of the reference run) has to agree. ``--any-time`` asks only
+for what has to hold on every commit; without it the changelog needs a dated section of this
+version, the tree no changes, and the tag must be free.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -18,6 +20,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
+_JSON = {
+    ".zenodo.json": "",
+    "results/reference/manifest.json": "; python -m benchmarks.published makes it again",
+}
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+|\.dev\d+)?")
 _HEADING = re.compile(r"^## \[(?P<name>[^\]]+)\](?: - (?P<date>\d{4}-\d{2}-\d{2}))?$")
 
@@ -40,6 +46,11 @@ def version_problems(root: Path, version: str) -> list[str]:
     if cited is None or cited[1].strip("\"'") != version:
         told = cited[1] if cited else "nothing"
         found.append(f"CITATION.cff: version {told}, rdbench/version.py says {version}")
+    for name, made_by in _JSON.items():
+        path = root / name
+        told = json.loads(path.read_text()).get("version") if path.is_file() else "nothing"
+        if told != version:
+            found.append(f"{name}: version {told}, rdbench/version.py says {version}{made_by}")
     project = (root / "pyproject.toml").read_text().partition("[project]")[2].partition("\n[")[0]
     if re.search(r"^version\s*=", project, re.MULTILINE):
         found.append("pyproject.toml: the version is stated a second time")

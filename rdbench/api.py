@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rdbench import arguments, registry
+from rdbench import arguments, registry, shipped
 from rdbench.curve import Curve
 from rdbench.data import build, described
 from rdbench.data.memory import DRAWS, kept, table_of
@@ -16,8 +16,9 @@ from rdbench.run.budgets import seconds_of
 from rdbench.run.ladders import Asked
 from rdbench.run.plan import Plan, left_out, make_plan, plan_data, usual
 from rdbench.run.session import carry_out
+from rdbench.run.store import RECORDS, writable
 from rdbench.run.store import load as read_store
-from rdbench.run.store import writable
+from rdbench.version import __version__
 
 Numbers = Iterable[float] | None
 
@@ -147,12 +148,26 @@ def run(
 
 
 def load(results: str | Path = "rdbench-results") -> Curve:
-    """What a results folder holds.
+    """What a results folder holds, or the reference run that comes with the package.
+
+    Args:
+        results: a folder. ``"reference"`` is the committed reference run, unless the working
+            directory has a results folder of this name; ``"./reference"`` and a ``Path`` always
+            are folders.
 
     Raises:
         RdbenchError: there are no results in the folder.
     """
-    loaded = read_store(arguments.path("results", results))
+    folder = arguments.path("results", results)
+    if isinstance(results, str) and results in shipped.NAMES and not (folder / RECORDS).exists():
+        found = shipped.records(results)
+        made_by = dict.fromkeys(one.provenance.versions.get("rdbench", "?") for one in found)
+        note = (
+            f"The {results} run that comes with rdbench {__version__}, "
+            f"made by rdbench {', '.join(made_by)}"
+        )
+        return Curve(tuple(found), (note,))
+    loaded = read_store(folder)
     return Curve(tuple(loaded.records.values()), tuple(loaded.warnings))
 
 

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "rdbench-kmeans"
 PAGES = [
     ROOT / "README.md",
+    ROOT / "PYPI.md",
     ROOT / "CONTRIBUTING.md",
     EXAMPLE / "README.md",
     *sorted((ROOT / "benchmarks").rglob("README.md")),
@@ -37,6 +38,7 @@ INLINE = re.compile(r"`((?:rdbench|make) [^`]+)`")
 
 NOT_RUN = {
     r"(\.venv/bin/)?pip install": "changes the machine; tests/test_packaging.py installs the wheel",
+    r"docker ": "needs a container engine; tests/test_container.py reads the Containerfile",
     r"python -m venv|\. \.venv/bin/activate|export ": "prepares a shell",
     r"git |asv |\.ci/run": "needs the history, or takes an hour; .ci/run runs the suites of asv",
     r"rdbench certify --suite all --out": "recomputes every table; another command recomputes one",

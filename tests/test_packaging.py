@@ -114,6 +114,8 @@ def check_installation(python: Path, elsewhere: Path, home: Path) -> None:
     for line in call(python, "-P", "-c", where, cwd=elsewhere).stdout.splitlines():
         assert Path(line).resolve().is_relative_to(home.resolve()), line
     call(python, "-P", "-c", TRUTH, cwd=elsewhere)
+    loaded = "import rdbench; print(len(rdbench.load('reference').records))"
+    assert int(call(python, "-P", "-c", loaded, cwd=elsewhere).stdout) > 100
     for name in MAPPED:
         stray = call(python, "-P", "-c", f"import {name}", cwd=elsewhere, check=False)
         assert stray.returncode != 0
@@ -128,6 +130,9 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path, tree: Path):
     assert len(tables) >= 10
     shipped = {name for name in names if name.endswith(".json")}
     assert shipped == {f"rdbench/references/data/{name}" for name in tables}
+    assert [name for name in names if name.endswith(".xz")] == [
+        "rdbench/shipped/reference.jsonl.xz"
+    ]
     data = [
         path for ending in ("toml", "md", "csv") for path in (tree / "papers").rglob(f"*.{ending}")
     ]
@@ -150,10 +155,13 @@ def test_the_wheel_carries_licence_command_and_version(wheel: Path):
     archive = zipfile.ZipFile(wheel)
     info = f"{_stem(wheel)}.dist-info"
     assert "MIT License" in archive.read(f"{info}/licenses/LICENSE").decode()
+    notice = archive.read(f"{info}/licenses/DATA_LICENSES.md").decode()
+    assert notice == (ROOT / "DATA_LICENSES.md").read_text()
     assert "rdbench = rdbench.cli:main" in archive.read(f"{info}/entry_points.txt").decode()
     assert archive.read(f"{info}/top_level.txt").decode().split() == ["rdbench"]
     metadata = archive.read(f"{info}/METADATA").decode()
     assert f"Version: {_stem(wheel).partition('-')[2]}\n" in metadata
+    assert metadata.partition("\n\n")[2].strip() == (ROOT / "PYPI.md").read_text().strip()
     assert f"version: {_stem(wheel).partition('-')[2]}\n" in (ROOT / "CITATION.cff").read_text()
 
 

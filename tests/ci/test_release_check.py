@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -32,11 +33,21 @@ def check() -> ModuleType:
     return module
 
 
-def tree(folder: Path, version: str = "0.2.0", cited: str = "0.2.0", project: str = "") -> Path:
+def tree(
+    folder: Path,
+    version: str = "0.2.0",
+    cited: str = "0.2.0",
+    deposited: str = "0.2.0",
+    published: str = "0.2.0",
+    project: str = "",
+) -> Path:
     (folder / "rdbench").mkdir()
     (folder / "rdbench/version.py").write_text(f'"""Text."""\n\n__version__ = "{version}"\n')
     (folder / "CITATION.cff").write_text(f"cff-version: 1.2.0\nversion: {cited}\n")
     (folder / "pyproject.toml").write_text(f'[project]\nname = "rdbench"\n{project}\n[tool.x]\n')
+    (folder / ".zenodo.json").write_text(json.dumps({"version": deposited}))
+    (folder / "results/reference").mkdir(parents=True)
+    (folder / "results/reference/manifest.json").write_text(json.dumps({"version": published}))
     return folder
 
 
@@ -56,6 +67,8 @@ def test_a_consistent_tree_has_no_problems(check, tmp_path):
     ("planted", "told"),
     [
         ({"cited": "0.1.0"}, "CITATION.cff"),
+        ({"deposited": "0.1.0"}, ".zenodo.json: version 0.1.0"),
+        ({"published": "0.1.0"}, "results/reference/manifest.json: version 0.1.0"),
         ({"project": 'version = "0.2.0"'}, "second time"),
         ({"version": "two"}, "no version"),
     ],
@@ -64,6 +77,14 @@ def test_versions_that_disagree_are_found(check, tmp_path, planted, told):
     root = tree(tmp_path, **planted)
     problems = check.version_problems(root, check.stated_version(root))
     assert any(told in problem for problem in problems)
+
+
+def test_files_that_are_missing_are_found(check, tmp_path):
+    root = tree(tmp_path)
+    (root / ".zenodo.json").unlink()
+    assert check.version_problems(root, "0.2.0") == [
+        ".zenodo.json: version nothing, rdbench/version.py says 0.2.0"
+    ]
 
 
 @pytest.mark.parametrize(
