@@ -41,11 +41,11 @@ class Server:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._workers: dict[int, int] = {}
-        self._bell, bell = os.pipe()
-        for end in (self._bell, bell):
+        self._bell, self._rope = os.pipe()
+        for end in (self._bell, self._rope):
             os.set_blocking(end, False)
         # A child that ends rings: select wakes up.
-        signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._rope, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> None:
@@ -71,7 +71,9 @@ class Server:
                 own = os.getpid()
                 pid = os.fork()
                 if pid == 0:
-                    _work(job, own, [self._pipe.fileno(), self._bell, signal.set_wakeup_fd(-1)])
+                    # Since Python 3.12 asyncio, where imported, has unset it in the child before.
+                    signal.set_wakeup_fd(-1)
+                    _work(job, own, [self._pipe.fileno(), self._bell, self._rope])
                 self._workers[pid] = key
                 self._pipe.send(("started", key, pid))
             case ("kill", key):
