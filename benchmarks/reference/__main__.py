@@ -16,6 +16,9 @@ from pathlib import Path
 from benchmarks.reference.cells import not_run, planned
 from benchmarks.reference.plan import parts, wished
 from benchmarks.reference.text import not_run_page, readme
+from rdbench.cli.looks import looks_of
+from rdbench.cli.truth import TruthSources
+from rdbench.report.figures import save_run_figures
 from rdbench.report.files import write_whole
 from rdbench.report.tables import metric_table
 from rdbench.run.reading import RECORDS, load
@@ -65,6 +68,14 @@ def _page() -> int:
     (FOLDER / "README.md").write_text(readme(records))
     left = not_run(cells, planned(wished()), records)
     (FOLDER / "not_run.md").write_text(not_run_page(left))
+    pictures = FOLDER / "figures"
+    for old in pictures.glob("*"):
+        old.unlink()
+    for made in save_run_figures(
+        records, pictures, styles=looks_of(records), sources=TruthSources()
+    ):
+        if made.suffix != ".png":
+            made.unlink()  # a few pictures for readers of the repository; the page has all
     command = [sys.executable, "-m", "rdbench", "report", "--results", str(FOLDER)]
     return subprocess.run([*command, "--out", str(FOLDER / "report.html")]).returncode
 

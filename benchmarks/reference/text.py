@@ -33,7 +33,10 @@ make reference      # runs what is missing, then makes the tables and the page; 
 | [claim_excess.md](claim_excess.md) | what is claimed less what the audit finds |
 | [conditional_error.md](conditional_error.md) | the error of p(y\\|x) where the best is known |
 | [cpu_s.md](cpu_s.md) | CPU seconds of a fit, one ladder, without the audit |
-| [not_run.md](not_run.md) | the cells of the plan that have no record yet |
+| [not_run.md](not_run.md) | what has no record, yet or at all |
+| `figures/` | a picture of every suite |
+| `points.parquet`, [dictionary.md](dictionary.md) | every point, and what its columns mean |
+| `manifest.json` | versions, commits and checksums |
 
 Gaps in nats per symbol, over the whole ladder of a case and all its seeds; [a, b] is a 95%
 interval, ≤ an upper end where the audit bounds the gap from above only
