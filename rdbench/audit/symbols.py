@@ -261,7 +261,10 @@ class _Law:
         width = self.edges[cell + 1] - self.edges[cell]
         t = self.edges[cell] + within * width
         log_r = self.mass[cell].log() - cumulated[-1].log() - width.log()
-        return t, torch.exp(self.log_prob(t) - log_r)
+        weights = torch.exp(self.log_prob(t) - log_r)
+        # A cell may reach beyond the support. What lies there counts for nothing and is moved to a
+        # symbol of the source: an estimator is asked about those alone.
+        return torch.where(weights > 0.0, t, t[weights.argmax()]), weights
 
 
 def _law(

@@ -20,6 +20,7 @@ from rdbench.distortions import AbsoluteError, Hamming, SquaredError
 from rdbench.references.gaussian import WaterFilling
 from rdbench.sources.finite import FiniteSource, zipf
 from rdbench.sources.gaussian import scalar_gaussian, vector_gaussian
+from rdbench.sources.uniform import UniformSource
 from rdbench.types import DualBound, OutOfRange, Problem, RdbenchError
 
 SIZE = SIZES["quick"]
@@ -89,6 +90,19 @@ def test_one_over_the_density_is_the_shannon_bound():
     found = weigh(bound, Problem(source, SquaredError()), reference)
     assert found.evidence == "closed form"
     assert abs(found.gap) < 1e-9
+
+
+def test_one_over_a_density_that_ends_is_the_shannon_bound() -> None:
+    source = UniformSource(-1.0, 1.0)
+    problem, beta = Problem(source, SquaredError()), 1.6
+    volume = 0.5 * math.log(math.pi / beta)
+    bound = DualBound(
+        beta, lambda x: -source.log_prob(x) - volume, torch.zeros(1, 1), math.log(2.0) - volume, ""
+    )
+    for seed in range(5):
+        found = weigh(bound, problem, Nothing(), seed)
+        assert found.lagrangian == pytest.approx(math.log(2.0) - volume, abs=1e-6)
+        assert found.evidence == "closed form"
 
 
 def test_the_maximum_over_the_plane_is_rigorous():

@@ -211,3 +211,14 @@ def test_a_gaussian_s_gap_beyond_four_deviations_is_found(run: Any, channel: Any
     found = run(channel(beta, atoms), source, reference, size=size, seed=9)
     assert found.gap == pytest.approx(0.001221, abs=2.0 * (found.gap_hi - found.gap))
     assert found.gap_lo > 0.0006
+
+
+@pytest.mark.parametrize("source", [UniformSource(-1.0, 1.0), UniformSource(99.0, 101.0)])
+def test_every_symbol_is_one_of_the_source(source: UniformSource) -> None:
+    """The cells of the strata end beyond the support: what an estimator is asked must not."""
+    for seed in range(20):
+        symbols = draw_symbols(
+            Problem(source, SquaredError()), 20_000, Generator().manual_seed(seed)
+        )
+        assert source.lo <= float(symbols.x.min())
+        assert float(symbols.x.max()) <= source.hi
