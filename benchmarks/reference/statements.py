@@ -18,6 +18,8 @@ from rdbench.run.records import CellRecord
 
 BAD = 0.05
 """Nats: where the largest gap is shown to be above this, an estimator is listed as failing."""
+USELESS = 0.5
+"""Nats: where even the best is shown to be this far off, nobody is to be used."""
 NAMED = 3
 
 
@@ -112,6 +114,11 @@ def kinds_table(found: Sequence[Field]) -> str:
         own = [field for field in found if kind_of(field.name) == kind and field.leaders]
         led = Counter(label for field in own for label in field.leaders)
         ranked = sorted(led, key=lambda label: (-led[label], _largest(own, label)))
+        if own and all(_is_useless(field.summaries[field.leaders[0]].worst) for field in own):
+            text += (
+                f"| {kind} | {len(own)} | nobody: the best is more than {USELESS:g} off | | | |\n"
+            )
+            continue
         for place, label in enumerate(ranked[:NAMED]):
             cells = [r for f in own for r in f.cells.get(label, [])]
             cost = max((r.cost.cpu_s for r in cells if r.cost.cpu_s is not None), default=None)
@@ -119,6 +126,10 @@ def kinds_table(found: Sequence[Field]) -> str:
             head = f"{kind} | {len(own)}" if place == 0 else " | "
             text += f"| {head} | `{label}` | {led[label]} | {gap} | ≤ {_number(cost)} |\n"
     return text
+
+
+def _is_useless(worst: Worst | None) -> bool:
+    return worst is not None and worst.lo is not None and worst.lo > USELESS
 
 
 def _largest(found: Sequence[Field], label: str) -> float:
