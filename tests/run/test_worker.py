@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -256,12 +257,18 @@ def test_the_clock_is_spent_shortly_before_the_deadline(monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("plugged")
-def test_a_checkpoint_is_audited_with_the_clock_standing_still(tmp_path: Path) -> None:
+def test_a_checkpoint_is_audited_with_the_clock_standing_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0  # seconds, of both kinds: a busy machine decides nothing
+    monkeypatch.setattr("rdbench.run.clock._cpu_s", lambda: now)
+    monkeypatch.setattr("rdbench.run.clock.time", SimpleNamespace(perf_counter=lambda: now))
     clock = FitClock()
     spool = SpoolWriter(tmp_path / "spool")
 
     def look(_: TestChannel, wall: float, cpu: float) -> TracePoint:
-        time.sleep(0.05)
+        nonlocal now
+        now += 50.0
         return TracePoint(beta=1.0, wall_s=wall, cpu_s=cpu, gap=0.5)
 
     monitor = CellMonitor(0.25, clock, spool, look, traced=True)
@@ -279,14 +286,11 @@ def test_a_checkpoint_is_audited_with_the_clock_standing_still(tmp_path: Path) -
     with clock.running():
         assert monitor.checkpoint(build)  # too early: nobody looks
         assert not built
-        end = time.process_time() + 0.06
-        while time.process_time() < end:
-            pass
+        now += 0.06
         assert untraced.checkpoint(build)
         assert not built
-        before = clock.wall_s
         assert monitor.checkpoint(build)
-        assert clock.wall_s < before + 0.05
+        assert clock.wall_s == clock.cpu_s == pytest.approx(0.06)
         assert monitor.checkpoint(build)  # looks are spaced in CPU time
         assert monitor.advance(0.75)
     assert len(built) == 1
