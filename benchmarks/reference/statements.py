@@ -86,6 +86,19 @@ def impossible(found: Sequence[Field]) -> list[str]:
     return rows
 
 
+def below_zero(found: Sequence[Field]) -> list[str]:
+    """Points whose gap is far below zero, which no gap is: only their intervals can be right."""
+    return [
+        f"{field.name} `{label}` at R = {point.target_rate:.3g}: {_number(point.gap)} "
+        f"[{_number(point.gap_lo)}, {_number(point.gap_hi)}]"
+        for field in found
+        for label, own in field.cells.items()
+        for record in own
+        for point in record.points
+        if point.gap is not None and point.gap < -BAD and point.target_rate is not None
+    ]
+
+
 def the_run(records: Sequence[CellRecord]) -> str:
     """How much was run, by what, at what cost."""
     points = sum(len(record.points) for record in records)

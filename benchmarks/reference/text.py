@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.reference.cells import Missing
 from benchmarks.reference.statements import (
     BAD,
+    below_zero,
     failures_list,
     fields,
     impossible,
@@ -75,6 +76,11 @@ R or D below zero, or below the curve, by more than their 95% intervals allow, w
 the curve do by chance:
 
 """
+_BELOW = f"""
+Gaps more than {BAD:g} nats below zero, whose interval alone says something (a lower bound above the
+truth, where the audit's draws miss the largest c):
+
+"""
 _NOT_RUN = """# What is not run
 
 Cells without a record. `planned`: `make reference` runs them. `cut`: five hours of two cores do not
@@ -91,11 +97,15 @@ def readme(records: Sequence[CellRecord]) -> str:
     """README.md of the run."""
     found = fields(records)
     false = impossible(found)
-    rows = "".join(f"- {row}\n" for row in false) if false else "None.\n"
+    rows = _list(false) + _BELOW + _list(below_zero(found))
     return (
         _HEAD + the_run(records) + _KINDS + kinds_table(found) + _LEADERS + leaders_table(found)
         + _FAILURES + failures_list(found) + _FALSE + rows
     )  # fmt: skip
+
+
+def _list(rows: Sequence[str]) -> str:
+    return "".join(f"- {row}\n" for row in rows) or "None.\n"
 
 
 def not_run_page(rows: Sequence[Missing]) -> str:
