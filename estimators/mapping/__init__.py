@@ -84,7 +84,7 @@ class Mapping:
             "have it: random points, until they move by less than 1e-5, there in units of the "
             "source, here of its standard deviation.",
         },
-        colour="#0072B2",
+        colour="#7E57C2",
         marker="X",
     )  # fmt: skip
 

@@ -14,6 +14,8 @@ from rdbench.audit.symbols import BLOCKS, Symbols
 
 Z95 = 1.959963984540054
 _LEAST_BLOCKS = 4
+# What symbols too rare to be drawn may add to a mean, and rounding to an exact sum: relative.
+_UNSEEN, _EXACT = 1e-9, 16.0 * torch.finfo(torch.float64).eps
 # A control variate varies where its spread exceeds rounding, which is relative to its own size.
 _ROUNDING = 1e-8
 
@@ -42,6 +44,19 @@ class Mean:
     def widest(self) -> float:
         """The larger distance of an end."""
         return self.half + abs(self.skew)
+
+
+def least_half(symbols: Symbols, scale: float) -> float:
+    """No interval is narrower than twice this, in nats.
+
+    The spread of f - f* over draws says nothing of symbols that are rarer than the draws are many:
+    a grid that ends at seven standard deviations has f below f* by 1e-11 at every symbol drawn.
+
+    Args:
+        symbols: what the mean is taken over.
+        scale: the size of what is averaged, before a control is taken from it.
+    """
+    return (_UNSEEN if symbols.probabilities is None else _EXACT) * (1.0 + abs(scale))
 
 
 def mean_of(values: Float[Tensor, " k"], symbols: Symbols) -> Mean:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from rdbench.audit.averages import Z95, Mean, block_means, mean_of, slope_on
+from rdbench.audit.averages import Z95, Mean, block_means, least_half, mean_of, slope_on
 from rdbench.audit.evaluation import Evaluation, is_optimal, optimal_potential, truth_at
 from rdbench.audit.symbols import Symbols
 from rdbench.audit.tails import doubt
@@ -46,6 +46,7 @@ def audited(evaluation: Evaluation, reference: Reference, symbols: Symbols, beta
     offset = bracket.hi if optimal is not None else 0.0
     lagrangian = offset + mean.value
     half = math.hypot(mean.half, Z95 * evaluation.common_se)
+    half = max(half, least_half(symbols, lagrangian))
     # Sampling and the method's own bracket.
     lo = lagrangian - half + min(mean.skew, 0.0) - evaluation.below
     hi = lagrangian + half + max(mean.skew, 0.0) + evaluation.above

@@ -1,4 +1,4 @@
-"""Points that no channel can reach: their R and D are false, and no picture shows them as results.
+"""Points that nothing can reach: their numbers are false, and no picture shows them as results.
 
 A run refuses such results today (status `error`, "impossible: ..."); older records hold some.
 """
@@ -17,17 +17,26 @@ _ROUNDING = 1e-9
 
 
 def is_impossible(point: PointRecord, line: TruthLine) -> bool:
-    """Whether R < 0, D < 0, or R is below every R(D) that the truth allows, beyond the interval.
+    """Whether the gap, R or D is below zero, or R below every R(D) of the truth, beyond intervals.
+
+    A lower bound has a gap alone, and is above the truth where that is negative. As in the audit a
+    gap is granted twice its interval (`rdbench.audit.possible`).
 
     Records before schema 3 hold no intervals of R and D. There the interval of the gap stands in
     for that of R, and D is taken as it is.
 
     Args:
-        point: audited or not; without R and D it is not impossible.
+        point: audited or not; without numbers it is not impossible.
         line: the truth of its case, whose tangents hold at every D.
     """
+    if point.status not in SCORED:
+        return False
+    if point.gap is not None and point.gap_hi is not None:
+        rounding = _ROUNDING * (1.0 + abs(point.lagrangian or 0.0))
+        if point.gap_hi + max(point.gap_hi - point.gap, 0.0) < -rounding:
+            return True
     r, d = point.rate, point.distortion
-    if point.status not in SCORED or r is None or d is None:
+    if r is None or d is None:
         return False
     half_r, half_d = _half_widths(point)
     half_r += _ROUNDING * (1.0 + abs(r))

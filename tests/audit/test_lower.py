@@ -187,6 +187,9 @@ def test_rare_symbols_rule_what_draws_say_of_an_uncapped_lambda():
     problem = Problem(Drawn(source), SquaredError())
     found = weigh(optimal, problem, reference)
     assert "cap lambda" in found.note
+    assert not found.accepted
+    assert math.isnan(found.gap)  # what draws show is far above the truth: no value
+    assert math.isnan(found.lagrangian_hi)
     assert found.gap_hi > 1.0  # the trusted end says how little draws show
     assert not impossibility(found, reference, problem)
 

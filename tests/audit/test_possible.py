@@ -115,6 +115,21 @@ def test_an_optimal_channel_is_never_impossible(run: Any, channel: Any) -> None:
         assert abs(found.gap) < 1e-6
 
 
+@pytest.mark.parametrize("beta", [3.0, 30.0])
+def test_a_grid_that_ends_in_the_tail_is_not_shown_below_the_truth(
+    run: Any, channel: Any, beta: float
+) -> None:
+    """Its f is below f* by the mass it lacks, at every symbol that is drawn."""
+    variance = SOURCE.stds[0] ** 2 - 0.5 / beta
+    end = 6.6 * math.sqrt(float(variance))
+    points = torch.linspace(-end, end, 1001, dtype=torch.float64)[:, None]
+    atoms = Atoms(points, torch.log_softmax(-0.5 * points[:, 0].square() / variance, 0))
+    for seed in range(3):
+        found = run(channel(beta, atoms), PROBLEM, REFERENCE, seed=seed)
+        assert abs(found.gap) < 1e-9
+        assert found.gap_lo <= 0.0 <= found.gap_hi
+
+
 def test_no_committed_record_is_impossible_in_its_gap() -> None:
     """The gate costs the stored runs nothing: gap_hi falls below zero by 2.6e-5 at most."""
     import json

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from rdbench.audit.averages import Mean, mean_of
+from rdbench.audit.averages import Mean, least_half, mean_of
 from rdbench.audit.evaluation import is_optimal, optimal_potential, truth_at
 from rdbench.audit.lower.density import applies, near_supremum
 from rdbench.audit.lower.sampled import sampled_supremum
@@ -49,7 +49,8 @@ def audit_bound(
     A finite source is summed over exactly. Of any other, E log lambda is a mean over fresh symbols
     (of log lambda - f* where the reference knows f*, whose mean it knows), and sup c is taken from
     two further sets of them. ``lagrangian_lo`` is the end that holds in 97.5% of cases for each of
-    the two, errors added in squares, provided that the search misses no maximum.
+    the two, errors added in squares, provided that the search misses no maximum. Where a few rare
+    symbols rule c at its largest, draws know no more than that end: there is no value.
 
     Args:
         bound: log lambda and its peaks, at one slope.
@@ -170,10 +171,14 @@ def _audited(
     above = below = math.nan  # the bracket on F*, where it is known
     if truth is not None:
         above, below = truth.lagrangian.hi, truth.lagrangian.lo
+    floor = least_half(symbols, value)
+    lo, hi = min(lo, value - floor), max(hi, value + floor)
     exact = symbols.probabilities is not None
     notes = [why] if why else []
-    if not exact and found.evidence == "sampled" and found.ess * 2 * len(symbols.x) < _FEW:
+    ruled = not exact and found.evidence == "sampled" and found.ess * 2 * len(symbols.x) < _FEW
+    if ruled:
         notes.append("c is largest where a few rare symbols rule it: cap lambda in the tails")
+        value = hi = math.nan
     return Audited(
         beta=beta,
         lagrangian=value,
@@ -187,6 +192,7 @@ def _audited(
         method=f"{'exact sums' if exact else 'draws'}; {found.method}",
         ess=found.ess,
         note="; ".join(notes),
+        accepted=not ruled,
         lagrangian_lo=lo,
         lagrangian_hi=hi,
         evidence=found.evidence,
