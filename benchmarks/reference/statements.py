@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from benchmarks.reference.kinds import KINDS, kind_of
 from rdbench.report.impossible import is_impossible
-from rdbench.report.paired import Entrant, Standing, standing
-from rdbench.report.scores import Worst, worst_gap
+from rdbench.report.paired import Entrant, Standing, is_worse, standing
+from rdbench.report.scores import Worst, is_scored, is_start, worst_gap
 from rdbench.report.series import line_of
 from rdbench.report.style import estimator_label
 from rdbench.report.summary import Summary, summarise
@@ -32,6 +32,35 @@ class Field:
     cells: Mapping[str, Sequence[CellRecord]]
     summaries: Mapping[str, Summary]
     order: Standing[str] | None
+
+    @property
+    def is_useless(self) -> bool:
+        """Whether even the best is shown to be far off at some slope."""
+        return bool(self.leaders) and _is_useless(self.summaries[self.leaders[0]].worst)
+
+    @property
+    def partial(self) -> list[str]:
+        """Who lacks a gap somewhere, and is not shown to be worse than the best where it has one.
+
+        Each with how many of its points have a gap.
+        """
+        if self.order is None:
+            return []
+        rivals = [
+            label
+            for label, found in self.order.behind.items()
+            if not is_worse(found) and label not in self.order.leaders
+        ]
+        counts = {label: self._counts(label) for label in rivals}
+        return [
+            f"`{label}` ({counts[label][0]} of {counts[label][1]} points)"
+            for label in sorted(rivals, key=self._behind)
+            if counts[label][0] < counts[label][1]
+        ]
+
+    def _counts(self, label: str) -> tuple[int, int]:
+        points = [point for record in self.cells[label] for point in record.points]
+        return sum(is_scored(point) and not is_start(point) for point in points), len(points)
 
     @property
     def leaders(self) -> list[str]:
@@ -125,9 +154,9 @@ def kinds_table(found: Sequence[Field]) -> str:
     )
     for kind in KINDS:
         own = [field for field in found if kind_of(field.name) == kind and field.leaders]
-        led = Counter(label for field in own for label in field.leaders)
+        led = Counter(label for field in own if not field.is_useless for label in field.leaders)
         ranked = sorted(led, key=lambda label: (-led[label], _largest(own, label)))
-        if own and all(_is_useless(field.summaries[field.leaders[0]].worst) for field in own):
+        if own and not led:
             text += (
                 f"| {kind} | {len(own)} | nobody: the best is more than {USELESS:g} off | | | |\n"
             )
@@ -153,18 +182,20 @@ def _largest(found: Sequence[Field], label: str) -> float:
 def leaders_table(found: Sequence[Field]) -> str:
     """Who is best on every case; ties are named."""
     text = (
-        "| case | d | best, and not shown to be worse | its largest gap | at R | CPU s |\n"
-        "|---|---|---|---|---|---|\n"
+        "| case | d | best, and not shown to be worse | so where it has a gap | largest gap | at R "
+        "| CPU s |\n|---|---|---|---|---|---|---|\n"
     )
     for field in found:
-        names = field.leaders
+        names, partial = field.leaders, ", ".join(field.partial)
         if not names:
-            text += f"| {field.name} | {field.dim} | nobody has a gap at every slope | | | |\n"
+            text += f"| {field.name} | {field.dim} | nobody has a gap at every slope | | | | |\n"
             continue
         best = field.summaries[names[0]]
+        shown = ", ".join(f"`{one}`" for one in names)
         text += (
-            f"| {field.name} | {field.dim} | {', '.join(f'`{one}`' for one in names)} "
-            f"| {_interval(best.worst)} | {_rate(best.worst)} | {_number(best.cpu_s)} |\n"
+            f"| {field.name} | {field.dim} | {'nobody; least bad ' * field.is_useless}{shown} "
+            f"| {partial} | {_interval(best.worst)} | {_rate(best.worst)} "
+            f"| {_number(best.cpu_s)} |\n"
         )
     return text
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.reference.cells import Missing
 from benchmarks.reference.statements import (
     BAD,
+    USELESS,
     below_zero,
     failures_list,
     fields,
@@ -54,12 +55,14 @@ largest gap on all cases of the kind; three at most. Estimators that the plan ha
 cannot be named ([not_run.md](not_run.md)).
 
 """
-_LEADERS = """
+_LEADERS = f"""
 ## Which estimator is best on which case
 
 The first name has the smallest mean gap of those with a gap at every slope; the others in its
 field are not shown to be worse by the paired interval on the same symbols. Points where the fit
 moved nothing have no rank. Seeds that all have are compared. Gap and cost are of the first name.
+Who lacks a gap somewhere cannot be first; where its points are as good, it is named beside.
+"Nobody": even the first is more than {USELESS:g} nats off at some rate.
 
 """
 _FAILURES = f"""

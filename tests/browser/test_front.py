@@ -113,6 +113,22 @@ def test_nothing_that_matches_is_said(open_page, records):
     assert tab.locator("#answer table").count() >= 1
 
 
+@pytest.mark.parametrize("gap", [0.01, 3.6])
+def test_a_best_that_is_far_off_is_no_advice(open_page, cell, point, gap):
+    """Here the best of two: the other one is worse by a nat."""
+    records = [
+        cell(
+            cell=f"{k:016x}",
+            estimator=name,
+            points=[point(gap=gap + k, gap_lo=gap + k - 0.001, gap_hi=gap + k + 0.001)],
+        )
+        for k, name in enumerate(("ebrd", "nerd"))
+    ]
+    said = open_page(records).locator("#verdict").inner_text()
+    assert "ebrd is best" in said
+    assert ("use nobody blindly: its largest gap is at least 3.6 nats" in said) == (gap > 1.0)
+
+
 def test_controls_have_labels_and_tables_have_headers(open_page, records):
     tab = open_page(records)
     for label in ("dimension", "kind of source", "rate"):

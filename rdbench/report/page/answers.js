@@ -196,17 +196,30 @@ function rivalText(answer) {
   return `; where ${have} a gap, ${names(better)} ${are} better than ${series[first.series].label}`;
 }
 
+// From so many nats on even the best is no answer.
+const USELESS = 0.5;
+
+// That the first is far off, too, where its largest gap is shown to be.
+function offText(first) {
+  const least = first.worst?.lo ?? null;
+  return least === null || least <= USELESS
+    ? ""
+    : `; but use nobody blindly: its largest gap is at least ${rates(least, 2)} ${state.units}`;
+}
+
 // Who leads, in words: before the names, the names, after them.
 function leadTexts(answer) {
   const ranked = answer.rows.filter(isRanked);
   const first = ranked.filter((r) => r.rank === 1);
   if (!first.length) return ["", "nobody has a gap at every point", ", so nobody is ranked"];
   if (ranked.length === 1)
-    return ["only ", names(first), ` has a gap at every point${rivalText(answer)}`];
+    return ["only ", names(first), ` has a gap at every point${rivalText(answer)}${offText(first[0])}`];
   return [
     ranked.length < answer.rows.length ? "of those with a gap at every point, " : "",
     names(first),
-    (first.length > 1 ? " are best and cannot be told apart" : " is best") + rivalText(answer),
+    (first.length > 1 ? " are best and cannot be told apart" : " is best") +
+      rivalText(answer) +
+      offText(first[0]),
   ];
 }
 
@@ -216,5 +229,5 @@ function shortLead(answer) {
   const first = ranked.filter((r) => r.rank === 1);
   if (!first.length) return "nobody has a gap at every point";
   if (ranked.length === 1) return leadTexts(answer).join("");
-  return `best ${names(first)}${first.length > 1 ? " (tie)" : ""}${rivalText(answer)}`;
+  return `best ${names(first)}${first.length > 1 ? " (tie)" : ""}${rivalText(answer)}${offText(first[0])}`;
 }
