@@ -161,11 +161,15 @@ def _rate_error(
 ) -> tuple[float, float, float]:
     """R - R(D) and the ends of its interval; NaN where the reference does not say.
 
-    The value alone is NaN where the interval is too wide to say anything. Two intervals hold it,
+    The value alone is NaN where the interval is too wide to say anything, and the middle of the
+    interval where R(D) is known less well than that. Two intervals hold it,
     and so does what they share. R and D have one each, and R(D) falls. And R - R(D) = F - phi(D)
     with phi(D) = R(D) + beta D: the errors of R and D nearly cancel in F. phi is convex with the
     minimum F*, so that over an interval of D its largest value is at an end, its least F* or at an
     end.
+
+    No channel is below the curve, so that R(D) <= R: of a bracket of R(D) that is wide, between
+    rungs of a table that are far apart, what lies above R says nothing of the channel.
     """
     nothing = (math.nan, math.nan, math.nan)
     r, d, (f_lo, f_hi) = split.rate, split.distortion, lagrangian
@@ -174,7 +178,7 @@ def _rate_error(
     ends = [d.value - d.widest, d.value + d.widest]
     try:
         left, right = (reference.rate(end) for end in ends)
-        middle = reference.rate(d.value).mid
+        known = reference.rate(d.value)
     except (OutOfRange, ValueError):
         return nothing
     inside = ends[0] <= truth.distortion.hi and truth.distortion.lo <= ends[1]
@@ -182,8 +186,8 @@ def _rate_error(
     least = truth.lagrangian.lo if inside else max(least, truth.lagrangian.lo)
     most = max(left.hi + beta * ends[0], right.hi + beta * ends[1])
     hi = min(f_hi - least, r.value + r.widest - right.lo)
-    lo = min(max(f_lo - most, r.value - r.widest - left.hi), hi)
+    lo = min(max(f_lo - most, r.value - r.widest - min(left.hi, r.value + r.widest)), hi)
     width = hi - lo
+    value = r.value - known.mid if known.width <= width else 0.5 * (lo + hi)
     says = 0.5 * width <= _SAYS_NOTHING[0] + _SAYS_NOTHING[1] * abs(r.value)
-    value = min(max(r.value - middle, lo), hi) if says else math.nan
-    return value, math.nan if is_upper else lo, hi
+    return min(max(value, lo), hi) if says else math.nan, math.nan if is_upper else lo, hi

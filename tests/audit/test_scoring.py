@@ -146,6 +146,22 @@ class _Wide:
 def test_rate_error_is_blank_where_it_says_nothing(look: Any) -> None:
     case = _case("scalar", "gaussian-shifted")
     wide = dataclasses.replace(case, reference=_Wide(case.reference))
-    points = torch.linspace(-1, 7, 9, dtype=torch.float64)[:, None]
+    # Far from the best: R - R(D) is between 0 and the gap, which is half a nat and more.
+    points = torch.linspace(-8, 2, 9, dtype=torch.float64)[:, None]
     found = look(wide, case.reference.slope(1.0), points, 0)
+    assert found.gap > 0.5
     assert math.isnan(found.rate_error)
+
+
+def test_a_channel_of_next_to_no_rate_is_not_shown_below_the_curve(look: Any) -> None:
+    """R(D) is known within .1 nats between rate 0 and the first rung, and is at most R."""
+    case = _case("planar", "paper-d2")
+    beta = case.reference.slope(case.rates[0])
+    points = 0.1 * case.problem.source.sample(50, Generator().manual_seed(5)).double()
+    found = look(case, beta, points, 4)
+    known = case.reference.rate(found.distortion)
+    assert known.width > 0.05
+    assert 0.0 < found.rate < 0.03
+    # As a line from (D_max, 0) to the rung shows, R(D) is not far below R here.
+    assert -4.0 * found.rate_half <= found.rate_error_lo <= 0.0
+    assert 0.0 <= found.rate_error <= found.rate_error_hi <= found.rate + found.rate_half
