@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.reference.kinds import KINDS, kind_of
+from rdbench import registry
 from rdbench.report.impossible import is_impossible
 from rdbench.report.paired import Entrant, Standing, is_worse, standing
 from rdbench.report.scores import Worst, is_scored, is_start, worst_gap
@@ -32,6 +33,18 @@ class Field:
     cells: Mapping[str, Sequence[CellRecord]]
     summaries: Mapping[str, Summary]
     order: Standing[str] | None
+
+    @property
+    def alone(self) -> str:
+        """Who has a gap where nobody can be compared, in words."""
+        known = [
+            label
+            for label, one in self.summaries.items()
+            if one.worst is not None and not one.is_lower
+        ]
+        if len(known) == 1:
+            return f"only `{known[0]}` has a gap, of {len(self.cells)} that were run"
+        return "nobody has a gap at every slope"
 
     @property
     def is_useless(self) -> bool:
@@ -138,7 +151,10 @@ def the_run(records: Sequence[CellRecord]) -> str:
     seeds = sorted({r.seed for r in records})
     failed: Counter[str] = Counter(p.status for r in records for p in r.points)
     cells: Counter[str] = Counter(r.status for r in records)
+    cases, suites = {(r.suite, r.case) for r in records}, {r.suite for r in records}
     return (
+        f"{len(cases)} cases of {len(suites)} of {len(registry.names('suite'))} suites "
+        "(`not_run.md` has the rest): "
         f"{len(records)} cells, {points} points, seeds {', '.join(map(str, seeds))}; "
         f"{fits:.0f} CPU minutes of fits and {audits:.0f} minutes of audits by the clock, on "
         f"{', '.join(processors)}. By the code of {', '.join(commits)}. "
@@ -188,7 +204,7 @@ def leaders_table(found: Sequence[Field]) -> str:
     for field in found:
         names, partial = field.leaders, ", ".join(field.partial)
         if not names:
-            text += f"| {field.name} | {field.dim} | nobody has a gap at every slope | | | | |\n"
+            text += f"| {field.name} | {field.dim} | {field.alone} | | | | |\n"
             continue
         best = field.summaries[names[0]]
         shown = ", ".join(f"`{one}`" for one in names)

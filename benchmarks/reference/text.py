@@ -20,7 +20,7 @@ from rdbench.run.records import CellRecord
 
 _HEAD = """# The reference run
 
-All suites at the default budget, one thread a cell. This page is computed from the records: change
+At the default budget, one thread a cell. This page is computed from the records: change
 nothing in it by hand (`python -m benchmarks.reference page`).
 
 ```

@@ -140,7 +140,7 @@ def _check(options: RunOptions) -> None:
     _check_data(options)
     given = (options.rates, options.distortions, options.betas)
     if sum(one is not None for one in given) > 1:
-        raise RdbenchError("give --rates, --distortions or --betas, not both")
+        raise RdbenchError("give one of --rates, --distortions and --betas")
     parse.units(options.units)
     parse.at_least_one("--jobs", options.jobs)
     parse.at_least_one("--threads", options.threads)
@@ -159,6 +159,19 @@ def _check(options: RunOptions) -> None:
         _check_device(options.device)
     if options.shard is not None:
         parse.shard(options.shard)
+    _check_names(options)
+
+
+def _check_names(options: RunOptions) -> None:
+    """Refuse names that nothing has, before what they name is imported: that takes seconds."""
+    if options.suite is not None and options.suite.strip() != "all":
+        for name in filter(None, map(str.strip, options.suite.split(","))):
+            registry.find("suite", name)
+    if options.estimators is not None and options.estimators.strip() != "all":
+        for spec in registry.split_list(options.estimators):
+            name = registry.name_of(spec)
+            if ".py:" not in name:
+                registry.find("estimator", name.removesuffix(registry.LOWER))
 
 
 def _check_executor(options: RunOptions) -> None:

@@ -114,6 +114,8 @@ def _lower(records: Sequence[CellRecord], shown: Band, found: Sequence[Known]) -
         return NO_LOWER
     votes = Counter(k.below for k in found if k.below) or Counter(t.by for t in shown.tangents)
     best = votes.most_common(1)[0][0]
+    if found and not any(k.below for k in found):
+        return f"No lower bound says more than R >= 0 here: {', '.join(sorted(votes))}."
     if _is_truth(best):
         return f"From below stands what is known of F*: {best}."
     rows = [p for r in records if estimator_label(r) == best for p in r.points if bounds_below(p)]
@@ -122,7 +124,7 @@ def _lower(records: Sequence[CellRecord], shown: Band, found: Sequence[Known]) -
 
 
 def _uncounted(records: Sequence[CellRecord]) -> list[str]:
-    """The estimators of which no row bounds anything, though there are results."""
+    """The rows that bound nothing, though they are results: of whom, and at how many slopes."""
     by: dict[str, list[bool]] = {}
     for record in records:
         for p in record.points:
@@ -130,7 +132,11 @@ def _uncounted(records: Sequence[CellRecord]) -> list[str]:
                 by.setdefault(estimator_label(record), []).append(
                     bounds_above(p) or bounds_below(p)
                 )
-    left_out = sorted(name for name, counted in by.items() if not any(counted))
+    left_out = [
+        name if not any(counted) else f"{name} at {counted.count(False)} of {len(counted)} points"
+        for name, counted in sorted(by.items())
+        if not all(counted)
+    ]
     if not left_out:
         return []
     return [

@@ -94,6 +94,7 @@ def findings(tried: Any) -> dict[str, dict[str, Finding]]:
     """The findings on every plant, by its fault."""
     requests: list[Any] = [HONEST, ENERGY, ENDLESS]
     requests += [(f"planted:{fault}", "default", {"only": [check]}) for fault, check, _ in CAUGHT]
+    requests.append(("planted:a third of a nat more", "default", {"only": ["claims", "side"]}))
     for fault, preset, declared, _, _ in DECLARED:
         requests.append((f"planted:{fault}@{declared}", preset, {"only": ["rotation"]}))
     names = [_key(estimator, preset) for estimator, preset, _ in requests]
@@ -118,6 +119,13 @@ def test_an_honest_estimator_passes_every_check(findings):
     assert [one for one in found.values() if one.verdict == "fail"] == []
     skipped = {name for name, one in found.items() if one.verdict == "skip"}
     assert skipped == {"side", "absolute error"}
+
+
+def test_a_bound_that_is_not_tight_is_not_said_to_agree(findings):
+    found = findings["a third of a nat more"]
+    assert {one.verdict for one in found.values()} == {"pass"}  # a bound it is
+    assert "0 of" in found["claims"].message
+    assert "bounds are up to 0.2" in found["claims"].message  # .3 less the audit's own interval
 
 
 def test_an_honest_energy_passes(findings):

@@ -55,7 +55,7 @@ TOY = ["run", "--suite", "toy_coin", "--estimators", "toy"]
         (["--estimators", "toy\x1b[2J"], "toy\\x1b[2J"),
         (["--betas", "-1"], "--betas takes positive finite numbers, got -1"),
         (["--betas", "nan"], "--betas takes positive finite numbers, got nan"),
-        (["--betas", "1", "--rates", "1"], "not both"),
+        (["--betas", "1", "--rates", "1"], "give one of"),
         (["--rates", "0"], "--rates takes positive finite numbers"),
         (["--rates", "5"], "knows no slope at any rate asked for: R = 5: "),
         (["--budget", "huge"], "quick, default, full or CPU seconds"),

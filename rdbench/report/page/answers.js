@@ -19,6 +19,7 @@ const worstText = ({ worst }, n) =>
 function lossText(row) {
   const all = row.points.toLocaleString("en");
   const parts = row.missing.map(([status, n]) => `${n.toLocaleString("en")}/${all} ${told(status)}`);
+  if (row.not_run) parts.push(`not run on ${plural(row.not_run, "case")}`);
   if (row.lost) parts.push(`${plural(row.lost, "ladder")} lost`);
   return parts.join(", ") || "none";
 }
@@ -217,7 +218,7 @@ function leadTexts(answer) {
   return [
     ranked.length < answer.rows.length ? "of those with a gap at every point, " : "",
     names(first),
-    (first.length > 1 ? " are best and cannot be told apart" : " is best") +
+    (first.length > 1 ? " have the best mean gaps, which cannot be told apart" : " is best") +
       rivalText(answer) +
       offText(first[0]),
   ];

@@ -63,6 +63,8 @@ def answer(parts: Sequence[Part]) -> dict[str, Any]:
     found = ranking(entrants)
     cases = {(p.record.suite, p.record.case) for p in parts}
     rows = [_row(series, mine, found) for series, mine in own.items()]
+    for row in rows:
+        row["not_run"] = len(cases) - row["run_on"]
     rows.sort(key=lambda row: _order(row, found))
     return {
         "cases": len(cases),

@@ -252,6 +252,7 @@ CLAIMS: dict[str, tuple[Callable[[float, float, float, int], tuple[float, float]
     ),
     "more D, F right": (lambda r, d, b, n: same(r, d, b, 1 + 0.3 * math.exp(-b / 9)), "estimate"),
     "below zero": (lambda r, d, b, n: (-5.0, -1.0), "lower"),
+    "a third of a nat more": (lambda r, d, b, n: (r + 0.3, d), "upper"),
     "a hundred nats more": (lambda r, d, b, n: (r + 100.0, d), "upper"),
     "a hundred nats less": (lambda r, d, b, n: (0.0, 0.0), "lower"),
 }
