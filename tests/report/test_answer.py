@@ -94,6 +94,21 @@ def test_it_says_whom_to_trust_and_why(both):
     assert "at most 0.2" in text  # 2.0 - 1.8 nats
 
 
+def test_rows_that_do_not_count_are_counted(cell, point):
+    """Of an estimator with three rows one has neither end guaranteed."""
+    rows = [upper(point, 2.0, 1.0), upper(point, 1.5, 1.5), upper(point, 0.2, 3.0, side="estimate")]
+    text = " ".join(answer([cell(estimator="good", dim=4, points=rows)]).sentences)
+    assert "Not counted: good at 1 of 3 points." in text
+
+
+def test_a_lower_bound_that_says_nothing_is_not_recommended(cell, point):
+    good = cell(estimator="good", dim=4, points=[upper(point, 2.0, 1.0), upper(point, 1.0, 2.0)])
+    under = cell(estimator="dual", dim=4, points=[low(1.0, -1.3)])
+    text = " ".join(answer([good, under], distortions=[1.5]).sentences)
+    assert "No lower bound says more than R >= 0 here: dual." in text
+    assert "From below trust" not in text
+
+
 def test_an_upper_audit_and_its_interval_are_told(cell, point):
     row = upper(point, 2.0, 1.0, half=0.05, side="upper")
     text = " ".join(answer([cell(points=[row])]).sentences)
