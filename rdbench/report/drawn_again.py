@@ -156,8 +156,10 @@ def _legend(
     cases: Sequence[BandPanel], styles: Mapping[str, SeriesStyle], rows: Sequence[str]
 ) -> tuple[list[Line2D], list[str]]:
     panels = [one.panel for one in cases]
+    codecs = {codec_key(point.name): point.name for one in cases for point in one.codecs}
     if rows == ["band"]:  # a lower bound is a line there, and has no point
         panels = [replace(p, series=tuple(s for s in p.series if _has_points(s))) for p in panels]
+        styles = {k: v if k in codecs else replace(v, filled=False) for k, v in styles.items()}
     handles, names = legend_entries(panels, styles, curves=False)
     unused = set() if any(panel.line.lines for panel in panels) else {"truth"}
     if not {"gap", "excess"} & {*rows}:
@@ -174,8 +176,7 @@ def _legend(
         for name, style in lines:
             handles.append(Line2D([], [], linestyle=style, **BOUND))
             names.append(name)
-    codecs = {point.name for one in cases for point in one.codecs}
-    own = style_handles({name: styles[codec_key(name)] for name in codecs if bands})
+    own = style_handles({name: styles[key] for key, name in codecs.items() if bands})
     return handles + own[0], names + own[1]
 
 

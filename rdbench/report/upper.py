@@ -85,6 +85,7 @@ def _draw_band(axes: Axes, records: Sequence[CellRecord], scale: float) -> None:
         at, least, most = d[between], least[between], most[between]
         area = axes.fill_between(at, least, most, color="black", alpha=BAND_ALPHA, linewidth=0)
         area.set_gid("between")
+        area.set_label("R(D) is here")
 
 
 def is_upper(point: PointRecord) -> bool:
