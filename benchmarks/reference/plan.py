@@ -71,18 +71,18 @@ CASES = (
     Cases("high_dimensional", dims=(6,), telling=True),
     Cases("curved", telling=True),
     Cases("heavy_tailed", "t5-d10", telling=True),
+    Cases("high_dimensional", dims=(20,), telling=True),
     Cases("gaussian_spectra"),
     Cases("multimodal"),
-    Cases("noisy_sphere"),
-    Cases("published"),
-    Cases("real_data"),
-    Cases("high_dimensional", dims=(20,), telling=True),
     Cases("noisy_images", telling=True),
     Cases("heavy_tailed", "t5-d50", telling=True),
-    Cases("elevation"),
+    Cases("noisy_sphere"),
     Cases("high_dimensional", dims=(50,)),
+    Cases("real_data"),
+    Cases("elevation"),
     Cases("photographs"),
     Cases("mnist_rows"),
+    Cases("published"),
 )
 
 
