@@ -173,8 +173,10 @@ def kinds_table(found: Sequence[Field]) -> str:
         led = Counter(label for field in own if not field.is_useless for label in field.leaders)
         ranked = sorted(led, key=lambda label: (-led[label], _largest(own, label)))
         if own and not led:
+            run = len({label for field in own for label in field.cells})
             text += (
-                f"| {kind} | {len(own)} | nobody: the best is more than {USELESS:g} off | | | |\n"
+                f"| {kind} | {len(own)} | nobody of the {run} run so far: the best is more than "
+                f"{USELESS:g} off | | | |\n"
             )
             continue
         for place, label in enumerate(ranked[:NAMED]):
