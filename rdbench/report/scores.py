@@ -176,7 +176,8 @@ def worst_gap(points: Iterable[PointRecord]) -> Worst | None:
     """The largest gap, the rate at which it occurs, and a 95% interval of the largest true gap.
 
     A point whose audit failed its acceptance test has no gap but may have a lower bound; where that
-    exceeds every gap, it is the worst, so that a failed audit cannot hide a failed fit.
+    exceeds every gap, it is the worst, so that a failed audit cannot hide a failed fit. A lower
+    bound that the audit gives no value has its trusted end, by which its gap is known from above.
 
     The upper end is the largest gap_hi. The largest true gap occurs at one point, whichever it
     is, and that point's gap_hi lies above it in 97.5% of cases: nothing is to be corrected. The
@@ -205,6 +206,8 @@ def _candidate(point: PointRecord) -> Worst | None:
         return Worst(point.gap, abscissa(point))
     if point.gap_lo is not None and point.side != "upper":
         return Worst(point.gap_lo, abscissa(point), is_bound=True)
+    if point.side == "lower" and point.gap_hi is not None:
+        return Worst(point.gap_hi, abscissa(point), is_upper=True)
     return None
 
 

@@ -234,7 +234,7 @@ REFUSED = [
     ("few.npy", ["--dims", "2"], "--dims belongs to --suite"),
     ("few.npy", ["--suite", "scalar"], "not both"),
     ("gauss.npy", ["--n-train", "200"], "has 160 rows to train on, not 200"),
-    ("few.npy", ["--of", "rows", "--n-train", "50", "--betas", "1", "--rates", "1"], "not both"),
+    ("few.npy", ["--of", "rows", "--n-train", "50", "--betas", "1", "--rates", "1"], "give one of"),
 ]
 
 

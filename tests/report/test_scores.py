@@ -85,6 +85,15 @@ def test_the_stretch_is_the_ratio_of_normal_quantiles():
     assert stretch(8) == pytest.approx(2.73437 / 1.95996, abs=1e-5)
 
 
+def test_the_trusted_end_of_a_lower_bound_without_a_value_counts(point):
+    rows = [
+        point(side="lower", gap=0.2, gap_lo=0.1, gap_hi=0.3),
+        point(beta=2.0, side="lower", gap=None, gap_lo=None, gap_hi=17.0),
+    ]
+    found = known(worst_gap(rows))
+    assert (found.gap, found.hi, found.is_upper, found.is_bound) == (17.0, 17.0, True, False)
+
+
 def test_the_interval_of_the_worst_gap_covers_where_all_gaps_are_equal(point):
     # The worst case for its lower end: eight equal gaps, the largest of eight noisy numbers is
     # above the truth in all but 1 of 256 runs.
